@@ -1,0 +1,1 @@
+//! Primitive encodings (client-protocol.md section 1).

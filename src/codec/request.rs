@@ -1,0 +1,211 @@
+//! What clients send, as types (client-protocol.md sections 2, 4 and 8).
+//!
+//! Writes own their parts, because they travel to the control core. Reads borrow from the frame,
+//! because nearly all are answered on the spot; one that must wait keeps its frame and is decoded
+//! again when its turn comes.
+
+use std::borrow::Cow;
+
+use crate::types::{Acl, Data, SessionId, Xid, Zxid};
+
+/// The first frame of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConnectRequest {
+    pub protocol_version: i32,
+    pub last_zxid_seen: Zxid,
+    /// Milliseconds wanted.
+    pub timeout: i32,
+    /// 0 asks for a new session.
+    pub session: SessionId,
+    pub password: Vec<u8>,
+    /// `None`: the client is older than 3.4 and must get a reply without the byte, too.
+    pub read_only: Option<bool>,
+}
+
+/// Every later frame begins with this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestHeader {
+    pub xid: Xid,
+    pub opcode: i32,
+}
+
+/// A decoded request.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Request<'a> {
+    Write(WriteOp),
+    Read(ReadOp<'a>),
+    /// Echoes any string once everything before it is committed.
+    Sync {
+        path: Option<Cow<'a, str>>,
+    },
+    Ping,
+    /// Handled when received, not in line.
+    Auth {
+        scheme: Option<Cow<'a, str>>,
+        auth: Option<&'a [u8]>,
+    },
+    /// Handled when received, not in line.
+    Sasl {
+        token: Option<&'a [u8]>,
+    },
+    CloseSession,
+}
+
+/// Requests that become transactions. A null string stays `None`: what Java answers to it depends
+/// on the operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WriteOp {
+    Create(CreateOp),
+    Delete {
+        path: Option<String>,
+        version: i32,
+    },
+    SetData {
+        path: Option<String>,
+        data: Data,
+        version: i32,
+    },
+    SetAcl {
+        path: Option<String>,
+        acl: Option<Vec<RawAcl>>,
+        version: i32,
+    },
+    Multi(Vec<MultiOp>),
+    Reconfig(ReconfigOp),
+    /// Opcode 20. Never accepted from a client (F235); the control core makes it for reaping.
+    DeleteContainer {
+        path: Option<String>,
+    },
+}
+
+/// Which opcode asked for the create: it decides what is created and what the answer holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CreateCall {
+    /// Opcode 1: the answer is the path alone.
+    Create,
+    /// Opcode 15.
+    Create2,
+    /// Opcode 19.
+    Container,
+    /// Opcode 21.
+    Ttl,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateOp {
+    pub call: CreateCall,
+    pub path: Option<String>,
+    pub data: Data,
+    pub acl: Option<Vec<RawAcl>>,
+    pub flags: i32,
+    /// -1 for every call but [`CreateCall::Ttl`].
+    pub ttl: i64,
+}
+
+/// An ACL entry as sent: either string may be null.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RawAcl {
+    pub perms: i32,
+    pub scheme: Option<String>,
+    pub id: Option<String>,
+}
+
+impl From<&Acl> for RawAcl {
+    fn from(acl: &Acl) -> RawAcl {
+        RawAcl {
+            perms: acl.perms.0,
+            scheme: Some(acl.scheme.to_string()),
+            id: Some(acl.id.to_string()),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReconfigOp {
+    pub joining: Option<String>,
+    pub leaving: Option<String>,
+    pub new_members: Option<String>,
+    pub config_version: i64,
+}
+
+/// One step of a multi.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MultiOp {
+    Create(CreateOp),
+    Delete { path: Option<String>, version: i32 },
+    SetData { path: Option<String>, data: Data, version: i32 },
+    Check { path: Option<String>, version: i32 },
+}
+
+/// Requests answered from this server's tree.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReadOp<'a> {
+    Exists { path: Option<Cow<'a, str>>, watch: bool },
+    GetData { path: Option<Cow<'a, str>>, watch: bool },
+    GetAcl { path: Option<Cow<'a, str>> },
+    GetChildren { path: Option<Cow<'a, str>>, watch: bool },
+    GetChildren2 { path: Option<Cow<'a, str>>, watch: bool },
+    GetAllChildrenNumber { path: Option<Cow<'a, str>> },
+    GetEphemerals { prefix: Option<Cow<'a, str>> },
+    MultiRead(Vec<MultiReadOp<'a>>),
+    SetWatches(SetWatches<'a>),
+    AddWatch { path: Option<Cow<'a, str>>, mode: i32 },
+    CheckWatches { path: Option<Cow<'a, str>>, kind: i32 },
+    RemoveWatches { path: Option<Cow<'a, str>>, kind: i32 },
+    WhoAmI,
+}
+
+/// One step of a multiRead (the watch flag is ignored there).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MultiReadOp<'a> {
+    GetData { path: Option<Cow<'a, str>> },
+    GetChildren { path: Option<Cow<'a, str>> },
+}
+
+/// setWatches and setWatches2: what the client was watching before it lost its server.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SetWatches<'a> {
+    pub relative_zxid: Zxid,
+    pub data: Vec<Cow<'a, str>>,
+    pub exist: Vec<Cow<'a, str>>,
+    pub child: Vec<Cow<'a, str>>,
+    pub persistent: Vec<Cow<'a, str>>,
+    pub recursive: Vec<Cow<'a, str>>,
+}
+
+/// Opcodes of the client port (ZooDefs.OpCode).
+pub mod opcode {
+    pub const NOTIFICATION: i32 = 0;
+    pub const CREATE: i32 = 1;
+    pub const DELETE: i32 = 2;
+    pub const EXISTS: i32 = 3;
+    pub const GET_DATA: i32 = 4;
+    pub const SET_DATA: i32 = 5;
+    pub const GET_ACL: i32 = 6;
+    pub const SET_ACL: i32 = 7;
+    pub const GET_CHILDREN: i32 = 8;
+    pub const SYNC: i32 = 9;
+    pub const PING: i32 = 11;
+    pub const GET_CHILDREN2: i32 = 12;
+    pub const CHECK: i32 = 13;
+    pub const MULTI: i32 = 14;
+    pub const CREATE2: i32 = 15;
+    pub const RECONFIG: i32 = 16;
+    pub const CHECK_WATCHES: i32 = 17;
+    pub const REMOVE_WATCHES: i32 = 18;
+    pub const CREATE_CONTAINER: i32 = 19;
+    pub const DELETE_CONTAINER: i32 = 20;
+    pub const CREATE_TTL: i32 = 21;
+    pub const MULTI_READ: i32 = 22;
+    pub const AUTH: i32 = 100;
+    pub const SET_WATCHES: i32 = 101;
+    pub const SASL: i32 = 102;
+    pub const GET_EPHEMERALS: i32 = 103;
+    pub const GET_ALL_CHILDREN_NUMBER: i32 = 104;
+    pub const SET_WATCHES2: i32 = 105;
+    pub const ADD_WATCH: i32 = 106;
+    pub const WHO_AM_I: i32 = 107;
+    pub const CREATE_SESSION: i32 = -10;
+    pub const CLOSE_SESSION: i32 = -11;
+    pub const ERROR: i32 = -1;
+}

@@ -1,0 +1,23 @@
+//! Ringkeeper: a ZooKeeper server on io_uring.
+//!
+//! Modules in the order in which a request meets them; ARCHITECTURE.md has the picture.
+
+pub mod types;
+
+pub mod codec;
+
+pub mod acl;
+pub mod log;
+pub mod order;
+pub mod prep;
+pub mod session;
+pub mod snapshot;
+pub mod tree;
+pub mod watch;
+
+pub mod disk;
+pub mod net;
+pub mod runtime;
+
+pub mod admin;
+pub mod node;

@@ -1,0 +1,42 @@
+//! Every bound of the server, each with its reason. Configuration may move those marked so.
+
+/// `jute.maxbuffer`: the largest frame, record field or log entry (configuration).
+pub const JUTE_MAXBUFFER: usize = 0xf_ffff;
+
+/// Smallest `jute.maxbuffer.extrasize` (BinaryInputArchive.minExtraSize).
+pub const JUTE_EXTRA_MIN: usize = 1024;
+
+/// A connection that has not finished the handshake by then is dropped
+/// (`zookeeper.nio.sessionlessCnxnTimeout`, configuration).
+pub const SESSIONLESS_MS: i64 = 10_000;
+
+/// Connections of one address (`maxClientCnxns`, configuration).
+pub const CLIENT_CNXNS_MAX: u32 = 60;
+
+/// Requests between receive and reply before connections that have one are no longer read
+/// (`globalOutstandingLimit`, configuration).
+pub const GLOBAL_OUTSTANDING: usize = 1000;
+
+/// Bytes queued towards one client before its requests are no longer read. A reply is at most a
+/// few times `jute.maxbuffer`, so this always leaves room for one.
+pub const OUTBOUND_PAUSE: usize = 4 << 20;
+
+/// Bytes queued towards one client before it is closed: events go on arriving for a reader that
+/// has stopped, and memory for them must end somewhere (Java has no bound here).
+pub const OUTBOUND_CLOSE: usize = 64 << 20;
+
+/// Entries a mailbox between two cores holds before its sender must wait.
+pub const MAILBOX_CAPACITY: usize = 65_536;
+
+/// Records one flush may carry (`zookeeper.maxBatchSize`, configuration).
+pub const LOG_BATCH: usize = 1000;
+
+/// Log preallocation in bytes (`zookeeper.preAllocSize`, configuration, given there in KiB).
+pub const LOG_PREALLOC: u64 = 65_536 * 1024;
+
+/// Transactions kept after commit for learner sync (`zookeeper.commitLogCount`, configuration).
+pub const COMMITTED_LOG: usize = 500;
+
+/// Sub-operations of one multi. Java has no cap of its own: the frame is the bound, and the
+/// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.
+pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;

@@ -1,0 +1,152 @@
+//! What a znode is: its kind, how it is asked for, and its Stat.
+
+use super::{SessionId, WallMillis, Zxid};
+
+/// The Stat a client sees: 68 bytes on the wire (client-protocol.md section 9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stat {
+    pub czxid: Zxid,
+    pub mzxid: Zxid,
+    pub ctime: WallMillis,
+    pub mtime: WallMillis,
+    pub version: i32,
+    /// Wire value: stored create counter × 2 − number of children, wrapping.
+    pub cversion: i32,
+    pub aversion: i32,
+    /// The session for real ephemerals; 0 for every other kind, containers and TTL nodes too.
+    pub ephemeral_owner: i64,
+    pub data_length: i32,
+    pub num_children: i32,
+    pub pzxid: Zxid,
+}
+
+/// What a node is, as its stored `ephemeralOwner` encodes it (EphemeralType).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeKind {
+    Persistent,
+    Ephemeral(SessionId),
+    Container,
+    /// Time to live in milliseconds.
+    Ttl(i64),
+}
+
+const CONTAINER_OWNER: i64 = i64::MIN;
+const TTL_TOP_BYTE: u64 = 0xff00_0000_0000_0000;
+const TTL_TYPE_BITS: u64 = 0x00ff_ff00_0000_0000;
+/// Largest TTL: 40 bits of milliseconds (EphemeralType.maxValue).
+pub(crate) const TTL_MS_MAX: i64 = 0x00ff_ffff_ffff;
+
+/// How stored owners are read: depends on settings that must be equal on all servers
+/// (`zookeeper.extendedTypesEnabled`, `zookeeper.emulate353TTLNodes`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TypeRules {
+    pub extended_types: bool,
+    pub emulate_353_ttl: bool,
+}
+
+impl TypeRules {
+    /// EphemeralType.get. An owner with the TTL byte but reserved type bits set makes Java throw;
+    /// it is read as a session here, so that no file can stop a load.
+    pub fn kind_of(self, owner: i64) -> NodeKind {
+        if owner == 0 {
+            return NodeKind::Persistent;
+        }
+        if owner == CONTAINER_OWNER {
+            return NodeKind::Container;
+        }
+        let bits = owner as u64;
+        if self.extended_types && self.emulate_353_ttl && owner < 0 {
+            return NodeKind::Ttl(owner & i64::MAX);
+        }
+        if self.extended_types && bits & TTL_TOP_BYTE == TTL_TOP_BYTE && bits & TTL_TYPE_BITS == 0 {
+            return NodeKind::Ttl((bits & TTL_MS_MAX as u64) as i64);
+        }
+        NodeKind::Ephemeral(SessionId(owner))
+    }
+}
+
+impl NodeKind {
+    /// The stored `ephemeralOwner`.
+    pub fn owner(self) -> i64 {
+        match self {
+            NodeKind::Persistent => 0,
+            NodeKind::Ephemeral(session) => session.0,
+            NodeKind::Container => CONTAINER_OWNER,
+            NodeKind::Ttl(ms) => (TTL_TOP_BYTE | (ms as u64 & TTL_MS_MAX as u64)) as i64,
+        }
+    }
+
+    /// What the wire shows as `ephemeralOwner`.
+    pub fn wire_owner(self) -> i64 {
+        match self {
+            NodeKind::Ephemeral(session) => session.0,
+            NodeKind::Persistent | NodeKind::Container | NodeKind::Ttl(_) => 0,
+        }
+    }
+}
+
+/// The flag of a create request (CreateMode.fromFlag).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CreateMode {
+    Persistent,
+    Ephemeral,
+    PersistentSequential,
+    EphemeralSequential,
+    Container,
+    Ttl,
+    TtlSequential,
+}
+
+impl CreateMode {
+    pub const TTL_MS_MAX: i64 = TTL_MS_MAX;
+
+    /// `None` for a flag ZooKeeper does not know (answered with BadArguments).
+    pub fn from_flags(flags: i32) -> Option<CreateMode> {
+        Some(match flags {
+            0 => CreateMode::Persistent,
+            1 => CreateMode::Ephemeral,
+            2 => CreateMode::PersistentSequential,
+            3 => CreateMode::EphemeralSequential,
+            4 => CreateMode::Container,
+            5 => CreateMode::Ttl,
+            6 => CreateMode::TtlSequential,
+            _ => return None,
+        })
+    }
+    pub fn is_sequential(self) -> bool {
+        use CreateMode::*;
+        matches!(self, PersistentSequential | EphemeralSequential | TtlSequential)
+    }
+    pub fn is_ephemeral(self) -> bool {
+        matches!(self, CreateMode::Ephemeral | CreateMode::EphemeralSequential)
+    }
+    pub fn is_ttl(self) -> bool {
+        matches!(self, CreateMode::Ttl | CreateMode::TtlSequential)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_owners_read_back_as_the_kind_they_were_written_for() {
+        let rules = TypeRules { extended_types: true, emulate_353_ttl: false };
+        for kind in [
+            NodeKind::Persistent,
+            NodeKind::Container,
+            NodeKind::Ttl(1),
+            NodeKind::Ttl(TTL_MS_MAX),
+            NodeKind::Ephemeral(SessionId(0x0100_0000_0000_0001)),
+        ] {
+            assert_eq!(rules.kind_of(kind.owner()), kind);
+        }
+    }
+
+    #[test]
+    fn without_extended_types_a_ttl_owner_is_a_session() {
+        let rules = TypeRules::default();
+        let owner = NodeKind::Ttl(5).owner();
+        assert_eq!(rules.kind_of(owner), NodeKind::Ephemeral(SessionId(owner)));
+    }
+}
