@@ -1,1 +1,2 @@
 //! (front page follows with the module)
+pub mod config;

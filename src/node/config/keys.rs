@@ -1,0 +1,180 @@
+//! Keys that are recognised and do nothing in this server, each group with its reason.
+//!
+//! A name ending in `*` stands for all keys that begin with it. Names are as in a zoo.cfg; the
+//! same with `zookeeper.` in front are the flags.
+
+/// Knobs of Java's threads, buffers and VM.
+const JVM: &[&str] = &[
+    "quorum.cnxn.threads.size",
+    "jvm.pause.*",
+    "watchManagerName",
+    "watcherCleanThreadsNum",
+    "watcherCleanThreshold",
+    "watcherCleanIntervalInSeconds",
+    "maxInProcessingDeadWatchers",
+    "bitHashCacheSize",
+    "maxResponseCacheSize",
+    "maxGetChildrenResponseCacheSize",
+    "follower.skipLearnerRequestToNextProcessor",
+    "forward_learner_requests_to_commit_processor_disabled",
+    "nio.numSelectorThreads",
+    "nio.numWorkerThreads",
+    "nio.directBufferBytes",
+    "nio.shutdownTimeout",
+    "commitProcessor.*",
+    "serverCnxnFactory",
+    "netty.*",
+    "maxWriteQueuePollTime",
+    "request_throttler.shutdownTimeout",
+    "intBufferStartingSizeBytes",
+    "messageTracker.*",
+    "pathStats.*",
+    "jmx.*",
+    "audit.impl.class",
+    "admin.httpVersion",
+    "log4j.*",
+    "advancedFlowControlEnabled",
+    "root.logger",
+    "console.threshold",
+    "log.dir",
+    "log.file",
+    "log.threshold",
+    "log.maxfilesize",
+    "log.maxbackupindex",
+    "tracelog.*",
+    "auditlog.*",
+    "logback.*",
+    "vm.*",
+];
+
+/// What only a member of an ensemble reads; Java's standalone server passes over these too.
+const ENSEMBLE: &[&str] = &[
+    "initLimit",
+    "syncLimit",
+    "connectToLearnerMasterLimit",
+    "electionAlg",
+    "quorumListenOnAllIPs",
+    "observerMasterPort",
+    "peerType",
+    "syncEnabled",
+    "observer.syncEnabled",
+    "sslQuorum",
+    "portUnification",
+    "sslQuorumReloadCertFiles",
+    "quorum.auth.*",
+    "multiAddress.*",
+    "oraclePath",
+    "snapshotSizeFactor",
+    "fastleader.*",
+    "leader.*",
+    "learner.*",
+    "leaderServes",
+    "leaderConnectDelayDuringRetryMs",
+    "cnxTimeout",
+    "quorumCnxnTimeoutMs",
+    "electionPortBindRetry",
+    "tcpKeepAlive",
+    "maxConcurrentSnapSyncs",
+    "maxConcurrentDiffSyncs",
+    "maxTimeToWaitForEpoch",
+    "forceSnapshotSync",
+    "observer.*",
+    "observerMaster.*",
+    "ssl.quorum.*",
+    "kerberos.canonicalizeHostNames",
+    "version",
+];
+
+/// Full names (no `zookeeper.`) of the same two sorts, from flags or the file.
+const FULL_NAMES: &[(&str, &str)] = &[
+    ("leader.nodelay", WHY_ENSEMBLE),
+    ("follower.nodelay", WHY_ENSEMBLE),
+    ("com.sun.*", WHY_JVM),
+    ("java.*", WHY_JVM),
+    ("sun.*", WHY_JVM),
+    ("jdk.*", WHY_JVM),
+    ("user.*", WHY_JVM),
+    ("file.*", WHY_JVM),
+    ("log4j.*", WHY_JVM),
+    ("log4j2.*", WHY_JVM),
+    ("logback.*", WHY_JVM),
+    ("visualvm.*", WHY_JVM),
+    ("org.slf4j.*", WHY_JVM),
+];
+
+/// Features this version does not have.
+const NOT_SERVED: &[(&str, &str)] = &[
+    ("ssl.*", WHY_TLS),
+    ("client.portUnification", WHY_TLS),
+    ("client.certReload", WHY_TLS),
+    ("fips-mode", WHY_TLS),
+    ("X509AuthenticationProvider.*", WHY_TLS),
+    ("admin.portUnification", WHY_TLS),
+    ("admin.forceHttps", WHY_TLS),
+    ("admin.needClientAuth", WHY_TLS),
+    ("sasl.*", WHY_SASL),
+    ("SASLAuthenticationProvider.*", WHY_SASL),
+    ("allowSaslFailedClients", WHY_SASL),
+    ("kerberos.*", WHY_SASL),
+    ("security.auth_to_local", WHY_SASL),
+    ("requireKerberosConfig", WHY_SASL),
+    ("kinit", WHY_SASL),
+    ("server.principal", WHY_SASL),
+    ("server.realm", WHY_SASL),
+    ("java.security.auth.login.config", WHY_SASL),
+    ("testingonly.*", "a hook of Java's own tests"),
+    ("test.*", "a hook of Java's own tests"),
+];
+
+/// Read by clients and command-line tools.
+const CLIENT: &[&str] = &[
+    "client.secure",
+    "clientCnxnSocket",
+    "sasl.client*",
+    "request.timeout",
+    "disableAutoWatchReset",
+    "cli.*",
+];
+
+const WHY_JVM: &str = "a setting of the Java VM or its threads";
+const WHY_ENSEMBLE: &str = "a standalone server does not use it";
+const WHY_TLS: &str = "TLS is not served by this version";
+const WHY_SASL: &str = "SASL is not served by this version";
+
+pub(super) enum Sort {
+    NoEffect(&'static str),
+    NotServed(&'static str),
+    Unknown,
+}
+
+/// `key`: as in the file, or a flag's name with `zookeeper.` removed; `full`: it is a flag without
+/// that prefix.
+pub(super) fn sort_of(key: &str, full: bool) -> Sort {
+    if let Some((_, why)) = NOT_SERVED.iter().find(|(name, _)| matches(name, key))
+        && !CLIENT.iter().any(|name| matches(name, key))
+    {
+        return Sort::NotServed(why);
+    }
+    if let Some((_, why)) = FULL_NAMES.iter().find(|(name, _)| matches(name, key)) {
+        return Sort::NoEffect(why);
+    }
+    if full {
+        // Some other program's property: Java would not look at it either.
+        return Sort::NoEffect("not a property of ZooKeeper");
+    }
+    for (names, why) in
+        [(JVM, WHY_JVM), (ENSEMBLE, WHY_ENSEMBLE), (CLIENT, "read by clients, not by servers")]
+    {
+        if names.iter().any(|name| matches(name, key)) {
+            return Sort::NoEffect(why);
+        }
+    }
+    Sort::Unknown
+}
+
+fn matches(name: &str, key: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(prefix) => key.starts_with(prefix),
+        None => name == key,
+    }
+}

@@ -1,0 +1,34 @@
+//! Configuration: what a server was told, read once at start.
+//!
+//! A `zoo.cfg` is a Java Properties file whose keys fall in three groups: those ZooKeeper parses by
+//! name, those that become the system property `zookeeper.<key>`, and those nobody knows, which
+//! are never an error. All three are read here, together with `-D` flags of the scripts'
+//! `SERVER_JVMFLAGS` and `JVMFLAGS`, into one typed [`Settings`]. Files are read here and nothing
+//! else is touched; no socket, no data directory except its `myid`.
+//!
+//! * [`properties`]: the file's syntax
+//! * [`source`]: where a value comes from, and how numbers and booleans are read
+//! * [`settings`]: what the rest of the server asks for
+//! * [`parse`]: keys to settings
+//! * [`ensemble`]: the membership keys, as far as a standalone server must understand them
+//! * [`keys`]: keys that are recognised and do nothing here
+//! * [`command_line`]: starts without a file
+//! * [`error`]: what is wrong, where, and what would be right
+
+mod command_line;
+mod ensemble;
+mod error;
+mod keys;
+mod parse;
+mod properties;
+mod settings;
+mod source;
+
+pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
+pub use error::{ConfigError, Place};
+pub use properties::Properties;
+pub use settings::*;
+pub use source::Flags;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! The syntax of a Java Properties file (java.util.Properties.load), with line numbers kept.
+//!
+//! The file is ISO-8859-1, as Java reads it: a byte is a character. Other characters are written
+//! `\uXXXX`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{ConfigError, Place};
+
+/// One key's last value. Values are trimmed, as ZooKeeper trims every value it takes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    pub key: String,
+    pub value: String,
+    /// Where the logical line begins, from 1.
+    pub line: usize,
+}
+
+/// A parsed file: keys in the order of their last mention.
+#[derive(Clone, Debug)]
+pub struct Properties {
+    path: Arc<Path>,
+    entries: Vec<Property>,
+    index: HashMap<String, usize>,
+    /// Lines whose value a later line of the same key replaced.
+    replaced: Vec<Property>,
+}
+
+impl Properties {
+    /// Parses the bytes of a file. `path` is only named in messages.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Properties, ConfigError> {
+        let path: Arc<Path> = Arc::from(path);
+        let mut out = Properties {
+            path: path.clone(),
+            entries: Vec::new(),
+            index: HashMap::new(),
+            replaced: Vec::new(),
+        };
+        for (line, text) in logical_lines(bytes) {
+            let (key, value) = split_key(&text);
+            let unescape = |raw: &[u8]| {
+                unescape(raw).map_err(|what| ConfigError::Syntax {
+                    place: Place::Line(path.clone(), line),
+                    what,
+                })
+            };
+            let key = unescape(key)?.trim().to_owned();
+            let value = unescape(value)?.trim().to_owned();
+            out.insert(Property { key, value, line });
+        }
+        Ok(out)
+    }
+
+    pub fn read(path: &Path) -> Result<(Properties, Vec<u8>), ConfigError> {
+        let bytes = std::fs::read(path)
+            .map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        Ok((Properties::parse(path, &bytes)?, bytes))
+    }
+
+    pub fn empty(path: &Path) -> Properties {
+        Properties {
+            path: Arc::from(path),
+            entries: Vec::new(),
+            index: HashMap::new(),
+            replaced: Vec::new(),
+        }
+    }
+
+    pub(super) fn insert(&mut self, property: Property) {
+        match self.index.get(&property.key) {
+            Some(&at) => {
+                let old = std::mem::replace(&mut self.entries[at], property);
+                self.replaced.push(old);
+            }
+            None => {
+                self.index.insert(property.key.clone(), self.entries.len());
+                self.entries.push(property);
+            }
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Property> {
+        self.index.get(key).map(|&at| &self.entries[at])
+    }
+    pub fn iter(&self) -> impl Iterator<Item = &Property> {
+        self.entries.iter()
+    }
+    pub fn replaced(&self) -> &[Property] {
+        &self.replaced
+    }
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    pub fn place(&self, property: &Property) -> Place {
+        Place::Line(self.path.clone(), property.line)
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x0c)
+}
+
+/// Joins continued lines and drops blank and comment lines. A comment is never continued, and a
+/// continuation that looks like a comment is none.
+fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    let mut out = Vec::new();
+    let mut current: Option<(usize, Vec<u8>)> = None;
+    for (at, line) in natural_lines(bytes).into_iter().enumerate() {
+        let start = line.iter().position(|b| !is_blank(*b)).unwrap_or(line.len());
+        let line = &line[start..];
+        if current.is_none() && matches!(line.first(), None | Some(b'#' | b'!')) {
+            continue;
+        }
+        let slashes = line.iter().rev().take_while(|b| **b == b'\\').count();
+        let continued = slashes % 2 == 1;
+        let text = if continued { &line[..line.len() - 1] } else { line };
+        let (_, joined) = current.get_or_insert_with(|| (at + 1, Vec::new()));
+        joined.extend_from_slice(text);
+        if !continued {
+            out.extend(current.take());
+        }
+    }
+    // A backslash as the file's last character continues nothing.
+    out.extend(current);
+    out
+}
+
+fn natural_lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|b| matches!(b, b'\n' | b'\r')) {
+        out.push(&rest[..end]);
+        let two = rest[end..].starts_with(b"\r\n");
+        rest = &rest[end + 1 + usize::from(two)..];
+    }
+    if !rest.is_empty() {
+        out.push(rest);
+    }
+    out
+}
+
+/// Key and value of a logical line, still escaped: the key ends at the first unescaped `=`, `:` or
+/// blank; blanks and one separator follow.
+fn split_key(line: &[u8]) -> (&[u8], &[u8]) {
+    let mut end = 0;
+    while end < line.len() {
+        match line[end] {
+            b'\\' => end += 2,
+            b'=' | b':' => break,
+            b if is_blank(b) => break,
+            _ => end += 1,
+        }
+    }
+    let end = end.min(line.len());
+    let mut value = end;
+    let mut separated = false;
+    while value < line.len() {
+        match line[value] {
+            b if is_blank(b) => {}
+            b'=' | b':' if !separated => separated = true,
+            _ => break,
+        }
+        value += 1;
+    }
+    (&line[..end], &line[value..])
+}
+
+fn unescape(raw: &[u8]) -> Result<String, String> {
+    // UTF-16 units, because a character above U+FFFF is written as two \u escapes.
+    let mut units: Vec<u16> = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'\\' {
+            units.push(u16::from(byte));
+            continue;
+        }
+        match bytes.next() {
+            None => {}
+            Some(b't') => units.push(u16::from(b'\t')),
+            Some(b'n') => units.push(u16::from(b'\n')),
+            Some(b'r') => units.push(u16::from(b'\r')),
+            Some(b'f') => units.push(0x0c),
+            Some(b'u') => {
+                let digits = bytes.as_slice().get(..4).unwrap_or(bytes.as_slice());
+                let unit = std::str::from_utf8(digits)
+                    .ok()
+                    .filter(|d| d.len() == 4 && d.bytes().all(|b| b.is_ascii_hexdigit()))
+                    .and_then(|d| u16::from_str_radix(d, 16).ok())
+                    .ok_or_else(|| {
+                        format!(
+                            "\\u{} is not an escape: four hexadecimal digits must follow \\u",
+                            String::from_utf8_lossy(digits)
+                        )
+                    })?;
+                units.push(unit);
+                bytes.nth(3);
+            }
+            Some(&other) => units.push(u16::from(other)),
+        }
+    }
+    Ok(String::from_utf16_lossy(&units))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Vec<(String, String, usize)> {
+        let parsed = Properties::parse(Path::new("zoo.cfg"), text.as_bytes()).unwrap();
+        parsed.iter().map(|p| (p.key.clone(), p.value.clone(), p.line)).collect()
+    }
+    fn pair(key: &str, value: &str, line: usize) -> (String, String, usize) {
+        (key.to_owned(), value.to_owned(), line)
+    }
+
+    #[test]
+    fn separators_blanks_and_comments_are_javas() {
+        let text = "# comment\n! another \\\n\n  a=1\nb:2\nc 3\n d\t=\t4 \ne = = 5\nf\n:g=6\nh==7\r\ni:8\rj=9";
+        assert_eq!(
+            parse(text),
+            [
+                pair("a", "1", 4),
+                pair("b", "2", 5),
+                pair("c", "3", 6),
+                pair("d", "4", 7),
+                pair("e", "= 5", 8),
+                pair("f", "", 9),
+                pair("", "g=6", 10),
+                pair("h", "=7", 11),
+                pair("i", "8", 12),
+                pair("j", "9", 13),
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_are_continued_by_an_odd_backslash_only() {
+        assert_eq!(
+            parse("a=1,\\\n   2,\\\n#3\nb=x\\\\\nc=y\\\n\nd=z\\"),
+            [pair("a", "1,2,#3", 1), pair("b", "x\\", 4), pair("c", "y", 5), pair("d", "z", 7)]
+        );
+    }
+
+    #[test]
+    fn escapes_are_read_in_keys_and_values() {
+        assert_eq!(
+            parse("a\\ b\\=c=\\u00fc\\ud83d\\ude00\\q\\tend"),
+            [pair("a b=c", "\u{fc}\u{1f600}q\tend", 1)]
+        );
+        // Bytes are ISO-8859-1 characters, so UTF-8 text shows as Java shows it.
+        assert_eq!(parse("k=ü"), [pair("k", "Ã¼", 1)]);
+    }
+
+    #[test]
+    fn a_broken_unicode_escape_names_its_line() {
+        let error = Properties::parse(Path::new("zoo.cfg"), b"a=1\nb=\\u12g4\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "zoo.cfg line 2: \\u12g4 is not an escape: four hexadecimal digits must follow \\u"
+        );
+    }
+
+    #[test]
+    fn the_last_duplicate_wins_and_the_first_is_remembered() {
+        let parsed = Properties::parse(Path::new("z"), b"a=1\nb=2\na=3\n").unwrap();
+        assert_eq!(parsed.get("a").map(|p| (p.value.as_str(), p.line)), Some(("3", 3)));
+        assert_eq!(parsed.replaced().len(), 1);
+    }
+}

@@ -1,0 +1,356 @@
+//! What a server was told, in types. Field docs name the key, the unit and what 0 or `None` means.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::types::TypeRules;
+
+/// Everything a standalone server asks its configuration. Built by [`Settings::load`],
+/// [`Settings::from_arguments`] or [`Settings::embedded`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// The file, or what stood in its place: for messages.
+    pub source: String,
+    /// The file's text as it was read (`initial_configuration` of the admin server).
+    pub initial_text: String,
+    /// `dataDir`: snapshots, in its `version-2`.
+    pub data_dir: PathBuf,
+    /// `dataLogDir`: transaction logs, in its `version-2`; equal to `data_dir` unless set.
+    pub data_log_dir: PathBuf,
+    /// `zookeeper.datadir.autocreate`: without it a missing folder ends the start with exit code 3.
+    pub autocreate_dirs: bool,
+    /// `tickTime`, milliseconds.
+    pub tick_ms: i32,
+    pub client: ClientSettings,
+    pub session: SessionSettings,
+    pub limits: LimitSettings,
+    pub throttle: ThrottleSettings,
+    pub log: LogSettings,
+    pub snapshot: SnapshotSettings,
+    pub autopurge: AutopurgeSettings,
+    pub tree: TreeSettings,
+    pub auth: AuthSettings,
+    pub containers: ContainerSettings,
+    pub four_letter: FourLetterSettings,
+    pub admin: AdminSettings,
+    pub metrics: MetricsSettings,
+    /// `audit.enable`.
+    pub audit: bool,
+    /// `readonlymode.enabled`: a standalone server only adds `isro` to the whitelist for it.
+    pub read_only_mode: bool,
+    /// `reconfigEnabled`.
+    pub reconfig: bool,
+    /// The id in `myid`, when there is one.
+    pub server_id: Option<i64>,
+    pub placement: PlacementSettings,
+    /// Keys that nobody knows. Java makes each the property `zookeeper.<key>` and says nothing;
+    /// print them once at start, since most are misspellings.
+    pub unknown: Vec<Noted>,
+    /// Keys that are right and do nothing here: the Java VM's, and those of ensembles.
+    pub no_effect: Vec<Noted>,
+    /// Keys of features this version does not have. Print them as warnings.
+    pub not_served: Vec<Noted>,
+    /// Values that were moved to the nearest allowed one, as Java does, and other remarks.
+    pub remarks: Vec<String>,
+}
+
+/// A key that is only worth a line at start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Noted {
+    pub key: String,
+    pub place: String,
+    /// Empty for unknown keys, else why it has no effect.
+    pub why: &'static str,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Listen {
+    /// `None`: every address, IPv6 ones too where the machine has them.
+    pub ip: Option<IpAddr>,
+    /// 0: any free port.
+    pub port: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientSettings {
+    /// `clientPort`, `clientPortAddress`, or the client part of this server's `server.N` line.
+    pub listen: Listen,
+    /// `clientPortListenBacklog`; Java's default of 50 when not set.
+    pub backlog: i32,
+    /// `zookeeper.clientTcpKeepAlive`.
+    pub tcp_keep_alive: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionSettings {
+    /// `minSessionTimeout`, milliseconds; two ticks unless set.
+    pub timeout_ms_min: i32,
+    /// `maxSessionTimeout`, milliseconds; twenty ticks unless set.
+    pub timeout_ms_max: i32,
+    /// `localSessionsEnabled`, `localSessionsUpgradingEnabled`: a standalone server has global
+    /// sessions only, as in Java.
+    pub local: bool,
+    pub local_upgrading: bool,
+    /// `zookeeper.closeSessionTxn.enabled`: the transaction lists the ephemerals.
+    pub close_txn_lists_paths: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitSettings {
+    /// `jute.maxbuffer`, bytes.
+    pub jute_maxbuffer: usize,
+    /// `zookeeper.jute.maxbuffer.extrasize`, bytes: what a log or snapshot reader takes beyond
+    /// `jute_maxbuffer`.
+    pub jute_extra: usize,
+    /// `maxClientCnxns` of one address; 0 = no bound.
+    pub cnxns_per_address: u32,
+    /// `zookeeper.maxCnxns` in all; 0 = no bound.
+    pub cnxns: u32,
+    /// `zookeeper.globalOutstandingLimit`.
+    pub global_outstanding: usize,
+    /// `zookeeper.nio.sessionlessCnxnTimeout`, milliseconds.
+    pub sessionless_ms: i64,
+    /// `zookeeper.largeRequestThreshold`, bytes; `None` = no such check.
+    pub large_request_threshold: Option<usize>,
+    /// `zookeeper.largeRequestMaxBytes`: bytes of large requests in flight.
+    pub large_request_bytes: usize,
+    /// `zookeeper.commitLogCount`.
+    pub committed_log: usize,
+    /// `ringkeeper.client.outbound.pause`, bytes queued towards a client before its requests wait.
+    pub outbound_pause: usize,
+    /// `ringkeeper.client.outbound.max`, bytes queued towards a client before it is closed.
+    pub outbound_close: usize,
+}
+
+/// `zookeeper.connection_throttle_*` (BlueThrottle) and `zookeeper.request_throttle_*`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ThrottleSettings {
+    /// 0 = connections are not throttled.
+    pub connection_tokens: u32,
+    pub connection_fill_ms: i64,
+    pub connection_fill_count: u32,
+    /// Milliseconds; negative = never frozen.
+    pub connection_freeze_ms: i64,
+    pub connection_drop_increase: f64,
+    pub connection_drop_decrease: f64,
+    pub connection_decrease_ratio: f64,
+    pub connection_weighted: bool,
+    pub connection_weight_global: u32,
+    pub connection_weight_local: u32,
+    pub connection_weight_renew: u32,
+    /// 0 = requests are not throttled.
+    pub requests: u32,
+    pub request_stall_ms: i64,
+    pub request_drop_stale: bool,
+    pub request_stale_latency_check: bool,
+    pub request_stale_connection_check: bool,
+    /// `zookeeper.throttled_op_wait_time`, milliseconds; 0 = no op is ever refused for waiting.
+    pub op_wait_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogSettings {
+    /// `zookeeper.preAllocSize`, here in bytes; 0 = none.
+    pub prealloc_bytes: u64,
+    /// `zookeeper.txnLogSizeLimitInKb`, here in bytes.
+    pub size_limit_bytes: Option<u64>,
+    /// `zookeeper.maxBatchSize`, records of one flush.
+    pub batch_records: usize,
+    /// `zookeeper.flushDelay`, milliseconds. Flushes here never wait for company; kept for `conf`.
+    pub flush_delay_ms: i64,
+    /// `zookeeper.fsync.warningthresholdms`.
+    pub fsync_warning_ms: i64,
+    /// `zookeeper.forceSync`: false for "no".
+    pub force_sync: bool,
+    /// `ringkeeper.log.io`.
+    pub io: LogIo,
+}
+
+/// How the log thread writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogIo {
+    /// What this machine does best.
+    #[default]
+    Auto,
+    /// `calls`: write and fdatasync by the log thread itself.
+    Calls,
+    /// `ring`: linked write and flush.
+    Ring,
+    /// `dsync`: O_DIRECT writes with RWF_DSYNC.
+    Dsync,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SnapshotSettings {
+    /// `zookeeper.snapCount`, transactions.
+    pub txn_count: u64,
+    /// `zookeeper.snapSizeLimitInKb`, here in bytes of log.
+    pub log_bytes: Option<u64>,
+    /// `zookeeper.snapshot.compression.method`.
+    pub compression: Compression,
+    /// `zookeeper.snapshot.trust.empty`.
+    pub trust_empty: bool,
+    /// `zookeeper.db.autocreate`.
+    pub autocreate_db: bool,
+    /// `zookeeper.serializeLastProcessedZxid.enabled`.
+    pub last_zxid_section: bool,
+    /// `ringkeeper.snapshot.mbps`, here in bytes a second; `None` = unbounded.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// How a snapshot file is packed (SnapStream.StreamMode).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    #[default]
+    None,
+    Gzip,
+    Snappy,
+}
+
+impl Compression {
+    /// What follows the zxid in a file's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Snappy => ".snappy",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AutopurgeSettings {
+    /// `autopurge.snapRetainCount`, at least 3.
+    pub retain: usize,
+    /// `autopurge.purgeInterval`; `None` = off.
+    pub interval: Option<Duration>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TreeSettings {
+    /// `zookeeper.digest.enabled`.
+    pub digest: bool,
+    /// `zookeeper.extendedTypesEnabled`, `zookeeper.emulate353TTLNodes`.
+    pub types: TypeRules,
+    /// `zookeeper.enforceQuota`.
+    pub enforce_quota: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthSettings {
+    /// `zookeeper.skipACL`: true for "yes".
+    pub skip_acl: bool,
+    /// `zookeeper.enableEagerACLCheck`.
+    pub eager_acl_check: bool,
+    /// `zookeeper.DigestAuthenticationProvider.enabled`.
+    pub digest_enabled: bool,
+    /// `…DigestAuthenticationProvider.superDigest`: `super:<base64>`.
+    pub super_digest: Option<String>,
+    /// `…DigestAuthenticationProvider.digestAlg`.
+    pub digest_alg: DigestAlg,
+    /// `zookeeper.superUser`, `zookeeper.superUser.N`.
+    pub super_users: Vec<String>,
+    /// `zookeeper.X509AuthenticationProvider.superUser`.
+    pub x509_super_user: Option<String>,
+    /// `zookeeper.letAnySaslUserDoX`.
+    pub let_any_sasl_user_do_x: Option<String>,
+    /// `zookeeper.enforce.auth.enabled` with `zookeeper.enforce.auth.schemes`: a connection must
+    /// hold an identity of one of these before it may do anything. `None` = not enforced.
+    pub enforce_schemes: Option<Vec<String>>,
+    /// `zookeeper.ensembleAuthName`: names a client may present to the `ensemble` scheme.
+    pub ensemble_names: Option<Vec<String>>,
+    /// `zookeeper.authProvider.*` naming EnsembleAuthenticationProvider or
+    /// KeyAuthenticationProvider: the schemes they add.
+    pub extra_schemes: Vec<&'static str>,
+    /// `zookeeper.IPAuthenticationProvider.usexforwardedfor` (admin server).
+    pub x_forwarded_for: bool,
+}
+
+/// Hash of digest passwords (java.security.MessageDigest names).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DigestAlg {
+    #[default]
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// `znode.container.*` (ContainerManager).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ContainerSettings {
+    pub check_interval_ms: i64,
+    pub deletions_per_minute: u32,
+    /// 0 = a container that never had a child is never deleted.
+    pub never_used_ms: i64,
+}
+
+/// `zookeeper.4lw.commands.whitelist`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FourLetterSettings {
+    /// `*`: every command.
+    pub all: bool,
+    /// Sorted; `srvr` is always among them.
+    pub commands: Vec<String>,
+}
+
+impl FourLetterSettings {
+    pub fn allows(&self, command: &str) -> bool {
+        self.all || self.commands.iter().any(|c| c == command)
+    }
+}
+
+/// `zookeeper.admin.*`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminSettings {
+    /// On unless `admin.enableServer` is "false" (3.9).
+    pub enabled: bool,
+    pub listen: Listen,
+    pub command_url: String,
+    pub idle_timeout_ms: i64,
+    pub snapshot_enabled: bool,
+    pub restore_enabled: bool,
+    pub rate_limit_ms: i64,
+    /// `admin.portUnification`, `admin.forceHttps`, `admin.needClientAuth`.
+    pub tls: bool,
+}
+
+/// `metricsProvider.className` and its own keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MetricsSettings {
+    /// mntr only.
+    Default,
+    /// NullMetricsProvider: mntr's metrics are absent.
+    Null,
+    /// PrometheusMetricsProvider; `None` = no plain HTTP port.
+    Prometheus { listen: Option<Listen> },
+}
+
+/// Our own keys: which CPU does what.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PlacementSettings {
+    /// `ringkeeper.cores.network`.
+    pub network: Cores,
+    /// `ringkeeper.cores.control`.
+    pub control: Option<usize>,
+    /// `ringkeeper.cores.log`.
+    pub log: Option<usize>,
+    /// `ringkeeper.spin.micros`: how long an idle core spins before it sleeps; `None` = the
+    /// server decides.
+    pub spin_micros: Option<u32>,
+}
+
+/// CPUs of a role.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Cores {
+    /// Derived from the machine.
+    #[default]
+    Auto,
+    /// `x4`: so many threads, placed by the server.
+    Count(usize),
+    /// `1-6,8`: one thread on each of these CPUs.
+    Cpus(Vec<usize>),
+}

@@ -1,0 +1,234 @@
+//! Where a value comes from, and how its text is read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
+
+use super::{ConfigError, Place, Properties};
+
+/// `-Dname=value` flags; the last of a name wins.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    properties: BTreeMap<String, String>,
+    /// Flags that are not `-D`: `-Xmx1g` and the like. They mean nothing here.
+    others: Vec<String>,
+}
+
+impl Flags {
+    /// Splits at blanks, as the shell does with an unquoted variable.
+    pub fn add(&mut self, text: &str) {
+        for word in text.split_ascii_whitespace() {
+            match word.strip_prefix("-D") {
+                Some(definition) => {
+                    let (name, value) = definition.split_once('=').unwrap_or((definition, ""));
+                    self.properties.insert(name.to_owned(), value.trim().to_owned());
+                }
+                None => self.others.push(word.to_owned()),
+            }
+        }
+    }
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+    pub fn others(&self) -> &[String] {
+        &self.others
+    }
+}
+
+/// A value with its key and place, still text.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub key: String,
+    pub value: String,
+    pub place: Place,
+}
+
+/// All there is to read from; remembers which keys were asked for.
+pub(super) struct Source<'a> {
+    pub file: &'a Properties,
+    flags: &'a Flags,
+    asked: HashSet<String>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(file: &'a Properties, flags: &'a Flags) -> Source<'a> {
+        Source { file, flags, asked: HashSet::new() }
+    }
+
+    /// A key ZooKeeper parses by name: from the file only.
+    pub fn file(&mut self, key: &str) -> Option<Found> {
+        self.asked.insert(key.to_owned());
+        let property = self.file.get(key)?;
+        Some(Found {
+            key: key.to_owned(),
+            value: property.value.clone(),
+            place: self.file.place(property),
+        })
+    }
+
+    /// The system property `zookeeper.<key>`: from the file, then from the flags. The file wins
+    /// because ZooKeeper sets the property when it reads the file. An empty value is no value.
+    pub fn property(&mut self, key: &str) -> Option<Found> {
+        self.property_or(key, &[])
+    }
+
+    /// As [`Source::property`], with names that only the documentation has.
+    pub fn property_or(&mut self, key: &str, aliases: &[&str]) -> Option<Found> {
+        let mut found = None;
+        for name in std::iter::once(&key).chain(aliases) {
+            let in_file = self.file(name).filter(|f| !f.value.is_empty());
+            let flag = self.flag(&format!("zookeeper.{name}"));
+            found = found.or(in_file).or(flag);
+        }
+        found
+    }
+
+    /// A system property without the prefix, which Java can only get from a flag: the flag wins,
+    /// and the file is taken too.
+    pub fn system(&mut self, name: &str) -> Option<Found> {
+        let in_file = self.file(name).filter(|f| !f.value.is_empty());
+        self.flag(name).or(in_file)
+    }
+
+    fn flag(&mut self, name: &str) -> Option<Found> {
+        self.asked.insert(format!("-D{name}"));
+        let value = self.flags.properties.get(name).filter(|v| !v.is_empty())?;
+        Some(Found { key: name.to_owned(), value: value.clone(), place: Place::Flag })
+    }
+
+    /// All keys of the file and the flags that begin with `prefix`, the flags' without
+    /// "zookeeper.". Marks them as asked for.
+    pub fn family(&mut self, prefix: &str) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for property in self.file.iter().filter(|p| p.key.starts_with(prefix)) {
+            self.asked.insert(property.key.clone());
+            found.push(Found {
+                key: property.key.clone(),
+                value: property.value.clone(),
+                place: self.file.place(property),
+            });
+        }
+        for (name, value) in self.flags.iter() {
+            let Some(key) = name.strip_prefix("zookeeper.").filter(|k| k.starts_with(prefix))
+            else {
+                continue;
+            };
+            self.asked.insert(format!("-D{name}"));
+            if !found.iter().any(|f| f.key == key) {
+                found.push(Found {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    place: Place::Flag,
+                });
+            }
+        }
+        found
+    }
+
+    /// What nobody asked for: first the file's in its order, then the flags' full names.
+    pub fn unasked(&self) -> Vec<Found> {
+        let file = self.file.iter().filter(|p| !self.asked.contains(&p.key)).map(|p| Found {
+            key: p.key.clone(),
+            value: p.value.clone(),
+            place: self.file.place(p),
+        });
+        let flags =
+            self.flags.iter().filter(|(name, _)| !self.asked.contains(&format!("-D{name}"))).map(
+                |(name, value)| Found {
+                    key: name.to_owned(),
+                    value: value.to_owned(),
+                    place: Place::Flag,
+                },
+            );
+        file.chain(flags).collect()
+    }
+
+    pub fn flags(&self) -> &Flags {
+        self.flags
+    }
+}
+
+impl Found {
+    pub fn refuse(&self, allowed: impl Into<String>) -> ConfigError {
+        ConfigError::Value {
+            key: self.key.clone(),
+            value: self.value.clone(),
+            place: self.place.clone(),
+            allowed: allowed.into(),
+        }
+    }
+
+    /// A whole number within `range`, in decimal or as Java's `Integer.decode` takes it (0x, #).
+    pub fn number(&self, range: RangeInclusive<i64>, unit: &str) -> Result<i64, ConfigError> {
+        decode(&self.value).filter(|n| range.contains(n)).ok_or_else(|| {
+            let sort = if unit.is_empty() { "a whole number" } else { unit };
+            self.refuse(format!("{sort} from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    pub fn fraction(&self) -> Result<f64, ConfigError> {
+        self.value
+            .parse()
+            .ok()
+            .filter(|n: &f64| n.is_finite())
+            .ok_or_else(|| self.refuse("a decimal number"))
+    }
+
+    /// ConfigUtils.parseBoolean: the keys parsed by name take nothing else.
+    pub fn strict_bool(&self) -> Result<bool, ConfigError> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(self.refuse("true or false")),
+        }
+    }
+
+    /// Boolean.parseBoolean: a property is true when it says so, and false whatever else it says.
+    pub fn is_true(&self) -> bool {
+        self.value.eq_ignore_ascii_case("true")
+    }
+}
+
+fn decode(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let hex = ["0x", "0X", "#"].into_iter().find_map(|p| digits.strip_prefix(p));
+    let (digits, radix) = hex.map_or((digits, 10), |h| (h, 16));
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = i64::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_java_decodes_them() {
+        for (text, value) in [
+            ("12", Some(12)),
+            ("-1", Some(-1)),
+            ("+7", Some(7)),
+            ("0x10", Some(16)),
+            ("#ff", Some(255)),
+        ] {
+            assert_eq!(decode(text), value, "{text}");
+        }
+        for text in ["", "-", "1.5", "1k", "--1", "0x", "0x-1", "99999999999999999999"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_flag_of_a_name_wins_and_others_are_kept_apart() {
+        let mut flags = Flags::default();
+        flags.add("-Xmx1g -Djute.maxbuffer=5 -Da");
+        flags.add(" -Djute.maxbuffer=6\n");
+        assert_eq!(flags.iter().collect::<Vec<_>>(), [("a", ""), ("jute.maxbuffer", "6")]);
+        assert_eq!(flags.others(), ["-Xmx1g"]);
+    }
+}
