@@ -1,1 +1,20 @@
-//! (front page follows with the module)
+//! Who may do what: identities, schemes and decisions.
+//!
+//! Everything here is a function of its arguments. A decision in somebody's favour is a
+//! [`Permit`], which only [`check`] can make: what needs a permit cannot be done without asking.
+//!
+//! * [`schemes`]: which schemes there are, their id syntax, how an id matches an entry
+//! * [`decide`]: the check itself, what getACL shows, what whoAmI says
+//! * [`fixup`](fixup()): the list a client sent → the list a node gets
+//! * [`authenticate`](authenticate()): an auth packet → identities
+
+mod authenticate;
+mod decide;
+mod fixup;
+mod ip;
+mod schemes;
+
+pub use authenticate::{add_identity, authenticate, authenticates, ip_identity};
+pub use decide::{Permit, check, mask_digests, who_am_i};
+pub use fixup::fixup;
+pub use schemes::{DigestAlgorithm, Policy};

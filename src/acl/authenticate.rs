@@ -1,0 +1,109 @@
+//! An auth packet → identities (ZooKeeperServer.processPacket and the providers'
+//! handleAuthentication).
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::types::{ErrorCode, Identity};
+
+use super::ip;
+use super::schemes::{Policy, Scheme};
+
+/// What a connection proves by an auth packet. AuthFailed (answered, then the connection closes)
+/// for a scheme without a provider, a null scheme or null data, and for schemes that are not
+/// proven this way: SASL has its own exchange, X.509 its handshake.
+pub fn authenticate(
+    policy: &Policy,
+    scheme: Option<&str>,
+    data: Option<&[u8]>,
+) -> Result<Vec<Identity>, ErrorCode> {
+    match policy.provider(scheme.unwrap_or_default()) {
+        // The connection has had this identity since it was accepted.
+        Some(Scheme::Ip) => Ok(Vec::new()),
+        Some(Scheme::Digest) => {
+            let text = String::from_utf8_lossy(data.ok_or(ErrorCode::AuthFailed)?);
+            let digest = digest_id(policy, &text);
+            let mut proven = Vec::with_capacity(2);
+            if policy.super_digest.as_deref() == Some(digest.as_str()) {
+                proven.push(Identity::new("super", ""));
+            }
+            proven.push(Identity::new("digest", &digest));
+            Ok(proven)
+        }
+        Some(Scheme::Sasl) | Some(Scheme::X509) | None => Err(ErrorCode::AuthFailed),
+    }
+}
+
+/// Whether `scheme` has a provider at all (`zookeeper.enforce.auth.schemes` is checked with it).
+pub fn authenticates(policy: &Policy, scheme: &str) -> bool {
+    policy.provider(scheme).is_some()
+}
+
+/// The identity every connection has from the start.
+pub fn ip_identity(address: IpAddr) -> Identity {
+    Identity::new("ip", &ip::host_address(address))
+}
+
+/// Adds an identity a connection does not have yet; a connection's identities are a set.
+pub fn add_identity(identities: &mut Vec<Identity>, identity: Identity) {
+    if !identities.contains(&identity) {
+        identities.push(identity);
+    }
+}
+
+/// `user:base64(hash("user:password"))` (DigestAuthenticationProvider.generateDigest).
+fn digest_id(policy: &Policy, user_and_password: &str) -> String {
+    let user = user_and_password.split(':').next().unwrap_or_default();
+    let hash = policy.digest_alg.hash(user_and_password.as_bytes());
+    format!("{user}:{}", STANDARD.encode(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schemes::DigestAlgorithm;
+    use super::*;
+
+    #[test]
+    fn digests_are_javas() {
+        // Known pair of the programmer's guide: super:admin.
+        let policy = Policy {
+            super_digest: Some("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=".into()),
+            ..Policy::default()
+        };
+        let proven = authenticate(&policy, Some("digest"), Some(b"super:admin")).unwrap();
+        assert_eq!(proven[0], Identity::new("super", ""));
+        assert_eq!(proven[1], Identity::new("digest", "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="));
+        let proven = authenticate(&policy, Some("digest"), Some(b"super:other")).unwrap();
+        assert_eq!(proven.len(), 1);
+        let policy = Policy {
+            digest_alg: DigestAlgorithm::from_name("sha-256").unwrap(),
+            ..Policy::default()
+        };
+        let proven = authenticate(&policy, Some("digest"), Some(b"super:admin")).unwrap();
+        assert_eq!(proven[0].id.len(), "super:".len() + 44);
+    }
+
+    #[test]
+    fn only_packet_schemes_can_be_proven_by_packet() {
+        let policy = Policy { sasl_enabled: true, x509_enabled: true, ..Policy::default() };
+        for scheme in [None, Some(""), Some("world"), Some("auth"), Some("super"), Some("sasl")] {
+            let verdict = authenticate(&policy, scheme, Some(b"a:b"));
+            assert_eq!(verdict, Err(ErrorCode::AuthFailed), "{scheme:?}");
+        }
+        assert_eq!(authenticate(&policy, Some("digest"), None), Err(ErrorCode::AuthFailed));
+        assert_eq!(authenticate(&policy, Some("ip"), None), Ok(Vec::new()));
+        let off = Policy { digest_enabled: false, ..Policy::default() };
+        let verdict = authenticate(&off, Some("digest"), Some(b"a:b"));
+        assert_eq!(verdict, Err(ErrorCode::AuthFailed));
+    }
+
+    #[test]
+    fn identities_are_a_set() {
+        let mut who = vec![ip_identity("::1".parse().unwrap())];
+        add_identity(&mut who, Identity::new("digest", "a:1"));
+        add_identity(&mut who, Identity::new("digest", "a:1"));
+        assert_eq!(who.len(), 2);
+    }
+}

@@ -1,0 +1,142 @@
+//! The check (ZooKeeperServer.checkACL), and what is shown of lists and identities.
+
+use crate::types::{Acl, ErrorCode, Identity, Perms};
+
+use super::schemes::Policy;
+
+/// Proof that an identity may do what was asked. Only [`check`] makes one, so whatever demands a
+/// permit cannot be reached by a way that forgot to ask.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit(());
+
+/// Whether any of `identities` holds any of the permissions `needed` on a node with this list.
+/// NoAuth otherwise.
+pub fn check(
+    policy: &Policy,
+    list: &[Acl],
+    needed: Perms,
+    identities: &[Identity],
+) -> Result<Permit, ErrorCode> {
+    if policy.skip_acl || list.is_empty() {
+        return Ok(Permit(()));
+    }
+    if identities.iter().any(|identity| &*identity.scheme == "super") {
+        return Ok(Permit(()));
+    }
+    for acl in list.iter().filter(|acl| acl.perms.intersects(needed)) {
+        if &*acl.scheme == "world" && &*acl.id == "anyone" {
+            return Ok(Permit(()));
+        }
+        let Some(scheme) = policy.provider(&acl.scheme) else { continue };
+        let mut same_scheme = identities.iter().filter(|who| who.scheme == acl.scheme);
+        if same_scheme.any(|who| policy.matches(scheme, &who.id, &acl.id)) {
+            return Ok(Permit(()));
+        }
+    }
+    Err(ErrorCode::NoAuth)
+}
+
+/// What getACL shows to someone who may read but not administer the node: password hashes are
+/// hidden (FinalRequestProcessor).
+pub fn mask_digests(list: &[Acl]) -> Vec<Acl> {
+    let masked = list.iter().map(|acl| match &*acl.scheme {
+        "digest" => Acl::new(acl.perms, &acl.scheme, &mask(&acl.id)),
+        _ => acl.clone(),
+    });
+    masked.collect()
+}
+
+/// Everything from the first ':' of a line to the line's end becomes ":x".
+fn mask(id: &str) -> String {
+    let mut shown = String::with_capacity(id.len());
+    for line in id.split_inclusive(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        let text = line.trim_end_matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
+        match text.find(':') {
+            Some(colon) => {
+                shown.push_str(&text[..colon]);
+                shown.push_str(":x");
+            }
+            None => shown.push_str(text),
+        }
+        shown.push_str(&line[text.len()..]);
+    }
+    shown
+}
+
+/// What whoAmI answers: scheme and user of every identity, without secrets
+/// (AuthUtil.getClientInfos). A scheme without a provider has no user.
+pub fn who_am_i(policy: &Policy, identities: &[Identity]) -> Vec<Identity> {
+    let shown = identities.iter().map(|who| {
+        let user = policy.provider(&who.scheme).map_or("", |scheme| scheme.user_of(&who.id));
+        Identity::new(&who.scheme, user)
+    });
+    shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(policy: &Policy, list: &[Acl], needed: Perms, who: &[(&str, &str)]) -> bool {
+        let who: Vec<Identity> = who.iter().map(|(s, i)| Identity::new(s, i)).collect();
+        check(policy, list, needed, &who).is_ok()
+    }
+
+    #[test]
+    fn the_list_decides_entry_by_entry() {
+        let policy = Policy::default();
+        let list = [
+            Acl::new(Perms::READ, "world", "anyone"),
+            Acl::new(Perms::WRITE, "digest", "u:h"),
+            Acl::new(Perms::CREATE, "ip", "10.0.0.0/8"),
+            Acl::new(Perms::DELETE, "sasl", "bob"),
+            Acl::new(Perms::ADMIN, "world", "someone"),
+        ];
+        assert!(allowed(&policy, &list, Perms::READ, &[]));
+        assert!(allowed(&policy, &list, Perms::WRITE, &[("digest", "u:h")]));
+        assert!(!allowed(&policy, &list, Perms::WRITE, &[("digest", "u:g")]));
+        assert!(!allowed(&policy, &list, Perms::WRITE, &[("sasl", "u:h")]));
+        assert!(allowed(&policy, &list, Perms::CREATE, &[("ip", "10.9.9.9")]));
+        assert!(!allowed(&policy, &list, Perms::DELETE, &[("sasl", "bob")]), "no provider");
+        assert!(!allowed(&policy, &list, Perms::ADMIN, &[]));
+        assert!(allowed(&policy, &list, Perms::ADMIN, &[("super", "")]));
+        assert!(allowed(&policy, &list, Perms::READ.or(Perms::ADMIN), &[]), "any bit will do");
+        assert!(allowed(&policy, &[], Perms::ADMIN, &[]), "no list, no limits");
+        let skip = Policy { skip_acl: true, ..Policy::default() };
+        assert!(allowed(&skip, &list, Perms::ADMIN, &[]));
+    }
+
+    #[test]
+    fn sasl_users_match_by_name_or_by_the_open_door() {
+        let policy = Policy {
+            sasl_enabled: true,
+            let_any_sasl_user_do: Some("everyone".into()),
+            ..Policy::default()
+        };
+        let list = [Acl::new(Perms::ALL, "sasl", "bob")];
+        assert!(allowed(&policy, &list, Perms::READ, &[("sasl", "bob")]));
+        assert!(!allowed(&policy, &list, Perms::READ, &[("sasl", "eve")]));
+        let open = [Acl::new(Perms::ALL, "sasl", "everyone")];
+        assert!(allowed(&policy, &open, Perms::READ, &[("sasl", "eve")]));
+        assert!(!allowed(&policy, &open, Perms::READ, &[("ip", "10.0.0.1")]));
+    }
+
+    #[test]
+    fn hashes_are_hidden_and_users_are_not() {
+        let list =
+            [Acl::new(Perms::ALL, "digest", "u:secret:s"), Acl::new(Perms::READ, "ip", "::1")];
+        let shown = mask_digests(&list);
+        assert_eq!(&*shown[0].id, "u:x");
+        assert_eq!(shown[1], list[1]);
+        let who = [
+            Identity::new("ip", "10.0.0.1"),
+            Identity::new("digest", "u:secret"),
+            Identity::new("super", ""),
+        ];
+        let shown = who_am_i(&Policy::default(), &who);
+        assert_eq!(shown[0], who[0]);
+        assert_eq!(shown[1], Identity::new("digest", "u"));
+        assert_eq!(shown[2], Identity::new("super", ""));
+    }
+}

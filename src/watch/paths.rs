@@ -1,0 +1,97 @@
+//! The watched paths: each text stored once, found by hash, named by a number.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::set::Set;
+
+/// A watched path and who watches it, by table.
+#[derive(Default)]
+struct Watched {
+    /// `None`: the slot is free.
+    text: Option<Arc<str>>,
+    sets: [Set; 2],
+}
+
+pub(super) struct Paths {
+    hasher: FixedState,
+    by_text: HashTable<u32>,
+    slab: Vec<Watched>,
+    free: Vec<u32>,
+}
+
+impl Paths {
+    pub fn new(hash_seed: u64) -> Paths {
+        Paths {
+            hasher: FixedState::with_seed(hash_seed),
+            by_text: HashTable::new(),
+            slab: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    pub fn find(&self, path: &str) -> Option<u32> {
+        let slab = &self.slab;
+        self.by_text
+            .find(self.hasher.hash_one(path), |at| slab[*at as usize].text.as_deref() == Some(path))
+            .copied()
+    }
+
+    pub fn find_or_add(&mut self, path: &str) -> u32 {
+        if let Some(at) = self.find(path) {
+            return at;
+        }
+        let watched = Watched { text: Some(Arc::from(path)), sets: Default::default() };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slab[at as usize] = watched;
+                at
+            }
+            None => {
+                self.slab.push(watched);
+                (self.slab.len() - 1) as u32
+            }
+        };
+        let (hasher, slab) = (&self.hasher, &self.slab);
+        self.by_text.insert_unique(hasher.hash_one(path), at, |at| {
+            hasher.hash_one(slab[*at as usize].text.as_deref().unwrap_or_default())
+        });
+        at
+    }
+
+    /// The path's text; empty for a number nobody has.
+    pub fn text(&self, at: u32) -> &str {
+        self.slab[at as usize].text.as_deref().unwrap_or_default()
+    }
+
+    pub fn shared_text(&self, at: u32) -> Option<&Arc<str>> {
+        self.slab[at as usize].text.as_ref()
+    }
+
+    pub fn set(&self, at: u32, table: usize) -> Set {
+        self.slab[at as usize].sets[table]
+    }
+
+    /// Stores what the set has become, and forgets a path that nobody watches any more.
+    pub fn put(&mut self, at: u32, table: usize, set: Set) {
+        let watched = &mut self.slab[at as usize];
+        watched.sets[table] = set;
+        if watched.sets.iter().any(|s| !s.is_empty()) {
+            return;
+        }
+        let Some(text) = watched.text.take() else { return };
+        if let Ok(entry) = self.by_text.find_entry(self.hasher.hash_one(&*text), |p| *p == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+    }
+
+    /// All paths with their numbers, in the order of the numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
+        let texts = self.slab.iter().enumerate();
+        texts.filter_map(|(at, watched)| Some((at as u32, watched.text.as_deref()?)))
+    }
+}
