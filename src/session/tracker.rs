@@ -1,0 +1,363 @@
+//! The session table (SessionTrackerImpl).
+
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
+
+use crate::types::{ConnRef, ErrorCode, Millis, SessionId};
+
+use super::expiry::Buckets;
+use super::ids::IdSource;
+
+#[derive(Debug)]
+struct Session {
+    /// As agreed when the session was made: what snapshots and transactions carry, milliseconds.
+    timeout: i32,
+    /// As agreed with the connection it uses now, milliseconds: the length of a lease.
+    lease: i32,
+    expires: Millis,
+    /// The bucket it stands in: never later than `expires`.
+    bucket: Millis,
+    closing: bool,
+    owner: Option<ConnRef>,
+}
+
+/// What [`Sessions::iter`] shows of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionView {
+    pub id: SessionId,
+    /// Milliseconds.
+    pub timeout: i32,
+    pub expires: Millis,
+    pub closing: bool,
+    pub owner: Option<ConnRef>,
+}
+
+/// All sessions of the ensemble, on the server that decides about them.
+#[derive(Debug)]
+pub struct Sessions {
+    by_id: HashMap<SessionId, Session, FixedState>,
+    buckets: Buckets,
+    ids: IdSource,
+}
+
+impl Sessions {
+    /// `tick_ms`: tickTime in milliseconds, at least 1.
+    pub fn new(tick_ms: i64, ids: IdSource) -> Sessions {
+        let by_id = HashMap::with_hasher(FixedState::default());
+        Sessions { by_id, buckets: Buckets::new(tick_ms), ids }
+    }
+
+    /// An id for a new session, unlike all that are tracked.
+    pub fn next_id(&mut self) -> SessionId {
+        loop {
+            let id = self.ids.take();
+            if !self.by_id.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Tracks a session from now on; one that is tracked already is touched
+    /// (SessionTrackerImpl.trackSession). `timeout`: milliseconds. False when it was there.
+    pub fn create(&mut self, id: SessionId, timeout: i32, now: Millis) -> bool {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.lease = timeout;
+            self.extend(id, now);
+            return false;
+        }
+        let expires = self.buckets.round(now + timeout as i64);
+        let session = Session {
+            timeout,
+            lease: timeout,
+            expires,
+            bucket: expires,
+            closing: false,
+            owner: None,
+        };
+        self.by_id.insert(id, session);
+        self.buckets.put(expires, id);
+        true
+    }
+
+    /// Extends the lease. False when the session is not tracked or closing: its client must be
+    /// told that it has expired.
+    pub fn touch(&mut self, id: SessionId, now: Millis) -> bool {
+        match self.by_id.get(&id) {
+            Some(session) if !session.closing => self.extend(id, now),
+            Some(_) | None => false,
+        }
+    }
+
+    /// A client has come back with a timeout of its own, which is the lease from now on.
+    /// False as for [`touch`](Self::touch).
+    pub fn reopen(&mut self, id: SessionId, timeout: i32, now: Millis) -> bool {
+        match self.by_id.get_mut(&id) {
+            Some(session) if !session.closing => {
+                session.lease = timeout;
+                self.extend(id, now)
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn extend(&mut self, id: SessionId, now: Millis) -> bool {
+        let Some(session) = self.by_id.get_mut(&id) else { return false };
+        session.expires = self.buckets.round(now + session.lease as i64);
+        // A shorter lease than before must not wait for the bucket of the longer one.
+        if session.expires < session.bucket {
+            session.bucket = session.expires;
+            self.buckets.put(session.expires, id);
+        }
+        true
+    }
+
+    /// Tracked and not closing.
+    pub fn is_live(&self, id: SessionId) -> bool {
+        self.by_id.get(&id).is_some_and(|session| !session.closing)
+    }
+
+    pub fn is_tracked(&self, id: SessionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    pub fn is_closing(&self, id: SessionId) -> bool {
+        self.by_id.get(&id).is_some_and(|session| session.closing)
+    }
+
+    /// A closeSession transaction is on its way: nothing more is accepted from it.
+    pub fn set_closing(&mut self, id: SessionId) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.closing = true;
+        }
+    }
+
+    /// The closeSession transaction has been applied.
+    pub fn remove(&mut self, id: SessionId) -> bool {
+        self.by_id.remove(&id).is_some()
+    }
+
+    /// The timeout the session was made with, milliseconds.
+    pub fn timeout_of(&self, id: SessionId) -> Option<i32> {
+        self.by_id.get(&id).map(|session| session.timeout)
+    }
+
+    pub fn owner(&self, id: SessionId) -> Option<ConnRef> {
+        self.by_id.get(&id)?.owner
+    }
+
+    /// False when the session is not tracked or closing.
+    pub fn set_owner(&mut self, id: SessionId, owner: ConnRef) -> bool {
+        match self.by_id.get_mut(&id) {
+            Some(session) if !session.closing => {
+                session.owner = Some(owner);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether a request may go on (SessionTrackerImpl.checkSession): UnknownSession,
+    /// SessionExpired when closing, SessionMoved when another connection owns the session. A
+    /// session without an owner is anybody's, and `None` for `from` asks about the session alone.
+    pub fn check(&self, id: SessionId, from: Option<ConnRef>) -> Result<(), ErrorCode> {
+        let session = self.by_id.get(&id).ok_or(ErrorCode::UnknownSession)?;
+        if session.closing {
+            return Err(ErrorCode::SessionExpired);
+        }
+        match (session.owner, from) {
+            (Some(owner), Some(from)) if owner != from => Err(ErrorCode::SessionMoved),
+            (_, _) => Ok(()),
+        }
+    }
+
+    /// Sessions whose time is up, by deadline and then by id. They are closing from now on.
+    pub fn due(&mut self, now: Millis) -> Vec<SessionId> {
+        let mut due = Vec::new();
+        while let Some((time, ids)) = self.buckets.pop_due(now) {
+            for id in ids {
+                let Some(session) = self.by_id.get_mut(&id) else { continue };
+                if session.closing || session.bucket != time {
+                    continue;
+                }
+                if session.expires > time {
+                    session.bucket = session.expires;
+                    self.buckets.put(session.expires, id);
+                } else {
+                    session.closing = true;
+                    due.push(id);
+                }
+            }
+        }
+        due
+    }
+
+    /// When [`due`](Self::due) may next have something.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.buckets.first()
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// All sessions, by id.
+    pub fn iter(&self) -> impl Iterator<Item = SessionView> {
+        let mut all: Vec<SessionView> = self
+            .by_id
+            .iter()
+            .map(|(id, session)| SessionView {
+                id: *id,
+                timeout: session.timeout,
+                expires: session.expires,
+                closing: session.closing,
+                owner: session.owner,
+            })
+            .collect();
+        all.sort_unstable_by_key(|session| session.id);
+        all.into_iter()
+    }
+
+    /// Deadlines and who has them, for the `dump` command (getSessionExpiryMap).
+    pub fn expiry_map(&self) -> BTreeMap<Millis, Vec<SessionId>> {
+        let mut map: BTreeMap<Millis, Vec<SessionId>> = BTreeMap::new();
+        for session in self.iter() {
+            map.entry(session.expires).or_default().push(session.id);
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ConnId, CoreId, ServerId, WallMillis};
+
+    fn sessions() -> Sessions {
+        Sessions::new(2000, IdSource::new(ServerId(1), WallMillis(0)))
+    }
+
+    fn owner(slot: u32) -> ConnRef {
+        ConnRef { core: CoreId(0), conn: ConnId { slot, generation: 1 } }
+    }
+
+    #[test]
+    fn deadlines_round_up_to_the_next_tick_even_from_a_boundary() {
+        for (now, timeout, deadline) in
+            [(0, 4000, 6000), (1, 4000, 6000), (1999, 4000, 6000), (2000, 4000, 8000), (0, 1, 2000)]
+        {
+            let mut s = sessions();
+            s.create(SessionId(1), timeout, Millis(now));
+            assert_eq!(s.next_due(), Some(Millis(deadline)));
+            assert_eq!(s.due(Millis(deadline - 1)), []);
+            assert_eq!(s.due(Millis(deadline)), [SessionId(1)]);
+            assert_eq!(s.due(Millis(deadline + 9000)), [], "told once");
+        }
+    }
+
+    #[test]
+    fn a_touch_extends_and_a_shorter_lease_comes_sooner() {
+        let mut s = sessions();
+        s.create(SessionId(1), 4000, Millis(0));
+        assert!(s.touch(SessionId(1), Millis(5000)));
+        assert_eq!(s.due(Millis(6000)), []);
+        assert_eq!(s.next_due(), Some(Millis(10000)));
+        assert_eq!(s.due(Millis(9999)), []);
+        assert!(s.reopen(SessionId(1), 40000, Millis(9999)));
+        assert_eq!(s.due(Millis(10000)), []);
+        assert!(s.reopen(SessionId(1), 2000, Millis(12000)));
+        assert_eq!(s.timeout_of(SessionId(1)), Some(4000), "what it was made with stays");
+        assert_eq!(s.due(Millis(15999)), []);
+        assert_eq!(s.due(Millis(16000)), [SessionId(1)]);
+        assert_eq!(s.due(Millis(60000)), []);
+    }
+
+    #[test]
+    fn the_expired_come_by_deadline_and_then_by_id() {
+        let mut s = sessions();
+        for (id, timeout) in [(5, 4000), (3, 4000), (9, 2000), (4, 4000), (1, 9000)] {
+            s.create(SessionId(id), timeout, Millis(0));
+        }
+        assert_eq!(s.due(Millis(6000)), [9, 3, 4, 5].map(SessionId));
+        assert!(s.is_closing(SessionId(9)) && !s.is_live(SessionId(9)));
+        assert!(!s.touch(SessionId(9), Millis(6000)), "too late");
+        assert!(!s.reopen(SessionId(9), 4000, Millis(6000)));
+        assert!(s.remove(SessionId(9)) && !s.remove(SessionId(9)));
+        assert_eq!(s.iter().map(|v| v.id.0).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn requests_are_checked_for_session_and_owner() {
+        let mut s = sessions();
+        let id = SessionId(7);
+        assert_eq!(s.check(id, Some(owner(1))), Err(ErrorCode::UnknownSession));
+        assert!(!s.set_owner(id, owner(1)));
+        assert!(s.create(id, 4000, Millis(0)));
+        assert!(!s.create(id, 4000, Millis(0)), "known");
+        assert_eq!(s.check(id, Some(owner(1))), Ok(()), "nobody's yet");
+        assert!(s.set_owner(id, owner(1)));
+        assert_eq!(s.check(id, Some(owner(1))), Ok(()));
+        assert_eq!(s.check(id, Some(owner(2))), Err(ErrorCode::SessionMoved));
+        assert_eq!(s.check(id, None), Ok(()));
+        s.set_closing(id);
+        assert_eq!(s.check(id, Some(owner(2))), Err(ErrorCode::SessionExpired));
+        assert!(!s.set_owner(id, owner(2)));
+    }
+
+    #[test]
+    fn new_ids_pass_over_tracked_ones() {
+        let mut s = sessions();
+        let first = SessionId(1 << 56);
+        s.create(first, 4000, Millis(0));
+        assert_eq!(s.next_id(), SessionId((1 << 56) + 1));
+    }
+
+    #[test]
+    fn expiry_agrees_with_a_plain_queue_under_random_touches() {
+        let mut random = 12345u64;
+        let mut below = |n: u64| {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) % n
+        };
+        let mut s = sessions();
+        let mut plain: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let mut now = 0;
+        let round = |t: i64| (t / 2000 + 1) * 2000;
+        for step in 0..20_000 {
+            now += below(300) as i64;
+            let id = below(60) as i64 + 1;
+            let timeout = 2000 + below(9000) as i64;
+            match below(4) {
+                0 => {
+                    let fresh = s.create(SessionId(id), timeout as i32, Millis(now));
+                    assert_eq!(fresh, !plain.contains_key(&id));
+                    plain.insert(id, (timeout, round(now + timeout)));
+                }
+                1 => {
+                    let known = plain.get_mut(&id).map(|p| *p = (timeout, round(now + timeout)));
+                    assert_eq!(
+                        s.reopen(SessionId(id), timeout as i32, Millis(now)),
+                        known.is_some()
+                    );
+                }
+                _ => {
+                    let known = plain.get_mut(&id).map(|p| p.1 = round(now + p.0));
+                    assert_eq!(s.touch(SessionId(id), Millis(now)), known.is_some());
+                }
+            }
+            let mut due: Vec<(i64, i64)> =
+                plain.iter().filter(|(_, p)| p.1 <= now).map(|(id, p)| (p.1, *id)).collect();
+            due.sort_unstable();
+            let due: Vec<SessionId> = due.into_iter().map(|(_, id)| SessionId(id)).collect();
+            assert_eq!(s.due(Millis(now)), due, "step {step}");
+            for id in due {
+                plain.remove(&id.0);
+                s.remove(id);
+            }
+        }
+    }
+}
