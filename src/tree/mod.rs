@@ -1,1 +1,50 @@
-//! (front page follows with the module)
+//! The data tree: what ZooKeeper stores, in memory (DataTree).
+//!
+//! Last stage of a write's way: committed transactions are applied here by one writer, while any
+//! number of network cores read. Knows nothing of sessions' liveness, of watches and of files; it
+//! is told transactions and tells a [`ChangeSink`] what they changed. The shard locks are its only
+//! departure from the rule that cores hold no locks.
+//!
+//! * [`outcome`]: what applying gives back, and the changes watches want
+//! * `tree`: the shards, and everything readers may ask
+//! * `writer`, `apply`: the single writer; each transaction's effects (storage.md section 7)
+//! * `restore`: filling the tree from a snapshot
+//! * [`quota`]: limits and use under /zookeeper/quota
+//! * [`digest`]: the checksum all servers agree on
+//! * `index`, `reap`: ephemerals by session; containers and TTL nodes that may go
+//! * `shard`, `layout`, `children`, `acl_cache`: memory, from one lock's worth down to the bytes
+
+mod outcome;
+
+mod tree;
+
+mod apply;
+mod reap;
+mod restore;
+mod writer;
+
+pub mod digest;
+pub mod quota;
+
+mod acl_cache;
+mod children;
+mod index;
+mod layout;
+mod shard;
+
+#[cfg(test)]
+mod tests;
+
+pub use layout::StoredStat;
+pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
+pub use restore::RestoreError;
+pub use shard::Node;
+pub use tree::{Tree, TreeOptions};
+pub use writer::TreeWriter;
+
+/// Node that lists the ensemble (ZooDefs.CONFIG_NODE).
+pub const CONFIG_PATH: &str = "/zookeeper/config";
+/// Everything beneath is local bookkeeping and left out of the digest.
+pub const ZOOKEEPER_PATH: &str = "/zookeeper";
+/// Quotas.quotaZookeeper.
+pub const QUOTA_PATH: &str = "/zookeeper/quota";

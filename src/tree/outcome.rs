@@ -1,0 +1,75 @@
+//! What applying a transaction gives back: the answer for its client, and the changes for watches.
+
+use std::sync::Arc;
+
+use crate::types::{AclList, Data, ErrorCode, Stat, Zxid};
+
+/// What became of a transaction (DataTree.ProcessTxnResult), ready to be encoded as a reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// `stat` for every create but type 1, whose reply is the path alone.
+    Created {
+        path: String,
+        stat: Option<Stat>,
+    },
+    Deleted,
+    DataSet(Stat),
+    AclSet(Stat),
+    Checked,
+    SessionCreated {
+        /// Milliseconds.
+        timeout: i32,
+    },
+    SessionClosed,
+    Reconfigured {
+        data: Data,
+        stat: Stat,
+    },
+    Failed(ErrorCode),
+    /// One per operation. A multi that failed holds `Failed(Ok)` before the culprit and
+    /// `Failed(RuntimeInconsistency)` after it.
+    Multi(Vec<Outcome>),
+}
+
+/// Something a watch may want to hear.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub zxid: Zxid,
+    pub kind: ChangeKind,
+    /// The root is "/".
+    pub path: Arc<str>,
+    /// Of the node; the new list for a created one. Data events are delivered to its readers.
+    pub acl: AclList,
+    /// Child events are delivered to its readers. `Some` for created and deleted nodes.
+    pub parent_acl: Option<AclList>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangeKind {
+    Created,
+    Deleted,
+    DataChanged,
+}
+
+/// Called while the changed shards are still write-locked, so that no reader can see a change
+/// that is not yet in the stream (DESIGN 5, I7).
+pub trait ChangeSink {
+    /// Asked once for each transaction; `false` spares the making of changes nobody wants.
+    fn wants_changes(&self) -> bool;
+    /// In the order in which the transaction made them.
+    fn change(&mut self, change: Change);
+    /// The last call for a transaction that had changes: what was given to [`Self::change`] must
+    /// have reached the streams of the network cores when this returns.
+    fn publish(&mut self) {}
+}
+
+/// For replay, when nobody watches.
+#[derive(Debug, Default)]
+pub struct NoSink;
+
+impl ChangeSink for NoSink {
+    fn wants_changes(&self) -> bool {
+        false
+    }
+    fn change(&mut self, _: Change) {}
+}

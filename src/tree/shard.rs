@@ -1,0 +1,242 @@
+//! What one lock guards: a part of the nodes, with their children and access lists.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+
+use super::acl_cache::ShardAcls;
+use super::children::Children;
+use super::digest;
+use super::layout::{NO_CHILDREN, OPEN_ACL, Record, StoredStat};
+use super::tree::Tree;
+use crate::types::{AclList, NodeKind, Stat, Zxid};
+
+/// Seeded hashing of paths and names, the same in every run with the same seed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seed(pub u64);
+
+impl Seed {
+    pub fn hash(self, bytes: &[u8]) -> u64 {
+        let mut hasher = foldhash::fast::FixedState::with_seed(self.0).build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// Which of `shards` (a power of two) a path of this hash lives in.
+    ///
+    /// Shards are of uneven width, the widest twice the narrowest. Hash tables double, so equal
+    /// shards would all double at once: at a million nodes in 1,024 shards every table would just
+    /// have done so and stand half empty, at twice the memory. Uneven ones double one after the
+    /// other, and the tree's tables as a whole are always about two thirds full.
+    pub fn shard(hash: u64, shards: usize) -> usize {
+        // Not the bits hashbrown uses: the top 7 and the lowest.
+        let u = (hash >> 24) & 0xffff_ffff;
+        // log2(1 + u) for u in [0, 1), near enough: u + 0.34 u (1 - u).
+        let bend = ((u * (0xffff_ffff - u)) >> 32) * 87 >> 8;
+        (((u + bend) * shards as u64) >> 32) as usize & (shards - 1)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    nodes: HashTable<Record>,
+    children: Vec<Children>,
+    /// Slots of `children` that no node uses.
+    free: Vec<u32>,
+    pub acls: ShardAcls,
+    /// Of the last transaction that locked this shard.
+    pub zxid: Zxid,
+}
+
+impl Shard {
+    pub fn find(&self, path: &str, hash: u64) -> Option<&Record> {
+        self.nodes.find(hash, |record| record.path() == path.as_bytes())
+    }
+
+    pub fn find_mut(&mut self, path: &str, hash: u64) -> Option<&mut Record> {
+        self.nodes.find_mut(hash, |record| record.path() == path.as_bytes())
+    }
+
+    /// The path must not be present.
+    pub fn insert(&mut self, record: Record, hash: u64, seed: Seed) {
+        self.nodes.insert_unique(hash, record, |record| seed.hash(record.path()));
+    }
+
+    /// The node's children go with it.
+    pub fn remove(&mut self, path: &str, hash: u64) -> Option<Record> {
+        let entry = self.nodes.find_entry(hash, |record| record.path() == path.as_bytes()).ok()?;
+        let (record, _) = entry.remove();
+        self.free_children(record.children());
+        Some(record)
+    }
+
+    pub fn children(&self, slot: u32) -> Option<&Children> {
+        if slot == NO_CHILDREN { None } else { self.children.get(slot as usize) }
+    }
+
+    /// Adds a name; gives the slot, a new one if `slot` is [`NO_CHILDREN`].
+    pub fn add_child(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+        let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
+        self.children[slot as usize].insert(name, seed);
+        slot
+    }
+
+    fn new_slot(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.children.push(Children::default());
+            (self.children.len() - 1) as u32
+        })
+    }
+
+    /// Removes a name, present or not; gives the slot, [`NO_CHILDREN`] when it was the last.
+    pub fn remove_child(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+        let Some(children) = self.children.get_mut(slot as usize) else {
+            return NO_CHILDREN;
+        };
+        children.remove(name, seed);
+        if children.len() > 0 {
+            return slot;
+        }
+        self.free_children(slot);
+        NO_CHILDREN
+    }
+
+    fn free_children(&mut self, slot: u32) {
+        if let Some(children) = self.children.get_mut(slot as usize) {
+            *children = Children::default();
+            self.free.push(slot);
+        }
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.nodes.iter()
+    }
+}
+
+/// A node, for as long as its shard is locked.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    pub(super) record: &'a Record,
+    pub(super) shard: &'a Shard,
+    pub(super) tree: &'a Tree,
+}
+
+impl<'a> Node<'a> {
+    /// The root's is "".
+    pub fn path(&self) -> &'a str {
+        std::str::from_utf8(self.record.path()).unwrap_or_default()
+    }
+
+    /// As clients see it.
+    pub fn stat(&self) -> Stat {
+        let head = self.record.head();
+        let children = self.shard.children(head.children).map_or(0, Children::len);
+        head.stat.wire(self.tree.rules, self.record.data_len(), children)
+    }
+
+    /// As snapshots and the digest see it.
+    pub fn stored(&self) -> StoredStat {
+        self.record.head().stat
+    }
+
+    pub fn data(&self) -> Option<&'a [u8]> {
+        self.record.data()
+    }
+
+    /// Bytes; 0 for null.
+    pub fn data_len(&self) -> usize {
+        self.record.data_len()
+    }
+
+    pub fn acl(&self) -> &'a AclList {
+        match self.record.acl() {
+            OPEN_ACL => &self.tree.open,
+            key => self.shard.acls.get(key).unwrap_or(&self.tree.nobody),
+        }
+    }
+
+    /// The number a snapshot names the list by; -1 is the open list.
+    pub fn acl_key(&self) -> i64 {
+        self.record.acl()
+    }
+
+    pub fn kind(&self) -> NodeKind {
+        self.tree.rules.kind_of(self.stored().owner)
+    }
+
+    pub fn child_count(&self) -> usize {
+        self.shard.children(self.record.children()).map_or(0, Children::len)
+    }
+
+    /// In no particular order.
+    pub fn children(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.shard.children(self.record.children()).into_iter().flat_map(Children::iter)
+    }
+
+    pub fn has_child(&self, name: &str) -> bool {
+        let children = self.shard.children(self.record.children());
+        children.is_some_and(|children| children.contains(name, self.tree.seed))
+    }
+
+    /// Up to `max` names at positions below `end`, highest first. Walking a wide node from
+    /// [`Self::child_count`] down in slices, each under its own lock, meets every child that was
+    /// there at the start and still is: a removal only ever moves the last name to a lower place.
+    /// It may meet one twice. The next slice ends `max` lower, or at the count if that is less.
+    pub fn children_before(
+        &self,
+        end: usize,
+        max: usize,
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
+        let children = self.shard.children(self.record.children());
+        let end = end.min(children.map_or(0, Children::len));
+        let positions = (end.saturating_sub(max)..end).rev();
+        positions.filter_map(move |position| children.and_then(|c| c.at(position)))
+    }
+
+    /// What the node adds to the tree's digest.
+    pub fn digest(&self) -> u64 {
+        digest::from_content(self.path(), self.record.crc(), &self.stored())
+    }
+
+    /// CRC of path and data, to reckon a digest with another stat ([`digest::from_content`]).
+    pub fn content_crc(&self) -> u32 {
+        self.record.crc()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_uneven_by_two_and_all_in_use() {
+        let mut nodes = vec![0u32; 1024];
+        for n in 0..1_000_000u32 {
+            let hash = Seed(7).hash(format!("/parent-{:05}/node-{n:010}", n / 1000).as_bytes());
+            nodes[Seed::shard(hash, 1024)] += 1;
+        }
+        let (least, most) = (*nodes.iter().min().unwrap(), *nodes.iter().max().unwrap());
+        assert!(least > 550 && most < 1650, "{least}..{most}");
+        let wide = nodes[900..1000].iter().sum::<u32>() as f64;
+        let narrow = nodes[24..124].iter().sum::<u32>() as f64;
+        assert!((1.6..2.2).contains(&(wide / narrow)), "{}", wide / narrow);
+        for shards in [1, 2, 16] {
+            assert!((0..99).all(|n| Seed::shard(Seed(7).hash(&[n]), shards) < shards));
+        }
+    }
+
+    #[test]
+    fn slots_of_children_are_used_again() {
+        let mut shard = Shard::default();
+        let a = shard.add_child(NO_CHILDREN, "x", Seed(0));
+        let b = shard.add_child(NO_CHILDREN, "y", Seed(0));
+        assert_eq!((a, b), (0, 1));
+        assert_eq!(shard.add_child(a, "z", Seed(0)), a);
+        assert_eq!(shard.remove_child(a, "x", Seed(0)), a);
+        assert_eq!(shard.remove_child(a, "nothing", Seed(0)), a);
+        assert_eq!(shard.remove_child(a, "z", Seed(0)), NO_CHILDREN);
+        assert_eq!(shard.remove_child(NO_CHILDREN, "z", Seed(0)), NO_CHILDREN);
+        assert_eq!(shard.add_child(NO_CHILDREN, "w", Seed(0)), a);
+        assert_eq!(shard.children(b).map(Children::len), Some(1));
+    }
+}

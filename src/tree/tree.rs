@@ -1,0 +1,264 @@
+//! The tree as its readers see it.
+//!
+//! Locks: a node's shard, shards in ascending order, and then, one at a time and never with
+//! anything taken under it, one of `totals`, `index`, `acls` and `quotas`. Readers of those four
+//! hold no shard.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::acl_cache::{AclCache, nobody};
+use super::index::Index;
+use super::quota::{self, Quota, StatsTrack, Trie};
+use super::shard::{Node, Seed, Shard};
+use super::writer::TreeWriter;
+use crate::types::{AclList, SessionId, TypeRules, Zxid, open_acl};
+
+/// How a tree is made.
+#[derive(Clone, Copy, Debug)]
+pub struct TreeOptions {
+    /// Locks; a power of two, at most 65,536.
+    pub shards: usize,
+    /// Drawn at random by the shell: clients must not be able to aim at one shard.
+    pub hash_seed: u64,
+    pub types: TypeRules,
+    /// `zookeeper.digest.enabled`.
+    pub digest: bool,
+}
+
+impl Default for TreeOptions {
+    fn default() -> TreeOptions {
+        TreeOptions { shards: 1024, hash_seed: 0, types: TypeRules::default(), digest: true }
+    }
+}
+
+/// All znodes. Shared by every core; changed through the one [`TreeWriter`].
+pub struct Tree {
+    /// Each on its own cache lines, as readers on all cores write to the locks.
+    pub(super) shards: Box<[Slot]>,
+    pub(super) seed: Seed,
+    pub(super) rules: TypeRules,
+    pub(super) digests: bool,
+    pub(super) open: AclList,
+    /// The list of a node whose list is not known yet: see `restore`.
+    pub(super) nobody: AclList,
+    pub(super) applied: AtomicI64,
+    pub(super) has_quotas: AtomicBool,
+    pub(super) totals: Mutex<Published>,
+    pub(super) index: Mutex<Index>,
+    pub(super) acls: Mutex<AclCache>,
+    pub(super) quotas: RwLock<Trie>,
+}
+
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub(super) struct Slot(pub RwLock<Shard>);
+
+/// Figures of the whole tree as of one transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub applied: Zxid,
+    pub digest: u64,
+    /// The root once.
+    pub nodes: usize,
+    pub data_bytes: i64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub totals: Totals,
+    /// Digests at every 128th zxid, the last 1024 of them (DataTree.digestLog).
+    pub history: VecDeque<(Zxid, u64)>,
+}
+
+/// Where a path lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub hash: u64,
+    pub shard: usize,
+}
+
+/// Inside the tree the root is "".
+pub(super) fn key_of(path: &str) -> &str {
+    if path == "/" { "" } else { path }
+}
+
+impl Tree {
+    /// A tree with the nodes every tree has: /, /zookeeper, /zookeeper/quota, /zookeeper/config.
+    #[allow(clippy::new_ret_no_self)] // A tree is never without its writer.
+    pub fn new(options: TreeOptions) -> (Arc<Tree>, TreeWriter) {
+        assert!(options.shards.is_power_of_two() && options.shards <= 1 << 16);
+        let tree = Arc::new(Tree {
+            shards: (0..options.shards).map(|_| Slot::default()).collect(),
+            seed: Seed(options.hash_seed),
+            rules: options.types,
+            digests: options.digest,
+            open: open_acl(),
+            nobody: nobody(),
+            applied: AtomicI64::new(0),
+            has_quotas: AtomicBool::new(false),
+            totals: Mutex::default(),
+            index: Mutex::default(),
+            acls: Mutex::new(AclCache::new(options.hash_seed)),
+            quotas: RwLock::default(),
+        });
+        let mut writer = TreeWriter::new(Arc::clone(&tree));
+        writer.reset();
+        (tree, writer)
+    }
+
+    /// Runs `f` on the node with its shard read-locked; "" and "/" both name the root. Also gives
+    /// the zxid of the last transaction applied to that shard: a reply must not leave before the
+    /// changes up to it have been drained from the stream (I7). `f` must not read the tree again.
+    pub fn read<R>(&self, path: &str, f: impl FnOnce(Option<Node<'_>>) -> R) -> (R, Zxid) {
+        let key = key_of(path);
+        let spot = self.locate(key);
+        let shard = self.shards[spot.shard].0.read();
+        let answer = f(self.node(&shard, key, spot));
+        (answer, shard.zxid)
+    }
+
+    /// As [`Self::read`] for several paths at one moment: no transaction comes between. `f` is
+    /// called once for each path, in order. The zxid is the highest of the shards'.
+    pub fn read_many(&self, paths: &[&str], mut f: impl FnMut(usize, Option<Node<'_>>)) -> Zxid {
+        let spots: Vec<Spot> = paths.iter().map(|path| self.locate(key_of(path))).collect();
+        let wanted: BTreeSet<usize> = spots.iter().map(|spot| spot.shard).collect();
+        let held: Vec<(usize, RwLockReadGuard<'_, Shard>)> =
+            wanted.into_iter().map(|shard| (shard, self.shards[shard].0.read())).collect();
+        for (n, (path, spot)) in paths.iter().zip(&spots).enumerate() {
+            let shard = held.binary_search_by_key(&spot.shard, |(shard, _)| *shard);
+            let node = shard.ok().and_then(|at| self.node(&held[at].1, key_of(path), *spot));
+            f(n, node);
+        }
+        held.iter().map(|(_, shard)| shard.zxid).max().unwrap_or_default()
+    }
+
+    /// The last transaction applied to the tree. A list that was read before this was asked
+    /// (ephemerals, say) holds nothing newer.
+    pub fn applied(&self) -> Zxid {
+        Zxid(self.applied.load(Ordering::SeqCst))
+    }
+
+    /// Digest, and the last zxid that is in it.
+    pub fn digest_at(&self) -> (Zxid, u64) {
+        let totals = self.totals();
+        (totals.applied, totals.digest)
+    }
+
+    /// Sum of the node digests; 0 if switched off.
+    pub fn digest(&self) -> u64 {
+        self.totals().digest
+    }
+
+    /// Digests at every 128th zxid, oldest first (the `hash` command).
+    pub fn digest_history(&self) -> Vec<(Zxid, u64)> {
+        self.totals.lock().history.iter().copied().collect()
+    }
+
+    /// As Java counts: the root, being reachable by two names, counts twice.
+    pub fn node_count(&self) -> usize {
+        let nodes = self.totals().nodes;
+        if nodes == 0 { 0 } else { nodes + 1 }
+    }
+
+    /// Characters of paths plus bytes of data (DataTree.cachedApproximateDataSize): quota stats
+    /// count with the size they were created with.
+    pub fn data_bytes(&self) -> i64 {
+        self.totals().data_bytes
+    }
+
+    pub fn ephemeral_count(&self) -> usize {
+        self.index.lock().ephemeral_count()
+    }
+
+    pub fn ephemerals_of(&self, session: SessionId) -> Vec<String> {
+        self.index.lock().ephemerals_of(session).map(str::to_owned).collect()
+    }
+
+    pub fn sessions_with_ephemerals(&self) -> Vec<SessionId> {
+        self.index.lock().sessions().collect()
+    }
+
+    /// Nodes under `path`, not counting it; `None` if it is missing (getAllChildrenNumber). Not a
+    /// picture of one moment when there are writes meanwhile.
+    pub fn descendants(&self, path: &str) -> Option<i32> {
+        let root = key_of(path);
+        if !self.read(root, |node| node.is_some()).0 {
+            return None;
+        }
+        if root.is_empty() {
+            return Some(self.totals().nodes.saturating_sub(1) as i32);
+        }
+        Some(self.count_beneath(root) as i32)
+    }
+
+    /// The lists of all nodes that have other than the open one, by key.
+    pub fn acl_table(&self) -> Vec<(i64, AclList)> {
+        self.acls.lock().table()
+    }
+
+    /// The quota of the nearest registered ancestor, or of the node itself
+    /// (DataTree.getMaxPrefixWithQuota). `None` also when its limits node is gone.
+    pub fn quota_of(&self, path: &str) -> Option<Quota> {
+        let prefix = self.quota_prefix(path)?;
+        let track = |path: String| {
+            let parse = |node: Node<'_>| StatsTrack::parse(node.data().unwrap_or_default());
+            self.read(&path, |node| node.map(parse)).0
+        };
+        let limits = track(quota::limits_path(&prefix))?;
+        let usage = track(quota::stats_path(&prefix));
+        Some(Quota { prefix, limits, usage })
+    }
+
+    fn totals(&self) -> Totals {
+        self.totals.lock().totals
+    }
+
+    pub(super) fn quota_prefix(&self, path: &str) -> Option<String> {
+        if !self.has_quotas.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.quotas.read().longest(path)
+    }
+
+    pub(super) fn locate(&self, key: &str) -> Spot {
+        let hash = self.seed.hash(key.as_bytes());
+        Spot { hash, shard: Seed::shard(hash, self.shards.len()) }
+    }
+
+    pub(super) fn node<'a>(&'a self, shard: &'a Shard, key: &str, spot: Spot) -> Option<Node<'a>> {
+        let record = shard.find(key, spot.hash)?;
+        Some(Node { record, shard, tree: self })
+    }
+
+    fn count_beneath(&self, root: &str) -> usize {
+        // A small subtree is walked; for a large one it is cheaper to look at every path.
+        const WALK: usize = 4096;
+        let mut open = vec![root.to_owned()];
+        let mut count = 0;
+        while let Some(path) = open.pop() {
+            self.read(&path, |node| {
+                let Some(node) = node else { return };
+                count += node.child_count();
+                if count <= WALK {
+                    open.extend(node.children().map(|name| format!("{path}/{name}")));
+                }
+            });
+            if count > WALK {
+                return self.scan_beneath(root);
+            }
+        }
+        count
+    }
+
+    fn scan_beneath(&self, root: &str) -> usize {
+        let prefix = format!("{root}/");
+        let beneath = |shard: &Shard| {
+            shard.records().filter(|r| r.path().starts_with(prefix.as_bytes())).count()
+        };
+        self.shards.iter().map(|slot| beneath(&slot.0.read())).sum()
+    }
+}
