@@ -24,7 +24,6 @@ const JVM: &[&str] = &[
     "commitProcessor.*",
     "serverCnxnFactory",
     "netty.*",
-    "maxWriteQueuePollTime",
     "request_throttler.shutdownTimeout",
     "intBufferStartingSizeBytes",
     "messageTracker.*",

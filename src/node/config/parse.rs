@@ -373,22 +373,18 @@ fn log(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LogSettings, Con
     let prealloc = number(s.property("preAllocSize"), kib.clone(), "KiB", 65_536)?;
     let limit = number(s.property("txnLogSizeLimitInKb"), kib, "KiB", -1)?;
     let batch = number(s.property("maxBatchSize"), ANY, "records", limits::LOG_BATCH as i64)?;
-    if batch < 1 {
-        remarks.push(format!(
-            "maxBatchSize={batch} would leave a batch without bound: {} is used",
-            limits::LOG_BATCH
-        ));
-    }
     let io = match s.file("ringkeeper.log.io") {
         None => LogIo::Auto,
         Some(found) => match found.value.as_str() {
             "auto" => LogIo::Auto,
             "calls" => LogIo::Calls,
             "ring" => LogIo::Ring,
-            "dsync" => LogIo::Dsync,
-            _ => return Err(found.refuse("auto, calls, ring or dsync")),
+            "direct" => LogIo::Direct,
+            _ => return Err(found.refuse("auto, calls, ring or direct")),
         },
     };
+    let delay = number(s.property("flushDelay"), ANY_LONG, "milliseconds", 0)?;
+    let poll = number(s.property("maxWriteQueuePollTime"), ANY_LONG, "milliseconds", delay / 3)?;
     let force = s.property("forceSync");
     if force.as_ref().is_some_and(|f| f.value == "no") {
         remarks.push("forceSync=no: a power loss takes back what clients were told".to_owned());
@@ -397,8 +393,9 @@ fn log(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LogSettings, Con
     Ok(LogSettings {
         prealloc_bytes: (prealloc.max(0) * KIB) as u64,
         size_limit_bytes: (limit > 0).then_some((limit * KIB) as u64),
-        batch_records: if batch < 1 { limits::LOG_BATCH } else { batch as usize },
-        flush_delay_ms: number(s.property("flushDelay"), ANY_LONG, "milliseconds", 0)?,
+        batch_records: (batch > 0).then_some(batch as usize),
+        flush_delay_ms: delay,
+        poll_ms: poll,
         fsync_warning_ms: number(warning, ANY_LONG, "milliseconds", 1000)?,
         force_sync: force.is_none_or(|f| f.value != "no"),
         io,

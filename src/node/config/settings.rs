@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::snapshot::pack::Compression;
 use crate::types::TypeRules;
 
 /// Everything a standalone server asks its configuration. Built by [`Settings::load`],
@@ -156,10 +157,13 @@ pub struct LogSettings {
     pub prealloc_bytes: u64,
     /// `zookeeper.txnLogSizeLimitInKb`, here in bytes.
     pub size_limit_bytes: Option<u64>,
-    /// `zookeeper.maxBatchSize`, records of one flush.
-    pub batch_records: usize,
-    /// `zookeeper.flushDelay`, milliseconds. Flushes here never wait for company; kept for `conf`.
+    /// `zookeeper.maxBatchSize`, records of one flush; `None` (0 or less) leaves the bound to the
+    /// bytes of a batch.
+    pub batch_records: Option<usize>,
+    /// `zookeeper.flushDelay`, milliseconds.
     pub flush_delay_ms: i64,
+    /// `zookeeper.maxWriteQueuePollTime`, milliseconds; a third of the delay unless set.
+    pub poll_ms: i64,
     /// `zookeeper.fsync.warningthresholdms`.
     pub fsync_warning_ms: i64,
     /// `zookeeper.forceSync`: false for "no".
@@ -178,8 +182,8 @@ pub enum LogIo {
     Calls,
     /// `ring`: linked write and flush.
     Ring,
-    /// `dsync`: O_DIRECT writes with RWF_DSYNC.
-    Dsync,
+    /// `direct`: aligned writes past the page cache, durable when they return.
+    Direct,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -198,26 +202,6 @@ pub struct SnapshotSettings {
     pub last_zxid_section: bool,
     /// `ringkeeper.snapshot.mbps`, here in bytes a second; `None` = unbounded.
     pub bytes_per_second: Option<u64>,
-}
-
-/// How a snapshot file is packed (SnapStream.StreamMode).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Compression {
-    #[default]
-    None,
-    Gzip,
-    Snappy,
-}
-
-impl Compression {
-    /// What follows the zxid in a file's name.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Compression::None => "",
-            Compression::Gzip => ".gz",
-            Compression::Snappy => ".snappy",
-        }
-    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

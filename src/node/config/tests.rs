@@ -158,11 +158,11 @@ fn corrected_values_and_duplicates_are_remarked_upon() {
     let s = with(
         "snapCount=1\nautopurge.snapRetainCount=1\nmaxBatchSize=0\nforceSync=no\nclientPort=2182\n",
     );
-    assert_eq!((s.snapshot.txn_count, s.autopurge.retain, s.log.batch_records), (2, 3, 1000));
+    assert_eq!((s.snapshot.txn_count, s.autopurge.retain, s.log.batch_records), (2, 3, None));
     assert!(!s.log.force_sync);
     assert_eq!(s.client.listen.port, 2182);
-    assert_eq!(s.remarks.len(), 5);
-    assert_eq!(s.remarks[4], "zoo.cfg: clientPort in line 2 is replaced by line 7");
+    assert_eq!(s.remarks.len(), 4);
+    assert_eq!(s.remarks[3], "zoo.cfg: clientPort in line 2 is replaced by line 7");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_dynamic_file_is_read_for_its_members() {
 fn our_own_keys_and_units_are_read() {
     let s = with(
         "ringkeeper.cores.network=1-3,6\nringkeeper.cores.control=0\nringkeeper.cores.log=7\n\
-                  ringkeeper.spin.micros=20\nringkeeper.log.io=dsync\nringkeeper.snapshot.mbps=0\n\
+                  ringkeeper.spin.micros=20\nringkeeper.log.io=direct\nringkeeper.snapshot.mbps=0\n\
                   ringkeeper.client.outbound.max=8m\nautopurge.purgeInterval=90s\n",
     );
     assert_eq!(s.placement.network, Cores::Cpus(vec![1, 2, 3, 6]));
@@ -226,7 +226,7 @@ fn our_own_keys_and_units_are_read() {
         (s.placement.control, s.placement.log, s.placement.spin_micros),
         (Some(0), Some(7), Some(20))
     );
-    assert_eq!((s.log.io, s.snapshot.bytes_per_second), (LogIo::Dsync, None));
+    assert_eq!((s.log.io, s.snapshot.bytes_per_second), (LogIo::Direct, None));
     assert_eq!(s.limits.outbound_close, 8 << 20);
     assert_eq!(s.autopurge.interval, Some(Duration::from_secs(90)));
     assert_eq!(with("ringkeeper.cores.network=x4").placement.network, Cores::Count(4));
