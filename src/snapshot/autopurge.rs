@@ -16,8 +16,7 @@ pub struct Autopurge {
 impl Autopurge {
     /// `interval`: `autopurge.purgeInterval`, `None` when switched off.
     pub fn new(interval: Option<Duration>, now: Millis) -> Autopurge {
-        let interval_ms =
-            interval.map(|i| i64::try_from(i.as_millis()).unwrap_or(i64::MAX).max(1));
+        let interval_ms = interval.map(|i| i64::try_from(i.as_millis()).unwrap_or(i64::MAX).max(1));
         Autopurge { interval_ms, next: now }
     }
 

@@ -302,7 +302,11 @@ mod tests {
         for compression in ALL {
             for len in [0, 1, SNAPPY_BLOCK, SNAPPY_BLOCK + 1, bytes.len()] {
                 let small = packed(compression, &bytes[..len]);
-                assert_eq!(unpacked(compression, &small).unwrap(), &bytes[..len], "{compression:?}");
+                assert_eq!(
+                    unpacked(compression, &small).unwrap(),
+                    &bytes[..len],
+                    "{compression:?}"
+                );
             }
         }
         assert!(packed(Compression::Snappy, &bytes).len() < bytes.len() / 2);
