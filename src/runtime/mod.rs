@@ -1,1 +1,15 @@
-//! (front page follows with the module)
+//! The executor's parts: what touches the kernel, the clock and other threads.
+//!
+//! The only module with unsafe code. Everything it offers is safe to call: buffers belong to the
+//! operation that uses them until the kernel has let go of them, and what must stay on one thread
+//! is not `Send`. It knows nothing of connections, sessions or transactions; roles and shells
+//! ([`crate::net`], [`crate::node`]) are built from it.
+
+pub mod affinity;
+pub mod clock;
+mod eventfd;
+pub mod mailbox;
+pub mod waker;
+
+pub use mailbox::{Receiver, Sender, mailbox};
+pub use waker::{RingSleeper, ThreadSleeper, Waker};

@@ -1,0 +1,52 @@
+//! The transport's bounds, each with its reason.
+
+use std::time::Duration;
+
+use crate::types::limits;
+
+/// Settings of one network core. `Default` is what a server runs with.
+#[derive(Clone, Debug)]
+pub struct NetSettings {
+    /// Submission queue entries; the completion queue has eight times as many.
+    pub ring_entries: u32,
+    /// Buffers the kernel receives into, a power of two up to 32,768. One is in use for each
+    /// connection that has received since the last turn; when they run out, reading goes on in
+    /// the next turn.
+    pub receive_buffers: u16,
+    /// Bytes of one of them.
+    pub receive_buffer_bytes: u32,
+    /// Bytes received and not consumed from which on a connection is not read. Must be above the
+    /// largest frame, or that frame never becomes whole.
+    pub inbound_pause: usize,
+    /// Bytes unsent from which on a connection is not read, and below which `Drained` is said.
+    pub outbound_pause: usize,
+    /// Bytes unsent from which on a connection is closed ([`super::CloseReason::SlowReader`]).
+    pub outbound_close: usize,
+    /// Connections reported by one turn: a flood of them must not starve those that exist.
+    pub accepts_per_turn: usize,
+    /// TCP keep-alive: `None` is off, as ZooKeeper's `clientTcpKeepAlive=false`; otherwise the
+    /// idle time before the first probe (zero: the kernel's own).
+    pub keepalive: Option<Duration>,
+    /// How long an orderly close waits for the peer's end, so that unread bytes of the peer do
+    /// not turn the close into a reset that takes our last reply with it.
+    pub linger: Duration,
+    /// How long to look for work before sleeping. Zero unless the core is dedicated.
+    pub spin: Duration,
+}
+
+impl Default for NetSettings {
+    fn default() -> NetSettings {
+        NetSettings {
+            ring_entries: 1024,
+            receive_buffers: 2048,
+            receive_buffer_bytes: 8192,
+            inbound_pause: 4 << 20,
+            outbound_pause: limits::OUTBOUND_PAUSE,
+            outbound_close: limits::OUTBOUND_CLOSE,
+            accepts_per_turn: 64,
+            keepalive: None,
+            linger: Duration::from_secs(1),
+            spin: Duration::ZERO,
+        }
+    }
+}

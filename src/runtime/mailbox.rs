@@ -1,0 +1,274 @@
+//! The queue between two roles: many senders, one receiver, batches on both sides.
+//!
+//! A lock around a queue, taken once for a batch: the sender appends its batch, the receiver swaps
+//! the whole queue for an empty one and works on it without the lock. It is the same for roles on
+//! one thread and on two; only the wake-up differs, and [`Waker`] makes none for a running thread.
+//!
+//! The bound is asked for before a request is taken in ([`Sender::has_room`]), not while its
+//! consequences are being passed on: a push always succeeds, so that no role can be stopped in the
+//! middle of a transaction and two roles can never wait for each other. The overshoot is what one
+//! turn of the sender produces (I9).
+
+use std::collections::VecDeque;
+
+#[cfg(loom)]
+use loom::sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize};
+use std::sync::atomic::Ordering::SeqCst;
+#[cfg(not(loom))]
+use std::sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize};
+
+use super::Waker;
+
+struct Shared<T> {
+    queue: Mutex<VecDeque<T>>,
+    /// Length of the queue, written under its lock and read without it.
+    len: AtomicUsize,
+    bound: usize,
+    waker: Waker,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
+        // Nothing that can panic runs under the lock but allocation, and that aborts.
+        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Makes a mailbox for the thread that `waker` wakes. `bound` is the number of messages from which
+/// on [`Sender::has_room`] says no.
+pub fn mailbox<T>(bound: usize, waker: Waker) -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Shared {
+        queue: Mutex::new(VecDeque::new()),
+        len: AtomicUsize::new(0),
+        bound,
+        waker,
+    });
+    (Sender { shared: shared.clone() }, Receiver { shared })
+}
+
+/// The sending side; any number of threads.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Sender<T> {
+        Sender { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Sender<T> {
+    /// Appends one message and wakes the receiver if it sleeps. Always succeeds.
+    pub fn push(&self, message: T) {
+        {
+            let mut queue = self.shared.lock();
+            queue.push_back(message);
+            self.shared.len.store(queue.len(), SeqCst);
+        }
+        self.shared.waker.wake();
+    }
+
+    /// Appends all of `batch` in its order, emptying it, under one lock, and wakes the receiver if
+    /// it sleeps. Takes a `&mut Vec` as well as a `&mut VecDeque`. Always succeeds.
+    pub fn push_all<B: Batch<T>>(&self, batch: &mut B) {
+        if batch.is_empty() {
+            return;
+        }
+        {
+            let mut queue = self.shared.lock();
+            batch.move_to(&mut queue);
+            self.shared.len.store(queue.len(), SeqCst);
+        }
+        self.shared.waker.wake();
+    }
+
+    /// Is the receiver less than its bound behind? To be asked before work is taken in whose
+    /// messages will go here.
+    pub fn has_room(&self) -> bool {
+        self.len() < self.shared.bound
+    }
+
+    /// Messages not yet taken by the receiver.
+    pub fn len(&self) -> usize {
+        self.shared.len.load(SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The receiving side; one thread.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// Moves everything that has arrived to the end of `into`; says how many messages that were.
+    /// Into an empty queue nothing is copied: the two queues change places, and the sender goes on
+    /// with the one that was given.
+    pub fn drain_into(&mut self, into: &mut VecDeque<T>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let mut queue = self.shared.lock();
+        let arrived = queue.len();
+        if into.is_empty() {
+            std::mem::swap(&mut *queue, into);
+        } else {
+            into.append(&mut queue);
+        }
+        self.shared.len.store(0, SeqCst);
+        arrived
+    }
+
+    /// Nothing has arrived: one load.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Messages that have arrived.
+    pub fn len(&self) -> usize {
+        self.shared.len.load(SeqCst)
+    }
+}
+
+/// What can be pushed in one go.
+pub trait Batch<T> {
+    fn is_empty(&self) -> bool;
+    /// Moves all messages to the end of `queue`, leaving nothing.
+    fn move_to(&mut self, queue: &mut VecDeque<T>);
+}
+
+impl<T> Batch<T> for Vec<T> {
+    fn is_empty(&self) -> bool {
+        Vec::is_empty(self)
+    }
+    fn move_to(&mut self, queue: &mut VecDeque<T>) {
+        queue.extend(self.drain(..));
+    }
+}
+
+impl<T> Batch<T> for VecDeque<T> {
+    fn is_empty(&self) -> bool {
+        VecDeque::is_empty(self)
+    }
+    fn move_to(&mut self, queue: &mut VecDeque<T>) {
+        if queue.is_empty() {
+            std::mem::swap(queue, self);
+        } else {
+            queue.append(self);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::runtime::waker;
+    use std::time::Duration;
+
+    #[test]
+    fn messages_arrive_in_the_order_of_each_sender() {
+        const SENDERS: u64 = 4;
+        const EACH: u64 = 20_000;
+        let (mut sleeper, waker) = waker::for_thread();
+        let (sender, mut receiver) = mailbox::<(u64, u64)>(1024, waker);
+        let threads: Vec<_> = (0..SENDERS)
+            .map(|who| {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let mut batch = Vec::new();
+                    for n in 0..EACH {
+                        batch.push((who, n));
+                        if n % 7 == who {
+                            sender.push_all(&mut batch);
+                        }
+                    }
+                    sender.push_all(&mut batch);
+                })
+            })
+            .collect();
+        let mut next = [0; SENDERS as usize];
+        let mut inbox = VecDeque::new();
+        while next.iter().sum::<u64>() < SENDERS * EACH {
+            if receiver.drain_into(&mut inbox) == 0 {
+                // A lost wake-up shows as this minute.
+                assert!(sleeper.sleep(Some(Duration::from_secs(60))) || !receiver.is_empty());
+            }
+            for (who, n) in inbox.drain(..) {
+                assert_eq!(n, next[who as usize]);
+                next[who as usize] += 1;
+            }
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(receiver.is_empty());
+    }
+
+    #[test]
+    fn the_bound_is_advice_and_a_push_always_succeeds() {
+        let (_sleeper, waker) = waker::for_thread();
+        let (sender, mut receiver) = mailbox(2, waker);
+        assert!(sender.has_room());
+        sender.push_all(&mut VecDeque::from([1, 2, 3]));
+        assert!(!sender.has_room());
+        sender.push(4);
+        let mut inbox = VecDeque::from([0]);
+        assert_eq!(receiver.drain_into(&mut inbox), 4);
+        assert_eq!(inbox, [0, 1, 2, 3, 4]);
+        assert!(sender.has_room() && receiver.is_empty());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::runtime::waker;
+
+    /// Two senders, a receiver that sleeps whenever it finds nothing: a lost wake-up is a
+    /// deadlock, which loom reports.
+    #[test]
+    fn no_wake_up_is_lost() {
+        loom::model(|| {
+            let (mut sleeper, waker) = waker::for_thread();
+            let (sender, mut receiver) = mailbox::<u32>(1, waker);
+            let second = sender.clone();
+            let first = loom::thread::spawn(move || sender.push(1));
+            let other = loom::thread::spawn(move || second.push_all(&mut vec![2]));
+            let mut inbox = VecDeque::new();
+            while inbox.len() < 2 {
+                if receiver.drain_into(&mut inbox) == 0 {
+                    sleeper.sleep(None);
+                }
+            }
+            inbox.make_contiguous().sort_unstable();
+            assert_eq!(inbox, [1, 2]);
+            first.join().unwrap();
+            other.join().unwrap();
+        });
+    }
+
+    /// The shell's pattern: take, look, sleep.
+    #[test]
+    fn take_before_the_look_loses_nothing() {
+        loom::model(|| {
+            let (mut sleeper, waker) = waker::for_thread();
+            let (sender, mut receiver) = mailbox::<u32>(1, waker.clone());
+            let thread = loom::thread::spawn(move || {
+                sender.push(1);
+                sender.push(2);
+            });
+            let mut inbox = VecDeque::new();
+            while inbox.len() < 2 {
+                while waker.take() {
+                    receiver.drain_into(&mut inbox);
+                }
+                if inbox.len() < 2 && sleeper.sleep(None) {
+                    receiver.drain_into(&mut inbox);
+                }
+            }
+            assert_eq!(inbox, [1, 2]);
+            thread.join().unwrap();
+        });
+    }
+}
