@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::Waker;
+use crate::runtime::waker::{self, RingSleeper};
 use crate::types::ConnId;
 
 pub use event::{CloseReason, How, NetEvent};
