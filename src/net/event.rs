@@ -38,6 +38,9 @@ pub enum CloseReason {
     /// The peer does not read what it is sent.
     #[error("{unsent} bytes wait for a peer that does not read, limit {limit}")]
     SlowReader { unsent: usize, limit: usize },
+    /// An orderly close could not send everything in its time.
+    #[error("closed with {unsent} bytes not taken by the peer in time")]
+    Undelivered { unsent: usize },
     /// Anything else the kernel said, as its error number.
     #[error("{}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),

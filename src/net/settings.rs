@@ -27,7 +27,9 @@ pub struct NetSettings {
     /// TCP keep-alive: `None` is off, as ZooKeeper's `clientTcpKeepAlive=false`; otherwise the
     /// idle time before the first probe (zero: the kernel's own).
     pub keepalive: Option<Duration>,
-    /// How long an orderly close waits for the peer's end, so that unread bytes of the peer do
+    /// How long an orderly close tries to send what is left.
+    pub flush: Duration,
+    /// And how long it then waits for the peer's end, so that unread bytes of the peer do
     /// not turn the close into a reset that takes our last reply with it.
     pub linger: Duration,
     /// How long to look for work before sleeping. Zero unless the core is dedicated.
@@ -45,6 +47,7 @@ impl Default for NetSettings {
             outbound_close: limits::OUTBOUND_CLOSE,
             accepts_per_turn: 64,
             keepalive: None,
+            flush: Duration::from_secs(10),
             linger: Duration::from_secs(1),
             spin: Duration::ZERO,
         }

@@ -5,11 +5,21 @@
 //! is not `Send`. It knows nothing of connections, sessions or transactions; roles and shells
 //! ([`crate::net`], [`crate::node`]) are built from it.
 
-pub mod affinity;
-pub mod clock;
+mod buffers;
+mod operation;
+pub mod probe;
+mod ring;
+
 mod eventfd;
 pub mod mailbox;
 pub mod waker;
 
+pub mod affinity;
+pub mod clock;
+
+pub use buffers::Filled;
 pub use mailbox::{Receiver, Sender, mailbox};
+pub use operation::{Completion, OperationId, Received, Socket, Token};
+pub use probe::probe;
+pub use ring::{Ring, RingSettings};
 pub use waker::{RingSleeper, ThreadSleeper, Waker};

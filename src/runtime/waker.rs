@@ -55,7 +55,7 @@ struct Shared {
 
 enum Bell {
     /// A thread that sleeps in a ring: the eventfd is polled there.
-    Ring(EventFd),
+    Ring(Arc<EventFd>),
     /// A thread that parks. It says which it is before its first sleep.
     Thread(Mutex<Option<thread::Thread>>),
 }
@@ -106,9 +106,9 @@ impl Waker {
 /// A waker for a thread that sleeps in [`crate::net::Net::turn`], and its counterpart, which goes
 /// to that thread.
 pub fn for_ring() -> io::Result<(RingSleeper, Waker)> {
-    let shared =
-        Arc::new(Shared { state: AtomicU32::new(AWAKE), bell: Bell::Ring(EventFd::new()?) });
-    Ok((RingSleeper { shared: shared.clone() }, Waker { shared }))
+    let bell = Arc::new(EventFd::new()?);
+    let shared = Arc::new(Shared { state: AtomicU32::new(AWAKE), bell: Bell::Ring(bell.clone()) });
+    Ok((RingSleeper { shared: shared.clone(), bell }, Waker { shared }))
 }
 
 /// A waker for a thread that sleeps in [`ThreadSleeper::sleep`], and its counterpart, which goes
@@ -122,6 +122,7 @@ pub fn for_thread() -> (ThreadSleeper, Waker) {
 /// The sleeping side of a ring thread.
 pub struct RingSleeper {
     shared: Arc<Shared>,
+    bell: Arc<EventFd>,
 }
 
 impl RingSleeper {
@@ -145,11 +146,8 @@ impl RingSleeper {
     }
 
     /// What the ring polls.
-    pub(crate) fn bell(&self) -> Option<BorrowedFd<'_>> {
-        match &self.shared.bell {
-            Bell::Ring(eventfd) => Some(eventfd.as_fd()),
-            Bell::Thread(_) => None,
-        }
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }
 
@@ -219,7 +217,7 @@ mod tests {
     #[test]
     fn the_bell_of_a_ring_rings_only_for_a_sleeper() {
         let (sleeper, waker) = for_ring().unwrap();
-        let Bell::Ring(eventfd) = &sleeper.shared.bell else { panic!("a ring's bell") };
+        let eventfd = &sleeper.bell;
         waker.wake();
         assert_eq!(eventfd.count(), 0);
         assert!(sleeper.woken());

@@ -1,0 +1,221 @@
+//! Listening sockets. They outlive a lack of descriptors, and a flood does not outrun the core.
+//!
+//! When there are no descriptors left, a connection can be neither taken nor refused: the kernel
+//! holds it, and the client waits for a server that will not answer. A descriptor kept in reserve
+//! is then given up to take such connections and close them, so that their clients go elsewhere.
+//! Between two attempts the listener rests.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use crate::runtime::{OperationId, Ring, Socket, Token};
+
+use super::event::NetEvent;
+use super::settings::NetSettings;
+
+/// Rest after a failed accept; doubles with each failure in a row up to `REST_MAX`.
+const REST: Duration = Duration::from_millis(10);
+const REST_MAX: Duration = Duration::from_millis(640);
+
+/// Connections turned away at one attempt.
+const TURNED_AWAY: usize = 16;
+
+enum State {
+    Accepting {
+        operation: OperationId,
+        cancelled: bool,
+    },
+    Resting {
+        until: Instant,
+    },
+    /// To be started when there is room for more connections.
+    Idle,
+    Closed,
+}
+
+struct Listener {
+    socket: Socket,
+    address: SocketAddr,
+    state: State,
+    rest: Duration,
+}
+
+/// All listeners of a core, and connections accepted but not yet told of.
+pub(super) struct Listeners {
+    listeners: Vec<Listener>,
+    arrivals: VecDeque<(OwnedFd, usize)>,
+    reserve: Option<File>,
+    turned_away: u64,
+}
+
+impl Listeners {
+    pub(super) fn new() -> Listeners {
+        let mut listeners = Listeners {
+            listeners: Vec::new(),
+            arrivals: VecDeque::new(),
+            reserve: None,
+            turned_away: 0,
+        };
+        listeners.keep_reserve();
+        listeners
+    }
+
+    pub(super) fn open(&mut self, address: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // The wildcard takes IPv4 as well, whatever the system's default.
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        self.listeners.push(Listener {
+            socket: Socket::new(socket.into()),
+            address: bound,
+            state: State::Idle,
+            rest: REST,
+        });
+        Ok(bound)
+    }
+
+    pub(super) fn close_all(&mut self, ring: &mut Ring) {
+        for listener in &mut self.listeners {
+            if let State::Accepting { operation, .. } = listener.state {
+                ring.cancel(operation);
+            }
+            listener.state = State::Closed;
+        }
+        self.arrivals.clear();
+    }
+
+    /// Once a round: begins to accept where that has stopped and may go on, stops where too many
+    /// have come.
+    pub(super) fn attend(&mut self, ring: &mut Ring, settings: &NetSettings, now: Instant) {
+        let flooded = self.arrivals.len() >= settings.accepts_per_turn * 8;
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            match &mut listener.state {
+                State::Accepting { operation, cancelled } if flooded && !*cancelled => {
+                    *cancelled = true;
+                    ring.cancel(*operation);
+                }
+                State::Resting { until } if now < *until => {}
+                State::Resting { .. } | State::Idle if !flooded => {
+                    let operation = ring.accept(&listener.socket, Token(index as u64));
+                    listener.state = State::Accepting { operation, cancelled: false };
+                }
+                State::Accepting { .. } | State::Resting { .. } | State::Idle | State::Closed => {}
+            }
+        }
+    }
+
+    /// When the next rest is over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.listeners.iter().filter_map(|listener| listener.rests_until()).min()
+    }
+
+    /// A descriptor has become free: those that rest for the lack of one need not.
+    pub(super) fn rouse(&mut self, now: Instant) {
+        for listener in &mut self.listeners {
+            if let State::Resting { until } = &mut listener.state {
+                *until = now;
+            }
+        }
+    }
+
+    pub(super) fn accepted(
+        &mut self,
+        token: Token,
+        result: io::Result<OwnedFd>,
+        ended: bool,
+        now: Instant,
+    ) {
+        let index = token.0 as usize;
+        let listener = &mut self.listeners[index];
+        let closed = matches!(listener.state, State::Closed);
+        if ended && !closed {
+            listener.state = State::Idle;
+        }
+        match result {
+            Ok(_) if closed => {}
+            Ok(fd) => {
+                listener.rest = REST;
+                self.arrivals.push_back((fd, index));
+            }
+            Err(error) if !closed => self.failed(index, &error, now),
+            Err(_) => {}
+        }
+    }
+
+    /// An accept has failed. Whatever the reason, it is tried again: a server that no longer
+    /// listens is worse than one that tries in vain.
+    fn failed(&mut self, index: usize, error: &io::Error, now: Instant) {
+        match error.raw_os_error() {
+            // Ours, or the peer was gone before we looked.
+            Some(libc::ECANCELED | libc::ECONNABORTED | libc::EINTR | libc::EAGAIN) => return,
+            Some(libc::EMFILE | libc::ENFILE) => self.turn_away(index),
+            _ => {}
+        }
+        let listener = &mut self.listeners[index];
+        if listener.rest == REST {
+            let (address, turned_away) = (listener.address, self.turned_away);
+            tracing::warn!(%address, turned_away, "cannot accept connections: {error}");
+        }
+        listener.state = State::Resting { until: now + listener.rest };
+        listener.rest = (listener.rest * 2).min(REST_MAX);
+    }
+
+    fn turn_away(&mut self, index: usize) {
+        self.reserve = None;
+        let listener = SockRef::from(&self.listeners[index].socket);
+        // Nothing else uses the socket now: the accept has just ended.
+        if listener.set_nonblocking(true).is_ok() {
+            for _ in 0..TURNED_AWAY {
+                match listener.accept() {
+                    Ok(_closed_at_once) => self.turned_away += 1,
+                    Err(_) => break,
+                }
+            }
+            let _ = listener.set_nonblocking(false);
+        }
+        self.keep_reserve();
+    }
+
+    fn keep_reserve(&mut self) {
+        // Without one, connections wait until descriptors are free: no reason to fail.
+        self.reserve = File::open("/dev/null").ok();
+    }
+
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    /// Tells of some of those that have arrived.
+    pub(super) fn deliver(&mut self, settings: &NetSettings, events: &mut Vec<NetEvent>) {
+        for _ in 0..settings.accepts_per_turn {
+            let Some((fd, index)) = self.arrivals.pop_front() else { return };
+            // One that is gone already has no address.
+            let peer = SockRef::from(&fd).peer_addr().ok().and_then(|peer| peer.as_socket());
+            let listener = self.listeners[index].address;
+            if let Some(peer) = peer {
+                events.push(NetEvent::Accepted { fd, peer, listener });
+            }
+        }
+    }
+}
+
+impl Listener {
+    fn rests_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Resting { until } => Some(until),
+            State::Accepting { .. } | State::Idle | State::Closed => None,
+        }
+    }
+}

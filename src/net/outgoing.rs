@@ -1,0 +1,75 @@
+//! What is on its way to a connection's peer: the bytes being sent and those behind them.
+
+use std::mem;
+
+use crate::runtime::{OperationId, Ring, Socket, Token};
+
+use super::spare::Spare;
+
+/// Bytes of one send. Smaller steps would cost system calls; larger ones would hide how far a slow
+/// reader has come, which is known only when a send completes.
+const STEP: usize = 256 << 10;
+
+#[derive(Default)]
+pub(super) struct Outgoing {
+    /// What the role appends to.
+    pub(super) output: Vec<u8>,
+    /// What is being sent; with the operation while there is one.
+    bytes: Vec<u8>,
+    /// How much of `bytes` has been sent, of how much.
+    at: usize,
+    end: usize,
+    pub(super) sending: Option<OperationId>,
+}
+
+impl Outgoing {
+    pub(super) fn unsent(&self) -> usize {
+        self.end - self.at + self.output.len()
+    }
+
+    /// One send in flight at a time: TCP is a stream, and two could overtake each other.
+    pub(super) fn send_some(
+        &mut self,
+        ring: &mut Ring,
+        socket: &Socket,
+        token: Token,
+        spare: &mut Spare,
+    ) {
+        if self.sending.is_some() {
+            return;
+        }
+        if self.at == self.end {
+            let output = mem::take(&mut self.output);
+            if output.is_empty() {
+                spare.put(output);
+                return;
+            }
+            (self.at, self.end) = (0, output.len());
+            self.bytes = output;
+        }
+        let step = self.at..self.end.min(self.at + STEP);
+        self.sending = Some(ring.send(socket, mem::take(&mut self.bytes), step, token));
+    }
+
+    /// The send has completed with so many bytes.
+    pub(super) fn sent(&mut self, n: usize, bytes: Vec<u8>, spare: &mut Spare) {
+        self.sending = None;
+        self.at += n;
+        assert!(self.at <= self.end, "sent {} bytes of {}", self.at, self.end);
+        if self.at == self.end { spare.put(bytes) } else { self.bytes = bytes }
+    }
+
+    /// The send has failed; nothing more will be sent.
+    pub(super) fn failed(&mut self, bytes: Vec<u8>, spare: &mut Spare) {
+        self.sending = None;
+        spare.put(bytes);
+        self.clear(spare);
+    }
+
+    /// Forgets all that is not in flight.
+    pub(super) fn clear(&mut self, spare: &mut Spare) {
+        spare.put(mem::take(&mut self.output));
+        spare.put(mem::take(&mut self.bytes));
+        (self.at, self.end) = (0, 0);
+    }
+}

@@ -1,0 +1,361 @@
+//! The transport itself: what a role calls, and the turn that moves everything.
+//!
+//! ```text
+//!   turn:  attend (listeners, listed connections) ─► enter the kernel ─► take completions ─► events
+//!             ▲    sends, receives, cancels queued      all at once            │ lists connections
+//!             └────────────────── until there is an event, or time is up ◄─────┘
+//! ```
+//!
+//! A connection is listed when something about it has to be looked at; the others cost nothing.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hint;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::runtime::waker::{self, RingSleeper};
+use crate::runtime::{Completion, Ring, RingSettings, Socket, Waker};
+use crate::types::ConnId;
+
+use super::conn::{Around, Conn, Next, Phase};
+use super::event::{How, NetEvent};
+use super::listener::Listeners;
+use super::settings::NetSettings;
+use super::spare::Spare;
+use super::table::Table;
+
+/// Completions taken in one round, so that a round's events have a bound (I9). The rest waits in
+/// the completion queue.
+const ROUND: usize = 4096;
+
+/// Completions from which on a round begins with what it has, instead of asking the kernel for
+/// more of what it has put off.
+const BATCH: usize = 1024;
+
+/// The transport of one network core. Made on the thread that uses it, and stays there.
+pub struct Net {
+    ring: Ring,
+    sleeper: RingSleeper,
+    settings: NetSettings,
+    listeners: Listeners,
+    conns: Table<Conn>,
+    /// Connections of which `Closed` has not been said.
+    open: usize,
+    listed: Vec<u32>,
+    /// Empty between turns; keeps its memory.
+    attending: Vec<u32>,
+    deadlines: BinaryHeap<Reverse<(Instant, ConnId)>>,
+    spare: Spare,
+}
+
+impl Net {
+    /// A transport with its own waker. Fails as [`crate::runtime::probe()`] explains.
+    pub fn new(settings: NetSettings) -> io::Result<Net> {
+        let (sleeper, _) = waker::for_ring()?;
+        Net::with_sleeper(settings, sleeper)
+    }
+
+    /// A transport woken by a waker that was made before ([`waker::for_ring`]), so that mailboxes
+    /// to this core can exist before its thread runs.
+    pub fn with_sleeper(settings: NetSettings, sleeper: RingSleeper) -> io::Result<Net> {
+        let mut ring = Ring::new(RingSettings {
+            entries: settings.ring_entries,
+            buffers: settings.receive_buffers,
+            buffer_bytes: settings.receive_buffer_bytes,
+        })?;
+        ring.watch(&sleeper);
+        Ok(Net {
+            ring,
+            sleeper,
+            settings,
+            listeners: Listeners::new(),
+            conns: Table::new(),
+            open: 0,
+            listed: Vec::new(),
+            attending: Vec::new(),
+            deadlines: BinaryHeap::new(),
+            spare: Spare::default(),
+        })
+    }
+
+    /// Accepts connections at `addr` (port 0: the kernel chooses; an IPv6 wildcard takes IPv4 as
+    /// well) from the next turn on. Returns the address bound, which [`NetEvent::Accepted`]
+    /// repeats.
+    pub fn listen(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+        self.listeners.open(addr, backlog)
+    }
+
+    /// Closes all listeners; connections stay.
+    pub fn stop_listening(&mut self) {
+        self.listeners.close_all(&mut self.ring);
+    }
+
+    /// Takes over an accepted socket and begins to read it in the next turn.
+    pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
+        let socket = SockRef::from(&stream);
+        // These fail only on a connection that is dead already, which reading will tell.
+        let _ = socket.set_tcp_nodelay(true);
+        if let Some(idle) = self.settings.keepalive {
+            let _ = match idle.is_zero() {
+                true => socket.set_keepalive(true),
+                false => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
+            };
+        }
+        let id = self.conns.insert(Conn::new(Socket::new(stream), peer));
+        self.open += 1;
+        self.list(id.slot);
+        id
+    }
+
+    /// Wakes this thread out of `turn`: for the mailboxes of the roles that live here.
+    pub fn waker(&self) -> Waker {
+        self.sleeper.waker()
+    }
+
+    /// Bytes received and not yet consumed; none when the connection is gone.
+    pub fn input(&self, conn: ConnId) -> &[u8] {
+        self.conns.get(conn).map_or(&[], |c| c.input.bytes(&self.ring))
+    }
+
+    /// Takes the first `n` bytes off `input`. Panics when there are fewer.
+    pub fn consume(&mut self, conn: ConnId, n: usize) {
+        let Some(c) = self.conns.get_mut(conn) else {
+            assert!(n == 0, "consumed {n} bytes of a connection that is gone");
+            return;
+        };
+        let was_full = c.is_full(&self.settings);
+        c.input.consume(n, &mut self.ring, &mut self.spare);
+        if was_full {
+            self.list(conn.slot);
+        }
+    }
+
+    /// Bytes appended here leave at the next turn. `None` when the connection is gone or closing.
+    /// Only to be appended to.
+    pub fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>> {
+        let c = self.conns.get_mut(conn).filter(|c| c.phase == Phase::Open)?;
+        if !c.listed {
+            c.listed = true;
+            self.listed.push(conn.slot);
+        }
+        let output = &mut c.outgoing.output;
+        if output.capacity() == 0 {
+            *output = self.spare.take();
+        }
+        Some(output)
+    }
+
+    /// [`Net::input`] and [`Net::output`] of one connection at once, for answering while parsing.
+    /// `None` when the connection is gone or closing.
+    pub fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)> {
+        self.output(conn)?;
+        let c = self.conns.get_mut(conn)?;
+        Some((c.input.bytes(&self.ring), &mut c.outgoing.output))
+    }
+
+    /// Bytes queued and not yet taken by the kernel, as far as it has said; 0 when the connection
+    /// is gone.
+    pub fn unsent(&self, conn: ConnId) -> usize {
+        self.conns.get(conn).map_or(0, |c| c.outgoing.unsent())
+    }
+
+    /// Stops reading the connection, and `Received` for it.
+    pub fn pause(&mut self, conn: ConnId) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.pause();
+            self.list(conn.slot);
+        }
+    }
+
+    /// Reads it again; the next turn says `Received` if bytes are left in `input`.
+    pub fn resume(&mut self, conn: ConnId) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.resume();
+            self.list(conn.slot);
+        }
+    }
+
+    /// Ends the connection; a later turn says `Closed`. What is left in `input` is forgotten.
+    pub fn close(&mut self, conn: ConnId, how: How) {
+        let (ring, spare) = (&mut self.ring, &mut self.spare);
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        match how {
+            How::AfterFlush => c.flush(super::CloseReason::Asked, ring, spare),
+            How::Now => c.cut(false, ring, spare),
+            How::Reset => c.cut(true, ring, spare),
+        }
+        self.list(conn.slot);
+    }
+
+    /// The peer's address; `None` when the connection is gone.
+    pub fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.conns.get(conn).map(|c| c.peer)
+    }
+
+    /// Connections of which `Closed` has not been said, in no particular order.
+    pub fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns.iter().filter(|(_, c)| !c.said).map(|(id, _)| id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.open
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    fn list(&mut self, slot: u32) {
+        if let Some((_, c)) = self.conns.at_mut(slot).filter(|(_, c)| !c.listed) {
+            c.listed = true;
+            self.listed.push(slot);
+        }
+    }
+}
+
+/// The turn.
+impl Net {
+    /// Submits what is queued, waits for completions at most `wait` (`None`: until something
+    /// happens; zero: not at all), and appends what happened to `events`. Bytes that `input` has
+    /// shown and that were not consumed are still there, elsewhere.
+    pub fn turn(&mut self, wait: Option<Duration>, events: &mut Vec<NetEvent>) -> io::Result<()> {
+        let before = events.len();
+        let mut now = Instant::now();
+        // A wait too long to be told from forever is forever.
+        let until = wait.and_then(|wait| now.checked_add(wait));
+        loop {
+            self.listeners.attend(&mut self.ring, &self.settings, now);
+            self.attend_listed(now, events);
+            let idle =
+                events.len() == before && self.listed.is_empty() && !self.listeners.has_arrivals();
+            let patience = if idle { self.patience(now, until) } else { Some(Duration::ZERO) };
+            if self.sleep(patience)? {
+                events.push(NetEvent::Woken);
+            }
+            now = Instant::now();
+            self.take_completions(now, events);
+            self.expire(now, events);
+            self.listeners.deliver(&self.settings, events);
+            let time_is_up = wait.is_some() && until.is_none_or(|until| now >= until);
+            if events.len() > before || time_is_up {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long nothing but the kernel and other threads can bring work.
+    fn patience(&self, now: Instant, until: Option<Instant>) -> Option<Duration> {
+        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let first = [until, deadline, self.listeners.deadline()].into_iter().flatten().min();
+        first.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Enters the kernel, sleeping there for at most `patience`. True when the waker was used.
+    fn sleep(&mut self, patience: Option<Duration>) -> io::Result<bool> {
+        let mut patience = patience;
+        if patience != Some(Duration::ZERO) && !self.settings.spin.is_zero() {
+            self.ring.enter(Some(Duration::ZERO))?;
+            self.spin(patience);
+        }
+        if patience != Some(Duration::ZERO) && !self.sleeper.fall_asleep() {
+            patience = Some(Duration::ZERO);
+        }
+        let entered = self.ring.enter(patience);
+        let woken = self.sleeper.woken();
+        entered?;
+        // A round's worth at a time: the kernel hands over deferred work in small pieces.
+        while self.ring.ready() < BATCH && self.ring.catch_up()? {}
+        Ok(woken)
+    }
+
+    /// Looks for work for a while before sleeping.
+    fn spin(&mut self, patience: Option<Duration>) {
+        let spin = patience.map_or(self.settings.spin, |p| p.min(self.settings.spin));
+        let began = Instant::now();
+        while !self.ring.is_ready() && !self.sleeper.is_notified() && began.elapsed() < spin {
+            hint::spin_loop();
+        }
+    }
+
+    fn attend_listed(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
+        let mut attending = mem::replace(&mut self.listed, mem::take(&mut self.attending));
+        for slot in attending.drain(..) {
+            self.step(slot, now, events, |conn, id, around| conn.attend(id, around));
+        }
+        self.attending = attending;
+    }
+
+    fn take_completions(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
+        for _ in 0..ROUND {
+            let Some(completion) = self.ring.next() else { return };
+            match completion {
+                Completion::Received { token, result, ended } => {
+                    self.step(token.0 as u32, now, events, |conn, id, around| {
+                        conn.received(id, result, ended, around)
+                    });
+                }
+                Completion::Sent { token, result, bytes } => {
+                    self.step(token.0 as u32, now, events, |conn, id, around| {
+                        conn.sent(id, result, bytes, around)
+                    });
+                }
+                Completion::Accepted { token, result, ended } => {
+                    self.listeners.accepted(token, result, ended, now);
+                }
+                Completion::Rang { ended: true } => self.ring.watch(&self.sleeper),
+                Completion::Rang { ended: false } => {}
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.deadlines.pop();
+            if self.conns.get(id).is_some() {
+                self.step(id.slot, now, events, |conn, id, around| conn.expire(id, at, around));
+            }
+        }
+    }
+
+    /// One step of one connection, and what follows from it.
+    fn step(
+        &mut self,
+        slot: u32,
+        now: Instant,
+        events: &mut Vec<NetEvent>,
+        step: impl FnOnce(&mut Conn, ConnId, &mut Around<'_>) -> Next,
+    ) {
+        let found = self.conns.at_mut(slot);
+        assert!(found.is_some(), "a listed slot, or one with operations in flight, is taken");
+        let Some((id, conn)) = found else { return };
+        let mut around = Around {
+            ring: &mut self.ring,
+            spare: &mut self.spare,
+            settings: &self.settings,
+            now,
+            events,
+        };
+        let said = conn.said;
+        let next = step(conn, id, &mut around);
+        self.open -= usize::from(conn.said && !said);
+        match next {
+            Next::Nothing => {}
+            Next::Again => self.list(slot),
+            Next::At(at) => self.deadlines.push(Reverse((at, id))),
+            Next::Gone => {
+                self.conns.remove(slot);
+                self.listeners.rouse(now);
+            }
+        }
+    }
+}

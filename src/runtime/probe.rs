@@ -1,0 +1,152 @@
+//! Can this kernel carry the server, and if not, what is to be done?
+
+use std::{fmt, fs, io};
+
+use io_uring::{Probe, opcode};
+
+use super::ring;
+
+/// The oldest kernel that has everything: multishot receive came with 6.0, deferred task work
+/// with 6.1.
+const OLDEST: (u32, u32) = (6, 1);
+
+const DISABLED: &str = "/proc/sys/kernel/io_uring_disabled";
+const GROUP: &str = "/proc/sys/kernel/io_uring_group";
+const RELEASE: &str = "/proc/sys/kernel/osrelease";
+
+/// What was found on a kernel that will do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KernelReport {
+    /// As `uname -r` says it.
+    pub release: String,
+    /// Waiting in the ring does not count as waiting for IO (6.15). Without it, monitoring shows
+    /// an idle server's processors in iowait.
+    pub waits_as_idle: bool,
+}
+
+impl fmt::Display for KernelReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let idle = if self.waits_as_idle { "" } else { ", idle time shows as iowait" };
+        write!(f, "Linux {}: io_uring has all that is needed{idle}", self.release)
+    }
+}
+
+/// Why the server cannot run here. The texts say what to change; the caller prints them and exits.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsupported {
+    #[error(
+        "io_uring is switched off: kernel.io_uring_disabled is {value}. Set it to 0 \
+         (sysctl -w kernel.io_uring_disabled=0)"
+    )]
+    SwitchedOff { value: u32 },
+    #[error(
+        "io_uring is kept for a group: kernel.io_uring_disabled is 1 and kernel.io_uring_group is \
+         {group}. Run the server in that group, or set kernel.io_uring_disabled to 0"
+    )]
+    GroupOnly { group: i64 },
+    #[error(
+        "io_uring is forbidden to this process, most likely by a container's seccomp profile. \
+         Allow io_uring_setup, io_uring_enter and io_uring_register"
+    )]
+    Forbidden,
+    #[error(
+        "Linux {release} has no io_uring, or a seccomp profile hides it; {}.{} or newer is needed",
+        OLDEST.0, OLDEST.1
+    )]
+    Absent { release: String },
+    #[error(
+        "io_uring of Linux {release} lacks {missing}; {}.{} or newer is needed",
+        OLDEST.0, OLDEST.1
+    )]
+    TooOld { release: String, missing: String },
+    #[error("io_uring cannot be set up on Linux {release}: {source}{hint}")]
+    Failed { release: String, source: io::Error, hint: &'static str },
+}
+
+/// Tries all that the server needs of the kernel on a small ring.
+pub fn probe() -> Result<KernelReport, Unsupported> {
+    let release = read(RELEASE).unwrap_or_else(|| "(unknown)".into());
+    let ring = match ring::trial() {
+        Ok(ring) => ring,
+        Err(error) => {
+            let disabled = read(DISABLED).and_then(|text| text.parse().ok()).unwrap_or(0);
+            let group = read(GROUP).and_then(|text| text.parse().ok()).unwrap_or(-1);
+            return Err(explain(error, release, disabled, group));
+        }
+    };
+    let params = ring.uring().params();
+    let mut operations = Probe::new();
+    if let Err(source) = ring.uring().submitter().register_probe(&mut operations) {
+        return Err(Unsupported::Failed { release, source, hint: "" });
+    }
+    let needed = [
+        ("completions that are never dropped (5.5)", params.is_feature_nodrop()),
+        ("polling without threads (5.7)", params.is_feature_fast_poll()),
+        ("waiting with a time limit (5.11)", params.is_feature_ext_arg()),
+        ("accept", operations.is_supported(opcode::AcceptMulti::CODE)),
+        ("receive", operations.is_supported(opcode::RecvMulti::CODE)),
+        ("send", operations.is_supported(opcode::Send::CODE)),
+        ("poll", operations.is_supported(opcode::PollAdd::CODE)),
+        ("cancel", operations.is_supported(opcode::AsyncCancel::CODE)),
+    ];
+    let missing: Vec<_> =
+        needed.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        return Err(Unsupported::TooOld { release, missing: missing.join(", ") });
+    }
+    Ok(KernelReport { release, waits_as_idle: params.is_feature_no_iowait() })
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// Tells a kernel that cannot from one that must not.
+fn explain(source: io::Error, release: String, disabled: u32, group: i64) -> Unsupported {
+    match source.raw_os_error() {
+        Some(libc::EPERM) if disabled == 1 => Unsupported::GroupOnly { group },
+        Some(libc::EPERM) if disabled > 1 => Unsupported::SwitchedOff { value: disabled },
+        Some(libc::EPERM | libc::EACCES) => Unsupported::Forbidden,
+        Some(libc::ENOSYS) => Unsupported::Absent { release },
+        // An unknown flag of io_uring_setup, or an unknown registration.
+        Some(libc::EINVAL) => Unsupported::TooOld {
+            release,
+            missing: "deferred task work (6.1) or provided buffer rings (5.19)".into(),
+        },
+        Some(libc::ENOMEM) => Unsupported::Failed {
+            release,
+            source,
+            hint: ". Raise the limit of locked memory (LimitMEMLOCK=infinity, ulimit -l)",
+        },
+        Some(libc::EMFILE | libc::ENFILE) => Unsupported::Failed {
+            release,
+            source,
+            hint: ". Raise the limit of open files (LimitNOFILE, ulimit -n)",
+        },
+        _ => Unsupported::Failed { release, source, hint: "" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_these_tests_run_on_will_do() {
+        let report = probe().unwrap();
+        assert!(!report.release.is_empty());
+    }
+
+    #[test]
+    fn refusals_say_what_to_change() {
+        let text = |errno, disabled| {
+            explain(io::Error::from_raw_os_error(errno), "5.10.0".into(), disabled, 7).to_string()
+        };
+        assert!(text(libc::EPERM, 2).contains("io_uring_disabled is 2"));
+        assert!(text(libc::EPERM, 1).contains("io_uring_group is 7"));
+        assert!(text(libc::EPERM, 0).contains("seccomp"));
+        assert!(text(libc::ENOSYS, 0).contains("6.1 or newer"));
+        assert!(text(libc::EINVAL, 0).contains("Linux 5.10.0 lacks"));
+        assert!(text(libc::ENOMEM, 0).contains("locked memory"));
+    }
+}
