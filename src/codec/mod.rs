@@ -2,10 +2,17 @@
 //! allocation beyond what the bytes given allow (I10). Every decoder has a fuzz target.
 //!
 //! * [`jute`]: the primitive encodings all others are made of
+//! * [`record`]: records that several messages share
 //! * [`request`], [`reply`]: the client port
+//! * [`password`]: what a session is taken up again with
 //! * [`txn`]: transactions, as proposals and log entries carry them
 
 pub mod jute;
+pub mod password;
+pub mod record;
 pub mod reply;
 pub mod request;
 pub mod txn;
+
+#[cfg(test)]
+mod generate;

@@ -1,12 +1,19 @@
-//! What clients send, as types (client-protocol.md sections 2, 4 and 8).
+//! What clients send, as types (client-protocol.md sections 2, 4 and 8); [`decode_connect`],
+//! [`decode_header`] and [`decode_body`] make them from frames, the `encode` functions the reverse.
 //!
 //! Writes own their parts, because they travel to the control core. Reads borrow from the frame,
 //! because nearly all are answered on the spot; one that must wait keeps its frame and is decoded
 //! again when its turn comes.
 
+mod decode;
+mod encode;
+
 use std::borrow::Cow;
 
 use crate::types::{Acl, Data, SessionId, Xid, Zxid};
+
+pub use decode::{BodyError, decode_body, decode_connect, decode_header};
+pub use encode::{encode, encode_connect, put_body};
 
 /// The first frame of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,8 +58,17 @@ pub enum Request<'a> {
     CloseSession,
 }
 
-/// Requests that become transactions. A null string stays `None`: what Java answers to it depends
-/// on the operation.
+/// Requests that become transactions. A null string stays `None`, because what Java answers to a
+/// null path depends on the operation and on the checks before it (PrepRequestProcessor):
+///
+/// | null path in | answer |
+/// |---|---|
+/// | create (all four), delete, deleteContainer | MarshallingError (a null pointer), where the path is first looked at |
+/// | setData, setACL | BadArguments, in path validation |
+/// | any step of a multi or multiRead | MarshallingError for the whole request: refused by the decoder |
+///
+/// A null ACL list in a single create or setACL is InvalidACL like an empty one; in a create, create2
+/// or createContainer *inside a multi* the decoder refuses it, as Java does.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WriteOp {
     Create(CreateOp),
@@ -209,3 +225,6 @@ pub mod opcode {
     pub const CLOSE_SESSION: i32 = -11;
     pub const ERROR: i32 = -1;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,11 @@
 //! Transactions: the state changes a log holds and peers exchange (storage.md section 2).
 
+mod decode;
+mod encode;
+
+pub use decode::{decode_entry, decode_entry_header};
+pub use encode::encode_entry;
+
 use crate::types::{AclList, Data, ErrorCode, SessionId, WallMillis, Zxid};
 
 /// Fields every transaction has. The type number is the [`Txn`]'s own.
@@ -109,3 +115,14 @@ pub enum CreateTxnKind {
     /// Type 21, milliseconds.
     Ttl(i64),
 }
+
+/// Type numbers of transactions: those of the requests that make them.
+pub mod kind {
+    pub use crate::codec::request::opcode::{
+        CHECK, CLOSE_SESSION, CREATE, CREATE_CONTAINER, CREATE_SESSION, CREATE_TTL, CREATE2,
+        DELETE, DELETE_CONTAINER, ERROR, MULTI, RECONFIG, SET_ACL, SET_DATA,
+    };
+}
+
+#[cfg(test)]
+mod tests;
