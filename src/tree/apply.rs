@@ -9,11 +9,14 @@ use std::sync::atomic::Ordering;
 use super::digest;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record, StoredStat};
 use super::quota::{self, StatsTrack};
+use super::shard::Families;
 use super::tree::{Spot, Tree, key_of};
 use super::writer::{Edit, Held, State, edit_index, failed_multi};
 use super::{CONFIG_PATH, Change, ChangeKind, ChangeSink, Outcome, QUOTA_PATH};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn};
-use crate::types::{AclList, ErrorCode, NodeKind, SessionId, WallMillis, Zxid, parent_and_name};
+use crate::types::{
+    AclList, CreateMode, ErrorCode, NodeKind, SessionId, Stat, WallMillis, Zxid, parent_and_name,
+};
 
 /// One transaction's work on the shards it has locked.
 pub(super) struct Work<'a> {
@@ -112,6 +115,10 @@ impl Work<'_> {
         };
         let kind = match txn.kind {
             CreateTxnKind::Container => NodeKind::Container,
+            // A Java leader can be made to log this and dies of it (client-protocol.md 6).
+            CreateTxnKind::Ttl(ms) if !(1..=CreateMode::TTL_MS_MAX).contains(&ms) => {
+                return Outcome::Failed(ErrorCode::BadArguments);
+            }
             CreateTxnKind::Ttl(ms) => NodeKind::Ttl(ms),
             _ if ephemeral => NodeKind::Ephemeral(self.session),
             _ => NodeKind::Persistent,
@@ -119,31 +126,30 @@ impl Work<'_> {
         let above = self.tree.locate(parent);
         let key = key_of(&txn.path);
         let spot = self.tree.locate(key);
-        let Some(before) = self.head(parent, above) else {
-            return Outcome::Failed(ErrorCode::NoNode);
-        };
-        let cversion = match txn.parent_cversion {
-            -1 => before.stat.cversion.wrapping_add(1),
-            given => given,
-        };
-        let exists = self.head(key, spot).is_some();
+        let exists = self.held.shard(spot.shard).find(key, spot.hash).is_some();
+        let (zxid, seed) = (self.zxid, self.tree.seed);
         // A node deleted and made again while the snapshot was taken is seen twice by replay; the
         // parent's figures must not go back (ZOOKEEPER-3125). Java leaves them as they are if the
         // node exists and the transaction is not of type 1, and then stays behind its peers.
-        let zxid = self.zxid;
-        if !exists || cversion > before.stat.cversion {
-            self.change(parent, above, |head, shard, seed| {
-                if cversion > head.stat.cversion {
-                    head.stat.cversion = cversion;
-                    head.stat.pzxid = zxid;
-                }
-                if !exists {
-                    head.children = shard.add_child(head.children, name, seed);
-                }
-            });
+        let parent_there = self.change(parent, above, |head, families| {
+            let cversion = match txn.parent_cversion {
+                -1 => head.stat.cversion.wrapping_add(1),
+                given => given,
+            };
+            if cversion > head.stat.cversion {
+                head.stat.cversion = cversion;
+                head.stat.pzxid = zxid;
+            }
+            if !exists {
+                head.children = families.add(head.children, name, seed);
+            }
+        });
+        if parent_there.is_none() {
+            return Outcome::Failed(ErrorCode::NoNode);
         }
         if exists {
             self.replace_acl(key, spot, &txn.acl);
+            self.renew(key, spot, txn.data.as_deref());
             return Outcome::Failed(ErrorCode::NodeExists);
         }
         let stat = StoredStat::created(self.zxid, self.time, kind.owner());
@@ -165,10 +171,12 @@ impl Work<'_> {
         while at < doomed.len() {
             let path = key_of(&doomed[at]);
             let spot = self.tree.locate(path);
-            if let Some(head) = self.head(path, spot)
-                && let Some(children) = self.held.shard(spot.shard).children(head.children)
+            let shard = self.held.shard(spot.shard);
+            if let Some(record) = shard.find(path, spot.hash)
+                && record.children() != NO_CHILDREN
             {
-                let beneath: Vec<_> = children.iter().map(|n| format!("{path}/{n}")).collect();
+                let names = shard.families.names(record.children());
+                let beneath: Vec<_> = names.map(|name| format!("{path}/{name}")).collect();
                 doomed.extend(beneath);
             }
             at += 1;
@@ -185,18 +193,21 @@ impl Work<'_> {
         let Some((parent, name)) = parent_and_name(path) else {
             return missing;
         };
-        let above = self.tree.locate(parent);
-        if name.is_empty() || self.head(parent, above).is_none() {
+        if name.is_empty() {
             return missing;
         }
+        let above = self.tree.locate(parent);
+        let (zxid, seed) = (self.zxid, self.tree.seed);
         // Also if the node is gone already: the snapshot may hold the parent as it was before.
-        let zxid = self.zxid;
-        self.change(parent, above, |head, shard, seed| {
-            head.children = shard.remove_child(head.children, name, seed);
+        let parent_there = self.change(parent, above, |head, families| {
+            head.children = families.remove(head.children, name, seed);
             head.stat.pzxid = head.stat.pzxid.max(zxid);
         });
+        if parent_there.is_none() {
+            return missing;
+        }
         let spot = self.tree.locate(path);
-        let acl = self.acl_of(path, spot);
+        let acl = if self.wanted { Some(self.acl_of(path, spot)) } else { None };
         let Some(record) = self.held.shard(spot.shard).remove(path, spot.hash) else {
             return missing;
         };
@@ -214,7 +225,7 @@ impl Work<'_> {
             self.tree.has_quotas.store(!quotas.is_empty(), Ordering::SeqCst);
         }
         self.quota_count(path, -1, -(record.data_len() as i64));
-        if self.wanted {
+        if let Some(acl) = acl {
             let parent_acl = Some(self.acl_of(parent, above));
             self.send(ChangeKind::Deleted, path, acl, parent_acl);
         }
@@ -224,58 +235,89 @@ impl Work<'_> {
     pub fn set_data(&mut self, path: &str, data: Option<&[u8]>, version: i32) -> Outcome {
         let key = key_of(path);
         let spot = self.tree.locate(key);
-        let (zxid, time, digests) = (self.zxid, self.time, self.tree.digests);
-        let shard = self.held.shard(spot.shard);
-        let Some(record) = shard.find_mut(key, spot.hash) else {
-            return Outcome::Failed(ErrorCode::NoNode);
-        };
+        let (zxid, time) = (self.zxid, self.time);
+        let written = self.rewrite(key, spot, data, |stat| {
+            stat.mtime = time;
+            stat.mzxid = zxid;
+            stat.version = version;
+        });
+        match written {
+            Some(stat) => {
+                self.tell(ChangeKind::DataChanged, key, spot, None);
+                Outcome::DataSet(stat)
+            }
+            None => Outcome::Failed(ErrorCode::NoNode),
+        }
+    }
+
+    /// Puts a node back to how its own creation left it, when that is replayed over a snapshot
+    /// which holds the node already: all that came after is going to be replayed, too. Without
+    /// this, what was done to a former node of the same name would stay on it if that one went
+    /// with its session and the log does not name it (closeSession of servers before 3.6).
+    fn renew(&mut self, key: &str, spot: Spot, data: Option<&[u8]>) {
+        let (zxid, time) = (self.zxid, self.time);
+        let held = self.held.shard(spot.shard).find(key, spot.hash).map(Record::head);
+        if held.is_some_and(|head| head.stat.czxid == zxid) {
+            self.rewrite(key, spot, data, |stat| {
+                let StoredStat { cversion, pzxid, owner, .. } = *stat;
+                *stat = StoredStat { cversion, pzxid, ..StoredStat::created(zxid, time, owner) };
+            });
+        }
+    }
+
+    /// Replaces data and figures of a node and keeps all sums; gives the stat after.
+    fn rewrite(
+        &mut self,
+        key: &str,
+        spot: Spot,
+        data: Option<&[u8]>,
+        f: impl FnOnce(&mut StoredStat),
+    ) -> Option<Stat> {
+        let digests = self.tree.digests;
+        let (record, families) = self.held.shard(spot.shard).find_mut(key, spot.hash)?;
         let (old, old_crc, old_len) = (record.head(), record.crc(), record.data_len());
         let mut head = old;
-        head.stat.mtime = time;
-        head.stat.mzxid = zxid;
-        head.stat.version = version;
+        f(&mut head.stat);
         let crc = if digests { digest::content_crc(key, data) } else { 0 };
         record.set_data(data, crc, &head);
         let len = data.map_or(0, <[u8]>::len);
-        let children = shard.children(head.children).map_or(0, |children| children.len());
-        let stat = head.stat.wire(self.tree.rules, len, children);
+        let stat = head.stat.wire(self.tree.rules, len, families.count(head.children));
         self.count(key, old_crc, &old.stat, false);
         self.count(key, crc, &head.stat, true);
         let grown = len as i64 - old_len as i64;
         self.state.totals.data_bytes += grown;
         self.quota_count(key, 0, grown);
-        self.tell(ChangeKind::DataChanged, key, spot, None);
-        Outcome::DataSet(stat)
+        Some(stat)
     }
 
     pub fn set_acl(&mut self, path: &str, acl: &AclList, version: i32) -> Outcome {
         let key = key_of(path);
         let spot = self.tree.locate(key);
-        if self.head(key, spot).is_none() {
+        if !self.replace_acl(key, spot, acl) {
             return Outcome::Failed(ErrorCode::NoNode);
         }
-        self.replace_acl(key, spot, acl);
-        let head = self.change(key, spot, |head, _, _| head.stat.aversion = version);
+        self.change(key, spot, |head, _| head.stat.aversion = version);
         let shard = self.held.shard(spot.shard);
-        let len = shard.find(key, spot.hash).map_or(0, Record::data_len);
-        let children = shard.children(head.children).map_or(0, |children| children.len());
-        Outcome::AclSet(head.stat.wire(self.tree.rules, len, children))
+        match self.tree.node(shard, key, spot) {
+            Some(node) => Outcome::AclSet(node.stat()),
+            None => Outcome::Failed(ErrorCode::NoNode),
+        }
     }
 
     /// One of the nodes every tree has, if it is missing: no data, all figures 0.
     pub fn plant(&mut self, path: &str) {
         let spot = self.tree.locate(path);
-        if self.head(path, spot).is_some() {
+        if self.held.shard(spot.shard).find(path, spot.hash).is_some() {
             return;
         }
         if let Some((parent, name)) = parent_and_name(path) {
-            let above = self.tree.locate(parent);
-            if self.head(parent, above).is_none() {
+            let (above, seed) = (self.tree.locate(parent), self.tree.seed);
+            let parent_there = self.change(parent, above, |head, families| {
+                head.children = families.add(head.children, name, seed);
+            });
+            if parent_there.is_none() {
                 return;
             }
-            self.change(parent, above, |head, shard, seed| {
-                head.children = shard.add_child(head.children, name, seed);
-            });
         }
         let open = Arc::clone(&self.tree.open);
         self.insert(path, spot, Some(b""), &open, StoredStat::default());
@@ -301,33 +343,27 @@ impl Work<'_> {
         self.edit(key, stat.owner, true);
     }
 
-    fn head(&mut self, key: &str, spot: Spot) -> Option<Head> {
-        self.held.shard(spot.shard).find(key, spot.hash).map(Record::head)
-    }
-
-    /// Changes what is not data, digest included. The node must be there.
+    /// Changes what is not data, digest included; gives what was before. `None` if there is no
+    /// such node.
     fn change(
         &mut self,
         key: &str,
         spot: Spot,
-        f: impl FnOnce(&mut Head, &mut super::shard::Shard, super::shard::Seed),
-    ) -> Head {
-        let seed = self.tree.seed;
+        f: impl FnOnce(&mut Head, &mut Families),
+    ) -> Option<Head> {
         let shard = self.held.shard(spot.shard);
-        let found = shard.find(key, spot.hash).map(|record| (record.head(), record.crc()));
-        let Some((old, crc)) = found else {
-            unreachable!("{key} was there a moment ago");
-        };
+        let (record, families) = shard.find_mut(key, spot.hash)?;
+        let (old, crc) = (record.head(), record.crc());
         let mut head = old;
-        f(&mut head, shard, seed);
+        f(&mut head, families);
         if head != old {
-            if let Some(record) = shard.find_mut(key, spot.hash) {
-                record.set_head(&head);
+            record.set_head(&head);
+            if head.stat != old.stat {
+                self.count(key, crc, &old.stat, false);
+                self.count(key, crc, &head.stat, true);
             }
-            self.count(key, crc, &old.stat, false);
-            self.count(key, crc, &head.stat, true);
         }
-        head
+        Some(old)
     }
 
     /// Enters a node into the digest or takes it out.
@@ -362,12 +398,18 @@ impl Work<'_> {
         }
     }
 
-    fn replace_acl(&mut self, key: &str, spot: Spot, acl: &AclList) {
+    /// `false` if there is no such node.
+    fn replace_acl(&mut self, key: &str, spot: Spot, acl: &AclList) -> bool {
+        if self.held.shard(spot.shard).find(key, spot.hash).is_none() {
+            return false;
+        }
+        // The new one first: it may be the old one, which must not go in between.
         let (new, list) = self.intern(acl);
         self.held.shard(spot.shard).acls.add(new, list);
-        let mut old = OPEN_ACL;
-        self.change(key, spot, |head, _, _| old = std::mem::replace(&mut head.acl, new));
-        self.drop_acl(spot, old);
+        if let Some(old) = self.change(key, spot, |head, _| head.acl = new) {
+            self.drop_acl(spot, old.acl);
+        }
+        true
     }
 
     fn acl_of(&mut self, key: &str, spot: Spot) -> AclList {
@@ -433,7 +475,7 @@ impl Work<'_> {
     fn edit_stats(&mut self, prefix: &str, f: impl FnOnce(&mut StatsTrack)) {
         let path = quota::stats_path(prefix);
         let spot = self.tree.locate(&path);
-        if let Some(record) = self.held.shard(spot.shard).find_mut(&path, spot.hash) {
+        if let Some((record, _)) = self.held.shard(spot.shard).find_mut(&path, spot.hash) {
             let mut track = StatsTrack::parse(record.data().unwrap_or_default());
             f(&mut track);
             let head = record.head();
@@ -449,8 +491,7 @@ impl Work<'_> {
             let shard = self.held.shard(spot.shard);
             if let Some(record) = shard.find(&path, spot.hash) {
                 visit(&path, record);
-                let children = shard.children(record.children());
-                let names = children.into_iter().flat_map(|children| children.iter());
+                let names = shard.families.names(record.children());
                 open.extend(names.map(|name| format!("{path}/{name}")));
             }
         }

@@ -52,15 +52,12 @@ impl TreeWriter {
             };
             let above = tree.locate(parent);
             let mut shard = tree.shards[above.shard].0.write();
-            let Some(mut head) = shard.find(parent, above.hash).map(Record::head) else {
+            let Some((record, families)) = shard.find_mut(parent, above.hash) else {
                 return Err(RestoreError::Orphan { path: key.into(), parent: parent.into() });
             };
-            let slot = shard.add_child(head.children, name, tree.seed);
-            if slot != head.children
-                && let Some(record) = shard.find_mut(parent, above.hash)
-            {
-                head.children = slot;
-                record.set_head(&head);
+            let slot = families.add(record.children(), name, tree.seed);
+            if slot != record.children() {
+                record.set_head(&Head { children: slot, ..record.head() });
             }
         }
         let crc = if tree.digests { digest::content_crc(key, data) } else { 0 };
@@ -72,7 +69,7 @@ impl TreeWriter {
             shard.acls.add(acl_key, list);
         }
         let mut head = Head { stat: *stat, acl: acl_key, children: NO_CHILDREN };
-        if let Some(record) = shard.find_mut(key, spot.hash) {
+        if let Some((record, _)) = shard.find_mut(key, spot.hash) {
             let old = record.head();
             head.children = old.children;
             let before = digest::from_content(key, record.crc(), &old.stat);

@@ -40,9 +40,7 @@ impl Seed {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     nodes: HashTable<Record>,
-    children: Vec<Children>,
-    /// Slots of `children` that no node uses.
-    free: Vec<u32>,
+    pub families: Families,
     pub acls: ShardAcls,
     /// Of the last transaction that locked this shard.
     pub zxid: Zxid,
@@ -53,8 +51,10 @@ impl Shard {
         self.nodes.find(hash, |record| record.path() == path.as_bytes())
     }
 
-    pub fn find_mut(&mut self, path: &str, hash: u64) -> Option<&mut Record> {
-        self.nodes.find_mut(hash, |record| record.path() == path.as_bytes())
+    /// The node, and the table its children are in.
+    pub fn find_mut(&mut self, path: &str, hash: u64) -> Option<(&mut Record, &mut Families)> {
+        let record = self.nodes.find_mut(hash, |record| record.path() == path.as_bytes())?;
+        Some((record, &mut self.families))
     }
 
     /// The path must not be present.
@@ -62,54 +62,71 @@ impl Shard {
         self.nodes.insert_unique(hash, record, |record| seed.hash(record.path()));
     }
 
-    /// The node's children go with it.
+    /// The node's list of children goes with it.
     pub fn remove(&mut self, path: &str, hash: u64) -> Option<Record> {
         let entry = self.nodes.find_entry(hash, |record| record.path() == path.as_bytes()).ok()?;
         let (record, _) = entry.remove();
-        self.free_children(record.children());
+        self.families.free(record.children());
         Some(record)
     }
 
-    pub fn children(&self, slot: u32) -> Option<&Children> {
-        if slot == NO_CHILDREN { None } else { self.children.get(slot as usize) }
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.nodes.iter()
+    }
+}
+
+/// The children of those nodes that have any. A node names its slot; childless ones need none.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    slots: Vec<Children>,
+    free: Vec<u32>,
+}
+
+impl Families {
+    pub fn get(&self, slot: u32) -> Option<&Children> {
+        if slot == NO_CHILDREN { None } else { self.slots.get(slot as usize) }
+    }
+
+    pub fn count(&self, slot: u32) -> usize {
+        self.get(slot).map_or(0, Children::len)
+    }
+
+    pub fn names(&self, slot: u32) -> impl Iterator<Item = &str> {
+        self.get(slot).into_iter().flat_map(Children::iter)
     }
 
     /// Adds a name; gives the slot, a new one if `slot` is [`NO_CHILDREN`].
-    pub fn add_child(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+    pub fn add(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
         let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
-        self.children[slot as usize].insert(name, seed);
+        self.slots[slot as usize].insert(name, seed);
         slot
     }
 
-    fn new_slot(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.children.push(Children::default());
-            (self.children.len() - 1) as u32
-        })
-    }
-
     /// Removes a name, present or not; gives the slot, [`NO_CHILDREN`] when it was the last.
-    pub fn remove_child(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
-        let Some(children) = self.children.get_mut(slot as usize) else {
+    pub fn remove(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+        let Some(children) = self.slots.get_mut(slot as usize) else {
             return NO_CHILDREN;
         };
         children.remove(name, seed);
         if children.len() > 0 {
             return slot;
         }
-        self.free_children(slot);
+        self.free(slot);
         NO_CHILDREN
     }
 
-    fn free_children(&mut self, slot: u32) {
-        if let Some(children) = self.children.get_mut(slot as usize) {
+    fn new_slot(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Children::default());
+            (self.slots.len() - 1) as u32
+        })
+    }
+
+    fn free(&mut self, slot: u32) {
+        if let Some(children) = self.slots.get_mut(slot as usize) {
             *children = Children::default();
             self.free.push(slot);
         }
-    }
-
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.nodes.iter()
     }
 }
 
@@ -130,7 +147,7 @@ impl<'a> Node<'a> {
     /// As clients see it.
     pub fn stat(&self) -> Stat {
         let head = self.record.head();
-        let children = self.shard.children(head.children).map_or(0, Children::len);
+        let children = self.shard.families.count(head.children);
         head.stat.wire(self.tree.rules, self.record.data_len(), children)
     }
 
@@ -165,16 +182,16 @@ impl<'a> Node<'a> {
     }
 
     pub fn child_count(&self) -> usize {
-        self.shard.children(self.record.children()).map_or(0, Children::len)
+        self.shard.families.count(self.record.children())
     }
 
     /// In no particular order.
     pub fn children(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.shard.children(self.record.children()).into_iter().flat_map(Children::iter)
+        self.shard.families.names(self.record.children())
     }
 
     pub fn has_child(&self, name: &str) -> bool {
-        let children = self.shard.children(self.record.children());
+        let children = self.shard.families.get(self.record.children());
         children.is_some_and(|children| children.contains(name, self.tree.seed))
     }
 
@@ -187,7 +204,7 @@ impl<'a> Node<'a> {
         end: usize,
         max: usize,
     ) -> impl Iterator<Item = &'a str> + use<'a> {
-        let children = self.shard.children(self.record.children());
+        let children = self.shard.families.get(self.record.children());
         let end = end.min(children.map_or(0, Children::len));
         let positions = (end.saturating_sub(max)..end).rev();
         positions.filter_map(move |position| children.and_then(|c| c.at(position)))
@@ -227,16 +244,16 @@ mod tests {
 
     #[test]
     fn slots_of_children_are_used_again() {
-        let mut shard = Shard::default();
-        let a = shard.add_child(NO_CHILDREN, "x", Seed(0));
-        let b = shard.add_child(NO_CHILDREN, "y", Seed(0));
+        let mut families = Families::default();
+        let a = families.add(NO_CHILDREN, "x", Seed(0));
+        let b = families.add(NO_CHILDREN, "y", Seed(0));
         assert_eq!((a, b), (0, 1));
-        assert_eq!(shard.add_child(a, "z", Seed(0)), a);
-        assert_eq!(shard.remove_child(a, "x", Seed(0)), a);
-        assert_eq!(shard.remove_child(a, "nothing", Seed(0)), a);
-        assert_eq!(shard.remove_child(a, "z", Seed(0)), NO_CHILDREN);
-        assert_eq!(shard.remove_child(NO_CHILDREN, "z", Seed(0)), NO_CHILDREN);
-        assert_eq!(shard.add_child(NO_CHILDREN, "w", Seed(0)), a);
-        assert_eq!(shard.children(b).map(Children::len), Some(1));
+        assert_eq!(families.add(a, "z", Seed(0)), a);
+        assert_eq!(families.remove(a, "x", Seed(0)), a);
+        assert_eq!(families.remove(a, "nothing", Seed(0)), a);
+        assert_eq!(families.remove(a, "z", Seed(0)), NO_CHILDREN);
+        assert_eq!(families.remove(NO_CHILDREN, "z", Seed(0)), NO_CHILDREN);
+        assert_eq!(families.add(NO_CHILDREN, "w", Seed(0)), a);
+        assert_eq!((families.count(b), families.count(NO_CHILDREN)), (1, 0));
     }
 }

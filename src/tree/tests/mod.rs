@@ -1,6 +1,10 @@
 //! The tree as a whole. What a part does alone is tested beside it.
 
+mod changes;
+mod replay;
+mod restoring;
 mod rules;
+mod threads;
 
 use std::sync::Arc;
 
@@ -123,6 +127,16 @@ fn picture(tree: &Tree) -> Vec<String> {
     lines.sort();
     assert_eq!(lines.len() + 1, tree.node_count(), "every node is linked");
     lines
+}
+
+/// As `assert_eq` of two pictures, showing only what differs.
+fn assert_same(tree: &Tree, expected: &Tree, when: &str) {
+    let (tree, expected) = (picture(tree), picture(expected));
+    let only = |a: &[String], b: &[String]| {
+        a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>()
+    };
+    let (more, less) = (only(&tree, &expected), only(&expected, &tree));
+    assert!(more.is_empty() && less.is_empty(), "{when}: {more:#?} in place of {less:#?}");
 }
 
 /// Digest of what is there, reckoned without the tree's own sum.
