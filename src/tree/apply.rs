@@ -149,7 +149,6 @@ impl Work<'_> {
         }
         if exists {
             self.replace_acl(key, spot, &txn.acl);
-            self.renew(key, spot, txn.data.as_deref());
             return Outcome::Failed(ErrorCode::NodeExists);
         }
         let stat = StoredStat::created(self.zxid, self.time, kind.owner());
@@ -247,21 +246,6 @@ impl Work<'_> {
                 Outcome::DataSet(stat)
             }
             None => Outcome::Failed(ErrorCode::NoNode),
-        }
-    }
-
-    /// Puts a node back to how its own creation left it, when that is replayed over a snapshot
-    /// which holds the node already: all that came after is going to be replayed, too. Without
-    /// this, what was done to a former node of the same name would stay on it if that one went
-    /// with its session and the log does not name it (closeSession of servers before 3.6).
-    fn renew(&mut self, key: &str, spot: Spot, data: Option<&[u8]>) {
-        let (zxid, time) = (self.zxid, self.time);
-        let held = self.held.shard(spot.shard).find(key, spot.hash).map(Record::head);
-        if held.is_some_and(|head| head.stat.czxid == zxid) {
-            self.rewrite(key, spot, data, |stat| {
-                let StoredStat { cversion, pzxid, owner, .. } = *stat;
-                *stat = StoredStat { cversion, pzxid, ..StoredStat::created(zxid, time, owner) };
-            });
         }
     }
 

@@ -27,12 +27,15 @@ struct ModelNode {
 struct Model {
     nodes: BTreeMap<String, ModelNode>,
     log: Vec<(TxnHeader, Txn)>,
+    /// Sessions close as with servers before 3.6, whose log does not name the ephemerals: then it
+    /// cannot tell all that was done to a fuzzy snapshot.
+    old_log: bool,
 }
 
 impl Model {
     fn new() -> Model {
         let node = ModelNode { data: None, stat: StoredStat::default(), acl: open_acl() };
-        Model { nodes: BTreeMap::from([(String::new(), node)]), log: Vec::new() }
+        Model { nodes: BTreeMap::from([(String::new(), node)]), log: Vec::new(), old_log: false }
     }
 
     fn children(&self, path: &str) -> usize {
@@ -134,7 +137,7 @@ impl Model {
                 let owned = self.nodes.iter().filter(|(_, n)| n.stat.owner == session.0);
                 let paths: Vec<String> = owned.map(|(path, _)| path.clone()).collect();
                 paths.iter().for_each(|path| self.delete(path, header.zxid));
-                Txn::CloseSession { paths: (rolls.below(3) > 0).then_some(paths) }
+                Txn::CloseSession { paths: (!self.old_log).then_some(paths) }
             }
             2 => Txn::Multi(vec![
                 SubTxn::Op(create("/never", "")),
@@ -214,6 +217,7 @@ fn check_books(world: &World, seed: u64) {
 fn random_histories_leave_what_a_plain_model_says() {
     for seed in 0..40 {
         let (mut world, mut model, mut rolls) = (World::new(), Model::new(), Rolls(seed));
+        model.old_log = seed % 4 == 0;
         for step in 0..300 {
             apply(&mut world, &model.step(&mut rolls));
             if step % 60 == 59 {
