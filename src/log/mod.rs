@@ -1,1 +1,54 @@
-//! (front page follows with the module)
+//! The transaction log: what makes an accepted change survive the power's end.
+//!
+//! On a write's way it stands between *validate* and *agree*: entries come in zxid order from the
+//! control core, and what goes back is one number, the horizon up to which everything is durable.
+//! Nothing is acknowledged above it (I1). The file format is ZooKeeper's, both ways.
+//!
+//! The module knows the disk only through [`crate::disk`], and nothing of transactions beyond
+//! their zxid.
+//!
+//! * [`name`], [`frame`]: file names and bytes
+//! * [`settings`]: what can be configured
+//! * [`core`]: the decisions, pure
+//! * [`side`]: the record beside a sealed segment
+//! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
+
+use crate::types::Zxid;
+
+pub mod name;
+pub mod frame;
+pub mod settings;
+pub mod core;
+pub mod side;
+pub mod scan;
+pub mod settle;
+pub mod replay;
+
+pub use self::core::Append;
+pub use replay::{Replay, ReplayError};
+pub use settings::{IoChoice, LogSettings};
+pub use settle::{Settled, settle};
+
+/// Proof that a transaction and all before it survive power loss here. Only the log makes one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Durable {
+    upto: Zxid,
+}
+
+impl Durable {
+    pub fn upto(self) -> Zxid {
+        self.upto
+    }
+}
+
+/// What the log tells the control core, in this order for one batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogEvent {
+    /// The horizon has moved.
+    Durable(Durable),
+    /// Enough has been logged since the last snapshot; the segment ends here, so that a snapshot
+    /// of this transaction makes all of it superfluous one day.
+    SnapshotDue { after: Zxid },
+    /// Everything appended before `stop` is durable and the thread has ended.
+    Stopped,
+}

@@ -1,0 +1,236 @@
+//! Reading the log back, from a transaction on, in order, across files (FileTxnLog.read).
+//!
+//! A file is read through a buffer of about a megabyte, so its size does not matter. Where Java's
+//! reader goes on with the next file without a word, this one does too, after it has made sure
+//! that nothing was lost: no later record in the same file, no gap before the next one.
+
+use super::frame::{self, ENTRY_MIN, Header};
+use super::name::{self, LogFile};
+use super::scan::{Cause, Scanner, Step, Verdict};
+use super::side::SideRecord;
+use crate::disk::{Access, Dir};
+use crate::types::Zxid;
+use std::collections::VecDeque;
+use std::io;
+
+/// Why the log cannot be read. The caller does not start; the text says which file and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("{file}: {source}")]
+    Io { file: String, source: io::Error },
+    #[error("{file} is no transaction log: it does not begin with ZKLG")]
+    Magic { file: String },
+    /// A good record, or the proof of a later flush, behind a bad one.
+    #[error(
+        "{file} is damaged at offset {offset}: {cause}; data that was written later, \
+         at offset {evidence}, shows that it had been whole"
+    )]
+    Damaged { file: String, offset: u64, cause: Cause, evidence: u64 },
+    /// A file that ends badly and is not the newest.
+    #[error("{file} is damaged at offset {offset}: {cause}; newer log files exist")]
+    DamagedMiddle { file: String, offset: u64, cause: Cause },
+    #[error(
+        "{file} does not match its side record: it has {length} bytes of records with crc32c \
+         {crc:08x}, and was closed with {expected_length} bytes and {expected_crc:08x}"
+    )]
+    Side { file: String, length: u64, crc: u32, expected_length: u64, expected_crc: u32 },
+    #[error("transactions {expected} to {before} are missing: {file} goes on with {found}", before = Zxid(found.0 - 1))]
+    Gap { file: String, expected: Zxid, found: Zxid },
+}
+
+impl ReplayError {
+    pub(super) fn io(dir: &dyn Dir, name: &str, source: io::Error) -> ReplayError {
+        ReplayError::Io { file: dir.show(name), source }
+    }
+}
+
+/// One record of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record<'a> {
+    pub zxid: Zxid,
+    /// Header, transaction and digest, as `codec::txn::decode_entry` takes it.
+    pub entry: &'a [u8],
+    /// Where the record begins in [`Replay::file`].
+    pub offset: u64,
+}
+
+/// The log from a transaction on.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    dir: &'a dyn Dir,
+    files: VecDeque<LogFile>,
+    from: Zxid,
+    entry_max: usize,
+    current: Option<Open>,
+    /// Highest zxid so far; before the first, what must come before it.
+    highest: Zxid,
+    has_any: bool,
+    /// A tail that [`super::settle`] would cut.
+    torn: Option<(String, u64, Cause)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    log: LogFile,
+    scanner: Scanner,
+    side: Option<SideRecord>,
+}
+
+impl<'a> Replay<'a> {
+    /// Will yield everything from `from` on: the transaction after the one that a snapshot is
+    /// named for. A log that begins later, within the same epoch, is refused
+    /// ([`ReplayError::Gap`]).
+    pub fn open(dir: &'a dyn Dir, from: Zxid, entry_max: usize) -> Result<Replay<'a>, ReplayError> {
+        let logs = name::list_logs(dir).map_err(|e| ReplayError::io(dir, "", e))?;
+        let unneeded = name::passed_over(&logs, from);
+        let files: VecDeque<LogFile> = logs.into_iter().skip(unneeded).collect();
+        let highest = Zxid(from.0.saturating_sub(1));
+        Ok(Replay {
+            dir,
+            files,
+            from,
+            entry_max,
+            current: None,
+            highest,
+            has_any: false,
+            torn: None,
+        })
+    }
+
+    /// Bytes of all files still to be read, for progress (FileTxnIterator.getStorageSize).
+    pub fn bytes_left(&self) -> u64 {
+        let rest: u64 = self.files.iter().map(|f| f.size).sum();
+        rest + self.current.as_ref().map_or(0, |c| c.scanner.size() - c.scanner.offset())
+    }
+
+    /// Path of the file of the record returned last.
+    pub fn file(&self) -> String {
+        self.current.as_ref().map_or(String::new(), |c| self.dir.show(&c.log.name))
+    }
+
+    /// The newest transaction returned.
+    pub fn last(&self) -> Option<Zxid> {
+        self.has_any.then_some(self.highest)
+    }
+
+    /// A torn tail that was met: file, offset and cause. After `settle` there is none.
+    pub fn torn(&self) -> Option<&(String, u64, Cause)> {
+        self.torn.as_ref()
+    }
+
+    /// The next record with a zxid of at least `from`; `None` at the end of the log. A zxid not
+    /// above the highest so far is returned as well: Java servers log some twice.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, ReplayError> {
+        loop {
+            if self.current.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            if self.advance()? {
+                break;
+            }
+        }
+        let Some(open) = &self.current else { return Ok(None) };
+        let (offset, entry) = open.scanner.current();
+        Ok(Some(Record { zxid: frame::zxid_of_entry(entry), entry, offset }))
+    }
+
+    fn open_next(&mut self) -> Result<bool, ReplayError> {
+        let Some(log) = self.files.pop_front() else { return Ok(false) };
+        let io = |e| ReplayError::io(self.dir, &log.name, e);
+        let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
+        let scanner = Scanner::open(file, self.entry_max).map_err(io)?;
+        let side = match scanner.header() {
+            Header::Unknown => return Err(ReplayError::Magic { file: self.dir.show(&log.name) }),
+            Header::Ours(nonce) => {
+                SideRecord::read(self.dir, log.first).map_err(io)?.filter(|s| s.nonce == nonce)
+            }
+            Header::Foreign | Header::Blank => None,
+        };
+        self.current = Some(Open { log, scanner, side });
+        Ok(true)
+    }
+
+    /// To the next wanted record of the current file: whether there is one. At the file's end it
+    /// is judged and closed.
+    fn advance(&mut self) -> Result<bool, ReplayError> {
+        let Some(open) = &mut self.current else { return Ok(false) };
+        let io = |e| ReplayError::io(self.dir, &open.log.name, e);
+        let (offset, cause) = loop {
+            match open.scanner.next().map_err(io)? {
+                Step::End { offset, cause } => break (offset, cause),
+                Step::Record { entry, .. } => {
+                    debug_assert!(entry.len() >= ENTRY_MIN);
+                    let zxid = frame::zxid_of_entry(entry);
+                    if zxid < self.from {
+                        continue;
+                    }
+                    let gap = zxid > self.highest
+                        && zxid.epoch() == self.highest.epoch()
+                        && self.highest.next() != Some(zxid);
+                    if gap {
+                        return Err(ReplayError::Gap {
+                            file: self.dir.show(&open.log.name),
+                            expected: Zxid(self.highest.0 + 1),
+                            found: zxid,
+                        });
+                    }
+                    self.highest = self.highest.max(zxid);
+                    self.has_any = true;
+                    return Ok(true);
+                }
+            }
+        };
+        self.close(offset, cause)?;
+        Ok(false)
+    }
+
+    fn close(&mut self, offset: u64, cause: Cause) -> Result<(), ReplayError> {
+        let Some(Open { log, scanner, side }) = self.current.take() else { return Ok(()) };
+        let io = |e| ReplayError::io(self.dir, &log.name, e);
+        let path = self.dir.show(&log.name);
+        let last = if self.has_any { self.highest } else { Zxid(-1) };
+        let verdict = scanner.judge(last).map_err(io)?;
+        if let Verdict::Damaged { evidence } = verdict {
+            return Err(ReplayError::Damaged { file: path, offset, cause, evidence });
+        }
+        let newer_hold_records = self.files.iter().any(|f| f.size > 0);
+        if verdict == Verdict::Torn || cause == Cause::NoHeader {
+            if newer_hold_records && !cause.is_silent_in_java() && self.any_newer_record()? {
+                return Err(ReplayError::DamagedMiddle { file: path, offset, cause });
+            }
+            self.torn = Some((path.clone(), offset, cause));
+        }
+        match side {
+            Some(side) if !is_as_sealed(&side, &scanner, cause) => Err(ReplayError::Side {
+                file: path,
+                length: scanner.offset(),
+                crc: scanner.crc(),
+                expected_length: side.length,
+                expected_crc: side.crc,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a file still to come holds a record.
+    fn any_newer_record(&self) -> Result<bool, ReplayError> {
+        for log in &self.files {
+            let io = |e| ReplayError::io(self.dir, &log.name, e);
+            let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
+            let mut scanner = Scanner::open(file, self.entry_max).map_err(io)?;
+            if let Step::Record { .. } = scanner.next().map_err(io)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A file shorter than it was when it was sealed, that ends exactly after a record, was cut by a
+/// TRUNC of a Java server, which does not know of side records.
+fn is_as_sealed(side: &SideRecord, scanner: &Scanner, cause: Cause) -> bool {
+    if scanner.offset() < side.length && cause == Cause::FileEnd {
+        return true;
+    }
+    scanner.offset() == side.length && scanner.crc() == side.crc
+}

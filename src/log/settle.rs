@@ -1,0 +1,105 @@
+//! What a start does to the log before anything reads it: the newest file is made durable, its
+//! torn tail cut, and leftovers of a crash removed. Every step may be cut short by another crash
+//! and done again.
+
+use super::frame::{HEADER, Header};
+use super::name::{self, LogFile};
+use super::replay::ReplayError;
+use super::scan::{Cause, Scanner, Step, Verdict};
+use crate::disk::{Access, Dir, OUR_PREFIX};
+use crate::types::Zxid;
+use std::io;
+
+/// A write that was never reported done, and is gone now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TornTail {
+    /// Path.
+    pub file: String,
+    /// Where the file ends now.
+    pub offset: u64,
+    pub cause: Cause,
+}
+
+/// The log's state after [`settle`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settled {
+    /// The newest transaction in the log; `None` if there is none.
+    pub last: Option<Zxid>,
+    pub torn: Vec<TornTail>,
+    /// Paths of removed files.
+    pub removed: Vec<String>,
+}
+
+/// Brings the log directory into a state in which all that can be read is durable and every file
+/// ends cleanly. Nothing may be writing to it.
+pub fn settle(dir: &dyn Dir, entry_max: usize) -> Result<Settled, ReplayError> {
+    let mut settled = Settled::default();
+    remove_leftovers(dir, &mut settled).map_err(|e| ReplayError::io(dir, "", e))?;
+    let logs = name::list_logs(dir).map_err(|e| ReplayError::io(dir, "", e))?;
+    for log in logs.iter().rev() {
+        let done = settle_file(dir, log, entry_max, &mut settled)?;
+        if done {
+            break;
+        }
+    }
+    // A process that was killed leaves names that no crash of the machine would have to keep.
+    dir.flush().map_err(|e| ReplayError::io(dir, "", e))?;
+    Ok(settled)
+}
+
+/// A segment that was being prepared, a probe, half a side record: nothing of them is needed.
+fn remove_leftovers(dir: &dyn Dir, settled: &mut Settled) -> io::Result<()> {
+    for file in dir.list()? {
+        let rest = file.name.strip_prefix(OUR_PREFIX).and_then(|r| r.strip_prefix("log."));
+        if rest.is_some_and(|r| r == "next" || r == "probe" || r.ends_with(".tmp")) {
+            dir.remove(&file.name)?;
+            settled.removed.push(dir.show(&file.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the files older than this one need no look.
+fn settle_file(
+    dir: &dyn Dir,
+    log: &LogFile,
+    entry_max: usize,
+    settled: &mut Settled,
+) -> Result<bool, ReplayError> {
+    let io = |e| ReplayError::io(dir, &log.name, e);
+    let file = dir.open(&log.name, Access::Write).map_err(io)?;
+    // What the last process wrote and did not flush is flushed now, since a vote will advertise
+    // it (I2); and what it failed to flush must not be read from memory.
+    file.flush().map_err(io)?;
+    file.forget_cached().map_err(io)?;
+    let mut scanner = Scanner::open(file.clone(), entry_max).map_err(io)?;
+    if scanner.header() == Header::Unknown {
+        return Err(ReplayError::Magic { file: dir.show(&log.name) });
+    }
+    let mut last = None;
+    let (offset, cause) = loop {
+        match scanner.next().map_err(io)? {
+            Step::Record { entry, .. } => last = last.max(Some(super::frame::zxid_of_entry(entry))),
+            Step::End { offset, cause } => break (offset, cause),
+        }
+    };
+    let verdict = scanner.judge(last.unwrap_or(Zxid(-1))).map_err(io)?;
+    if let Verdict::Damaged { evidence } = verdict {
+        return Err(ReplayError::Damaged { file: dir.show(&log.name), offset, cause, evidence });
+    }
+    if cause == Cause::NoHeader {
+        // Its writer crashed while making it (FileTxnIterator.goToNextLog, for size 0).
+        dir.remove(&log.name).map_err(io)?;
+        settled.removed.push(dir.show(&log.name));
+        return Ok(false);
+    }
+    if verdict == Verdict::Torn {
+        file.set_len(offset).map_err(io)?;
+        file.flush().map_err(io)?;
+        settled.torn.push(TornTail { file: dir.show(&log.name), offset, cause });
+    }
+    settled.last = last;
+    // A segment of ours begins after all of the one before it is durable. Java begins a file
+    // before it flushes the last, so with nothing in the new one both may be torn.
+    Ok(last.is_some() || scanner.header() != Header::Foreign || offset > HEADER as u64)
+}
