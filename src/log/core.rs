@@ -45,7 +45,10 @@ pub enum Input {
     /// The batch of the last `Write` is durable; its buffer, for the next.
     Flushed(Vec<u8>),
     /// The `Fill` is done: the file is durable up to here.
-    Prepared { segment: u64, upto: u64 },
+    Prepared {
+        segment: u64,
+        upto: u64,
+    },
     /// Finish what has come, then end.
     Stop,
 }
@@ -56,9 +59,15 @@ pub enum Effect {
     /// For the preparing thread.
     Prepare(Job),
     /// Give the prepared segment the name `log.<first>` and flush the directory.
-    Adopt { first: Zxid },
+    Adopt {
+        first: Zxid,
+    },
     /// Write to the current segment and flush it; then feed `Flushed`.
-    Write { offset: u64, bytes: Vec<u8>, flush: bool },
+    Write {
+        offset: u64,
+        bytes: Vec<u8>,
+        flush: bool,
+    },
     Report(LogEvent),
 }
 

@@ -15,14 +15,14 @@
 
 use crate::types::Zxid;
 
-pub mod name;
-pub mod frame;
-pub mod settings;
 pub mod core;
-pub mod side;
-pub mod scan;
-pub mod settle;
+pub mod frame;
+pub mod name;
 pub mod replay;
+pub mod scan;
+pub mod settings;
+pub mod settle;
+pub mod side;
 
 pub use self::core::Append;
 pub use replay::{Replay, ReplayError};

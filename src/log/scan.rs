@@ -296,8 +296,7 @@ impl Scanner {
         let mut window = vec![0; overlap + CHUNK];
         let (mut at, mut kept) = (from, 0);
         loop {
-            let got =
-                disk::read_full(self.file.as_ref(), &mut window[kept..], at + kept as u64)?;
+            let got = disk::read_full(self.file.as_ref(), &mut window[kept..], at + kept as u64)?;
             if got == 0 {
                 return Ok(());
             }
