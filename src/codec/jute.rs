@@ -87,7 +87,8 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+    /// The next `N` bytes as they are.
+    pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let Some(taken) = self.rest().first_chunk::<N>() else {
             return Err(DecodeError::Short { field, at: self.at, wanted: N, left: self.left() });
         };

@@ -6,13 +6,16 @@
 //! * [`request`], [`reply`]: the client port
 //! * [`password`]: what a session is taken up again with
 //! * [`txn`]: transactions, as proposals and log entries carry them
+//! * [`txnlog`], [`snapfile`]: the files
 
 pub mod jute;
 pub mod password;
 pub mod record;
 pub mod reply;
 pub mod request;
+pub mod snapfile;
 pub mod txn;
+pub mod txnlog;
 
 #[cfg(test)]
 mod generate;
