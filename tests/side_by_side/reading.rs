@@ -1,0 +1,147 @@
+//! Answers as text that can be compared: what must differ between two servers (session ids,
+//! times, the order of children) is replaced, everything else is kept, to the last byte.
+
+use crate::support::wire::{In, Short, Stat};
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// What one server's values stand for.
+#[derive(Default)]
+pub struct Reading {
+    /// Session ids in the order in which they were given out.
+    sessions: HashMap<i64, usize>,
+    /// The time of each transaction, as first seen: it must never be told otherwise.
+    times: HashMap<i64, i64>,
+}
+
+impl Reading {
+    pub fn session(&mut self, id: i64) -> String {
+        if id == 0 {
+            return "0".into();
+        }
+        let next = self.sessions.len();
+        format!("#{}", self.sessions.entry(id).or_insert(next))
+    }
+
+    /// Times differ between servers; one transaction has one time, though.
+    fn time(&mut self, zxid: i64, time: i64) -> String {
+        if zxid == 0 || time == 0 {
+            return time.to_string();
+        }
+        let first = *self.times.entry(zxid).or_insert(time);
+        if first == time { "then".into() } else { format!("NOT-THEN({first} {time})") }
+    }
+
+    fn stat(&mut self, stat: Stat) -> String {
+        let owner = match self.sessions.get(&stat.owner) {
+            Some(slot) => format!("#{slot}"),
+            None => format!("{:x}", stat.owner),
+        };
+        format!(
+            "{{c {} {} m {} {} v {} {} {} owner {owner} data {} children {} p {}}}",
+            stat.czxid,
+            self.time(stat.czxid, stat.ctime),
+            stat.mzxid,
+            self.time(stat.mzxid, stat.mtime),
+            stat.version,
+            stat.cversion,
+            stat.aversion,
+            stat.data_length,
+            stat.num_children,
+            stat.pzxid
+        )
+    }
+
+    /// A frame that came after the handshake: an event, or the reply to `opcode`.
+    pub fn frame(&mut self, opcode: i32, payload: &[u8]) -> String {
+        let mut input = In::new(payload);
+        let mut text = String::new();
+        if self.read_frame(opcode, &mut input, &mut text).is_err() {
+            text.push_str(" SHORT");
+        }
+        if !input.rest.is_empty() {
+            let _ = write!(text, " REST {:02x?}", input.rest);
+        }
+        text
+    }
+
+    fn read_frame(
+        &mut self,
+        opcode: i32,
+        input: &mut In<'_>,
+        text: &mut String,
+    ) -> Result<(), Short> {
+        let (xid, zxid, err) = (input.i32()?, input.i64()?, input.i32()?);
+        if xid == -1 {
+            let (kind, state) = (input.i32()?, input.i32()?);
+            let _ = write!(text, "EVENT zxid {zxid} err {err} kind {kind} state {state} ");
+            let _ = write!(text, "{:?}", input.string()?);
+            return Ok(());
+        }
+        let _ = write!(text, "xid {xid} zxid {zxid} err {err}");
+        if input.rest.is_empty() {
+            return Ok(());
+        }
+        text.push(' ');
+        text.push_str(&self.body(opcode, input)?);
+        Ok(())
+    }
+
+    fn body(&mut self, opcode: i32, input: &mut In<'_>) -> Result<String, Short> {
+        Ok(match opcode {
+            1 | 9 => format!("{:?}", input.string()?),
+            15 | 19 | 21 => format!("{:?} {}", input.string()?, self.stat(input.stat()?)),
+            3 | 5 | 7 => self.stat(input.stat()?),
+            4 | 16 => format!("{:?} {}", input.buffer()?.map(hex), self.stat(input.stat()?)),
+            6 => {
+                let acls = input.vector(|i| Ok((i.i32()?, i.string()?, i.string()?)))?;
+                format!("{acls:?} {}", self.stat(input.stat()?))
+            }
+            8 | 103 => sorted(input)?,
+            12 => format!("{} {}", sorted(input)?, self.stat(input.stat()?)),
+            104 | 106 => input.i32()?.to_string(),
+            107 => {
+                let mut users =
+                    input.vector(|i| Ok((i.string()?, i.string()?)))?.unwrap_or_default();
+                users.sort();
+                format!("{users:?}")
+            }
+            102 => format!("{:?}", input.buffer()?.map(hex)),
+            14 | 22 => self.multi(opcode, input)?,
+            _ => String::new(),
+        })
+    }
+
+    fn multi(&mut self, multi: i32, input: &mut In<'_>) -> Result<String, Short> {
+        let mut text = String::new();
+        loop {
+            let (opcode, done, err) = (input.i32()?, input.bool()?, input.i32()?);
+            if done {
+                let _ = write!(text, "[end {opcode} {err}]");
+                return Ok(text);
+            }
+            let body = match (opcode, multi) {
+                (-1, _) => format!("error {}", input.i32()?),
+                (2 | 13, 14) => String::new(),
+                _ => self.body(opcode, input)?,
+            };
+            let _ = write!(text, "[{opcode} {err} {body}]");
+        }
+    }
+}
+
+/// Names in an order of our own: a server may list children in any.
+fn sorted(input: &mut In<'_>) -> Result<String, Short> {
+    let mut names = input.vector(In::string)?;
+    if let Some(names) = &mut names {
+        names.sort();
+    }
+    Ok(format!("{names:?}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
