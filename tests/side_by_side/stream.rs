@@ -58,9 +58,11 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
     let mut xids = [0i32; SLOTS];
     let mut turns = Vec::new();
     let mut done = 0;
-    for slot in 0..SLOTS - 1 {
+    for (slot, state) in slots.iter_mut().enumerate().skip(1) {
         turns.push(fresh(&mut rng, slot));
-        slots[slot] = SlotState::Connected;
+        if !matches!(turns.last(), Some(Turn::Connect { zxid: Seen::TheFuture, .. })) {
+            *state = SlotState::Connected;
+        }
     }
     while done < operations {
         let slot = rng.below(SLOTS);
