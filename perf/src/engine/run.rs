@@ -147,11 +147,13 @@ impl Clockwork<'_> {
     }
 }
 
-/// Runs `plan` with the load that `make` builds for each thread (its index and its lanes' numbers
-/// in the whole run).
+/// Builds the load of each thread: its index, and its lanes' numbers in the whole run.
+pub type MakeLoad<'a> = &'a mut dyn FnMut(usize, &[usize]) -> Box<dyn Load>;
+
+/// Runs `plan` with the loads that `make` builds.
 pub fn run(
     plan: &Plan,
-    make: &mut dyn FnMut(usize, &[usize]) -> Box<dyn Load>,
+    make: MakeLoad<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Measured, Fault> {
     if plan.servers.is_empty() || plan.connections == 0 || plan.threads == 0 {

@@ -1,6 +1,8 @@
 //! Just enough of a ZooKeeper server, in memory, to run the driver against.
 //! It can be told to misbehave, so that the driver's checks are seen to fail.
 
+#![allow(clippy::unwrap_used)] // Test code outside a #[test]: a failed step should end the thread.
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -94,7 +96,7 @@ fn serve(mut stream: TcpStream, tree: &Mutex<Tree>, mistake: Mistake) -> Option<
         let mut xid = xid;
         match mistake {
             Mistake::WrongXid if late => xid += 1,
-            Mistake::ZxidGoesBack if late && tree.served % 2 == 0 => zxid = 1,
+            Mistake::ZxidGoesBack if late && tree.served.is_multiple_of(2) => zxid = 1,
             Mistake::HangsUp if late => return stream.shutdown(Shutdown::Both).ok(),
             _ => {}
         }
