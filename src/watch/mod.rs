@@ -22,4 +22,4 @@ mod tests;
 mod trigger;
 
 pub use table::{Table, WatchCounts, WatcherKind, Watches};
-pub use trigger::Event;
+pub use trigger::{Event, Readable};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::acl::{Permit, Policy, check};
+use crate::tree::{Change, ChangeKind};
 use crate::types::{Acl, AclList, ConnId, EventKind, Perms, WatchMode, Zxid, open_acl, read_acl};
 
 use super::*;
@@ -25,24 +26,24 @@ fn told(events: Vec<Event>) -> Told {
     events.into_iter().map(|e| (e.conn.slot, e.kind, e.path.to_string())).collect()
 }
 
-fn created(watches: &mut Watches, zxid: i64, path: &str) -> Told {
+fn change(watches: &mut Watches, zxid: i64, kind: ChangeKind, path: &str) -> Told {
     let mut out = Vec::new();
-    let acl = open_acl();
-    watches.created(Zxid(zxid), &path.into(), &acl, &acl, &mut anyone, &mut out);
+    let parent_acl = (kind != ChangeKind::DataChanged).then(open_acl);
+    let change = Change { zxid: Zxid(zxid), kind, path: path.into(), acl: open_acl(), parent_acl };
+    watches.trigger(&change, &mut anyone, &mut out);
     told(out)
+}
+
+fn created(watches: &mut Watches, zxid: i64, path: &str) -> Told {
+    change(watches, zxid, ChangeKind::Created, path)
 }
 
 fn deleted(watches: &mut Watches, zxid: i64, path: &str) -> Told {
-    let mut out = Vec::new();
-    let acl = open_acl();
-    watches.deleted(Zxid(zxid), &path.into(), &acl, &acl, &mut anyone, &mut out);
-    told(out)
+    change(watches, zxid, ChangeKind::Deleted, path)
 }
 
 fn data_changed(watches: &mut Watches, zxid: i64, path: &str) -> Told {
-    let mut out = Vec::new();
-    watches.data_changed(Zxid(zxid), &path.into(), &open_acl(), &mut anyone, &mut out);
-    told(out)
+    change(watches, zxid, ChangeKind::DataChanged, path)
 }
 
 fn event(slot: u32, kind: EventKind, path: &str) -> (u32, EventKind, String) {
@@ -126,7 +127,14 @@ fn whoever_may_not_read_is_not_told_and_loses_the_watch() {
     w.add("/", Standard, Table::Child, conn(1), Zxid(0));
     let secret: AclList = Arc::from([Acl::new(Perms::WRITE, "world", "anyone")]);
     let mut out = Vec::new();
-    w.deleted(Zxid(1), &"/a".into(), &secret, &read_acl(), &mut anyone, &mut out);
+    let change = Change {
+        zxid: Zxid(1),
+        kind: ChangeKind::Deleted,
+        path: "/a".into(),
+        acl: secret,
+        parent_acl: Some(read_acl()),
+    };
+    w.trigger(&change, &mut anyone, &mut out);
     assert_eq!(told(out), [event(1, NodeChildrenChanged, "/")], "the parent's list counts there");
     assert!(w.is_empty());
 }

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::acl::Permit;
+use crate::tree::{Change, ChangeKind};
 use crate::types::{AclList, ConnId, EventKind, Zxid};
 
 use super::set::{Members, Modes, Set, Watcher};
@@ -40,8 +41,20 @@ struct Step<'a> {
 }
 
 impl Watches {
+    /// One change of the commit stream, which must come in the stream's order. Appends the events
+    /// it causes to `out`; `readable` decides who may hear of it.
+    pub fn trigger(&mut self, change: &Change, readable: Readable<'_>, out: &mut Vec<Event>) {
+        let (zxid, path, acl) = (change.zxid, &change.path, &change.acl);
+        let parent_acl = change.parent_acl.as_ref().unwrap_or(acl);
+        match change.kind {
+            ChangeKind::Created => self.created(zxid, path, acl, parent_acl, readable, out),
+            ChangeKind::Deleted => self.deleted(zxid, path, acl, parent_acl, readable, out),
+            ChangeKind::DataChanged => self.data_changed(zxid, path, acl, readable, out),
+        }
+    }
+
     /// A node has come into being. `acl` is its own, `parent_acl` its parent's.
-    pub fn created(
+    fn created(
         &mut self,
         zxid: Zxid,
         path: &Arc<str>,
@@ -67,7 +80,7 @@ impl Watches {
     }
 
     /// A node has gone. `acl` was its own, `parent_acl` is its parent's.
-    pub fn deleted(
+    fn deleted(
         &mut self,
         zxid: Zxid,
         path: &Arc<str>,
@@ -97,7 +110,7 @@ impl Watches {
     }
 
     /// A node's data has been replaced.
-    pub fn data_changed(
+    fn data_changed(
         &mut self,
         zxid: Zxid,
         path: &Arc<str>,

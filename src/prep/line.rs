@@ -1,0 +1,255 @@
+//! The way of every write: a zxid, the checks, the digest, an entry.
+
+use crate::acl::Policy;
+use crate::codec::request::WriteOp;
+use crate::codec::txn::{Entry, Txn, TxnDigest, TxnHeader};
+use crate::session::Sessions;
+use crate::tree::Tree;
+use crate::types::{
+    ConnRef, ErrorCode, Identity, NodeKind, SessionId, TypeRules, WallMillis, Xid, Zxid,
+    parent_and_name,
+};
+
+use super::overlay::{Mark, Overlay};
+use super::quota::InFlight;
+use super::size;
+
+/// Settings that decide what is legal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PrepSettings {
+    pub policy: Policy,
+    pub types: TypeRules,
+    /// `zookeeper.digest.enabled`; must be what the tree was made with.
+    pub digest: bool,
+    /// `zookeeper.enforceQuota`.
+    pub enforce_quota: bool,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
+    /// Bytes an entry may have: `jute.maxbuffer` plus its extra size (I14).
+    pub entry_len_max: usize,
+    /// Drawn at random by the shell: clients must not be able to choose paths that collide.
+    pub hash_seed: u64,
+}
+
+/// Who asks for a write.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// 0 for the server's own container deletions.
+    pub session: SessionId,
+    pub xid: Xid,
+    pub identities: &'a [Identity],
+    /// The connection the request came by, to be compared with the session's owner.
+    pub from: Option<ConnRef>,
+}
+
+/// What an operation's checks have at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub tree: &'a Tree,
+    pub sessions: &'a Sessions,
+    pub asker: &'a Asker<'a>,
+    pub zxid: Zxid,
+    pub now: WallMillis,
+}
+
+/// The validation core. See the module's front page.
+pub struct Prep {
+    pub(super) settings: PrepSettings,
+    pub(super) overlay: Overlay,
+    pub(super) quota: InFlight,
+    last: Zxid,
+}
+
+/// Where a transaction began, to go back there.
+struct Start {
+    overlay: Mark,
+    quota: usize,
+}
+
+impl Prep {
+    /// `last`: the zxid before the first that is given out.
+    pub fn new(settings: PrepSettings, last: Zxid) -> Prep {
+        let overlay = Overlay::new(settings.hash_seed, settings.digest);
+        Prep { settings, overlay, quota: InFlight::default(), last }
+    }
+
+    /// The last zxid given out.
+    pub fn last(&self) -> Zxid {
+        self.last
+    }
+
+    /// Paths with changes in flight.
+    pub fn outstanding(&self) -> usize {
+        self.overlay.len()
+    }
+
+    /// Judges a write. Failures are entries too: an error transaction, or a multi whose steps
+    /// from the culprit on are errors.
+    pub fn write(
+        &mut self,
+        tree: &Tree,
+        sessions: &Sessions,
+        now: WallMillis,
+        asker: &Asker<'_>,
+        op: &WriteOp,
+    ) -> Entry {
+        let start = self.begin(tree);
+        let turn = Turn { tree, sessions, asker, zxid: self.last, now };
+        let judged = match op {
+            WriteOp::Create(op) => self.create(&turn, op).map(Txn::Op),
+            WriteOp::Delete { path, version } => {
+                self.delete(&turn, path.as_deref(), *version).map(Txn::Op)
+            }
+            WriteOp::SetData { path, data, version } => {
+                self.set_data(&turn, path.as_deref(), data, *version).map(Txn::Op)
+            }
+            WriteOp::SetAcl { path, acl, version } => {
+                self.set_acl(&turn, path.as_deref(), acl.as_deref(), *version).map(Txn::Op)
+            }
+            WriteOp::Multi(ops) => self.multi(&turn, ops),
+            WriteOp::Reconfig(_) => Err(self.refuse_reconfig(&turn)),
+            WriteOp::DeleteContainer { path } => {
+                self.delete_container(&turn, path.as_deref()).map(Txn::Op)
+            }
+        };
+        // Too long for its readers (I14). Java proposes it, and then nobody can read the log. It
+        // answers MarshallingError to whatever it cannot make a transaction of.
+        let judged = match judged {
+            Ok(txn) if size::entry_len(&txn) > self.settings.entry_len_max => {
+                Err(ErrorCode::MarshallingError)
+            }
+            other => other,
+        };
+        let txn = match judged {
+            // A multi that failed leaves nothing behind either, but goes on record as one.
+            Ok(txn) => {
+                if is_failed_multi(&txn) {
+                    self.roll_back(&start);
+                }
+                txn
+            }
+            Err(code) => {
+                self.roll_back(&start);
+                Txn::Error(code)
+            }
+        };
+        let header =
+            TxnHeader { session: asker.session, cxid: asker.xid.0, zxid: turn.zxid, time: now };
+        self.entry(header, txn)
+    }
+
+    /// A new session. The caller has it tracked from here on, before the transaction commits.
+    pub fn create_session(
+        &mut self,
+        tree: &Tree,
+        now: WallMillis,
+        session: SessionId,
+        timeout: i32,
+    ) -> Entry {
+        self.begin(tree);
+        let header = TxnHeader { session, cxid: 0, zxid: self.last, time: now };
+        self.entry(header, Txn::CreateSession { timeout })
+    }
+
+    /// The end of a session: its own wish (`cxid` is its request's), or its time is up (0). The
+    /// transaction names the session's ephemerals as they will be when it is applied. The caller
+    /// marks the session closing.
+    pub fn close_session(
+        &mut self,
+        tree: &Tree,
+        now: WallMillis,
+        session: SessionId,
+        cxid: i32,
+    ) -> Entry {
+        self.begin(tree);
+        let zxid = self.last;
+        let mut paths = tree.ephemerals_of(session);
+        paths.extend(self.overlay.ephemerals_of(session).map(str::to_owned));
+        paths.sort_unstable();
+        paths.dedup();
+        let types = self.settings.types;
+        paths.retain(|path| {
+            let sight = self.overlay.look(tree, path);
+            let Some(node) = &sight.node else { return false };
+            let mine = types.kind_of(node.stat.owner) == NodeKind::Ephemeral(session);
+            if !mine {
+                return false;
+            }
+            let data_len = node.data_len as i64;
+            self.overlay.put(sight, path, zxid, None);
+            self.unlink(tree, zxid, path);
+            if self.settings.enforce_quota {
+                self.quota.note(tree, zxid, path, -1, -data_len);
+            }
+            true
+        });
+        // Appliers remove what the list leaves out as well, so one that would make the entry
+        // unreadable can be cut (I14; Java writes it whole, ZOOKEEPER-4306).
+        let mut len = size::CLOSE_LEN;
+        let fits = paths.iter().position(|path| {
+            len += size::string_len(path);
+            len > self.settings.entry_len_max
+        });
+        paths.truncate(fits.unwrap_or(paths.len()));
+        let header = TxnHeader { session, cxid, zxid, time: now };
+        self.entry(header, Txn::CloseSession { paths: Some(paths) })
+    }
+
+    /// The transactions up to `zxid` are in the tree now; what was kept for them can go.
+    pub fn applied(&mut self, zxid: Zxid) {
+        self.overlay.applied(zxid);
+        self.quota.applied(zxid);
+    }
+
+    /// Draws the next zxid, whatever becomes of it: the log must have no gaps.
+    fn begin(&mut self, tree: &Tree) -> Start {
+        self.last = Zxid(self.last.0 + 1);
+        Start { overlay: self.overlay.begin(tree), quota: self.quota.mark() }
+    }
+
+    fn roll_back(&mut self, start: &Start) {
+        self.overlay.roll_back(&start.overlay);
+        self.quota.roll_back(start.quota);
+    }
+
+    /// Plain error transactions carry no digest; all others carry the one after them.
+    fn entry(&self, header: TxnHeader, txn: Txn) -> Entry {
+        let carries = match txn {
+            Txn::Error(_) => false,
+            Txn::CreateSession { .. }
+            | Txn::CloseSession { .. }
+            | Txn::Op(_)
+            | Txn::Multi(_)
+            | Txn::Reconfig { .. } => self.settings.digest,
+        };
+        let digest = carries
+            .then(|| TxnDigest { version: TxnDigest::VERSION, digest: self.overlay.digest() });
+        Entry { header, txn, digest }
+    }
+
+    /// Takes a node that goes out of its parent's figures (DataTree.deleteNode).
+    pub(super) fn unlink(&mut self, tree: &Tree, zxid: Zxid, path: &str) {
+        let Some((parent_path, _)) = parent_and_name(path) else { return };
+        let sight = self.overlay.look(tree, parent_path);
+        let Some(mut parent) = sight.node.clone() else { return };
+        parent.children = parent.children.saturating_sub(1);
+        parent.stat.pzxid = parent.stat.pzxid.max(zxid);
+        self.overlay.put(sight, parent_path, zxid, Some(parent));
+    }
+
+    /// A standalone server has no configuration to change; ensembles decide in their own module.
+    fn refuse_reconfig(&self, turn: &Turn<'_>) -> ErrorCode {
+        if !self.settings.reconfig_enabled {
+            return ErrorCode::ReconfigDisabled;
+        }
+        match turn.sessions.check(turn.asker.session, turn.asker.from) {
+            Ok(()) => ErrorCode::Unimplemented,
+            Err(code) => code,
+        }
+    }
+}
+
+fn is_failed_multi(txn: &Txn) -> bool {
+    use crate::codec::txn::SubTxn;
+    matches!(txn, Txn::Multi(subs) if matches!(subs.last(), Some(SubTxn::Error(_))))
+}

@@ -1,0 +1,88 @@
+//! Quotas of writes in flight (ZooKeeperServer.checkQuota).
+//!
+//! Java compares with the use the tree has recorded so far, so a client that sends a thousand
+//! creates at once passes a hard limit by as many as are in flight. Here the use that is in flight
+//! counts, too. Limits themselves take effect when they are applied, as in Java.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::FixedState;
+
+use crate::tree::Tree;
+use crate::tree::quota::QuotaVerdict;
+use crate::types::{ErrorCode, Zxid};
+
+/// Nodes and bytes.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    count: i64,
+    bytes: i64,
+}
+
+/// What the transactions in flight will add to the subtrees that have limits.
+#[derive(Default)]
+pub(super) struct InFlight {
+    sums: HashMap<String, Use, FixedState>,
+    changes: VecDeque<(Zxid, String, Use)>,
+}
+
+impl InFlight {
+    /// QuotaExceeded if `path` lies under a hard limit that the change would pass.
+    pub fn check(&self, tree: &Tree, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
+        let Some(mut quota) = tree.quota_of(path) else { return Ok(()) };
+        if let Some(usage) = &mut quota.usage
+            && let Some(sum) = self.sums.get(&quota.prefix)
+        {
+            usage.add(sum.count, sum.bytes);
+        }
+        match quota.verdict(count, bytes) {
+            QuotaVerdict::Hard => Err(ErrorCode::QuotaExceeded),
+            QuotaVerdict::Within | QuotaVerdict::Soft => Ok(()),
+        }
+    }
+
+    /// A change is on its way.
+    pub fn note(&mut self, tree: &Tree, zxid: Zxid, path: &str, count: i64, bytes: i64) {
+        if count == 0 && bytes == 0 {
+            return;
+        }
+        let Some(quota) = tree.quota_of(path) else { return };
+        let change = Use { count, bytes };
+        let sum = self.sums.entry(quota.prefix.clone()).or_default();
+        sum.count += count;
+        sum.bytes += bytes;
+        self.changes.push_back((zxid, quota.prefix, change));
+    }
+
+    pub fn mark(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The transaction that began at the mark failed.
+    pub fn roll_back(&mut self, mark: usize) {
+        while self.changes.len() > mark
+            && let Some((_, prefix, change)) = self.changes.pop_back()
+        {
+            self.subtract(&prefix, change);
+        }
+    }
+
+    /// The tree counts the transactions up to `zxid` itself.
+    pub fn applied(&mut self, zxid: Zxid) {
+        while self.changes.front().is_some_and(|(at, _, _)| *at <= zxid)
+            && let Some((_, prefix, change)) = self.changes.pop_front()
+        {
+            self.subtract(&prefix, change);
+        }
+        if self.changes.is_empty() {
+            self.sums.clear();
+        }
+    }
+
+    fn subtract(&mut self, prefix: &str, change: Use) {
+        if let Some(sum) = self.sums.get_mut(prefix) {
+            sum.count -= change.count;
+            sum.bytes -= change.bytes;
+        }
+    }
+}
