@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod server;
+pub mod tree;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,216 @@
+//! The rules of the house that a compiler does not know: layer edges, file sizes, where unsafe
+//! may be, words that may not stay, no fixed ports.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines past which a file has two subjects.
+const LINES_MAX: usize = 800;
+
+/// Deterministic state machines: no IO, clock or thread, and no knowledge of a shell. They may
+/// use each other, `types` and `codec`.
+const CORES: &[&str] =
+    &["types", "codec", "tree", "watch", "acl", "session", "order", "prep", "election", "zab"];
+
+/// Rooms whose deciding part is a core and whose files below are shells of theirs.
+const SHELLS: &[&str] = &["runtime", "net", "disk", "node", "admin"];
+
+fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                if !matches!(name, "target" | "node_modules" | ".git" | ".cache" | "corpus") {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".rs") {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// The room of a source: `src/tree/node.rs` and `src/tree.rs` are in `tree`.
+fn room(name: &str) -> &str {
+    let inside = name.strip_prefix("src/").unwrap_or("");
+    inside.split('/').next().unwrap_or("").trim_end_matches(".rs")
+}
+
+/// The code without its comments, and without its tests, which may do as they like.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
+    lines
+        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        .map(|(at, line)| (at, line.split("//").next().unwrap_or("")))
+}
+
+fn assert_none(what: &str, found: Vec<String>) {
+    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn cores_know_no_shell_and_no_world() {
+    // Goal: a core can be driven by a simulator: nothing in it reaches the machine.
+    let world = [
+        "std::net",
+        "std::fs",
+        "std::thread",
+        "std::process",
+        "std::time::Instant",
+        "std::time::SystemTime",
+        "Instant::now",
+        "SystemTime",
+        "std::env",
+        "std::io::stdin",
+        "RandomState",
+        "std::collections::HashMap",
+        "std::collections::HashSet",
+        "socket2",
+        "io_uring",
+        "tokio",
+        "libc::",
+        "core_affinity",
+    ];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]).iter().filter(|(name, _)| CORES.contains(&room(name))) {
+        for (at, line) in code(text) {
+            let shell = SHELLS.iter().find(|shell| {
+                line.contains(&format!("crate::{shell}::"))
+                    || line.contains(&format!("crate::{shell};"))
+            });
+            if let Some(shell) = shell {
+                found.push(format!("{name}:{at} uses the shell {shell}: {}", line.trim()));
+            }
+            if let Some(word) = world.iter().find(|word| line.contains(*word)) {
+                found.push(format!("{name}:{at} uses {word}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("cores that see a shell or the world", found);
+}
+
+#[test]
+fn shells_know_no_core() {
+    // Goal: runtime, net and disk carry bytes; only `node` and `admin` see both sides.
+    let cores = ["tree", "watch", "acl", "session", "order", "prep", "zab", "election", "node"];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]) {
+        if !matches!(room(&name), "runtime" | "net" | "disk") {
+            continue;
+        }
+        for (at, line) in code(&text) {
+            if cores.iter().any(|core| line.contains(&format!("crate::{core}::"))) {
+                found.push(format!("{name}:{at}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("shells that see a core", found);
+}
+
+#[test]
+fn only_node_composes() {
+    // Goal: nothing but `node`, `admin` and the front doors uses `node`.
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]) {
+        if matches!(room(&name), "node" | "admin" | "main" | "lib") {
+            continue;
+        }
+        for (at, line) in code(&text) {
+            if line.contains("crate::node::") {
+                found.push(format!("{name}:{at}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("rooms that use the composition", found);
+}
+
+#[test]
+fn files_have_one_subject() {
+    // Goal: no source over 800 lines; each has a front comment.
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src", "tests", "perf", "tools", "benches"]) {
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            found.push(format!("{name} has {lines} lines"));
+        }
+        if !text.starts_with("//!") && !text.starts_with("#!") && lines > 20 {
+            found.push(format!("{name} has no front comment"));
+        }
+    }
+    assert_none("files", found);
+}
+
+#[test]
+fn unsafe_lives_in_the_runtime() {
+    // Goal: `unsafe` only under src/runtime, each block under a SAFETY comment.
+    let mut found = Vec::new();
+    // Spelled in two pieces: this file is read too.
+    let word = ["uns", "afe"].concat();
+    let calls = [format!("{word} {{"), format!("{word} fn"), format!("{word} impl")];
+    for (name, text) in sources(&["src", "tests", "perf", "tools", "benches"]) {
+        let inside = name.starts_with("src/runtime/");
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let bare = line.split("//").next().unwrap_or("");
+            if !calls.iter().any(|call| bare.contains(call.as_str())) {
+                continue;
+            }
+            if !inside {
+                found.push(format!("{name}:{} is outside src/runtime", at + 1));
+            } else if !bare.contains(" fn ")
+                && !lines[at.saturating_sub(12)..=at].iter().any(|line| line.contains("SAFETY:"))
+            {
+                found.push(format!("{name}:{} has no SAFETY comment", at + 1));
+            }
+        }
+    }
+    assert_none("unsafe code", found);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Goal: no marks of unfinished work, no tests that are switched off.
+    let words: Vec<String> =
+        [["TO", "DO"], ["FIX", "ME"], ["XX", "X:"], ["#[ign", "ore"]].map(|w| w.concat()).to_vec();
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src", "tests", "perf", "tools", "benches"]) {
+        for (at, line) in text.lines().enumerate() {
+            if let Some(word) = words.iter().find(|word| line.contains(word.as_str())) {
+                found.push(format!("{name}:{} {word}", at + 1));
+            }
+        }
+    }
+    assert_none("marks of unfinished work", found);
+}
+
+#[test]
+fn tests_take_free_ports() {
+    // Goal: no test binds or connects to a port that somebody chose.
+    let mut found = Vec::new();
+    for (name, text) in sources(&["tests"]) {
+        for (at, line) in text.lines().enumerate() {
+            let mut rest = line;
+            for address in ["127.0.0.1:", "localhost:", "0.0.0.0:", "[::1]:", "(\"127.0.0.1\", "] {
+                while let Some(found_at) = rest.find(address) {
+                    rest = &rest[found_at + address.len()..];
+                    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+                    if digits > 0 && &rest[..digits] != "0" && !line.contains("loopback name") {
+                        found.push(format!("{name}:{}: {}", at + 1, line.trim()));
+                    }
+                }
+                rest = line;
+            }
+        }
+    }
+    assert_none("fixed ports", found);
+}
