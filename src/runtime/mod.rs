@@ -16,6 +16,7 @@ pub mod waker;
 
 pub mod affinity;
 pub mod clock;
+pub mod open_files;
 
 pub use buffers::Filled;
 pub use mailbox::{Receiver, Sender, mailbox};

@@ -51,6 +51,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Makes the role see `Woken`.
+    pub fn wake(&self) {
+        self.stop.wake();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.stopped.send(());
