@@ -5,8 +5,30 @@
 //! (storage.md sections 3, 6 and 7). Files go through [`crate::disk`], so that every fault of a
 //! disk can be simulated; what is read is never trusted to be what was written.
 //!
-//! * [`pack`]: plain, gzip and snappy streams
+//! * [`write`](mod@write): a snapshot of the live tree; [`walk`]: its nodes, one by one;
+//!   [`pace`]: how fast
+//! * [`restore`](mod@restore): the whole way back at a start; [`directory`]: what it starts on
+//! * [`load`]: one snapshot back into the tree
+//! * [`replay`]: the log over it
+//! * [`pack`]: plain, gzip and snappy streams; the layout is [`crate::codec::snapfile`]'s
+//! * [`name`], [`side`]: names, and the checksum that lies beside a file
 //! * [`autopurge`]: when old files go
 
 pub mod autopurge;
+pub mod directory;
+pub mod load;
+pub mod name;
+pub mod pace;
 pub mod pack;
+pub mod replay;
+pub mod restore;
+pub mod side;
+pub mod walk;
+pub mod write;
+
+pub use directory::{Directories, DirectoryError};
+pub use restore::{DamagedFile, LoadedFile, RestoreError, RestoreOptions, Restored, restore};
+pub use write::{SnapshotReport, WriteError, WriteOptions, write_file};
+
+#[cfg(test)]
+mod tests;

@@ -59,8 +59,8 @@ pub fn compression_of(name: &str) -> Compression {
 /// Packs what is written to it.
 pub enum Packer<W: Write> {
     Plain(W),
-    Gzip(GzEncoder<W>),
-    Snappy(SnappyWriter<W>),
+    Gzip(Box<GzEncoder<W>>),
+    Snappy(Box<SnappyWriter<W>>),
 }
 
 impl<W: Write> Packer<W> {
@@ -68,16 +68,16 @@ impl<W: Write> Packer<W> {
         Ok(match compression {
             Compression::None => Packer::Plain(sink),
             // Java's GZIPOutputStream has the default level too.
-            Compression::Gzip => Packer::Gzip(GzEncoder::new(sink, Level::default())),
+            Compression::Gzip => Packer::Gzip(Box::new(GzEncoder::new(sink, Level::default()))),
             Compression::Snappy => {
                 sink.write_all(&SNAPPY_MAGIC)?;
                 sink.write_all(&[0, 0, 0, 1, 0, 0, 0, 1])?;
-                Packer::Snappy(SnappyWriter {
+                Packer::Snappy(Box::new(SnappyWriter {
                     sink,
                     block: Vec::with_capacity(SNAPPY_BLOCK),
                     packed: Vec::new(),
                     encoder: snap::raw::Encoder::new(),
-                })
+                }))
             }
         })
     }

@@ -1,0 +1,58 @@
+//! One snapshot, from its bytes into the tree (SerializeUtils.deserializeSnapshot, FileSnap).
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
+use crate::tree::{RestoreError as TreeError, TreeWriter};
+use crate::types::{SessionId, Zxid};
+
+/// What a snapshot held besides the nodes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Loaded {
+    pub nodes: u64,
+    /// Milliseconds of timeout by session.
+    pub sessions: BTreeMap<SessionId, i32>,
+    /// As of the end of its writing: absent when the section is, or says that it knows none.
+    pub digest: Option<SnapshotDigest>,
+    pub last_zxid: Option<Zxid>,
+    /// The youngest node's: above the file's zxid if the snapshot is Java's and fuzzy.
+    pub czxid_max: Zxid,
+}
+
+/// The file is not a whole and sound snapshot. Another one is to be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Bytes(#[from] SnapshotError),
+    #[error("node {0}: {1}")]
+    Tree(u64, TreeError),
+}
+
+/// Empties the tree and fills it. After an error the tree is in no state to be used.
+///
+/// `zxid` is the one of the file's name; `field_max` the longest path or data accepted.
+pub fn load(
+    source: impl Read,
+    zxid: Zxid,
+    field_max: usize,
+    writer: &mut TreeWriter,
+) -> Result<Loaded, LoadError> {
+    writer.clear();
+    let (mut reader, header) = SnapshotReader::begin(source, field_max)?;
+    let mut loaded =
+        Loaded { sessions: header.sessions.into_iter().collect(), ..Loaded::default() };
+    writer.restore_acls(header.acls);
+    while let Some(node) = reader.node()? {
+        loaded.nodes += 1;
+        loaded.czxid_max = loaded.czxid_max.max(node.stat.czxid);
+        writer
+            .restore_node(&node.path, node.data, node.acl_key, &node.stat)
+            .map_err(|cause| LoadError::Tree(loaded.nodes, cause))?;
+    }
+    let tail = reader.finish()?;
+    loaded.digest = tail.digest.filter(|at| at.zxid > Zxid::ZERO);
+    loaded.last_zxid = tail.last_zxid;
+    writer.finish_restore(zxid).map_err(|cause| LoadError::Tree(loaded.nodes, cause))?;
+    Ok(loaded)
+}

@@ -1,0 +1,364 @@
+//! From files to a running tree (storage.md section 6; FileTxnSnapLog.restore,
+//! ZooKeeperServer.loadData).
+//!
+//! The newest snapshot that is whole is loaded, the log behind it replayed. What Java does without
+//! a word and would lose transactions by is refused here: a gap in the log, damage before its end,
+//! snapshots of which none is whole. What it does and loses nothing by is done: a damaged snapshot
+//! is passed over if an older one and the log reach as far.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::directory::{self, Directories, SnapshotFile};
+use super::load::{LoadError, Loaded, load};
+use super::pack::{Unpacker, compression_of};
+use super::replay::{Digests, Replayed, Replayer};
+use super::side;
+use crate::codec::jute::DecodeError;
+use crate::codec::txn::{Entry, Txn, TxnHeader, decode_entry};
+use crate::disk::{Access, Dir, File, remove_if_present};
+use crate::log::settle::Settled;
+use crate::log::{Replay, ReplayError, settle};
+use crate::tree::{NoSink, TreeWriter};
+use crate::types::{NodeKind, SessionId, TypeRules, WallMillis, Zxid};
+
+/// Snapshots tried before giving up (FileSnap.deserialize).
+const CANDIDATES: usize = 100;
+/// Marker of zkServer-initialize: an empty database is meant.
+const INITIALIZE: &str = "initialize";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestoreOptions {
+    /// `zookeeper.snapshot.trust.empty`: logs without any snapshot are replayed from nothing.
+    pub trust_empty: bool,
+    /// `zookeeper.db.autocreate`.
+    pub autocreate: bool,
+    /// `zookeeper.digest.enabled`.
+    pub digest: bool,
+    /// Longest path, data or log entry accepted: `jute.maxbuffer` + its extra size (I14).
+    pub field_max: usize,
+    /// As the tree was made with.
+    pub types: TypeRules,
+}
+
+/// The tree's state after a restore, and how it came about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    /// The last transaction in the tree. The next one is its successor.
+    pub zxid: Zxid,
+    /// Milliseconds of timeout by session.
+    pub sessions: BTreeMap<SessionId, i32>,
+    /// The snapshot that was loaded; `None` if there was none.
+    pub snapshot: Option<LoadedFile>,
+    /// Snapshots that were passed over, newest first.
+    pub damaged: Vec<DamagedFile>,
+    /// Entries applied after the snapshot.
+    pub replayed: u64,
+    /// Of these, entries whose zxid had been there before.
+    pub repeated: u64,
+    pub digests: Digests,
+    /// For [`super::WriteOptions::restored_upto`].
+    pub czxid_max: Zxid,
+    /// Sessions that had ephemerals and are in no table: their ephemerals are gone.
+    pub killed: Vec<SessionId>,
+    /// Nodes that would be ephemerals of no session, but are TTL nodes of a server with
+    /// `extendedTypesEnabled`. Java deletes them; here they stay.
+    pub ttl_nodes_kept: usize,
+    /// Nodes nobody may use, because neither the snapshot nor the log has their access list.
+    pub unknown_acls: usize,
+    pub log: Settled,
+    /// Whether a snapshot should be taken now. Java takes one at every start; a tree that is just
+    /// what the newest file holds needs none, and of a large tree it is not worth the wait.
+    pub snapshot_due: bool,
+}
+
+/// The file a tree came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoadedFile {
+    /// Path.
+    pub file: String,
+    pub zxid: Zxid,
+    pub nodes: u64,
+    /// As they lie in the file.
+    pub bytes: u64,
+    /// Nanoseconds since 1970; 0 if unknown (`last_snapshot` of the admin server).
+    pub modified: u64,
+    /// Whether a side record vouched for it.
+    pub vouched: bool,
+}
+
+/// A snapshot that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DamagedFile {
+    /// Path.
+    pub file: String,
+    pub why: String,
+}
+
+/// Why the server does not start. The text names files, offsets and what can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("{what} {file}: {cause}")]
+    Io { what: &'static str, file: String, cause: io::Error },
+    /// ZOOKEEPER-2325, 3056.
+    #[error(
+        "{logs} holds transactions from {first} on, but {snapshots} holds no snapshot: transactions \
+         before them would be missing. If this data comes from a server before 3.5.3 that never \
+         wrote a snapshot, start once with zookeeper.snapshot.trust.empty=true"
+    )]
+    LogWithoutSnapshot { snapshots: String, logs: String, first: Zxid },
+    #[error("no snapshot can be loaded: {}", list(.0))]
+    AllDamaged(Vec<DamagedFile>),
+    #[error(
+        "{snapshots} holds no snapshot, {logs} no transaction, and zookeeper.db.autocreate is false: \
+         if the database is meant to be empty, create the file {marker}"
+    )]
+    Empty { snapshots: String, logs: String, marker: String },
+    #[error(transparent)]
+    Log(#[from] ReplayError),
+    #[error("transaction {zxid} in {file} at offset {offset}: {cause}")]
+    Entry { file: String, offset: u64, zxid: Zxid, cause: DecodeError },
+}
+
+impl RestoreError {
+    /// ExitCode.UNEXPECTED_ERROR.
+    pub const EXIT_CODE: i32 = 1;
+}
+
+fn list(damaged: &[DamagedFile]) -> String {
+    damaged.iter().map(|d| format!("{}: {}", d.file, d.why)).collect::<Vec<_>>().join("; ")
+}
+
+/// Fills the tree. `seen` hears of every replayed entry, with its bytes as they lie in the log (for
+/// the committed log). Cuts a torn tail off the log and removes leftovers; otherwise writes nothing.
+pub fn restore(
+    dirs: &Directories,
+    writer: &mut TreeWriter,
+    options: &RestoreOptions,
+    seen: &mut dyn FnMut(&Entry, &[u8]),
+) -> Result<Restored, RestoreError> {
+    let snapshots = dirs.snapshots.as_ref();
+    let io = |what: &'static str| {
+        move |cause| RestoreError::Io { what, file: snapshots.show(""), cause }
+    };
+    directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
+    let log = settle(dirs.logs.as_ref(), options.field_max)?;
+    let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
+    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer);
+    let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
+        RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
+    })?;
+    let (loaded, file) = match found {
+        Some((loaded, file)) => (loaded, Some(file)),
+        None => {
+            may_begin_empty(dirs, &files, &damaged, log.last, marker, options)?;
+            writer.reset();
+            (Loaded::default(), None)
+        }
+    };
+    let zxid = file.as_ref().map_or(Zxid::ZERO, |f| f.zxid);
+    let czxid_max = loaded.czxid_max;
+    let replayed = replay(dirs.logs.as_ref(), writer, zxid, loaded, options, seen)?;
+    let (killed, ttl_nodes_kept) = kill_lost_sessions(writer, &replayed, options.types);
+    let as_in_file = replayed.applied == 0 && killed.is_empty() && damaged.is_empty();
+    Ok(Restored {
+        zxid: replayed.zxid,
+        sessions: replayed.sessions,
+        snapshot_due: file.is_none() || !as_in_file,
+        snapshot: file,
+        damaged,
+        replayed: replayed.applied,
+        repeated: replayed.repeated,
+        digests: replayed.digests,
+        czxid_max,
+        killed,
+        ttl_nodes_kept,
+        unknown_acls: writer.unknown_acls(),
+        log,
+    })
+}
+
+/// Loads the newest file that is whole. The others are named with what is wrong with them.
+fn load_newest(
+    dir: &dyn Dir,
+    files: &[SnapshotFile],
+    field_max: usize,
+    writer: &mut TreeWriter,
+) -> (Option<(Loaded, LoadedFile)>, Vec<DamagedFile>) {
+    let mut damaged = Vec::new();
+    let mut tried = 0;
+    for file in files {
+        if tried == CANDIDATES {
+            break;
+        }
+        let why = match directory::looks_valid(dir, file) {
+            Ok(true) => {
+                tried += 1;
+                match load_file(dir, file, field_max, writer) {
+                    Ok(loaded) => return (Some(loaded), damaged),
+                    Err(e) => e.to_string(),
+                }
+            }
+            Ok(false) => format!("{} bytes that are no complete snapshot", file.size),
+            Err(e) => e.to_string(),
+        };
+        damaged.push(DamagedFile { file: dir.show(&file.name), why });
+    }
+    (None, damaged)
+}
+
+/// Why one file is not to be used.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("cannot read: {0}")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("its crc32c is {found:08x}, its side record says {expected:08x}")]
+    Side { found: u32, expected: u32 },
+}
+
+fn load_file(
+    dir: &dyn Dir,
+    file: &SnapshotFile,
+    field_max: usize,
+    writer: &mut TreeWriter,
+) -> Result<(Loaded, LoadedFile), FileError> {
+    let open = dir.open(&file.name, Access::Read)?;
+    let record = side::of(dir, &file.name, open.as_ref());
+    let modified = side::modified(open.as_ref());
+    let source = FileSource { file: open, at: 0, crc: 0 };
+    let mut unpacker = Unpacker::new(compression_of(&file.name), source);
+    let loaded = load(&mut unpacker, file.zxid, field_max, writer)?;
+    let found = unpacker.into_source().crc_of_all()?;
+    if let Some(expected) = record.map(|r| r.crc).filter(|expected| *expected != found) {
+        return Err(FileError::Side { found, expected });
+    }
+    let description = LoadedFile {
+        file: dir.show(&file.name),
+        zxid: file.zxid,
+        nodes: loaded.nodes,
+        bytes: file.size,
+        modified,
+        vouched: record.is_some(),
+    };
+    Ok((loaded, description))
+}
+
+/// A file from its beginning, with the crc32c of what has been read.
+struct FileSource {
+    file: Arc<dyn File>,
+    at: u64,
+    crc: u32,
+}
+
+impl Read for FileSource {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(into, self.at)?;
+        self.crc = crc32c::crc32c_append(self.crc, &into[..n]);
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl FileSource {
+    fn crc_of_all(mut self) -> io::Result<u32> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(self.crc)
+    }
+}
+
+/// No snapshot could be loaded: whether that is as it should be.
+fn may_begin_empty(
+    dirs: &Directories,
+    files: &[SnapshotFile],
+    damaged: &[DamagedFile],
+    last_logged: Option<Zxid>,
+    marker: bool,
+    options: &RestoreOptions,
+) -> Result<(), RestoreError> {
+    let (snapshots, logs) = (dirs.snapshots.show(""), dirs.logs.show(""));
+    // The very first snapshot, cut short, tells of nothing that could be lost. Any other is the
+    // rest of a database.
+    let only_a_first = files.iter().all(|f| f.zxid == Zxid::ZERO) && last_logged.is_none();
+    if !damaged.is_empty() && !only_a_first {
+        return Err(RestoreError::AllDamaged(damaged.to_vec()));
+    }
+    if last_logged.is_some() {
+        if options.trust_empty {
+            return Ok(());
+        }
+        let first = first_logged(dirs.logs.as_ref(), options.field_max)?;
+        return Err(RestoreError::LogWithoutSnapshot { snapshots, logs, first });
+    }
+    if marker || options.autocreate {
+        return Ok(());
+    }
+    let marker = dirs.log_base.show(INITIALIZE);
+    Err(RestoreError::Empty { snapshots, logs, marker })
+}
+
+fn first_logged(logs: &dyn Dir, entry_max: usize) -> Result<Zxid, RestoreError> {
+    // From below every zxid, so that no gap is seen before the first.
+    let mut replay = Replay::open(logs, Zxid(i64::MIN), entry_max)?;
+    Ok(replay.next_record()?.map_or(Zxid::ZERO, |r| r.zxid))
+}
+
+fn replay(
+    logs: &dyn Dir,
+    writer: &mut TreeWriter,
+    zxid: Zxid,
+    loaded: Loaded,
+    options: &RestoreOptions,
+    seen: &mut dyn FnMut(&Entry, &[u8]),
+) -> Result<Replayed, RestoreError> {
+    let mut replayer = Replayer::new(writer, zxid, loaded.sessions, options.digest, loaded.digest);
+    let mut replay = Replay::open(logs, Zxid(zxid.0 + 1), options.field_max)?;
+    loop {
+        let (offset, at, cause) = match replay.next_record()? {
+            None => break,
+            Some(record) => match decode_entry(record.entry, options.field_max) {
+                Ok(entry) => {
+                    replayer.entry(&entry);
+                    seen(&entry, record.entry);
+                    continue;
+                }
+                Err(cause) => (record.offset, record.zxid, cause),
+            },
+        };
+        return Err(RestoreError::Entry { file: replay.file(), offset, zxid: at, cause });
+    }
+    let mut replayed = replayer.finish();
+    // Without digests there is still the last-zxid section to tell how far the snapshot reached.
+    let reached = loaded.last_zxid.filter(|last| *last > replayed.zxid);
+    replayed.digests.uncovered = replayed.digests.uncovered.or(reached);
+    Ok(replayed)
+}
+
+/// ZooKeeperServer.loadData: ephemerals of sessions that no table knows. Not a transaction.
+///
+/// With `extendedTypesEnabled` off, Java takes TTL nodes for ephemerals and deletes them here, all
+/// at once, at the first start after the switch. Nothing is deleted that may be meant to stay.
+fn kill_lost_sessions(
+    writer: &mut TreeWriter,
+    replayed: &Replayed,
+    types: TypeRules,
+) -> (Vec<SessionId>, usize) {
+    let with_ttl = TypeRules { extended_types: true, ..types };
+    let mut killed = Vec::new();
+    let mut kept = 0;
+    for session in writer.tree().sessions_with_ephemerals() {
+        if replayed.sessions.contains_key(&session) {
+            continue;
+        }
+        if matches!(with_ttl.kind_of(session.0), NodeKind::Ttl(_)) {
+            kept += writer.tree().ephemerals_of(session).len();
+            continue;
+        }
+        let header = TxnHeader { session, cxid: 0, zxid: replayed.zxid, time: WallMillis(0) };
+        writer.apply(&header, &Txn::CloseSession { paths: None }, &mut NoSink);
+        killed.push(session);
+    }
+    (killed, kept)
+}

@@ -1,0 +1,104 @@
+//! The record beside a finished snapshot: a checksum that finds what the seals' Adler-32 does not,
+//! blocks swapped or zeroed among them.
+//!
+//! ```text
+//! "RKSIDE01" │ size of the snapshot 8 │ crc32c of its bytes 4 │ modified 8 │ crc32c of these 28
+//! ```
+//!
+//! It speaks of one file only, the one it was made for: Java, started on the same folder, writes
+//! a snapshot under a name that may be there already, and then the record says nothing. So it
+//! carries the file's time of modification, and is passed over when that or the size differs.
+//! A missing record is normal; Java wrote the file.
+
+use std::io;
+use std::time::UNIX_EPOCH;
+
+use super::name::side_name;
+use crate::disk::{Dir, File, read_small, remove_if_present, replace_file};
+
+const MAGIC: &[u8; 8] = b"RKSIDE01";
+const LEN: usize = 32;
+
+/// What a file was when it was finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SideRecord {
+    /// Bytes.
+    pub size: u64,
+    /// crc32c of all of them.
+    pub crc: u32,
+    /// Nanoseconds since 1970; 0 where files have no such time.
+    pub modified: u64,
+}
+
+/// The time of modification of an open file; 0 where it has none (simulated files).
+pub fn modified(file: &dyn File) -> u64 {
+    let time = || {
+        let owned = file.descriptor()?.try_clone_to_owned().ok()?;
+        let modified = std::fs::File::from(owned).metadata().ok()?.modified().ok()?;
+        u64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+    };
+    time().unwrap_or(0)
+}
+
+/// Lays a record beside the snapshot `name`, durably.
+pub fn put(dir: &dyn Dir, name: &str, record: &SideRecord) -> io::Result<()> {
+    replace_file(dir, &side_name(name), &encode(record))
+}
+
+/// Takes away the record of the snapshot `name`, if there is one.
+pub fn remove(dir: &dyn Dir, name: &str) -> io::Result<()> {
+    remove_if_present(dir, &side_name(name)).map(|_| ())
+}
+
+/// The record of the snapshot `name`, which is `file`; `None` if there is none that speaks of it.
+/// A damaged or unreadable record speaks of nothing.
+pub fn of(dir: &dyn Dir, name: &str, file: &dyn File) -> Option<SideRecord> {
+    let record = decode(&read_small(dir, &side_name(name), LEN).ok()?)?;
+    let same = file.size().ok()? == record.size && modified(file) == record.modified;
+    same.then_some(record)
+}
+
+fn encode(record: &SideRecord) -> [u8; LEN] {
+    let mut bytes = [0; LEN];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..16].copy_from_slice(&record.size.to_be_bytes());
+    bytes[16..20].copy_from_slice(&record.crc.to_be_bytes());
+    bytes[20..28].copy_from_slice(&record.modified.to_be_bytes());
+    let own = crc32c::crc32c(&bytes[..28]);
+    bytes[28..].copy_from_slice(&own.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<SideRecord> {
+    let bytes: &[u8; LEN] = bytes.try_into().ok()?;
+    let own = u32::from_be_bytes(*bytes.last_chunk()?);
+    if bytes[..8] != *MAGIC || own != crc32c::crc32c(&bytes[..28]) {
+        return None;
+    }
+    let (size, rest) = bytes[8..].split_first_chunk::<8>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let (modified, _) = rest.split_first_chunk::<8>()?;
+    Some(SideRecord {
+        size: u64::from_be_bytes(*size),
+        crc: u32::from_be_bytes(*crc),
+        modified: u64::from_be_bytes(*modified),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_no_other_bytes_do() {
+        let record = SideRecord { size: 5, crc: 6, modified: 7 };
+        let bytes = encode(&record);
+        assert_eq!(decode(&bytes), Some(record));
+        assert_eq!(decode(&bytes[..31]), None);
+        for at in 0..LEN {
+            let mut broken = bytes;
+            broken[at] ^= 1;
+            assert_eq!(decode(&broken), None, "{at}");
+        }
+    }
+}
