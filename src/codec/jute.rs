@@ -3,7 +3,7 @@
 //! Reproduces `org.apache.jute.BinaryInputArchive` and `BinaryOutputArchive`, oddities included: a
 //! vector count below -1 reads as an empty vector, any non-zero byte is `true`, ill-formed UTF-8
 //! becomes U+FFFD. Strings leave as plain UTF-8, which Java reads back whole; Java itself writes a
-//! supplementary character as two three-byte surrogates.
+//! supplementary character as two three-byte surrogates, and reads each of them as one U+FFFD.
 
 use std::borrow::Cow;
 
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
 
     /// A string; `None` is null. Ill-formed UTF-8 becomes U+FFFD, at most tripling its length.
     pub fn str(&mut self, field: &'static str) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        Ok(self.buffer(field)?.map(String::from_utf8_lossy))
+        Ok(self.buffer(field)?.map(java_text))
     }
 
     /// A string that is kept; `None` is null.
@@ -161,6 +161,29 @@ impl<'a> Reader<'a> {
         }
         Ok(Some(count))
     }
+}
+
+/// `new String(bytes, UTF_8)`. Rust replaces each byte of an encoded surrogate, Java the whole of
+/// it; all servers of an ensemble must read the same text out of the same bytes.
+fn java_text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (good, bad) = rest.split_at(error.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(good));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let skip = match bad {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf, ..] => 2,
+            _ => error.error_len().unwrap_or(bad.len()),
+        };
+        rest = &bad[skip..];
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    Cow::Owned(text)
 }
 
 pub fn put_bool(out: &mut Vec<u8>, value: bool) {
@@ -278,10 +301,24 @@ mod tests {
         assert!(claim(i32::MAX, 1000).is_err());
     }
 
+    /// Expectations from OpenJDK 17.
     #[test]
-    fn ill_formed_utf8_is_replaced_and_not_refused() {
-        let mut out = Vec::new();
-        put_buffer(&mut out, &[b'/', 0xff, b'a']);
-        assert_eq!(Reader::new(&out).string("p"), Ok(Some("/\u{fffd}a".to_string())));
+    fn ill_formed_utf8_is_replaced_as_java_does() {
+        for (bytes, replaced) in [
+            (&b"/\xffa"[..], "/?a"),
+            (b"\xed\xa0\xbd\xed\xb8\x80", "??"),
+            (b"\xed\xa0", "?"),
+            (b"\xed\xbfA", "?A"),
+            (b"\xed", "?"),
+            (b"\xe0\x80\x80", "???"),
+            (b"\xf0\x90\x80", "?"),
+            (b"\xf4\x90\x80\x80", "????"),
+            (b"\xc3\xbc\xc3", "ü?"),
+        ] {
+            let mut out = Vec::new();
+            put_buffer(&mut out, bytes);
+            let expected = replaced.replace('?', "\u{fffd}");
+            assert_eq!(Reader::new(&out).string("p"), Ok(Some(expected)), "{bytes:02x?}");
+        }
     }
 }

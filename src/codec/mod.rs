@@ -18,4 +18,6 @@ pub mod txn;
 pub mod txnlog;
 
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod generate;

@@ -273,6 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn a_java_servers_log_reads_and_writes_to_the_same_bytes() {
+        let file = include_bytes!("../snapshot/testdata/log.1");
+        let mut scanner = Scanner::open(file, MAX).unwrap();
+        let mut written = FILE_HEADER.to_vec();
+        let mut kinds = std::collections::BTreeSet::new();
+        while let Scan::Record { entry, .. } = scanner.step() {
+            let decoded = decode_entry(entry, MAX).unwrap();
+            kinds.insert(decoded.txn.number());
+            let mut encoded = Vec::new();
+            encode_entry(&decoded, &mut encoded);
+            put_record(&mut written, &encoded);
+        }
+        assert_eq!(scanner.step(), Scan::End { offset: written.len() as u64 });
+        assert_eq!(written, file[..written.len()]);
+        assert!(scanner.is_zero_from_here());
+        assert!(kinds.is_superset(&[-11, -10, -1, 1, 2, 5, 7, 14, 15, 19, 21].into()));
+    }
+
+    #[test]
     fn whole_files_end_in_zeros_or_at_their_end() {
         for zeros in [0, 1, 11, 12, 13, 5000] {
             let (bytes, offsets) = file(5, zeros);

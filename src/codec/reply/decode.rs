@@ -17,6 +17,9 @@ pub struct ReplyHeader {
     pub error: i32,
 }
 
+/// Scheme and user.
+pub type ClientInfo<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// A reply's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply<'a> {
@@ -29,8 +32,7 @@ pub enum Reply<'a> {
     Strings(Vec<Cow<'a, str>>),
     Children(Vec<Cow<'a, str>>, Stat),
     Int(i32),
-    /// Scheme and user of each identity.
-    Identities(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    Identities(Vec<ClientInfo<'a>>),
     Token(Option<&'a [u8]>),
     Multi(Vec<StepReply<'a>>),
 }
@@ -123,9 +125,7 @@ fn read_strings<'a>(r: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>, DecodeError
     Ok(strings)
 }
 
-fn read_identities<'a>(
-    r: &mut Reader<'a>,
-) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, DecodeError> {
+fn read_identities<'a>(r: &mut Reader<'a>) -> Result<Vec<ClientInfo<'a>>, DecodeError> {
     let count = r.vector("clientInfo", 8)?.unwrap_or(0);
     let mut identities = Vec::with_capacity(count);
     for _ in 0..count {

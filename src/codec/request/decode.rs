@@ -85,7 +85,8 @@ pub fn decode_body(opcode: i32, body: &[u8]) -> Result<Request<'_>, BodyError> {
         opcode::AUTH => read_auth(r).map_err(BodyError::Fatal),
         opcode::SASL => {
             let token = r.buffer("token").map_err(BodyError::Fatal)?;
-            Ok(Request::Sasl { token })
+            let null = BodyError::Fatal(DecodeError::Null { field: "token" });
+            token.map(|token| Request::Sasl { token }).ok_or(null)
         }
         _ => Ok(Request::Read(read_read(opcode, r)?)),
     }

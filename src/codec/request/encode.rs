@@ -48,7 +48,7 @@ pub fn put_body(out: &mut Vec<u8>, request: &Request<'_>) {
             put_opt_str(out, scheme.as_deref());
             put_opt_buffer(out, *auth);
         }
-        Request::Sasl { token } => put_opt_buffer(out, *token),
+        Request::Sasl { token } => put_buffer(out, token),
     }
 }
 

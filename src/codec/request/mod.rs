@@ -46,29 +46,31 @@ pub enum Request<'a> {
         path: Option<Cow<'a, str>>,
     },
     Ping,
-    /// Handled when received, not in line.
+    /// Handled when received, not in line. A null scheme is an unknown one, null data is refused
+    /// by the scheme: AuthFailed and close either way.
     Auth {
         scheme: Option<Cow<'a, str>>,
         auth: Option<&'a [u8]>,
     },
     /// Handled when received, not in line.
     Sasl {
-        token: Option<&'a [u8]>,
+        token: &'a [u8],
     },
     CloseSession,
 }
 
 /// Requests that become transactions. A null string stays `None`, because what Java answers to a
-/// null path depends on the operation and on the checks before it (PrepRequestProcessor):
+/// null path depends on the operation and on the checks before it (all seen live on 3.9.5):
 ///
-/// | null path in | answer |
+/// | null | answer |
 /// |---|---|
-/// | create (all four), delete, deleteContainer | MarshallingError (a null pointer), where the path is first looked at |
-/// | setData, setACL | BadArguments, in path validation |
-/// | any step of a multi or multiRead | MarshallingError for the whole request: refused by the decoder |
-///
-/// A null ACL list in a single create or setACL is InvalidACL like an empty one; in a create, create2
-/// or createContainer *inside a multi* the decoder refuses it, as Java does.
+/// | path of a create, delete or deleteContainer | MarshallingError, where the path is first looked at: after the checks of flags and TTL |
+/// | path of setData or setACL | BadArguments, in path validation |
+/// | path of a step of a multi or multiRead | MarshallingError for the whole request: refused by the decoder |
+/// | ACL list of a single create or setACL, of createTTL in a multi | InvalidACL, as for an empty one |
+/// | ACL list of any other create in a multi | MarshallingError for the whole request: refused by the decoder |
+/// | scheme of an ACL entry | InvalidACL |
+/// | id of an ACL entry | MarshallingError; with scheme "auth" the id does not matter |
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WriteOp {
     Create(CreateOp),
@@ -153,7 +155,14 @@ pub enum MultiOp {
     Check { path: Option<String>, version: i32 },
 }
 
-/// Requests answered from this server's tree.
+/// Requests answered from this server's tree. Null paths, seen live on Java 3.9.5:
+///
+/// | null path of | answer |
+/// |---|---|
+/// | exists, getData, getACL, getChildren(2), getAllChildrenNumber | MarshallingError |
+/// | getEphemerals | as "/": all |
+/// | addWatch | success: a watch that never fires |
+/// | checkWatches, removeWatches | as for any path: NoWatcher, unless addWatch was given null before |
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReadOp<'a> {
     Exists { path: Option<Cow<'a, str>>, watch: bool },

@@ -64,7 +64,7 @@ fn every_request_survives_the_round_trip_and_any_truncation() {
 #[test]
 fn authentication_packets_survive_the_round_trip_and_close_when_malformed() {
     let auth = Request::Auth { scheme: Some("digest".into()), auth: Some(b"u:p") };
-    let sasl = Request::Sasl { token: Some(b"token") };
+    let sasl = Request::Sasl { token: b"token" };
     for request in [auth, sasl] {
         let bytes = body(&request);
         assert_eq!(decode_body(request.opcode(), &bytes).as_ref(), Ok(&request));

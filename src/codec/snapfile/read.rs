@@ -94,7 +94,7 @@ impl<R: Read> SnapshotReader<R> {
         // First its extent, then the node itself: a record that has to wait for more of the source
         // would otherwise be decoded while the buffer it borrows from grows.
         let start = self.at_stream();
-        let is_end = self.record(|r| skip_node(r))?;
+        let is_end = self.record(skip_node)?;
         if is_end {
             return Ok(None);
         }

@@ -119,6 +119,13 @@ fn close_session_with_and_without_its_list() {
     // Before 3.6, and with closeSessionTxn.enabled=false beside digests.
     same(CLOSE, close(None, None));
     same(&format!("{CLOSE} 00000002 00000000f9aa55fb"), close(None, digest));
+    // Java 3.9.5 with that setting, whole.
+    let java = "0100003da4970000 00000001 000000000000003a 000001a1fbcabc40 fffffff5
+        00000002 00000006abf44688";
+    let entry = decode(&unhex(java)).unwrap();
+    assert_eq!(entry.txn, Txn::CloseSession { paths: None });
+    assert_eq!(entry.digest, Some(TxnDigest { version: 2, digest: 0x6_abf4_4688 }));
+    assert_eq!(encode(&entry), unhex(java));
     // A list cut short: Java takes the whole record for one without a list.
     assert_eq!(
         decode(&unhex(&format!("{CLOSE} 00000003 00000002 2f65"))).unwrap(),
