@@ -10,12 +10,13 @@ use super::digest;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record, StoredStat};
 use super::quota::{self, StatsTrack};
 use super::shard::Families;
-use super::tree::{Spot, Tree, key_of};
+use super::store::{Spot, Tree, key_of};
 use super::writer::{Edit, Held, State, edit_index, failed_multi};
 use super::{CONFIG_PATH, Change, ChangeKind, ChangeSink, Outcome, QUOTA_PATH};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn};
 use crate::types::{
     AclList, CreateMode, ErrorCode, NodeKind, SessionId, Stat, WallMillis, Zxid, parent_and_name,
+    read_acl,
 };
 
 /// One transaction's work on the shards it has locked.
@@ -141,7 +142,8 @@ impl Work<'_> {
                 head.stat.pzxid = zxid;
             }
             if !exists {
-                head.children = families.add(head.children, name, seed);
+                // Nodes and links are one: what is not in the tree is not among the children.
+                head.children = families.add_new(head.children, name, seed);
             }
         });
         if parent_there.is_none() {
@@ -288,23 +290,33 @@ impl Work<'_> {
         }
     }
 
-    /// One of the nodes every tree has, if it is missing: no data, all figures 0.
-    pub fn plant(&mut self, path: &str) {
+    /// One of the nodes every tree has, if it is missing: no data, all figures 0. `false` if it
+    /// was there, or cannot be.
+    pub fn plant(&mut self, path: &str) -> bool {
         let spot = self.tree.locate(path);
         if self.held.shard(spot.shard).find(path, spot.hash).is_some() {
-            return;
+            return false;
         }
         if let Some((parent, name)) = parent_and_name(path) {
             let (above, seed) = (self.tree.locate(parent), self.tree.seed);
             let parent_there = self.change(parent, above, |head, families| {
-                head.children = families.add(head.children, name, seed);
+                head.children = families.add_new(head.children, name, seed);
             });
             if parent_there.is_none() {
-                return;
+                return false;
             }
         }
         let open = Arc::clone(&self.tree.open);
         self.insert(path, spot, Some(b""), &open, StoredStat::default());
+        true
+    }
+
+    /// DataTree.addConfigNode: access controlled from the first (ZOOKEEPER-2014), but an operator
+    /// may have given it another list since.
+    pub fn plant_config(&mut self) {
+        if self.plant(CONFIG_PATH) {
+            self.set_acl(CONFIG_PATH, &read_acl(), -1);
+        }
     }
 
     fn insert(

@@ -77,9 +77,15 @@ impl Children {
 
     /// `false` if it was there.
     pub fn insert(&mut self, name: &str, seed: Seed) -> bool {
-        if self.contains(name, seed) {
-            return false;
+        let absent = !self.contains(name, seed);
+        if absent {
+            self.push(name, seed);
         }
+        absent
+    }
+
+    /// Adds a name that is known not to be there.
+    pub fn push(&mut self, name: &str, seed: Seed) {
         match self {
             Children::Few(names) if names.len() < FEW => {
                 if names.is_empty() {
@@ -97,7 +103,6 @@ impl Children {
             }
             Children::Many(many) => many.push(name.into(), seed),
         }
-        true
     }
 
     /// The last name takes the place of the removed one. `false` if it was not there.

@@ -6,7 +6,7 @@
 //! departure from the rule that cores hold no locks.
 //!
 //! * [`outcome`]: what applying gives back, and the changes watches want
-//! * `tree`: the shards, and everything readers may ask
+//! * `store`: the shards, and everything readers may ask
 //! * `writer`, `apply`: the single writer; each transaction's effects (storage.md section 7)
 //! * `restore`: filling the tree from a snapshot
 //! * [`quota`]: limits and use under /zookeeper/quota
@@ -16,7 +16,7 @@
 
 mod outcome;
 
-mod tree;
+mod store;
 
 mod apply;
 mod reap;
@@ -39,7 +39,7 @@ pub use layout::StoredStat;
 pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
 pub use restore::RestoreError;
 pub use shard::Node;
-pub use tree::{Tree, TreeOptions};
+pub use store::{Tree, TreeOptions};
 pub use writer::TreeWriter;
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).

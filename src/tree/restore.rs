@@ -5,12 +5,11 @@
 //! [`TreeWriter::unknown_acls`] must be 0.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::apply::size_of_node;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record};
 use super::quota::LIMITS_NODE;
-use super::tree::key_of;
+use super::store::key_of;
 use super::{QUOTA_PATH, StoredStat, TreeWriter, digest};
 use crate::types::{AclList, Zxid, parent_and_name};
 
@@ -123,8 +122,6 @@ impl TreeWriter {
                 work.limit(&prefix);
             }
         });
-        // A snapshot may be older than what this tree held before it was cleared.
-        tree.applied.store(zxid.0, Ordering::SeqCst);
         Ok(())
     }
 

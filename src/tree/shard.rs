@@ -8,7 +8,7 @@ use super::acl_cache::ShardAcls;
 use super::children::Children;
 use super::digest;
 use super::layout::{NO_CHILDREN, OPEN_ACL, Record, StoredStat};
-use super::tree::Tree;
+use super::store::Tree;
 use crate::types::{AclList, NodeKind, Stat, Zxid};
 
 /// Seeded hashing of paths and names, the same in every run with the same seed.
@@ -32,7 +32,7 @@ impl Seed {
         // Not the bits hashbrown uses: the top 7 and the lowest.
         let u = (hash >> 24) & 0xffff_ffff;
         // log2(1 + u) for u in [0, 1), near enough: u + 0.34 u (1 - u).
-        let bend = ((u * (0xffff_ffff - u)) >> 32) * 87 >> 8;
+        let bend = (((u * (0xffff_ffff - u)) >> 32) * 87) >> 8;
         (((u + bend) * shards as u64) >> 32) as usize & (shards - 1)
     }
 }
@@ -95,10 +95,17 @@ impl Families {
         self.get(slot).into_iter().flat_map(Children::iter)
     }
 
-    /// Adds a name; gives the slot, a new one if `slot` is [`NO_CHILDREN`].
+    /// Adds a name, if it is not there; gives the slot, a new one if `slot` is [`NO_CHILDREN`].
     pub fn add(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
         let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
         self.slots[slot as usize].insert(name, seed);
+        slot
+    }
+
+    /// As [`Self::add`] for a name that is known not to be there.
+    pub fn add_new(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+        let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
+        self.slots[slot as usize].push(name, seed);
         slot
     }
 

@@ -1,5 +1,6 @@
 //! The single writer: which shards a transaction needs, and the frame around its effects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,10 +10,10 @@ use super::apply::Work;
 use super::index::Index;
 use super::quota;
 use super::shard::Shard;
-use super::tree::{Published, Totals, Tree, key_of};
+use super::store::{Published, Totals, Tree, key_of};
 use super::{CONFIG_PATH, ChangeSink, NoSink, Outcome, QUOTA_PATH, ZOOKEEPER_PATH};
 use crate::codec::txn::{Op, SubTxn, Txn, TxnHeader};
-use crate::types::{ErrorCode, NodeKind, SessionId, WallMillis, Zxid, parent_and_name, read_acl};
+use crate::types::{ErrorCode, NodeKind, SessionId, WallMillis, Zxid, parent_and_name};
 
 /// The one who may change the tree: committed transactions only, in zxid order (I6).
 pub struct TreeWriter {
@@ -90,20 +91,21 @@ impl TreeWriter {
     }
 
     /// Puts the configuration a server starts with into /zookeeper/config, which it makes if a
-    /// snapshot of an old server lacks it (ZKDatabase.initConfigInZKDatabase). Not a transaction;
-    /// `zxid` is the configuration's version.
+    /// snapshot of an old server lacks it (ZKDatabase.initConfigInZKDatabase). Not a transaction:
+    /// `version`, the configuration's, becomes the node's mzxid and nothing else's.
     pub fn init_config(
         &mut self,
         config: &[u8],
-        zxid: Zxid,
+        version: Zxid,
         now: WallMillis,
         sink: &mut dyn ChangeSink,
     ) {
-        let header = TxnHeader { session: SessionId(0), cxid: 0, zxid, time: now };
+        let header = TxnHeader { session: SessionId(0), cxid: 0, zxid: Zxid::ZERO, time: now };
         self.locked(Plan::All, &header, sink, |work| {
-            work.plant(CONFIG_PATH);
-            work.set_acl(CONFIG_PATH, &read_acl(), -1);
-            work.set_data(CONFIG_PATH, Some(config), -1)
+            work.plant_config();
+            work.zxid = version;
+            work.set_data(CONFIG_PATH, Some(config), -1);
+            work.zxid = Zxid::ZERO;
         });
     }
 
@@ -128,11 +130,10 @@ impl TreeWriter {
         let header =
             TxnHeader { session: SessionId(0), cxid: 0, zxid: Zxid::ZERO, time: WallMillis(0) };
         self.locked(Plan::All, &header, &mut NoSink, |work| {
-            for path in ["", ZOOKEEPER_PATH, QUOTA_PATH, CONFIG_PATH] {
+            for path in ["", ZOOKEEPER_PATH, QUOTA_PATH] {
                 work.plant(path);
             }
-            // Access controlled from the first (ZOOKEEPER-2014).
-            work.set_acl(CONFIG_PATH, &read_acl(), -1);
+            work.plant_config();
             // The root is counted under its second name, too.
             work.state.totals.data_bytes += 1;
         });
@@ -189,8 +190,7 @@ impl TreeWriter {
         let Txn::CloseSession { paths } = txn else {
             return Vec::new();
         };
-        let named: std::collections::BTreeSet<&str> =
-            paths.iter().flatten().map(String::as_str).collect();
+        let named: BTreeSet<&str> = paths.iter().flatten().map(String::as_str).collect();
         let index = self.tree.index.lock();
         let left = index.ephemerals_of(session).filter(|path| !named.contains(path));
         left.map(str::to_owned).collect()
@@ -214,7 +214,7 @@ impl TreeWriter {
                 planner.all |= creates_beneath_deletes(subs);
             }
             Txn::Multi(_) => {}
-            Txn::Reconfig { .. } => planner.node(CONFIG_PATH),
+            Txn::Reconfig { .. } => planner.set_data(CONFIG_PATH),
         }
         planner.plan()
     }
@@ -229,19 +229,17 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn op(&mut self, op: &Op) {
         match op {
-            Op::Create(create) => self.create(&create.path),
+            Op::Create(create) => self.node_and_parent(&create.path),
             Op::Delete { path } | Op::DeleteContainer { path } => self.delete(path),
-            Op::SetData { path, .. } => {
-                self.node(path);
-                self.quota(path);
-            }
+            Op::SetData { path, .. } => self.set_data(path),
             Op::SetAcl { path, .. } => self.node(path),
             Op::Check { .. } => {}
         }
     }
 
-    fn create(&mut self, path: &str) {
-        self.node_and_parent(path);
+    fn set_data(&mut self, path: &str) {
+        self.node(path);
+        self.quota(path);
     }
 
     fn delete(&mut self, path: &str) {
@@ -284,20 +282,18 @@ impl Planner<'_> {
 /// No leader makes such a transaction; but were there one, it would delete children that were not
 /// there when the plan was made.
 fn creates_beneath_deletes(subs: &[SubTxn]) -> bool {
-    let deletes = subs
+    let deleted: BTreeSet<&str> = subs
         .iter()
-        .any(|sub| matches!(sub, SubTxn::Op(Op::Delete { .. } | Op::DeleteContainer { .. })));
-    let creates = subs.iter().filter_map(|sub| match sub {
-        SubTxn::Op(Op::Create(create)) => Some(create.path.as_str()),
+        .filter_map(|sub| match sub {
+            SubTxn::Op(Op::Delete { path } | Op::DeleteContainer { path }) => Some(path.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut creates = subs.iter().filter_map(|sub| match sub {
+        SubTxn::Op(Op::Create(create)) => parent_and_name(&create.path),
         _ => None,
     });
-    let deleted = |path: &str| {
-        subs.iter().any(|sub| match sub {
-            SubTxn::Op(Op::Delete { path: p } | Op::DeleteContainer { path: p }) => p == path,
-            _ => false,
-        })
-    };
-    deletes && creates.filter_map(parent_and_name).any(|(parent, _)| deleted(parent))
+    !deleted.is_empty() && creates.any(|(parent, _)| deleted.contains(parent))
 }
 
 /// Makes the prepared changes of the index.

@@ -312,8 +312,21 @@ fn reconfig_sets_the_config_node_and_leaves_the_digest() {
     assert_eq!((stat.version, stat.aversion, stat.mzxid), (-1, -1, Zxid(1)));
     assert_eq!(outcome, Outcome::Reconfigured { data: config, stat });
     assert_eq!(world.tree.digest(), 0x51c6_d660);
+    let list: AclList = Arc::from([Acl::new(Perms::ALL, "digest", "u:h")]);
+    let path = "/zookeeper/config";
+    world.op(Op::SetAcl { path: path.into(), acl: Arc::clone(&list), version: 0 });
     world.writer.init_config(b"server.2=", Zxid(0x100), WallMillis(5), &mut NoSink);
-    assert_eq!(world.data("/zookeeper/config").as_deref(), Some("server.2="));
+    assert_eq!(world.data(path).as_deref(), Some("server.2="));
+    assert_eq!(world.stored(path).map(|s| (s.mzxid, s.version)), Some((Zxid(0x100), -1)));
+    assert_eq!(world.acl(path), Some(list), "an operator's list stays");
+    assert_eq!(world.tree.applied(), Zxid(2), "the version is no transaction's");
+    // A quota above it is followed from a shard of its own.
+    world.create("/zookeeper/quota/zookeeper", "");
+    world.create("/zookeeper/quota/zookeeper/zookeeper_limits", "");
+    world.create("/zookeeper/quota/zookeeper/zookeeper_stats", "");
+    let before = world.data("/zookeeper/quota/zookeeper/zookeeper_stats");
+    world.apply(Txn::Reconfig { config: Some("longer than before".into()), version: -1 });
+    assert_ne!(world.data("/zookeeper/quota/zookeeper/zookeeper_stats"), before);
 }
 
 #[test]
