@@ -9,6 +9,7 @@
 //! * [`lock`]: one process a directory
 //! * [`mixed`]: logs among snapshots, or the reverse, are a configuration mistake
 //! * [`reserve`]: room to stop cleanly on a full disk
+//! * `sim` (tests): every state a crash can leave
 
 use std::fmt;
 use std::io;
@@ -19,6 +20,8 @@ pub mod lock;
 pub mod mixed;
 pub mod real;
 pub mod reserve;
+#[cfg(test)]
+pub mod sim;
 
 pub use real::RealDir;
 

@@ -66,6 +66,7 @@ pub enum Effect {
     Write {
         offset: u64,
         bytes: Vec<u8>,
+        records: usize,
         flush: bool,
     },
     Report(LogEvent),
@@ -145,6 +146,8 @@ pub struct LogCore {
     last_flush: Millis,
     last_arrival: Millis,
     spare: Vec<u8>,
+    /// Bytes prepared at first, and then at a time.
+    steps: (u64, u64),
 }
 
 impl LogCore {
@@ -171,10 +174,17 @@ impl LogCore {
             last_flush: now,
             last_arrival: now,
             spare: Vec::new(),
+            steps: (FIRST_STEP, STEP),
         };
         core.draw_snapshot_limits();
         core.next.nonce = Nonce(core.draw() as u32);
         core
+    }
+
+    /// As `new`, with other steps of preparation, so that a test can see every one.
+    #[cfg(test)]
+    pub(super) fn with_steps(self, first: u64, later: u64) -> LogCore {
+        LogCore { steps: (first, later), ..self }
     }
 
     /// What the shell does before the first input.
@@ -335,7 +345,8 @@ impl LogCore {
             self.draw_snapshot_limits();
         }
         self.in_flight = Some(InFlight { last, snapshot_due });
-        out.push(Effect::Write { offset: start, bytes, flush: self.settings.force_sync });
+        let flush = self.settings.force_sync;
+        out.push(Effect::Write { offset: start, bytes, records, flush });
     }
 
     fn flushed(&mut self, now: Millis, buffer: Vec<u8>, out: &mut Vec<Effect>) {
@@ -349,7 +360,7 @@ impl LogCore {
         }
         self.durable = last;
         self.last_flush = now;
-        out.push(Effect::Report(LogEvent::Durable(Durable { upto: last })));
+        out.push(Effect::Report(LogEvent::Durable { upto: Durable(last) }));
         if snapshot_due {
             out.push(Effect::Report(LogEvent::SnapshotDue { after: last }));
         }
@@ -367,15 +378,15 @@ impl LogCore {
 
     /// Asks for the next step of the next segment, unless one is under way or it is whole.
     fn fill(&mut self, out: &mut Vec<Effect>) {
-        let next = &mut self.next;
+        let (next, (first, later)) = (&mut self.next, self.steps);
         let goal = match self.settings.prealloc {
             ..=0 => HEADER as u64,
-            bytes => (bytes as u64).max(FIRST_STEP).max(next.demanded).next_multiple_of(BLOCK),
+            bytes => (bytes as u64).max(first).max(next.demanded).next_multiple_of(BLOCK),
         };
         if next.filling || next.ready >= goal || self.stopping && next.demanded == 0 {
             return;
         }
-        let step = if next.ready == 0 { FIRST_STEP } else { STEP };
+        let step = if next.ready == 0 { first } else { later };
         let to = goal.min(next.ready + step);
         next.filling = true;
         let Next { segment, nonce, ready: from, .. } = *next;

@@ -7,37 +7,53 @@
 //! The module knows the disk only through [`crate::disk`], and nothing of transactions beyond
 //! their zxid.
 //!
+//! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
 //! * [`settings`]: what can be configured
-//! * [`core`]: the decisions, pure
+//! * [`shell`]: the log thread; [`io`]: how it writes; [`prepare`]: work off its way;
+//!   [`figures`]: what it measures
 //! * [`side`]: the record beside a sealed segment
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
+//! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 
 use crate::types::Zxid;
 
 pub mod core;
+pub mod figures;
 pub mod frame;
+pub mod io;
 pub mod name;
+mod prepare;
+pub mod purge;
 pub mod replay;
 pub mod scan;
 pub mod settings;
 pub mod settle;
+pub mod shell;
 pub mod side;
+pub mod truncate;
 
 pub use self::core::Append;
+pub use figures::Figures;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle};
+pub use shell::{Handle, LogInput, LogParts, OpenError, spawn};
+pub use truncate::{Truncated, truncate};
 
 /// Proof that a transaction and all before it survive power loss here. Only the log makes one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Durable {
-    upto: Zxid,
-}
+pub struct Durable(Zxid);
 
 impl Durable {
-    pub fn upto(self) -> Zxid {
-        self.upto
+    pub fn zxid(self) -> Zxid {
+        self.0
+    }
+
+    /// For tests of what follows the log.
+    #[cfg(test)]
+    pub fn assumed(zxid: Zxid) -> Durable {
+        Durable(zxid)
     }
 }
 
@@ -45,10 +61,13 @@ impl Durable {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogEvent {
     /// The horizon has moved.
-    Durable(Durable),
+    Durable { upto: Durable },
     /// Enough has been logged since the last snapshot; the segment ends here, so that a snapshot
     /// of this transaction makes all of it superfluous one day.
     SnapshotDue { after: Zxid },
     /// Everything appended before `stop` is durable and the thread has ended.
     Stopped,
 }
+
+#[cfg(test)]
+mod tests;

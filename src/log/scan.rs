@@ -208,7 +208,8 @@ impl Scanner {
             self.buffer.copy_within(self.used..self.filled, 0);
             self.filled -= self.used;
             self.used = 0;
-            let room = wanted.max(CHUNK);
+            let left = usize::try_from(self.size.saturating_sub(self.offset)).unwrap_or(CHUNK);
+            let room = wanted.max(CHUNK.min(left));
             if self.buffer.len() < room {
                 self.buffer.resize(room, 0);
             }
@@ -292,8 +293,9 @@ impl Scanner {
         overlap: usize,
         mut look: impl FnMut(u64, &[u8], &[u8]) -> bool,
     ) -> io::Result<()> {
-        let overlap = overlap.min(usize::try_from(self.size - from.min(self.size)).unwrap_or(0));
-        let mut window = vec![0; overlap + CHUNK];
+        let left = usize::try_from(self.size.saturating_sub(from)).unwrap_or(usize::MAX);
+        let overlap = overlap.min(left);
+        let mut window = vec![0; overlap + CHUNK.min(left)];
         let (mut at, mut kept) = (from, 0);
         loop {
             let got = disk::read_full(self.file.as_ref(), &mut window[kept..], at + kept as u64)?;

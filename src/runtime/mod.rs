@@ -5,6 +5,7 @@
 //! is not `Send`. It knows nothing of connections, sessions or transactions; roles and shells
 //! ([`crate::net`], [`crate::node`]) are built from it.
 
+pub mod blockio;
 mod buffers;
 mod operation;
 pub mod probe;

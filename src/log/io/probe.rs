@@ -1,0 +1,112 @@
+//! Which way is quickest here: each writes small batches to a prepared file in the log's own
+//! directory for some milliseconds, and the median decides.
+
+use super::make;
+use crate::disk::{Dir, OUR_PREFIX, remove_if_present};
+use crate::log::settings::IoChoice;
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Time given to each way.
+const EACH: Duration = Duration::from_millis(12);
+/// Bytes of the file written to.
+const SPACE: u64 = 1 << 20;
+/// Bytes of a batch: a few transactions.
+const BATCH: usize = 600;
+/// Another way than plain calls must be quicker by this much to be chosen: the difference should
+/// be more than chance.
+const MARGIN_PERCENT: u32 = 10;
+
+/// What the probe saw: each way and the median time of one durable batch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Findings {
+    pub medians: Vec<(IoChoice, Duration)>,
+}
+
+impl Findings {
+    pub fn best(&self) -> IoChoice {
+        let of = |choice| self.medians.iter().find(|(c, _)| *c == choice).map(|(_, t)| *t);
+        let calls = of(IoChoice::Calls).unwrap_or(Duration::MAX);
+        let others = self.medians.iter().filter(|(c, _)| *c != IoChoice::Calls);
+        match others.min_by_key(|(_, median)| *median) {
+            Some((choice, t)) if *t * 100 < calls.saturating_mul(100 - MARGIN_PERCENT) => *choice,
+            Some(_) | None => IoChoice::Calls,
+        }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (choice, median)) in self.medians.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{} {} µs", choice.name(), median.as_micros())?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries every way that works here, in about 40 ms. Leaves no file behind.
+pub fn measure(dir: &dyn Dir) -> io::Result<Findings> {
+    let name = format!("{OUR_PREFIX}log.probe");
+    remove_if_present(dir, &name)?;
+    let file = dir.create(&name)?;
+    file.allocate(0, SPACE)?;
+    file.write_at(&vec![0; SPACE as usize], 0)?;
+    file.flush()?;
+    let mut findings = Findings::default();
+    for choice in [IoChoice::Calls, IoChoice::Ring, IoChoice::Direct] {
+        // A way that the kernel or the file system refuses is no candidate.
+        if let Ok(median) = median_of(choice, dir, &name) {
+            findings.medians.push((choice, median));
+        }
+    }
+    dir.remove(&name)?;
+    Ok(findings)
+}
+
+fn median_of(choice: IoChoice, dir: &dyn Dir, name: &str) -> io::Result<Duration> {
+    let mut io = make(choice, true)?;
+    io.adopt(dir, name)?;
+    let (batch, mut at, mut times) = ([0x5a; BATCH], 16, Vec::new());
+    let began = Instant::now();
+    while (times.len() < 5 || began.elapsed() < EACH) && at + 2 * (BATCH as u64) < SPACE {
+        let one = Instant::now();
+        io.write(at, &batch, true)?;
+        times.push(one.elapsed());
+        at += BATCH as u64;
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDir;
+
+    #[test]
+    fn plain_calls_are_chosen_unless_another_way_is_clearly_quicker() {
+        let micros = Duration::from_micros;
+        let medians = |calls, ring, direct| Findings {
+            medians: vec![
+                (IoChoice::Calls, micros(calls)),
+                (IoChoice::Ring, micros(ring)),
+                (IoChoice::Direct, micros(direct)),
+            ],
+        };
+        assert_eq!(medians(100, 120, 95).best(), IoChoice::Calls);
+        assert_eq!(medians(100, 80, 85).best(), IoChoice::Ring);
+        assert_eq!(medians(100, 80, 60).best(), IoChoice::Direct);
+        assert_eq!(Findings::default().best(), IoChoice::Calls);
+    }
+
+    #[test]
+    fn the_probe_finds_plain_calls_to_work_and_leaves_nothing_behind() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = RealDir::open(scratch.path()).unwrap();
+        let findings = measure(&dir).unwrap();
+        assert!(findings.medians.iter().any(|(choice, _)| *choice == IoChoice::Calls));
+        assert_eq!(dir.list().unwrap(), []);
+    }
+}

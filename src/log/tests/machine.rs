@@ -1,0 +1,249 @@
+//! The log without threads, on a simulated disk: the shipping core, preparer and writers, in an
+//! order that the test chooses.
+
+use crate::disk::sim::SimDisk;
+use crate::disk::{Access, Dir};
+use crate::log::core::{Append, Effect, Input, Job, LogCore};
+use crate::log::frame::ENTRY_MIN;
+use crate::log::io::{SegmentIo, calls::Calls, direct::Direct};
+use crate::log::name;
+use crate::log::prepare::Preparer;
+use crate::log::purge::{self, SnapshotFile};
+use crate::log::settings::LogSettings;
+use crate::log::shell::adopt;
+use crate::log::{LogEvent, Replay, ReplayError, settle};
+use crate::types::{Millis, Zxid};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// Largest entry in these tests.
+pub const ENTRY_MAX: usize = 4096;
+
+/// An entry of `size` bytes for `zxid`; `life` tells the entries of one run from another's.
+pub fn entry(zxid: Zxid, size: usize, life: u8) -> Bytes {
+    let mut bytes = vec![life; size.max(ENTRY_MIN)];
+    bytes[..12].fill(0);
+    bytes[12..20].copy_from_slice(&zxid.0.to_be_bytes());
+    bytes[20..32].fill(0);
+    Bytes::from(bytes)
+}
+
+/// When the preparing thread gets to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preparing {
+    /// At once.
+    Eager,
+    /// When the log can do nothing without it, or has nothing to do.
+    Late,
+    /// Before each batch, one job.
+    Between,
+}
+
+/// One thing that happens to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doing {
+    /// So many bytes each, in one batch.
+    Batch(&'static [usize]),
+    Roll,
+    /// The next transaction is the first of a new epoch.
+    Epoch,
+    /// A snapshot of all that is durable exists; what it makes superfluous goes.
+    Purge,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writer {
+    Calls,
+    Direct,
+}
+
+pub struct Machine {
+    pub disk: SimDisk,
+    core: LogCore,
+    io: Box<dyn SegmentIo>,
+    preparer: Preparer,
+    preparing: Preparing,
+    jobs: VecDeque<Job>,
+    life: u8,
+    last: Zxid,
+    new_epoch: bool,
+    /// Everything appended, in order.
+    pub appended: Vec<(Zxid, Bytes)>,
+    /// What was reported, and how many changes the disk had seen by then.
+    pub reported: Vec<(usize, Zxid)>,
+    pub snapshots_due: Vec<Zxid>,
+    /// The newest snapshot, and how many changes the disk had seen when it was there.
+    pub snapshots: Vec<(usize, Zxid)>,
+}
+
+pub fn settings() -> LogSettings {
+    LogSettings { prealloc: 4096, entry_max: ENTRY_MAX, ..LogSettings::default() }
+}
+
+impl Machine {
+    pub fn new(
+        disk: SimDisk,
+        last: Zxid,
+        preparing: Preparing,
+        writer: Writer,
+        life: u8,
+    ) -> Machine {
+        Machine::with(disk, last, preparing, writer, life, settings())
+    }
+
+    pub fn with(
+        disk: SimDisk,
+        last: Zxid,
+        preparing: Preparing,
+        writer: Writer,
+        life: u8,
+        settings: LogSettings,
+    ) -> Machine {
+        Machine {
+            core: LogCore::new(settings, last, life.into(), Millis(0)).with_steps(4096, 4096),
+            io: match writer {
+                Writer::Calls => Box::new(Calls::default()),
+                Writer::Direct => Box::new(Direct::default()),
+            },
+            preparer: Preparer::new(Arc::new(disk.clone())),
+            disk,
+            preparing,
+            jobs: VecDeque::new(),
+            life,
+            last,
+            new_epoch: false,
+            appended: Vec::new(),
+            reported: Vec::new(),
+            snapshots_due: Vec::new(),
+            snapshots: Vec::new(),
+        }
+    }
+
+    pub fn start(&mut self) -> io::Result<()> {
+        let mut effects = Vec::new();
+        self.core.start(&mut effects);
+        self.execute(effects)
+    }
+
+    pub fn perform(&mut self, doing: Doing) -> io::Result<()> {
+        match doing {
+            Doing::Batch(sizes) => {
+                for size in sizes {
+                    self.append(*size)?;
+                }
+                self.feed(Input::Quiet)?;
+                // What waits for space gets it now.
+                while self.core.durable() < self.last {
+                    self.run_job()?;
+                }
+                if self.preparing == Preparing::Late {
+                    self.run_jobs()?;
+                }
+                Ok(())
+            }
+            Doing::Roll => self.feed(Input::RollNow),
+            Doing::Epoch => {
+                self.new_epoch = true;
+                Ok(())
+            }
+            Doing::Purge => self.purge(),
+        }
+    }
+
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.feed(Input::Stop)?;
+        self.run_jobs()
+    }
+
+    fn append(&mut self, size: usize) -> io::Result<()> {
+        let epochs = i64::from(self.new_epoch);
+        self.last = match epochs {
+            0 => Zxid(self.last.0 + 1),
+            _ => Zxid((((self.last.0 >> 32) + 1) << 32) + 1),
+        };
+        self.new_epoch = false;
+        let entry = entry(self.last, size, self.life);
+        self.appended.push((self.last, entry.clone()));
+        self.feed(Input::Append(Append { zxid: self.last, entry }))
+    }
+
+    pub fn feed(&mut self, input: Input) -> io::Result<()> {
+        let mut effects = Vec::new();
+        self.core.step(Millis(0), input, &mut effects);
+        self.execute(effects)
+    }
+
+    fn execute(&mut self, effects: Vec<Effect>) -> io::Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Prepare(job) => {
+                    self.jobs.push_back(job);
+                    if self.preparing == Preparing::Eager {
+                        self.run_jobs()?;
+                    }
+                }
+                Effect::Adopt { first } => adopt(&self.disk, self.io.as_mut(), first)?,
+                Effect::Write { offset, bytes, flush, .. } => {
+                    if self.preparing == Preparing::Between {
+                        self.run_job()?;
+                    }
+                    self.io.write(offset, &bytes, flush)?;
+                    self.feed(Input::Flushed(bytes))?;
+                }
+                Effect::Report(LogEvent::Durable { upto }) => {
+                    self.reported.push((self.disk.change_count(), upto.zxid()));
+                }
+                Effect::Report(LogEvent::SnapshotDue { after }) => self.snapshots_due.push(after),
+                Effect::Report(LogEvent::Stopped) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn run_job(&mut self) -> io::Result<()> {
+        let Some(job) = self.jobs.pop_front() else { return Ok(()) };
+        match self.preparer.execute(job)? {
+            Some(input) => self.feed(input),
+            None => Ok(()),
+        }
+    }
+
+    fn run_jobs(&mut self) -> io::Result<()> {
+        while !self.jobs.is_empty() {
+            self.run_job()?;
+        }
+        Ok(())
+    }
+
+    fn purge(&mut self) -> io::Result<()> {
+        let at = self.core.durable();
+        self.snapshots.push((self.disk.change_count(), at));
+        let snapshot = SnapshotFile { name: format!("snapshot.{:x}", at.0), is_valid: true };
+        let logs = name::list_logs(&self.disk)?;
+        purge::execute(&purge::plan(&[snapshot], &logs, 3), &SimDisk::new(), &self.disk)
+    }
+}
+
+/// Settles the disk and reads everything from `from` on, as a start does.
+pub fn recover(disk: &SimDisk, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
+    settle(disk, ENTRY_MAX)?;
+    read(disk, from)
+}
+
+pub fn read(disk: &dyn Dir, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
+    let mut replay = Replay::open(disk, from, ENTRY_MAX)?;
+    let mut found = Vec::new();
+    while let Some(record) = replay.next_record()? {
+        found.push((record.zxid, Bytes::copy_from_slice(record.entry)));
+    }
+    Ok(found)
+}
+
+/// For tests that damage files: changes bytes of a file in place, durably.
+pub fn poke(disk: &SimDisk, name: &str, offset: usize, bytes: &[u8]) {
+    let file = disk.open(name, Access::Write).unwrap();
+    file.write_at(bytes, offset as u64).unwrap();
+    file.flush().unwrap();
+}

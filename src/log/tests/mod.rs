@@ -1,0 +1,4 @@
+//! The log against simulated and real disks.
+
+mod crashes;
+mod machine;

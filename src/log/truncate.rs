@@ -1,0 +1,84 @@
+//! Cutting the log behind a transaction, when a new leader never had what came after it
+//! (FileTxnLog.truncate).
+//!
+//! Differences to Java, each of which lost or kept the wrong transactions there: the cut comes
+//! before the first record above the given zxid, present or not, and everything is flushed in an
+//! order that lets a crash at any point be followed by the same call again. Later files go from
+//! the newest on, each removal durable before the next: what a crash leaves has no gap.
+
+use super::frame;
+use super::name::{self, LogFile, side_name};
+use super::replay::ReplayError;
+use super::scan::{Scanner, Step};
+use crate::disk::{self, Access, Dir};
+use crate::types::Zxid;
+
+/// What is left after [`truncate`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Truncated {
+    /// The newest transaction left in the log; `None`: no log is left that holds one. Unless it
+    /// is the zxid asked for, or a snapshot has that, this server cannot follow such a leader.
+    pub last: Option<Zxid>,
+    /// The file that was cut and where.
+    pub cut: Option<(String, u64)>,
+    /// Paths of removed files, newest first.
+    pub removed: Vec<String>,
+}
+
+/// Removes every transaction above `after` from the log. The log is settled and nothing writes to
+/// it. Snapshots above `after` are the caller's: they must go before.
+pub fn truncate(dir: &dyn Dir, after: Zxid, entry_max: usize) -> Result<Truncated, ReplayError> {
+    let whole = |e| ReplayError::io(dir, "", e);
+    let mut done = Truncated::default();
+    let logs = name::list_logs(dir).map_err(whole)?;
+    for log in logs.iter().rev() {
+        if log.first > after {
+            remove(dir, log)?;
+            done.removed.push(dir.show(&log.name));
+            continue;
+        }
+        if let Some(last) = cut(dir, log, after, entry_max, &mut done)? {
+            done.last = Some(last);
+            break;
+        }
+    }
+    Ok(done)
+}
+
+fn remove(dir: &dyn Dir, log: &LogFile) -> Result<(), ReplayError> {
+    let io = |e| ReplayError::io(dir, &log.name, e);
+    disk::remove_if_present(dir, &side_name(log.first)).map_err(io)?;
+    dir.remove(&log.name).map_err(io)?;
+    dir.flush().map_err(io)
+}
+
+/// The last transaction of the file that is not above `after`; what is, is cut off.
+fn cut(
+    dir: &dyn Dir,
+    log: &LogFile,
+    after: Zxid,
+    entry_max: usize,
+    done: &mut Truncated,
+) -> Result<Option<Zxid>, ReplayError> {
+    let io = |e| ReplayError::io(dir, &log.name, e);
+    let file = dir.open(&log.name, Access::Write).map_err(io)?;
+    let mut scanner = Scanner::open(file.clone(), entry_max).map_err(io)?;
+    let mut last = None;
+    let at = loop {
+        match scanner.next().map_err(io)? {
+            Step::Record { offset, entry } => match frame::zxid_of_entry(entry) {
+                zxid if zxid > after => break offset,
+                zxid => last = last.max(Some(zxid)),
+            },
+            Step::End { .. } => return Ok(last),
+        }
+    };
+    // The side record is of the whole file; without one a file is read all the same.
+    if disk::remove_if_present(dir, &side_name(log.first)).map_err(io)? {
+        dir.flush().map_err(io)?;
+    }
+    file.set_len(at).map_err(io)?;
+    file.flush().map_err(io)?;
+    done.cut = Some((dir.show(&log.name), at));
+    Ok(last)
+}
