@@ -19,10 +19,10 @@ pub mod cost;
 pub mod output;
 pub mod result;
 
-//pub mod compare;
+pub mod compare;
 //pub mod doctor;
-//pub mod report;
-//pub mod target;
+pub mod report;
+pub mod target;
 
 pub mod cli;
 

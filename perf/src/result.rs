@@ -9,6 +9,7 @@ use crate::engine::run::{DriverCost, Measured};
 use crate::engine::{Pace, Plan};
 use crate::load::Job;
 use crate::record::{ClassResult, Summary, percentile_curve, us};
+use crate::target::moments::DeviceMoment;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RunResult {
@@ -26,6 +27,9 @@ pub struct RunResult {
     /// Seconds from the start of the window, by what happened then (`snapshot`, `log`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub moments: BTreeMap<String, Vec<Span>>,
+    /// The log's device over time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device: Vec<DeviceMoment>,
 }
 
 /// Something that lasted, in seconds of the window.
@@ -94,6 +98,7 @@ impl RunResult {
             driver: measured.driver.clone(),
             server,
             moments: BTreeMap::new(),
+            device: Vec::new(),
         }
     }
 

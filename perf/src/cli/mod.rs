@@ -1,5 +1,6 @@
 //! The command line: arguments in, faults out as one line.
 
+mod compare;
 mod progress;
 mod run;
 
@@ -19,6 +20,10 @@ struct Arguments {
 enum Command {
     /// Drive one workload against running servers.
     Run(Box<run::RunArguments>),
+    /// Start Java ZooKeeper and Ringkeeper, drive them in turn, write a report.
+    Compare(Box<compare::CompareArguments>),
+    /// Render the report of an earlier comparison again.
+    Report(compare::ReportArguments),
 }
 
 /// Parses the process's arguments and does what they say.
@@ -28,5 +33,7 @@ pub fn main() -> Result<(), Fault> {
         .map_err(|e| Fault::Usage(format!("cannot listen for signals: {e}")))?;
     match arguments.command {
         Command::Run(run) => run::run(*run),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Report(arguments) => compare::report(&arguments),
     }
 }

@@ -20,8 +20,9 @@ pub struct Measured {
     pub seconds: f64,
     /// Length of the classes' intervals, seconds.
     pub interval_s: f64,
-    /// When the window began.
+    /// When the window began: by the calendar, and in nanoseconds of [`crate::clock`].
     pub began: SystemTime,
+    pub began_ns: u64,
     pub driver: DriverCost,
 }
 
@@ -34,6 +35,14 @@ impl Measured {
 
     pub fn per_second(&self) -> f64 {
         self.units() as f64 / self.seconds.max(1e-9)
+    }
+
+    /// Adds another round of the same load: histograms and counts, for curves over all rounds.
+    pub fn merge(&mut self, other: &Measured) {
+        self.seconds += other.seconds;
+        for (mine, theirs) in self.classes.iter_mut().zip(&other.classes) {
+            mine.merge(theirs);
+        }
     }
 
     pub fn class(&self, name: &str) -> Option<&ClassResult> {
@@ -239,6 +248,7 @@ fn collect((wall, clock): (SystemTime, u64), outcomes: Vec<Outcome>) -> Result<M
         seconds: end.saturating_sub(window.start) as f64 / 1e9,
         interval_s: window.interval as f64 / 1e9,
         began: wall + Duration::from_nanos(window.start.saturating_sub(clock)),
+        began_ns: window.start,
         driver,
     })
 }

@@ -107,6 +107,7 @@ mod tests {
             seconds: 3e-6,
             interval_s: 1e-6,
             began: std::time::SystemTime::UNIX_EPOCH,
+            began_ns: 0,
             driver: Default::default(),
         }
     }

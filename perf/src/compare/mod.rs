@@ -1,0 +1,15 @@
+//! Two servers on one machine, driven in turn: A B A B …
+//!
+//! * [`scenario`]: what is run, and the figures taken from a run
+//! * [`bars`]: what Ringkeeper must reach against Java, and aims for
+//! * [`suite`]: the built-in scenarios and bars
+//! * [`session`]: starts the servers, interleaves the runs, collects
+//! * [`outcome`]: everything a report needs, as data
+//! * [`facts`]: the machine
+
+pub mod bars;
+pub mod facts;
+pub mod outcome;
+pub mod scenario;
+pub mod session;
+pub mod suite;

@@ -1,0 +1,183 @@
+//! One running server.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Target, probe};
+use crate::cost::Meter;
+use crate::fault::Fault;
+
+/// How long a start may take (a million znodes from a log, on a slow disk).
+const START: Duration = Duration::from_secs(300);
+/// How long a stop by SIGTERM may take.
+const STOP: Duration = Duration::from_secs(60);
+
+/// Settings that differ between scenarios; everything else is the same for every server.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Transactions between snapshots.
+    pub snap_count: u64,
+}
+
+pub struct Instance {
+    pub target: Target,
+    pub address: SocketAddr,
+    pub data_dir: PathBuf,
+    pub log_dir: PathBuf,
+    pub config: String,
+    config_path: PathBuf,
+    folders: [PathBuf; 2],
+    child: Option<Child>,
+}
+
+impl Instance {
+    /// Configures and starts a server with empty folders below `data` and `log`.
+    pub fn start(
+        target: &Target,
+        setting: &Setting,
+        data: &Path,
+        log: &Path,
+    ) -> Result<Instance, Fault> {
+        let slug: String = target.name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let name = format!("{}-{}", slug.to_lowercase(), std::process::id());
+        let folders = [data.join(&name), log.join(format!("{name}-log"))];
+        for folder in &folders {
+            if folder.exists() {
+                fs::remove_dir_all(folder).map_err(Fault::file(folder))?;
+            }
+            fs::create_dir_all(folder).map_err(Fault::file(folder))?;
+        }
+        let absolute = |path: &PathBuf| fs::canonicalize(path).map_err(Fault::file(path));
+        let folders = [absolute(&folders[0])?, absolute(&folders[1])?];
+        let (data_dir, log_dir) = (folders[0].join("data"), folders[1].join("log"));
+        for folder in [&data_dir, &log_dir] {
+            fs::create_dir(folder).map_err(Fault::file(folder))?;
+        }
+        let mut instance = Instance {
+            target: target.clone(),
+            address: free_address()?,
+            config_path: folders[0].join("zoo.cfg"),
+            data_dir,
+            log_dir,
+            config: String::new(),
+            folders,
+            child: None,
+        };
+        instance.configure(setting)?;
+        instance.launch("/")?;
+        Ok(instance)
+    }
+
+    fn configure(&mut self, setting: &Setting) -> Result<(), Fault> {
+        let (data, log) = (self.data_dir.display(), self.log_dir.display());
+        let (port, snap_count) = (self.address.port(), setting.snap_count);
+        self.config = format!(
+            "tickTime=2000\ndataDir={data}\ndataLogDir={log}\nclientPort={port}\n\
+             clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n\
+             4lw.commands.whitelist=*\nforceSync=yes\nsnapCount={snap_count}\n"
+        );
+        fs::write(&self.config_path, &self.config).map_err(Fault::file(&self.config_path))
+    }
+
+    fn launch(&mut self, path: &str) -> Result<Duration, Fault> {
+        let output = self.folders[0].join("output.txt");
+        let file = fs::File::options().create(true).append(true).open(&output);
+        let file = file.map_err(Fault::file(&output))?;
+        let errors = file.try_clone().map_err(Fault::file(&output))?;
+        let began = Instant::now();
+        let child = Command::new(&self.target.program)
+            .args(&self.target.arguments)
+            .arg(&self.config_path)
+            .current_dir(&self.folders[0])
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .map_err(Fault::io(format!("starting {}", self.target.program.display())))?;
+        let child = self.child.insert(child);
+        let name = &self.target.name;
+        let mut gone = || match child.try_wait() {
+            Ok(Some(status)) => {
+                Some(format!("{name} ended with {status}: {}", last_lines(&output)))
+            }
+            Ok(None) | Err(_) => None,
+        };
+        probe::wait_for_read(self.address, path, START, &mut gone)?;
+        Ok(began.elapsed())
+    }
+
+    /// Ends the server at once, starts it again, and says how long it took from the start of the
+    /// process until `path` could be read.
+    pub fn restart(&mut self, path: &str) -> Result<Duration, Fault> {
+        self.kill();
+        self.launch(path)
+    }
+
+    /// Stops the server in good order and starts it with other settings.
+    pub fn change(&mut self, setting: &Setting) -> Result<(), Fault> {
+        self.stop()?;
+        self.configure(setting)?;
+        self.launch("/").map(drop)
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    pub fn meter(&self) -> Option<Meter> {
+        Some(Meter::new(self.pid()?, Some(&self.log_dir)))
+    }
+
+    fn stop(&mut self) -> Result<(), Fault> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let began = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) {
+            if began.elapsed() > STOP {
+                let _ = child.kill();
+                let _ = child.wait();
+                let (name, secs) = (&self.target.name, STOP.as_secs());
+                return Err(Fault::Server(format!("{name} ignored SIGTERM for {secs} s")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.kill();
+        for folder in &self.folders {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// A port nobody uses, from the kernel.
+fn free_address() -> Result<SocketAddr, Fault> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Fault::io("finding a free port"))?;
+    listener.local_addr().map_err(Fault::io("finding a free port"))
+}
+
+/// The end of what a server printed, on one line.
+fn last_lines(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}

@@ -1,0 +1,63 @@
+//! Servers under test: obtained, configured alike, started, watched, stopped.
+//!
+//! * [`java`]: where Java ZooKeeper comes from
+//! * [`instance`]: one running server with folders of its own
+//! * [`probe`]: is it there yet: one session, one read
+//! * [`moments`]: when it wrote snapshots, began log files, flushed
+
+pub mod instance;
+pub mod java;
+pub mod moments;
+pub mod probe;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// How to start a server: the configuration file's path follows the arguments.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// What tables call it.
+    pub name: String,
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+    /// What its version option says.
+    pub version: String,
+    /// Where its code comes from and how it is set, for the report.
+    pub about: String,
+}
+
+impl Target {
+    /// A Ringkeeper binary.
+    pub fn ringkeeper(binary: &Path) -> Target {
+        Target {
+            name: "Ringkeeper".into(),
+            program: binary.to_path_buf(),
+            arguments: Vec::new(),
+            version: first_line(binary, &["--version"]),
+            about: "default placement and options".into(),
+        }
+    }
+
+    /// Any program that takes a configuration file as its last argument.
+    pub fn command(name: &str, command: &str) -> Option<Target> {
+        let mut words = command.split_whitespace().map(str::to_owned);
+        let program = PathBuf::from(words.next()?);
+        Some(Target {
+            name: name.into(),
+            program,
+            arguments: words.collect(),
+            version: String::new(),
+            about: "started by the command given".into(),
+        })
+    }
+}
+
+/// What a program prints first, on either stream.
+pub fn first_line(program: &Path, arguments: &[&str]) -> String {
+    let Ok(output) = std::process::Command::new(program).args(arguments).output() else {
+        return String::new();
+    };
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
+}
