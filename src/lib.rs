@@ -14,6 +14,7 @@ pub mod session;
 pub mod snapshot;
 pub mod tree;
 pub mod watch;
+pub mod zab;
 
 pub mod disk;
 pub mod net;

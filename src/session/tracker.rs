@@ -173,12 +173,26 @@ impl Sessions {
 
     /// Sessions whose time is up, by deadline and then by id. They are closing from now on.
     pub fn due(&mut self, now: Millis) -> Vec<SessionId> {
+        self.due_unless_heard(now, |_| None)
+    }
+
+    /// The same, where touches are not reported one by one: `heard` tells when a session whose
+    /// bucket is due was last heard of.
+    pub fn due_unless_heard(
+        &mut self,
+        now: Millis,
+        mut heard: impl FnMut(SessionId) -> Option<Millis>,
+    ) -> Vec<SessionId> {
         let mut due = Vec::new();
         while let Some((time, ids)) = self.buckets.pop_due(now) {
             for id in ids {
                 let Some(session) = self.by_id.get_mut(&id) else { continue };
                 if session.closing || session.bucket != time {
                     continue;
+                }
+                if let Some(heard) = heard(id) {
+                    let lease_end = self.buckets.round(heard + i64::from(session.lease));
+                    session.expires = session.expires.max(lease_end);
                 }
                 if session.expires > time {
                     session.bucket = session.expires;
