@@ -1,1 +1,11 @@
-//! (front page follows with the module)
+//! What operators see: figures and four-letter words.
+//!
+//! * [`gauges`]: counters every role feeds; each has one writer, readers are anybody
+//! * [`metrics`]: the names of `mntr`
+//! * [`words`]: the four-letter words' texts
+//!
+//! Reads figures and settings; changes nothing but its own counters.
+
+pub mod gauges;
+pub mod metrics;
+pub mod words;

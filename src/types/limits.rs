@@ -25,6 +25,13 @@ pub const OUTBOUND_PAUSE: usize = 4 << 20;
 /// has stopped, and memory for them must end somewhere (Java has no bound here).
 pub const OUTBOUND_CLOSE: usize = 64 << 20;
 
+/// Requests one connection may have waiting for answers: enough for any pipeline that still gains
+/// by being longer.
+pub const LINE_REQUESTS: usize = 4096;
+
+/// Bytes of frames one connection may have waiting behind a write.
+pub const LINE_BYTES: usize = 1 << 20;
+
 /// Entries a mailbox between two cores holds before its sender must wait.
 pub const MAILBOX_CAPACITY: usize = 65_536;
 

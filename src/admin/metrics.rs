@@ -1,0 +1,218 @@
+//! The names of `mntr`, and where their values come from (operations.md section 7).
+//!
+//! Names that describe parts a server on its own does not have (learners, Netty, watcher cleaners)
+//! are printed with the value Java prints for an idle part: zero.
+
+use std::fmt::Write;
+
+use super::gauges::{Gauges, SummaryValues};
+use crate::log::figures::Values;
+
+/// Counters of the default metrics provider that nothing here feeds.
+const IDLE_COUNTERS: &[&str] = &[
+    "stale_requests_dropped",
+    "throttled_ops",
+    "insecure_admin_count",
+    "dead_watchers_queued",
+    "stale_requests",
+    "response_packet_cache_hits",
+    "add_dead_watcher_stall_time",
+    "request_throttle_wait_count",
+    "requests_not_forwarded_to_commit_processor",
+    "response_packet_cache_misses",
+    "stale_replies",
+    "ensemble_auth_fail",
+    "diff_count",
+    "quit_leading_due_to_disloyal_voter",
+    "unrecoverable_error_count",
+    "unsuccessful_handshake",
+    "commit_count",
+    "request_commit_queued",
+    "ensemble_auth_skip",
+    "skip_learner_request_to_next_processor_count",
+    "proposal_count",
+    "large_requests_rejected",
+    "restore_error_count",
+    "cnxn_closed_without_zk_server_running",
+    "looking_count",
+    "snapshot_rate_limited_count",
+    "learner_proposal_received_count",
+    "dead_watchers_cleared",
+    "ensemble_auth_success",
+    "learner_commit_received_count",
+    "response_packet_get_children_cache_misses",
+    "snap_count",
+    "restore_rate_limited_count",
+    "response_packet_get_children_cache_hits",
+    "tls_handshake_exceeded",
+    "revalidate_count",
+];
+
+const IDLE_SUMMARIES: &[&str] = &[
+    "socket_closing_time",
+    "proposal_process_time",
+    "leader_unavailable_time",
+    "session_queues_drained",
+    "write_commit_proc_req_queued",
+    "connection_token_deficit",
+    "read_commit_proc_req_queued",
+    "sync_processor_queue_size",
+    "follower_sync_time",
+    "prep_processor_queue_size",
+    "inflight_snap_count",
+    "reads_issued_from_session_queue",
+    "restore_time",
+    "learner_request_processor_queue_size",
+    "unavailable_time",
+    "reads_after_write_in_session_queue",
+    "requests_in_session_queue",
+    "write_commit_proc_issued",
+    "prep_process_time",
+    "pending_session_queue_size",
+    "time_waiting_empty_pool_in_commit_processor_read_ms",
+    "commit_process_time",
+    "inflight_diff_count",
+    "netty_queued_buffer_capacity",
+    "election_time",
+    "commit_commit_proc_req_queued",
+    "observer_sync_time",
+    "write_batch_time_in_commit_processor",
+    "read_commit_proc_issued",
+    "concurrent_request_processing_in_commit_processor",
+    "sync_process_time",
+];
+
+const IDLE_ADVANCED: &[&str] = &[
+    "prep_processor_queue_time_ms",
+    "jvm_pause_time_ms",
+    "close_session_prep_time",
+    "read_commitproc_time_ms",
+    "local_write_committed_time_ms",
+    "request_throttle_queue_time_ms",
+    "quorum_ack_latency",
+    "om_commit_process_time_ms",
+    "read_final_proc_time_ms",
+    "commit_propagation_latency",
+    "dead_watchers_cleaner_latency",
+    "write_final_proc_time_ms",
+    "proposal_ack_creation_latency",
+    "proposal_latency",
+    "om_proposal_process_time_ms",
+    "sync_processor_queue_and_flush_time_ms",
+    "propagation_latency",
+    "server_write_committed_time_ms",
+    "sync_processor_queue_time_ms",
+    "sync_processor_queue_flush_time_ms",
+    "write_commitproc_time_ms",
+];
+
+/// Java prints a double with at least one digit behind the point and `mntr` at most four.
+pub fn decimal(value: f64) -> String {
+    let mut text = format!("{value:.4}");
+    while text.ends_with('0') && !text.ends_with(".0") {
+        text.pop();
+    }
+    text
+}
+
+/// One line of `mntr`.
+pub fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = writeln!(out, "zk_{name}\t{value}");
+}
+
+fn summary(out: &mut String, name: &str, values: &SummaryValues) {
+    line(out, &format!("avg_{name}"), decimal(values.average()));
+    line(out, &format!("min_{name}"), values.min);
+    line(out, &format!("max_{name}"), values.max);
+    line(out, &format!("cnt_{name}"), values.count);
+    line(out, &format!("sum_{name}"), values.sum);
+}
+
+fn advanced(out: &mut String, name: &str, values: &SummaryValues) {
+    summary(out, name, values);
+    for (prefix, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
+        line(out, &format!("{prefix}_{name}"), values.percentile(quantile));
+    }
+}
+
+/// Milliseconds, as Java counts flushes.
+fn flushes(log: &Values) -> SummaryValues {
+    SummaryValues {
+        count: log.batches as i64,
+        sum: log.flush_sum.as_millis() as i64,
+        min: log.flush_min.as_millis() as i64,
+        max: log.flush_max.as_millis() as i64,
+        buckets: Vec::new(),
+    }
+}
+
+fn batches(log: &Values) -> SummaryValues {
+    SummaryValues {
+        count: log.batches as i64,
+        sum: log.records as i64,
+        ..SummaryValues::default()
+    }
+}
+
+/// Counters, summaries and advanced summaries, in the order of the default provider's groups.
+pub fn write_all(out: &mut String, gauges: &Gauges) {
+    let live_counters = [
+        ("watch_bytes", gauges.sum(|c| &c.watch_bytes)),
+        ("connection_rejected", gauges.sum(|c| &c.connections_rejected)),
+        ("sessionless_connections_expired", gauges.sum(|c| &c.sessionless_expired)),
+        ("connection_drop_count", gauges.sum(|c| &c.connections_dropped)),
+        ("bytes_received_count", gauges.sum(|c| &c.bytes_received)),
+        ("prep_processor_request_queued", gauges.prepared.get()),
+        ("response_bytes", gauges.sum(|c| &c.response_bytes)),
+        ("connection_revalidate_count", gauges.sum(|c| &c.revalidated)),
+        ("outstanding_changes_queued", gauges.prepared.get()),
+        ("outstanding_changes_removed", gauges.prepared.get() - gauges.outstanding.get()),
+        ("digest_mismatches_count", gauges.digest_mismatches.get()),
+        ("snapshot_error_count", gauges.snapshot_errors.get()),
+        ("connection_request_count", gauges.sum(|c| &c.connection_requests)),
+        ("stale_sessions_expired", gauges.stale_sessions_expired.get()),
+        ("sync_processor_request_queued", gauges.prepared.get()),
+    ];
+    for (name, value) in live_counters {
+        line(out, name, value);
+    }
+    for name in IDLE_COUNTERS {
+        line(out, name, 0);
+    }
+    let live_summaries = [
+        ("node_created_watch_count", gauges.merged(|c| &c.fired_created)),
+        ("node_deleted_watch_count", gauges.merged(|c| &c.fired_deleted)),
+        ("node_changed_watch_count", gauges.merged(|c| &c.fired_changed)),
+        ("node_children_watch_count", gauges.merged(|c| &c.fired_children)),
+        ("fsynctime", flushes(&gauges.log())),
+        ("snapshottime", gauges.snapshot_time.values()),
+        ("dbinittime", gauges.db_init_time.values()),
+        ("startup_snap_load_time", gauges.snap_load_time.values()),
+        ("startup_txns_loaded", gauges.txns_loaded.values()),
+        ("startup_txns_load_time", gauges.txns_load_time.values()),
+        ("sync_processor_batch_size", batches(&gauges.log())),
+    ];
+    for (name, values) in live_summaries {
+        summary(out, name, &values);
+    }
+    for name in IDLE_SUMMARIES {
+        summary(out, name, &SummaryValues::default());
+    }
+    advanced(out, "readlatency", &gauges.merged(|c| &c.read_latency));
+    advanced(out, "updatelatency", &gauges.merged(|c| &c.update_latency));
+    for name in IDLE_ADVANCED {
+        advanced(out, name, &SummaryValues::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_printed_as_java_prints_them() {
+        for (value, text) in [(0.0, "0.0"), (1.5, "1.5"), (2.0 / 3.0, "0.6667"), (12.0, "12.0")] {
+            assert_eq!(decimal(value), text);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Four-letter words: what the client port answers to `ruok` and its kin (operations.md section 4).
+//!
+//! Texts are those of org.apache.zookeeper.server.command; only the version's suffix is ours.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::gauges::{ConnGauges, Gauges, NO_OP};
+use super::metrics;
+use crate::codec::request::opcode;
+use crate::tree::Tree;
+use crate::types::Millis;
+
+/// Monitoring parses the number in front: it must be a ZooKeeper one.
+pub const VERSION: &str = concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"));
+/// Java prints its build's date; ours is the compatibility level's.
+pub const BUILT: &str = "built on 2026-02-11 20:18 UTC";
+
+const TRACE_MASK_DEFAULT: i64 = 306;
+
+/// Every word a connection may begin with, enabled or not.
+pub const WORDS: [&str; 19] = [
+    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst",
+    "srvr", "stat", "stmk", "wchc", "wchp", "wchs", "lead",
+];
+
+/// What the words may tell, and what they need for it.
+pub struct Desk {
+    pub gauges: Arc<Gauges>,
+    pub tree: Arc<Tree>,
+    pub whitelist: Whitelist,
+    pub facts: Facts,
+}
+
+/// Settings shown by `conf`.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub client_port: i64,
+    pub data_dir: PathBuf,
+    pub log_dir: PathBuf,
+    pub tick_time: i64,
+    pub max_client_cnxns: i64,
+    pub min_session_timeout: i64,
+    pub max_session_timeout: i64,
+    pub backlog: i64,
+    pub server_id: i64,
+}
+
+/// `4lw.commands.whitelist`.
+#[derive(Clone, Debug)]
+pub struct Whitelist(BTreeSet<String>);
+
+impl Whitelist {
+    /// A comma list of words, or `*`.
+    pub fn new(text: &str) -> Whitelist {
+        if text.trim() == "*" {
+            return Whitelist(WORDS.iter().map(|w| w.to_string()).collect());
+        }
+        Whitelist(text.split(',').map(|w| w.trim().to_string()).collect())
+    }
+    pub fn allows(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+}
+
+/// The word these four bytes are, if they are one. 0xFFF4FFFD is what telnet sends on interrupt.
+pub fn recognise(first: [u8; 4]) -> Option<&'static str> {
+    if first == [0xff, 0xf4, 0xff, 0xfd] {
+        return Some("telnet close");
+    }
+    WORDS.iter().copied().find(|word| word.as_bytes() == first && *word != "lead")
+}
+
+impl Desk {
+    /// The whole answer. `asker` is the connection itself, which lists show without interest.
+    pub fn answer(&self, word: &str, now: Millis, asker: &ConnGauges) -> String {
+        if word == "telnet close" {
+            return String::new();
+        }
+        if !self.whitelist.allows(word) {
+            return format!("{word} is not executed because it is not in the whitelist.\n");
+        }
+        let running = self.gauges.running.load(Ordering::Relaxed);
+        match word {
+            "ruok" => return "imok".to_string(),
+            "isro" => return if running { "rw" } else { "null" }.to_string(),
+            "gtmk" | "stmk" => return TRACE_MASK_DEFAULT.to_string(),
+            "envi" => return environment(),
+            _ => {}
+        }
+        if !running {
+            return "This ZooKeeper instance is not currently serving requests\n".to_string();
+        }
+        match word {
+            "srvr" => self.server(None),
+            "stat" => self.server(Some(asker)),
+            "mntr" => self.monitor(now),
+            "conf" => self.configuration(),
+            "cons" => self.connections(asker),
+            "dirs" => self.directories(),
+            "wchs" => self.watch_summary(),
+            "crst" => {
+                self.each_connection(|_, gauges| gauges.reset());
+                "Connection stats reset.\n".to_string()
+            }
+            "srst" => {
+                self.gauges.reset();
+                "Server stats reset.\n".to_string()
+            }
+            other => format!("{other} is not served by this version.\n"),
+        }
+    }
+
+    fn each_connection(&self, mut f: impl FnMut(usize, &ConnGauges)) {
+        for (core, gauges) in self.gauges.cores.iter().enumerate() {
+            for conn in gauges.conns.lock().values() {
+                f(core, conn);
+            }
+        }
+    }
+
+    fn connection_count(&self) -> usize {
+        self.gauges.cores.iter().map(|core| core.conns.lock().len()).sum()
+    }
+
+    fn server(&self, clients_for: Option<&ConnGauges>) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "Zookeeper version: {VERSION}, {BUILT}");
+        if let Some(asker) = clients_for {
+            out.push_str("Clients:\n");
+            self.each_connection(|_, conn| {
+                brief(&mut out, conn, std::ptr::eq(conn, asker));
+                out.push_str(")\n");
+            });
+            out.push('\n');
+        }
+        let latency = self.gauges.merged(|c| &c.latency);
+        let _ = writeln!(
+            out,
+            "Latency min/avg/max: {}/{}/{}",
+            latency.min,
+            metrics::decimal(latency.average()),
+            latency.max
+        );
+        let _ = writeln!(out, "Received: {}", self.gauges.sum(|c| &c.received));
+        let _ = writeln!(out, "Sent: {}", self.gauges.sum(|c| &c.sent));
+        let _ = writeln!(out, "Connections: {}", self.connection_count());
+        let _ = writeln!(out, "Outstanding: {}", self.gauges.outstanding.get());
+        let _ = writeln!(out, "Zxid: {}", self.tree.applied());
+        let _ = writeln!(out, "Mode: standalone");
+        let _ = writeln!(out, "Node count: {}", self.tree.node_count());
+        out
+    }
+
+    fn monitor(&self, now: Millis) -> String {
+        let mut out = String::new();
+        let gauges = &self.gauges;
+        let latency = gauges.merged(|c| &c.latency);
+        let last = gauges.cores.iter().map(|c| c.response_last.get()).max().unwrap_or(-1);
+        let most = gauges.cores.iter().map(|c| c.response_max.get()).max().unwrap_or(-1);
+        let least =
+            gauges.cores.iter().map(|c| c.response_min.get()).filter(|v| *v >= 0).min().unwrap_or(-1);
+        let mut put = |name: &str, value: &dyn std::fmt::Display| {
+            metrics::line(&mut out, name, value);
+        };
+        put("version", &format!("{VERSION}, {BUILT}"));
+        put("server_state", &"standalone");
+        put("ephemerals_count", &self.tree.ephemeral_count());
+        put("num_alive_connections", &self.connection_count());
+        put("avg_latency", &metrics::decimal(latency.average()));
+        put("outstanding_requests", &gauges.outstanding.get());
+        put("znode_count", &self.tree.node_count());
+        put("global_sessions", &gauges.sessions.get());
+        put("non_mtls_remote_conn_count", &0);
+        put("last_client_response_size", &last);
+        put("packets_sent", &gauges.sum(|c| &c.sent));
+        put("packets_received", &gauges.sum(|c| &c.received));
+        put("max_client_response_size", &most);
+        put("connection_drop_probability", &"0.0");
+        put("watch_count", &gauges.sum(|c| &c.watches));
+        put("auth_failed_count", &gauges.sum(|c| &c.auth_failed));
+        put("min_latency", &latency.min);
+        put("max_file_descriptor_count", &max_descriptors());
+        put("approximate_data_size", &self.tree.data_bytes());
+        put("open_file_descriptor_count", &open_descriptors());
+        put("local_sessions", &0);
+        put("uptime", &(now.0 - gauges.started.0));
+        put("max_latency", &latency.max);
+        put("outstanding_tls_handshake", &0);
+        put("min_client_response_size", &least);
+        put("non_mtls_local_conn_count", &0);
+        metrics::write_all(&mut out, gauges);
+        out
+    }
+
+    fn configuration(&self) -> String {
+        let facts = &self.facts;
+        let mut out = String::new();
+        let mut put = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(out, "{name}={value}");
+        };
+        put("clientPort", &facts.client_port);
+        put("secureClientPort", &-1);
+        put("dataDir", &facts.data_dir.display());
+        put("dataDirSize", &folder_bytes(&facts.data_dir));
+        put("dataLogDir", &facts.log_dir.display());
+        put("dataLogSize", &folder_bytes(&facts.log_dir));
+        put("tickTime", &facts.tick_time);
+        put("maxClientCnxns", &facts.max_client_cnxns);
+        put("minSessionTimeout", &facts.min_session_timeout);
+        put("maxSessionTimeout", &facts.max_session_timeout);
+        put("clientPortListenBacklog", &facts.backlog);
+        put("serverId", &facts.server_id);
+        out
+    }
+
+    fn connections(&self, asker: &ConnGauges) -> String {
+        let mut out = String::new();
+        self.each_connection(|_, conn| {
+            brief(&mut out, conn, std::ptr::eq(conn, asker));
+            full(&mut out, conn);
+            out.push_str(")\n");
+        });
+        out.push('\n');
+        out
+    }
+
+    fn directories(&self) -> String {
+        format!(
+            "datadir_size: {}\nlogdir_size: {}\n",
+            folder_bytes(&self.facts.data_dir),
+            folder_bytes(&self.facts.log_dir)
+        )
+    }
+
+    fn watch_summary(&self) -> String {
+        format!(
+            "{} connections watching {} paths\nTotal watches:{}\n",
+            self.gauges.sum(|c| &c.watching_conns),
+            self.gauges.sum(|c| &c.watched_paths),
+            self.gauges.sum(|c| &c.data_watches)
+        )
+    }
+}
+
+/// ServerCnxn.dumpConnectionInfo: the part every list has, still open at the end.
+fn brief(out: &mut String, conn: &ConnGauges, is_asker: bool) {
+    let _ = write!(
+        out,
+        " /{}[{}](queued={},recved={},sent={}",
+        conn.peer,
+        if is_asker { 0 } else { 1 },
+        conn.queued.get(),
+        conn.received.get(),
+        conn.sent.get()
+    );
+}
+
+fn full(out: &mut String, conn: &ConnGauges) {
+    if conn.session.get() == 0 {
+        return;
+    }
+    let _ = write!(
+        out,
+        ",sid=0x{:x},lop={},est={},to={}",
+        conn.session.get(),
+        op_code_word(conn.last_op.get()),
+        conn.established.0,
+        conn.timeout.get()
+    );
+    if conn.last_cxid.get() >= 0 {
+        let _ = write!(out, ",lcxid=0x{:x}", conn.last_cxid.get());
+    }
+    let count = conn.latency_count.get();
+    let _ = write!(
+        out,
+        ",lzxid=0x{:x},lresp={},llat={},minlat={},avglat={},maxlat={}",
+        conn.last_zxid.get(),
+        conn.last_response.get(),
+        conn.last_latency.get(),
+        if count == 0 { 0 } else { conn.latency_min.get() },
+        if count == 0 { 0 } else { conn.latency_sum.get() / count },
+        conn.latency_max.get()
+    );
+}
+
+/// Request.op2String as `cons` abbreviates it.
+fn op_code_word(op: i64) -> &'static str {
+    if op == NO_OP {
+        return "NA";
+    }
+    match op as i32 {
+        opcode::CREATE_SESSION => "SESS",
+        opcode::CREATE | opcode::CREATE2 | opcode::CREATE_CONTAINER | opcode::CREATE_TTL => "CREA",
+        opcode::DELETE | opcode::DELETE_CONTAINER => "DELE",
+        opcode::EXISTS => "EXIS",
+        opcode::GET_DATA => "GETD",
+        opcode::SET_DATA => "SETD",
+        opcode::GET_ACL => "GETA",
+        opcode::SET_ACL => "SETA",
+        opcode::GET_CHILDREN | opcode::GET_CHILDREN2 => "GETC",
+        opcode::GET_ALL_CHILDREN_NUMBER => "GETACN",
+        opcode::SYNC => "SYNC",
+        opcode::PING => "PING",
+        opcode::CLOSE_SESSION => "CLOS",
+        opcode::SET_WATCHES => "SETW",
+        opcode::SET_WATCHES2 => "STW2",
+        opcode::ADD_WATCH => "ADDW",
+        opcode::CHECK_WATCHES => "CHKW",
+        opcode::REMOVE_WATCHES => "REMW",
+        opcode::MULTI => "MULT",
+        opcode::MULTI_READ => "MLTR",
+        opcode::RECONFIG => "RECO",
+        opcode::CHECK => "CHEC",
+        opcode::GET_EPHEMERALS => "GETE",
+        opcode::WHO_AM_I => "HOMI",
+        _ => "NA",
+    }
+}
+
+fn environment() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let kib = |key: &str| -> u64 {
+        read("/proc/meminfo")
+            .lines()
+            .find_map(|l| l.strip_prefix(key)?.trim().strip_suffix(" kB")?.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    let mut out = String::from("Environment:\n");
+    let mut put = |name: &str, value: &str| {
+        let _ = writeln!(out, "{name}={value}");
+    };
+    put("zookeeper.version", &format!("{VERSION}, {BUILT}"));
+    put("host.name", &read("/proc/sys/kernel/hostname"));
+    for name in ["version", "vendor", "home", "class.path", "library.path"] {
+        put(&format!("java.{name}"), "none");
+    }
+    put("java.io.tmpdir", &std::env::temp_dir().display().to_string());
+    put("java.compiler", "<NA>");
+    put("os.name", "Linux");
+    put("os.arch", if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH });
+    put("os.version", &read("/proc/sys/kernel/osrelease"));
+    put("user.name", &variable("USER"));
+    put("user.home", &variable("HOME"));
+    put("user.dir", &std::env::current_dir().unwrap_or_default().display().to_string());
+    put("os.memory.free", &format!("{}MB", kib("MemFree:") / 1024));
+    put("os.memory.max", &format!("{}MB", kib("MemTotal:") / 1024));
+    put("os.memory.total", &format!("{}MB", kib("MemTotal:") / 1024));
+    out
+}
+
+fn max_descriptors() -> u64 {
+    std::fs::read_to_string("/proc/self/limits")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map(|entries| entries.count()).unwrap_or(0)
+}
+
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.flatten().filter_map(|e| e.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whitelist_knows_lists_and_the_star() {
+        let some = Whitelist::new("srvr, ruok");
+        assert!(some.allows("ruok") && some.allows("srvr") && !some.allows("stat"));
+        assert!(Whitelist::new("*").allows("stat"));
+    }
+
+    #[test]
+    fn words_are_told_from_lengths() {
+        assert_eq!(recognise(*b"ruok"), Some("ruok"));
+        assert_eq!(recognise([0, 0, 0, 45]), None);
+        assert_eq!(recognise([0xff, 0xf4, 0xff, 0xfd]), Some("telnet close"));
+    }
+}
