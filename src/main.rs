@@ -1,1 +1,72 @@
-fn main() {}
+//! The server's command line: a configuration file, Java's positional arguments, or nothing.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringkeeper::node::boot::{self, BootError};
+use ringkeeper::node::config::{self, ConfigError, Settings};
+
+/// Small znodes by the million: jemalloc keeps them compact.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A ZooKeeper server on io_uring.
+///
+/// Without arguments it serves on port 2181 with its data in ./ringkeeper-data.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    /// zoo.cfg, or: PORT DATADIR [TICKTIME] [MAXCLIENTCNXNS]
+    #[arg(value_name = "CONFIG", num_args = 0..)]
+    arguments: Vec<String>,
+    /// Log level: error, warn, info, debug, trace, or a filter such as "info,ringkeeper::log=debug"
+    #[arg(long, env = "RINGKEEPER_LOG", default_value = "info")]
+    log_level: String,
+}
+
+/// Bad invocation or configuration (ExitCode.INVALID_INVOCATION).
+const EXIT_INVOCATION: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_INVOCATION } else { 0 });
+        }
+    };
+    if let Err(error) = start_logging(&arguments.log_level) {
+        eprintln!("--log-level {}: {error}", arguments.log_level);
+        return ExitCode::from(EXIT_INVOCATION);
+    }
+    let settings = match settings(&arguments.arguments) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!("{error}");
+            return ExitCode::from(EXIT_INVOCATION);
+        }
+    };
+    match boot::run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(BootError::exit_code(&error))
+        }
+    }
+}
+
+fn settings(arguments: &[String]) -> Result<Settings, ConfigError> {
+    let flags = config::flags_from_environment();
+    match arguments {
+        [] => Settings::embedded(&PathBuf::from(config::DEFAULT_DATA_DIR), &flags),
+        [file] => Settings::load(Path::new(file), &flags),
+        _ => Settings::from_arguments(arguments, &flags),
+    }
+}
+
+fn start_logging(level: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).try_init()
+}

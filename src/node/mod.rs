@@ -1,2 +1,19 @@
-//! (front page follows with the module)
+//! Composition: the one place that sees cores and shells together.
+//!
+//! * [`config`]: zoo.cfg and the command line → settings
+//! * [`placement`]: which role runs on which CPU
+//! * [`boot`]: recovery, threads, start and stop
+//! * [`message`]: what the roles say to one another
+//! * [`network`]: the network role, a core's clients
+//! * [`control`]: the control role, the line from request to commit
+//! * [`housekeeping`]: snapshots and purging, beside everything else
+//! * [`threads`]: the loops that give the roles their turns
+
+pub mod boot;
 pub mod config;
+pub mod control;
+pub mod housekeeping;
+pub mod message;
+pub mod network;
+pub mod placement;
+pub mod threads;

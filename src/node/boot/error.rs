@@ -1,0 +1,52 @@
+//! Why a server does not start, or stops by itself, and the exit code that says so
+//! (org.apache.zookeeper.server.ExitCode).
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::log::OpenError;
+use crate::node::placement::PlacementError;
+use crate::runtime::probe::Unsupported;
+use crate::snapshot::{DirectoryError, RestoreError, WriteError};
+
+/// The process ends with each of these; nothing was acknowledged that is not on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    #[error(transparent)]
+    Kernel(#[from] Unsupported),
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    #[error(transparent)]
+    Folders(#[from] DirectoryError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("snapshot at start: {0}")]
+    Snapshot(#[from] WriteError),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error("cannot listen on {address}: {cause}")]
+    Listen { address: SocketAddr, cause: io::Error },
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("thread {name} has ended: {cause}")]
+    Ended { name: &'static str, cause: io::Error },
+}
+
+impl BootError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            BootError::Folders(_) => 3,
+            BootError::Placement(_) => 2,
+            BootError::Snapshot(_) => 10,
+            BootError::Kernel(_)
+            | BootError::Restore(_)
+            | BootError::Log(_)
+            | BootError::Listen { .. }
+            | BootError::Signals(_)
+            | BootError::Thread(_)
+            | BootError::Ended { .. } => 1,
+        }
+    }
+}

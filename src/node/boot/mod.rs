@@ -1,0 +1,118 @@
+//! Start and stop: recovery, threads, signals.
+//!
+//! ```text
+//!  settings ─► kernel probe ─► folders, lock ─► restore ─► threads ─► serve ─► SIGTERM ─► stop
+//! ```
+//!
+//! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
+//! part must not look alive.
+
+mod error;
+mod wire;
+
+pub use error::BootError;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::config::Settings;
+use super::message::ToControl;
+use super::placement::Placement;
+use crate::admin::gauges::Gauges;
+use crate::runtime::{affinity, clock, probe};
+use crate::snapshot::Directories;
+use crate::types::Millis;
+
+/// Serves until SIGTERM or SIGINT. Errors end the process with [`BootError::exit_code`].
+pub fn run(settings: Settings) -> Result<(), BootError> {
+    let began: Millis = clock::now();
+    say_settings(&settings);
+    let kernel = probe::probe()?;
+    tracing::info!("{kernel}");
+    let placement = Placement::derive(&settings.placement, &affinity::allowed())?;
+    tracing::info!("cores: {placement}");
+    // Before anything is touched: a signal from here on is an orderly stop.
+    let signals = Signals::new([SIGTERM, SIGINT]).map_err(BootError::Signals)?;
+
+    let folders = Directories::open(
+        &settings.data_dir,
+        &settings.data_log_dir,
+        settings.autocreate_dirs,
+    )?;
+    tracing::info!(
+        data = %folders.snapshots.show(""),
+        log = %folders.logs.show(""),
+        "serving from these folders"
+    );
+    let gauges = Arc::new(Gauges::new(placement.network.len(), began));
+    let started = Instant::now();
+    let recovered = wire::recover(&settings, &folders, &gauges)?;
+    gauges.db_init_time.record(started.elapsed().as_millis() as i64);
+    let server = wire::start(settings, placement, folders, gauges, recovered)?;
+    serve(server, signals)
+}
+
+/// A running server: what stopping it needs.
+pub struct Server {
+    to_control: crate::runtime::Sender<ToControl>,
+    /// The roles' threads, by name.
+    threads: Vec<std::thread::JoinHandle<()>>,
+    /// Tells the name and the end of a thread that ended by itself.
+    ended: mpsc::Receiver<(&'static str, Result<(), BootError>)>,
+    /// Holds the locks.
+    folders: Directories,
+}
+
+fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
+    let handle = signals.handle();
+    let to_control = server.to_control.clone();
+    let waiting = std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
+                tracing::info!("{name}: finishing what is in flight");
+                to_control.push(ToControl::Stop);
+            }
+        })
+        .map_err(BootError::Thread)?;
+    // All role threads end after a stop; the first that reports tells why.
+    let outcome = server.ended.recv().map_or(Ok(()), |(_, outcome)| outcome);
+    if outcome.is_ok() {
+        for thread in server.threads {
+            // A panic aborts the process in release builds; in others its text is out already.
+            let _ = thread.join();
+        }
+        tracing::info!("stopped");
+    }
+    handle.close();
+    let _ = waiting.join();
+    drop(server.folders);
+    outcome
+}
+
+/// What an operator should see once: where settings came from, and which of them do nothing.
+fn say_settings(settings: &Settings) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        compatible = "ZooKeeper 3.9.5",
+        settings = %settings.source,
+        "ringkeeper"
+    );
+    for noted in &settings.unknown {
+        tracing::info!(key = %noted.key, at = %noted.place, "unknown key: kept as a property, as in ZooKeeper");
+    }
+    for noted in &settings.no_effect {
+        tracing::info!(key = %noted.key, at = %noted.place, why = noted.why, "key without effect");
+    }
+    for noted in &settings.not_served {
+        tracing::warn!(key = %noted.key, at = %noted.place, why = noted.why, "not served by this version");
+    }
+    for remark in &settings.remarks {
+        tracing::info!("{remark}");
+    }
+}

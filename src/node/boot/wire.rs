@@ -1,0 +1,485 @@
+//! The wiring: settings into every module's own, mailboxes between the roles, threads around them.
+
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use super::{BootError, Server};
+use crate::acl;
+use crate::admin::gauges::Gauges;
+use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::log::{self, LogParts};
+use crate::net::NetSettings;
+use crate::node::config::{self, Settings};
+use crate::node::control::{Control, ControlParts, ControlSettings, Outlet, Stream};
+use crate::node::housekeeping::Housekeeping;
+use crate::node::message::{ToControl, ToNetwork};
+use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
+use crate::node::placement::{ControlPlace, Placement};
+use crate::node::threads::{self, NetworkThread};
+use crate::prep::{Prep, PrepSettings};
+use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, clock, mailbox, waker};
+use crate::session::IdSource;
+use crate::snapshot::pack::Compression;
+use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
+use crate::tree::{Tree, TreeOptions, TreeWriter};
+use crate::types::{CoreId, Millis, ServerId, Zxid, limits};
+
+/// The tree as it was left, and how it came back.
+pub struct Recovered {
+    tree: Arc<Tree>,
+    writer: TreeWriter,
+    restored: Restored,
+}
+
+/// The largest record field any reader takes (I14).
+fn field_max(settings: &Settings) -> usize {
+    settings.limits.jute_maxbuffer + settings.limits.jute_extra
+}
+
+/// Chance from the operating system, through the standard library's hash keys.
+fn chance() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// Loads the newest snapshot, replays the log, and takes a snapshot where one is due.
+pub fn recover(
+    settings: &Settings,
+    folders: &Directories,
+    gauges: &Gauges,
+) -> Result<Recovered, BootError> {
+    let (tree, mut writer) = Tree::new(TreeOptions {
+        hash_seed: chance(),
+        types: settings.tree.types,
+        digest: settings.tree.digest,
+        ..TreeOptions::default()
+    });
+    let options = RestoreOptions {
+        trust_empty: settings.snapshot.trust_empty,
+        autocreate: settings.snapshot.autocreate_db,
+        digest: settings.tree.digest,
+        field_max: field_max(settings),
+        types: settings.tree.types,
+    };
+    let began = clock::now();
+    let restored = snapshot::restore(folders, &mut writer, &options, &mut |_, _| {})?;
+    let elapsed = clock::now().0 - began.0;
+    say_restored(&restored, &tree, elapsed);
+    gauges.snap_load_time.record(elapsed);
+    gauges.txns_loaded.record(restored.replayed as i64);
+    gauges.digest_mismatches.set(restored.digests.mismatches as i64);
+    if restored.snapshot_due {
+        let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
+        let options = WriteOptions { quiet: true, ..write_options(settings, &restored) };
+        snapshot::write_file(
+            folders.snapshots.as_ref(),
+            &tree,
+            &sessions,
+            &options,
+            &mut |_| true,
+        )?;
+    }
+    Ok(Recovered { tree, writer, restored })
+}
+
+fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
+    for damaged in &restored.damaged {
+        tracing::warn!(file = %damaged.file, why = %damaged.why, "snapshot passed over");
+    }
+    for torn in &restored.log.torn {
+        tracing::warn!(
+            file = %torn.file,
+            offset = torn.offset,
+            cause = %torn.cause,
+            "log ends in a write that was never acknowledged: cut"
+        );
+    }
+    if let Some(mismatch) = &restored.digests.first_mismatch {
+        tracing::error!(
+            zxid = %mismatch.zxid,
+            mismatches = restored.digests.mismatches,
+            "replayed transactions and tree digests differ"
+        );
+    }
+    for session in &restored.killed {
+        tracing::warn!(%session, "session is in no table: its ephemerals are gone");
+    }
+    tracing::info!(
+        zxid = %restored.zxid,
+        znodes = tree.node_count(),
+        sessions = restored.sessions.len(),
+        snapshot = restored.snapshot.as_ref().map(|s| s.file.as_str()).unwrap_or("none"),
+        replayed = restored.replayed,
+        ms = elapsed_ms,
+        "restored"
+    );
+}
+
+fn write_options(settings: &Settings, restored: &Restored) -> WriteOptions {
+    WriteOptions {
+        at: restored.zxid,
+        restored_upto: restored.czxid_max,
+        quiet: false,
+        digest: settings.tree.digest,
+        last_zxid: settings.snapshot.last_zxid_section,
+        compression: match settings.snapshot.compression {
+            config::Compression::None => Compression::None,
+            config::Compression::Gzip => Compression::Gzip,
+            config::Compression::Snappy => Compression::Snappy,
+        },
+    }
+}
+
+/// A network core's mailbox and what wakes it, before its thread runs.
+struct Core {
+    sleeper: RingSleeper,
+    waker: crate::runtime::Waker,
+    sender: Sender<ToNetwork>,
+    inbox: Receiver<ToNetwork>,
+    stream: Arc<Stream>,
+}
+
+impl Core {
+    fn new() -> io::Result<Core> {
+        let (sleeper, waker) = waker::for_ring()?;
+        let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
+        Ok(Core { sleeper, waker, sender, inbox, stream: Arc::default() })
+    }
+}
+
+/// Starts every thread and waits until clients can connect.
+pub fn start(
+    settings: Settings,
+    placement: Placement,
+    folders: Directories,
+    gauges: Arc<Gauges>,
+    recovered: Recovered,
+) -> Result<Server, BootError> {
+    let now = clock::now();
+    let cores: Vec<Core> = (0..placement.network.len())
+        .map(|_| Core::new())
+        .collect::<io::Result<_>>()
+        .map_err(BootError::Thread)?;
+    let (control_sleeper, control_waker) = match placement.control {
+        ControlPlace::WithNetwork => (None, cores[0].waker.clone()),
+        ControlPlace::Alone(cpu) => {
+            let (sleeper, waker) = waker::for_thread();
+            (Some((sleeper, cpu)), waker)
+        }
+    };
+    let (to_control, control_inbox) = mailbox(limits::MAILBOX_CAPACITY, control_waker);
+    let log = start_log(&settings, &placement, &folders, &recovered, &gauges, to_control.clone())?;
+    let (jobs, job_queue) = mpsc::sync_channel(1);
+    let (ended_sender, ended) = mpsc::channel();
+    let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
+
+    let Recovered { tree, writer, restored } = recovered;
+    let options = write_options(&settings, &restored);
+    Housekeeping {
+        tree: tree.clone(),
+        gauges: gauges.clone(),
+        snapshots: folders.snapshots.clone(),
+        logs: folders.logs.clone(),
+        options,
+        bytes_per_second: settings.snapshot.bytes_per_second,
+        retain: settings.autopurge.retain,
+        purge_interval: settings.autopurge.interval,
+        to_control: to_control.clone(),
+    }
+    .spawn(job_queue)
+    .map_err(BootError::Thread)?;
+
+    let last = restored.zxid;
+    let outlets = cores
+        .iter()
+        .map(|core| Outlet::new(core.sender.clone(), core.stream.clone(), last))
+        .collect();
+    let control = Box::new(Control::new(ControlParts {
+        settings: control_settings(&settings),
+        writer,
+        prep: Prep::new(prep_settings(&settings), last),
+        ids: IdSource::new(ServerId(settings.server_id.unwrap_or(1)), clock::wall()),
+        sessions: restored.sessions,
+        inbox: control_inbox,
+        outlets,
+        log,
+        jobs,
+        gauges: gauges.clone(),
+        now,
+    }));
+    let commons = Arc::new(Commons {
+        tree: tree.clone(),
+        policy: Arc::new(policy(&settings)),
+        desk: Arc::new(desk(&settings, tree, gauges.clone())),
+        admission: Arc::new(Admission::new(
+            settings.limits.cnxns_per_address as usize,
+            settings.limits.cnxns as usize,
+        )),
+        peers: cores.iter().map(|core| core.sender.clone()).collect(),
+    });
+    let mut hosted = Some(control);
+    if let Some((sleeper, cpu)) = control_sleeper
+        && let Some(control) = hosted.take()
+    {
+        threads.control(control, sleeper, cpu)?;
+    }
+    let address = listen_address(&settings);
+    let (ready_sender, ready) = mpsc::channel();
+    let core_count = cores.len();
+    for (index, core) in cores.into_iter().enumerate() {
+        let thread = NetworkThread {
+            cpu: placement.network[index],
+            net: net_settings(&settings),
+            sleeper: core.sleeper,
+            listen: (index == 0).then_some((address, settings.client.backlog.max(1) as u32)),
+            control: if index == 0 { hosted.take() } else { None },
+            ready: ready_sender.clone(),
+        };
+        let core_id = CoreId(index as u16);
+        let shared = Shared {
+            settings: network_settings(&settings, core_count),
+            commons: commons.clone(),
+            gauges: gauges.cores[index].clone(),
+            stream: core.stream,
+            inbox: core.inbox,
+            to_control: to_control.clone(),
+            drained: last,
+            now,
+        };
+        threads.network(thread, core_id, shared)?;
+    }
+    drop(ready_sender);
+    wait_ready(&ready, address)?;
+    Ok(Server { to_control, threads: threads.handles, ended, folders })
+}
+
+fn wait_ready(
+    ready: &mpsc::Receiver<io::Result<Option<SocketAddr>>>,
+    address: SocketAddr,
+) -> Result<(), BootError> {
+    // Each thread reports once; the channel ends when all have.
+    for report in ready.iter() {
+        match report {
+            Ok(Some(bound)) => tracing::info!(address = %bound, "serving clients"),
+            Ok(None) => {}
+            Err(cause) => return Err(BootError::Listen { address, cause }),
+        }
+    }
+    Ok(())
+}
+
+/// A network role's parts that may cross to its thread.
+struct Shared {
+    settings: NetworkSettings,
+    commons: Arc<Commons>,
+    gauges: Arc<crate::admin::gauges::CoreGauges>,
+    stream: Arc<Stream>,
+    inbox: Receiver<ToNetwork>,
+    to_control: Sender<ToControl>,
+    drained: Zxid,
+    now: Millis,
+}
+
+struct Threads {
+    ended: mpsc::Sender<(&'static str, Result<(), BootError>)>,
+    handles: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Threads {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        body: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Result<(), BootError> {
+        let ended = self.ended.clone();
+        let handle = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || {
+                let outcome = body().map_err(|cause| BootError::Ended { name, cause });
+                // Nobody listens once the server stops.
+                let _ = ended.send((name, outcome));
+            })
+            .map_err(BootError::Thread)?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        control: Box<Control>,
+        sleeper: ThreadSleeper,
+        cpu: Option<usize>,
+    ) -> Result<(), BootError> {
+        self.spawn("control", move || {
+            threads::run_control(control, sleeper, cpu);
+            Ok(())
+        })
+    }
+
+    fn network(
+        &mut self,
+        thread: NetworkThread,
+        core: CoreId,
+        shared: Shared,
+    ) -> Result<(), BootError> {
+        self.spawn("network", move || {
+            thread.run(move |net| NetworkParts {
+                core,
+                settings: shared.settings,
+                net,
+                commons: shared.commons,
+                gauges: shared.gauges,
+                stream: shared.stream,
+                inbox: shared.inbox,
+                to_control: shared.to_control,
+                drained: shared.drained,
+                now: shared.now,
+                hash_seed: chance(),
+            })
+        })
+    }
+}
+
+fn start_log(
+    settings: &Settings,
+    placement: &Placement,
+    folders: &Directories,
+    recovered: &Recovered,
+    gauges: &Arc<Gauges>,
+    to_control: Sender<ToControl>,
+) -> Result<Sender<log::LogInput>, BootError> {
+    let parts = LogParts {
+        dir: folders.logs.clone(),
+        settings: log_settings(settings, placement),
+        last: recovered.restored.zxid,
+        seed: chance(),
+        report: Box::new(move |event| to_control.push(ToControl::Log(event))),
+        fatal: Box::new(|cause| {
+            // Nothing may be acknowledged any more, by any thread (I11).
+            tracing::error!("{cause}");
+            std::process::exit(1);
+        }),
+    };
+    let (handle, sender) = log::spawn(parts)?;
+    tracing::info!(io = handle.io.name(), "log is written by");
+    gauges.set_log(handle.figures.clone());
+    Ok(sender)
+}
+
+fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings {
+    let bytes = |limit: Option<u64>| limit.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+    log::LogSettings {
+        prealloc: settings.log.prealloc_bytes as i64,
+        size_limit: bytes(settings.log.size_limit_bytes),
+        snap_count: u32::try_from(settings.snapshot.txn_count).unwrap_or(u32::MAX),
+        snap_size: bytes(settings.snapshot.log_bytes),
+        max_batch: settings.log.batch_records.map_or(-1, |n| n as i64),
+        flush_delay_ms: settings.log.flush_delay_ms,
+        force_sync: settings.log.force_sync,
+        entry_max: field_max(settings),
+        slow_flush: Duration::from_millis(settings.log.fsync_warning_ms.max(0) as u64),
+        io: match settings.log.io {
+            config::LogIo::Auto => log::IoChoice::Auto,
+            config::LogIo::Calls => log::IoChoice::Calls,
+            config::LogIo::Ring => log::IoChoice::Ring,
+            config::LogIo::Direct => log::IoChoice::Direct,
+        },
+        core: placement.log,
+        ..log::LogSettings::default()
+    }
+}
+
+fn control_settings(settings: &Settings) -> ControlSettings {
+    ControlSettings {
+        tick_time: i64::from(settings.tick_ms),
+        container_check_ms: settings.containers.check_interval_ms,
+        container_max_per_minute: settings.containers.deletions_per_minute as usize,
+        container_never_used_ms: settings.containers.never_used_ms,
+        shutdown_grace_ms: 5_000,
+    }
+}
+
+fn prep_settings(settings: &Settings) -> PrepSettings {
+    PrepSettings {
+        policy: policy(settings),
+        types: settings.tree.types,
+        digest: settings.tree.digest,
+        enforce_quota: settings.tree.enforce_quota,
+        reconfig_enabled: settings.reconfig,
+        entry_len_max: field_max(settings),
+        hash_seed: chance(),
+    }
+}
+
+fn policy(settings: &Settings) -> acl::Policy {
+    let auth = &settings.auth;
+    acl::Policy {
+        skip_acl: auth.skip_acl,
+        digest_enabled: auth.digest_enabled,
+        digest_alg: match auth.digest_alg {
+            config::DigestAlg::Sha1 => acl::DigestAlgorithm::Sha1,
+            config::DigestAlg::Sha224 => acl::DigestAlgorithm::Sha224,
+            config::DigestAlg::Sha256 => acl::DigestAlgorithm::Sha256,
+            config::DigestAlg::Sha384 => acl::DigestAlgorithm::Sha384,
+            config::DigestAlg::Sha512 => acl::DigestAlgorithm::Sha512,
+        },
+        super_digest: auth.super_digest.clone(),
+        let_any_sasl_user_do: auth.let_any_sasl_user_do_x.clone(),
+        x509_super_user: auth.x509_super_user.clone(),
+        ..acl::Policy::default()
+    }
+}
+
+fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
+    let words = &settings.four_letter;
+    let whitelist =
+        if words.all { Whitelist::new("*") } else { Whitelist::new(&words.commands.join(",")) };
+    Desk {
+        gauges,
+        tree,
+        whitelist,
+        facts: Facts {
+            client_port: i64::from(settings.client.listen.port),
+            data_dir: settings.data_dir.join("version-2"),
+            log_dir: settings.data_log_dir.join("version-2"),
+            tick_time: i64::from(settings.tick_ms),
+            max_client_cnxns: i64::from(settings.limits.cnxns_per_address),
+            min_session_timeout: i64::from(settings.session.timeout_ms_min),
+            max_session_timeout: i64::from(settings.session.timeout_ms_max),
+            backlog: i64::from(settings.client.backlog),
+            server_id: 0,
+        },
+    }
+}
+
+fn listen_address(settings: &Settings) -> SocketAddr {
+    let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    SocketAddr::new(ip, settings.client.listen.port)
+}
+
+fn net_settings(settings: &Settings) -> NetSettings {
+    let default = NetSettings::default();
+    NetSettings {
+        inbound_pause: default.inbound_pause.max(2 * settings.limits.jute_maxbuffer),
+        outbound_pause: settings.limits.outbound_pause,
+        outbound_close: settings.limits.outbound_close,
+        keepalive: settings.client.tcp_keep_alive.then_some(Duration::ZERO),
+        spin: Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0))),
+        ..default
+    }
+}
+
+fn network_settings(settings: &Settings, cores: usize) -> NetworkSettings {
+    NetworkSettings {
+        session_timeout_min: settings.session.timeout_ms_min,
+        session_timeout_max: settings.session.timeout_ms_max,
+        sessionless_ms: settings.limits.sessionless_ms,
+        frame_max: settings.limits.jute_maxbuffer,
+        outstanding_max: settings.limits.global_outstanding.div_ceil(cores).max(1),
+        line_max: limits::LINE_REQUESTS,
+        held_bytes_max: (2 * settings.limits.jute_maxbuffer).max(limits::LINE_BYTES),
+        outbound_pause: settings.limits.outbound_pause,
+    }
+}

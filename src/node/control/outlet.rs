@@ -1,0 +1,92 @@
+//! The commit stream towards one network core.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use crate::node::message::ToNetwork;
+use crate::runtime::mailbox::Sender;
+use crate::tree::{Change, ChangeSink};
+use crate::types::Zxid;
+
+/// What both ends of a stream look at.
+#[derive(Default, Debug)]
+pub struct Stream {
+    /// Whether the core has a watch, or is about to set one. The core raises it *before* it reads
+    /// the node it will watch, the control core looks at it while it holds that node's lock: so
+    /// either the read saw the change, or the change is sent.
+    watching: AtomicBool,
+    /// Everything up to this zxid that concerns the core is in its mailbox.
+    published: AtomicI64,
+}
+
+impl Stream {
+    pub fn set_watching(&self, watching: bool) {
+        // SeqCst, with the shard's lock between store and load.
+        self.watching.store(watching, Ordering::SeqCst);
+    }
+    pub fn is_watching(&self) -> bool {
+        self.watching.load(Ordering::SeqCst)
+    }
+    /// To be read *before* the mailbox is drained.
+    pub fn published(&self) -> Zxid {
+        Zxid(self.published.load(Ordering::SeqCst))
+    }
+    fn publish(&self, upto: Zxid) {
+        self.published.store(upto.0, Ordering::SeqCst);
+    }
+}
+
+/// The control core's end.
+pub struct Outlet {
+    sender: Sender<ToNetwork>,
+    stream: Arc<Stream>,
+    /// Answers of this turn, not yet pushed; bounded by one turn's applies.
+    batch: Vec<ToNetwork>,
+}
+
+impl Outlet {
+    pub fn new(sender: Sender<ToNetwork>, stream: Arc<Stream>, at: Zxid) -> Outlet {
+        stream.publish(at);
+        Outlet { sender, stream, batch: Vec::new() }
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.sender.has_room()
+    }
+
+    /// An answer: leaves with the batch.
+    pub fn send(&mut self, message: ToNetwork) {
+        self.batch.push(message);
+    }
+
+    pub fn flush(&mut self, applied: Zxid) {
+        if !self.batch.is_empty() {
+            self.sender.push_all(&mut self.batch);
+        }
+        self.stream.publish(applied);
+    }
+
+}
+
+/// Hands changes to the cores that watch.
+pub struct Publisher<'a>(pub &'a mut [Outlet]);
+
+impl ChangeSink for Publisher<'_> {
+    fn wants_changes(&self) -> bool {
+        self.0.iter().any(|outlet| outlet.stream.is_watching())
+    }
+
+    fn change(&mut self, change: Change) {
+        for outlet in self.0.iter_mut().filter(|outlet| outlet.stream.is_watching()) {
+            outlet.batch.push(ToNetwork::Change(change.clone()));
+        }
+    }
+
+    /// Changes leave at once, behind the answers before them: the shards' locks are still held,
+    /// and whoever reads next must find the changes in the mailbox (I7).
+    fn publish(&mut self) {
+        for outlet in self.0.iter_mut().filter(|outlet| !outlet.batch.is_empty()) {
+            outlet.sender.push_all(&mut outlet.batch);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Requests of clients, on their way to becoming proposals.
+
+use super::{Control, Origin};
+use crate::codec::request::WriteOp;
+use crate::node::message::ToNetwork;
+use crate::prep::Asker;
+use crate::types::{ConnRef, Identity, Millis, SessionId, WallMillis, Xid};
+use crate::zab::Due;
+
+impl Control {
+    pub(super) fn write(
+        &mut self,
+        conn: ConnRef,
+        session: SessionId,
+        xid: Xid,
+        op: &WriteOp,
+        identities: &[Identity],
+        wall: WallMillis,
+    ) {
+        if !self.is_owner(conn, session) {
+            return self.drop_connection(conn);
+        }
+        let asker = Asker { session, xid, from: Some(conn), identities };
+        let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
+        self.propose(entry, Origin::Write { conn });
+    }
+
+    pub(super) fn sync(&mut self, conn: ConnRef, session: SessionId) {
+        if !self.is_owner(conn, session) {
+            return self.drop_connection(conn);
+        }
+        self.solo.sync(Origin::Sync { conn });
+    }
+
+    pub(super) fn close(
+        &mut self,
+        conn: ConnRef,
+        session: SessionId,
+        xid: Xid,
+        wall: WallMillis,
+    ) {
+        if !self.is_owner(conn, session) {
+            return self.drop_connection(conn);
+        }
+        let entry = self.prep.close_session(&self.tree, wall, session, xid.0);
+        self.sessions.set_closing(session);
+        self.propose(entry, Origin::Close { conn: Some(conn), session });
+    }
+
+    /// Whether this connection speaks for the session. It does not once the session has moved to
+    /// another connection or is gone; Java then closes the connection without a word.
+    fn is_owner(&self, conn: ConnRef, session: SessionId) -> bool {
+        self.sessions.owner(session) == Some(conn)
+    }
+
+    pub(super) fn drop_connection(&mut self, conn: ConnRef) {
+        let zxid = self.tree.applied();
+        self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
+    }
+
+    pub(super) fn send(&mut self, conn: ConnRef, message: ToNetwork) {
+        if let Some(outlet) = self.outlets.get_mut(usize::from(conn.core.0)) {
+            outlet.send(message);
+        }
+    }
+
+    pub(super) fn outlets_have_room(&self) -> bool {
+        self.outlets.iter().all(|outlet| outlet.has_room())
+    }
+
+    pub(super) fn flush_outlets(&mut self) {
+        let applied = self.tree.applied();
+        for outlet in &mut self.outlets {
+            outlet.flush(applied);
+        }
+    }
+
+    /// Applies what the log has made durable, as long as the network cores keep up.
+    pub(super) fn apply_due(&mut self, now: Millis) {
+        while self.outlets_have_room() {
+            match self.solo.next_due() {
+                Some(Due::Apply(committed)) => self.apply(committed, now),
+                Some(Due::Synced(origin)) => self.synced(origin),
+                None => break,
+            }
+        }
+    }
+
+    fn synced(&mut self, origin: Origin) {
+        if let Origin::Sync { conn } = origin {
+            let zxid = self.tree.applied();
+            self.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Sessions: opened, resumed, left, expired; and the reaping of containers, which the same
+//! clock drives.
+
+use std::sync::Arc;
+
+use super::{Control, Origin};
+use crate::codec::request::WriteOp;
+use crate::node::message::{Pulse, ToNetwork};
+use crate::prep::Asker;
+use crate::types::{ConnRef, Millis, SessionId, WallMillis, Xid, Zxid};
+
+impl Control {
+    pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, now: Millis, wall: WallMillis) {
+        let session = self.sessions.next_id();
+        self.sessions.create(session, timeout, now);
+        self.sessions.set_owner(session, conn);
+        let pulse = Arc::new(Pulse::default());
+        pulse.beat(now);
+        self.pulses.insert(session, pulse);
+        let entry = self.prep.create_session(&self.tree, wall, session, timeout);
+        self.propose(entry, Origin::Open { conn, session });
+    }
+
+    pub(super) fn session_opened(
+        &mut self,
+        conn: ConnRef,
+        session: SessionId,
+        zxid: Zxid,
+        now: Millis,
+    ) {
+        let timeout = self.sessions.timeout_of(session);
+        match (timeout, self.pulses.get(&session)) {
+            (Some(timeout), Some(pulse)) => {
+                pulse.beat(now);
+                let pulse = pulse.clone();
+                let conn_id = conn.conn;
+                self.send(
+                    conn,
+                    ToNetwork::SessionReady { conn: conn_id, session, timeout, pulse, zxid },
+                );
+            }
+            // Expired before it was born: the log took longer than the timeout.
+            _ => self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
+        }
+    }
+
+    /// ZooKeeperServer.reopenSession: the password was right; is the session still alive?
+    pub(super) fn resume(
+        &mut self,
+        conn: ConnRef,
+        session: SessionId,
+        timeout: i32,
+        now: Millis,
+    ) {
+        let zxid = self.tree.applied();
+        let old = self.sessions.owner(session);
+        let reopened = self.sessions.reopen(session, timeout, now);
+        let pulse = match self.pulses.get(&session) {
+            Some(pulse) if reopened => pulse.clone(),
+            _ => return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
+        };
+        if let Some(old) = old.filter(|old| *old != conn) {
+            self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
+        }
+        self.sessions.set_owner(session, conn);
+        pulse.beat(now);
+        let conn_id = conn.conn;
+        self.send(conn, ToNetwork::SessionReady { conn: conn_id, session, timeout, pulse, zxid });
+    }
+
+    /// Sessions whose bucket is due are asked for their pulse; those without one since then end
+    /// by a committed transaction (I12).
+    pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
+        if self.sessions.next_due().is_none_or(|due| due > now) || self.stopping.is_some() {
+            return;
+        }
+        let pulses = &self.pulses;
+        let due = self
+            .sessions
+            .due_unless_heard(now, |session| pulses.get(&session).map(|pulse| pulse.last()));
+        for session in due {
+            tracing::info!(%session, "session expired");
+            let entry = self.prep.close_session(&self.tree, wall, session, 0);
+            self.propose(entry, Origin::Close { conn: None, session });
+        }
+    }
+
+    /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.
+    pub(super) fn reap(&mut self, now: Millis, wall: WallMillis) {
+        if now < self.next_container_check || self.stopping.is_some() {
+            return;
+        }
+        self.next_container_check = now + self.settings.container_check_ms;
+        let candidates = self.tree.reap_candidates(
+            wall,
+            self.settings.container_never_used_ms,
+            self.settings.container_max_per_minute,
+        );
+        for path in candidates {
+            let asker = Asker { session: SessionId(0), xid: Xid(0), from: None, identities: &[] };
+            let op = WriteOp::DeleteContainer { path: Some(path) };
+            let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
+            self.propose(entry, Origin::Server);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The housekeeping thread: file work that no request waits for.
+//!
+//! Snapshots are written here, and old files purged. Its one queue holds one job: the control core
+//! asks for a snapshot only when none is being written.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::control::Job;
+use super::message::ToControl;
+use crate::admin::gauges::Gauges;
+use crate::disk::Dir;
+use crate::log::name::list_logs;
+use crate::log::purge;
+use crate::runtime::{Sender, clock};
+use crate::snapshot::autopurge::Autopurge;
+use crate::snapshot::directory;
+use crate::snapshot::pace::Bandwidth;
+use crate::snapshot::{self, WriteOptions};
+use crate::tree::Tree;
+use crate::types::{Millis, SessionId, Zxid};
+
+/// What the thread works with.
+pub struct Housekeeping {
+    pub tree: Arc<Tree>,
+    pub gauges: Arc<Gauges>,
+    pub snapshots: Arc<dyn Dir>,
+    pub logs: Arc<dyn Dir>,
+    /// `at` is set anew for each snapshot.
+    pub options: WriteOptions,
+    pub bytes_per_second: Option<u64>,
+    /// `autopurge.snapRetainCount`.
+    pub retain: usize,
+    /// `autopurge.purgeInterval`; `None`: never.
+    pub purge_interval: Option<Duration>,
+    pub to_control: Sender<ToControl>,
+}
+
+impl Housekeeping {
+    /// Starts the thread. It ends with the control role, whose end closes the queue; a snapshot
+    /// that is being written then is abandoned with the process, and leaves no file under its name.
+    pub fn spawn(self, jobs: Receiver<Job>) -> io::Result<()> {
+        std::thread::Builder::new().name("housekeeping".into()).spawn(move || self.run(&jobs))?;
+        Ok(())
+    }
+
+    fn run(mut self, jobs: &Receiver<Job>) {
+        let mut timetable = Autopurge::new(self.purge_interval, clock::now());
+        loop {
+            if timetable.due(clock::now()) {
+                self.purge();
+            }
+            match jobs.recv_timeout(wait(timetable.deadline())) {
+                Ok(Job::Snapshot { sessions, at }) => {
+                    self.snapshot(&sessions, at);
+                    self.to_control.push(ToControl::SnapshotDone);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// A snapshot that fails costs only a longer replay: the log has everything.
+    fn snapshot(&mut self, sessions: &[(SessionId, i32)], at: Zxid) {
+        let began = Instant::now();
+        let bandwidth = Bandwidth { bytes_per_second: self.bytes_per_second };
+        let mut pace = |bytes| {
+            std::thread::sleep(bandwidth.wait(bytes, began.elapsed()));
+            true
+        };
+        self.options.at = at;
+        let written = snapshot::write_file(
+            self.snapshots.as_ref(),
+            &self.tree,
+            sessions,
+            &self.options,
+            &mut pace,
+        );
+        let ms = began.elapsed().as_millis() as i64;
+        match written {
+            Ok(report) => {
+                self.gauges.snapshot_time.record(ms);
+                tracing::info!(file = %report.name, bytes = report.file_bytes, ms, "snapshot");
+            }
+            Err(error) => {
+                self.gauges.snapshot_errors.add(1);
+                tracing::error!(%error, "snapshot failed; the log keeps what it would have held");
+            }
+        }
+    }
+
+    fn purge(&self) {
+        if let Err(error) = self.try_purge() {
+            tracing::warn!(%error, "purge failed");
+        }
+    }
+
+    /// What goes is decided by names and by a look at each snapshot's ends; it says what it removes.
+    fn try_purge(&self) -> io::Result<()> {
+        let (snapshots, logs) = (self.snapshots.as_ref(), self.logs.as_ref());
+        let candidates: Vec<purge::SnapshotFile> = directory::snapshots(snapshots)?
+            .into_iter()
+            .map(|file| {
+                let is_valid = directory::looks_valid(snapshots, &file)?;
+                Ok(purge::SnapshotFile { name: file.name, is_valid })
+            })
+            .collect::<io::Result<_>>()?;
+        let plan = purge::plan(&candidates, &list_logs(logs)?, self.retain);
+        purge::execute(&plan, snapshots, logs)
+    }
+}
+
+fn wait(deadline: Option<Millis>) -> Duration {
+    let left = deadline.map_or(i64::MAX, |at| at.0.saturating_sub(clock::now().0));
+    // Bounded, so that no clock arithmetic overflows in the channel.
+    Duration::from_millis(left.clamp(0, 3_600_000) as u64)
+}

@@ -1,0 +1,91 @@
+//! What the roles say to one another. Messages are owned values.
+
+use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::codec::request::WriteOp;
+use crate::tree::{Change, Outcome};
+use crate::types::{ConnId, ConnRef, Identity, Millis, SessionId, Xid, Zxid};
+
+/// When a session was last heard of. Its network core writes it at every request, the control
+/// core reads it when the session's bucket is due: a touch costs one store and no message.
+#[derive(Default, Debug)]
+pub struct Pulse(AtomicI64);
+
+impl Pulse {
+    pub fn beat(&self, now: Millis) {
+        // Relaxed: a beat seen late only delays an expiry, which the next beat would delay too;
+        // a bucket is due a whole timeout after the last beat it saw.
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+    pub fn last(&self) -> Millis {
+        Millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// From a network core to the control core.
+pub enum ToControl {
+    /// A new session of `timeout` ms is wanted.
+    Open { conn: ConnRef, timeout: i32 },
+    /// A client is back; its password has been checked.
+    Resume { conn: ConnRef, session: SessionId, timeout: i32 },
+    Write {
+        conn: ConnRef,
+        session: SessionId,
+        xid: Xid,
+        op: Box<WriteOp>,
+        identities: Arc<[Identity]>,
+    },
+    Sync { conn: ConnRef, session: SessionId },
+    Close { conn: ConnRef, session: SessionId, xid: Xid },
+    /// A snapshot was asked for, not by the log.
+    Snapshot,
+    /// The log's word.
+    Log(crate::log::LogEvent),
+    /// The housekeeping thread has finished a snapshot, well or badly.
+    SnapshotDone,
+    /// Finish what is in flight, then stop the log.
+    Stop,
+}
+
+/// From the control core to a network core: one stream in zxid order.
+pub enum ToNetwork {
+    /// Something a watch may want to hear of.
+    Change(Change),
+    /// The answer to the front of a connection's line.
+    Reply { conn: ConnId, zxid: Zxid, outcome: Box<Outcome> },
+    Synced { conn: ConnId, zxid: Zxid },
+    /// The handshake may be answered.
+    SessionReady {
+        conn: ConnId,
+        session: SessionId,
+        timeout: i32,
+        pulse: Arc<Pulse>,
+        zxid: Zxid,
+    },
+    /// The session a client came back for is no more.
+    SessionGone { conn: ConnId, zxid: Zxid },
+    /// Close without a word: the session expired, moved, or was never this connection's.
+    Drop { conn: ConnId, zxid: Zxid },
+    /// A socket accepted by another core.
+    Adopt { fd: OwnedFd, peer: SocketAddr },
+    /// Stop accepting and reading; leave when the output is out.
+    Stop,
+}
+
+impl ToNetwork {
+    /// Its place in the stream; `None` for what does not belong to the order of transactions.
+    pub fn zxid(&self) -> Option<Zxid> {
+        match self {
+            ToNetwork::Change(change) => Some(change.zxid),
+            ToNetwork::Reply { zxid, .. }
+            | ToNetwork::Synced { zxid, .. }
+            | ToNetwork::SessionReady { zxid, .. }
+            | ToNetwork::SessionGone { zxid, .. }
+            | ToNetwork::Drop { zxid, .. } => Some(*zxid),
+            ToNetwork::Adopt { .. } | ToNetwork::Stop => None,
+        }
+    }
+}

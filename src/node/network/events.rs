@@ -1,0 +1,48 @@
+//! Changes become events for those who watch and may read.
+
+use super::NetworkRole;
+use crate::acl;
+use crate::codec::reply;
+use crate::tree::Change;
+use crate::types::{AclList, EventKind, Perms};
+use crate::watch::Event;
+
+impl NetworkRole {
+    /// Tells every watcher of this core, each through its own output and in Java's order.
+    pub(super) fn fire(&mut self, change: &Change) {
+        let mut fired = std::mem::take(&mut self.fired);
+        let (clients, policy) = (&self.clients, &self.commons.policy);
+        let mut readable = |conn, list: &AclList| {
+            let client = clients.look(conn)?;
+            acl::check(policy, list, Perms::READ, &client.identities).ok()
+        };
+        self.watches.trigger(change, &mut readable, &mut fired);
+        self.count_fired(&fired);
+        for event in fired.drain(..) {
+            let Some(out) = self.net.output(event.conn) else { continue };
+            let start = out.len();
+            reply::event(out, change.zxid, event.kind, &event.path);
+            self.gauges.watch_bytes.add((out.len() - start) as i64);
+            self.gauges.sent.add(1);
+            if let Some(client) = self.clients.look(event.conn) {
+                client.gauges.sent.add(1);
+            }
+        }
+        self.fired = fired;
+    }
+
+    /// One figure per kind and change (WatchManager.triggerWatch).
+    fn count_fired(&self, fired: &[Event]) {
+        for (kind, summary) in [
+            (EventKind::NodeCreated, &self.gauges.fired_created),
+            (EventKind::NodeDeleted, &self.gauges.fired_deleted),
+            (EventKind::NodeDataChanged, &self.gauges.fired_changed),
+            (EventKind::NodeChildrenChanged, &self.gauges.fired_children),
+        ] {
+            let count = fired.iter().filter(|event| event.kind == kind).count();
+            if count > 0 {
+                summary.record(count as i64);
+            }
+        }
+    }
+}

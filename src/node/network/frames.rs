@@ -1,0 +1,361 @@
+//! From received bytes to requests: frames, the order they run in, and what bad ones cost.
+
+use super::client::{Client, Stage};
+use super::reads::Read;
+use super::{NetworkRole, reads};
+use crate::acl::{self, Policy};
+use crate::admin::words;
+use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
+use crate::codec::request::{self, BodyError, Request, RequestHeader};
+use crate::net::How;
+use crate::node::message::ToControl;
+use crate::order::{Ticket, TicketKind};
+use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
+
+/// What came of one frame.
+enum Handled {
+    /// Nothing more to do, or it waits in line.
+    Done,
+    /// A read, executed: see [`NetworkRole::finish_read`].
+    Read(Read),
+    /// The control core's business.
+    Forward(ToControl),
+    Rewatch(Vec<u8>, RequestHeader),
+    Close(How),
+    AuthFailed(How),
+}
+
+impl NetworkRole {
+    /// Handles all whole frames a connection has sent, as far as its limits allow.
+    pub(super) fn serve(&mut self, conn: ConnId) {
+        while let Some(client) = self.clients.get(conn) {
+            match client.stage {
+                Stage::Fresh => {
+                    if !self.serve_first(conn) {
+                        return;
+                    }
+                }
+                Stage::Live => {
+                    if self.must_stall(conn) {
+                        return;
+                    }
+                    if !self.serve_frame(conn) {
+                        return;
+                    }
+                }
+                Stage::Opening | Stage::Closing => return,
+            }
+        }
+    }
+
+    /// Whether the connection's input must wait; notes who wakes it then.
+    fn must_stall(&mut self, conn: ConnId) -> bool {
+        let unsent = self.net.unsent(conn);
+        let limits = &self.settings;
+        let Some(client) = self.clients.get(conn) else { return true };
+        let own = client.line.len() >= limits.line_max
+            || client.line.held_bytes() >= limits.held_bytes_max
+            || unsent >= limits.outbound_pause;
+        let shared = client.line.open_tickets() > 0
+            && (self.open_tickets >= limits.outstanding_max || !self.to_control.has_room());
+        if !own && !shared {
+            return false;
+        }
+        if !client.stalled {
+            client.stalled = true;
+            self.net.pause(conn);
+            if shared && !own {
+                self.over_limit.push_back(conn);
+            }
+        }
+        true
+    }
+
+    /// Connections stopped by the shared limits go on when there is room again.
+    pub(super) fn release_over_limit(&mut self) {
+        if self.open_tickets >= self.settings.outstanding_max || !self.to_control.has_room() {
+            return;
+        }
+        for _ in 0..self.over_limit.len() {
+            if let Some(conn) = self.over_limit.pop_front() {
+                self.unstall(conn);
+            }
+        }
+    }
+
+    /// The first bytes: a four-letter word or the connect request. False: wait for more.
+    fn serve_first(&mut self, conn: ConnId) -> bool {
+        let input = self.net.input(conn);
+        let Some(first) = input.first_chunk::<4>() else { return false };
+        if let Some(word) = words::recognise(*first) {
+            self.answer_word(conn, word);
+            return false;
+        }
+        let Some(frame) = whole_frame(input, self.settings.frame_max) else {
+            return false;
+        };
+        let Ok(frame) = frame else {
+            self.close(conn, How::Now);
+            return false;
+        };
+        let length = frame.len() + 4;
+        let decoded = request::decode_connect(frame);
+        self.net.consume(conn, length);
+        match decoded {
+            Ok(connect) => self.connect(conn, connect),
+            Err(error) => {
+                tracing::debug!(%error, "connect request refused");
+                self.close(conn, How::Now);
+            }
+        }
+        true
+    }
+
+    fn answer_word(&mut self, conn: ConnId, word: &'static str) {
+        let Some(client) = self.clients.look(conn) else { return };
+        self.gauges.received.add(1);
+        client.gauges.received.add(1);
+        let text = self.commons.desk.answer(word, self.now, &client.gauges);
+        if let Some(out) = self.net.output(conn) {
+            out.extend_from_slice(text.as_bytes());
+        }
+        self.close(conn, How::AfterFlush);
+    }
+
+    /// One frame of a live connection. False: wait for more, or the connection is closing.
+    fn serve_frame(&mut self, conn: ConnId) -> bool {
+        let input = self.net.input(conn);
+        let Some(frame) = whole_frame(input, self.settings.frame_max) else { return false };
+        let Ok(frame) = frame else {
+            self.close(conn, How::Now);
+            return false;
+        };
+        let length = frame.len() + 4;
+        let Some(client) = self.clients.get(conn) else { return false };
+        client.gauges.received.add(1);
+        self.gauges.received.add(1);
+        self.gauges.bytes_received.add(length as i64);
+        if let Some(pulse) = &client.pulse {
+            pulse.beat(self.now);
+        }
+        let mut desk = reads::ReadDesk {
+            commons: &self.commons,
+            stream: &self.stream,
+            watches: &mut self.watches,
+            drained: self.drained,
+        };
+        let handled =
+            handle(&mut desk, client, conn_ref(self.core, conn), frame, self.now, &mut self.staged);
+        self.net.consume(conn, length);
+        self.finish(conn, handled, self.now)
+    }
+
+    /// A frame whose turn has come.
+    pub(super) fn run_held(&mut self, conn: ConnId, frame: &[u8], received: Millis) {
+        let Some(client) = self.clients.get(conn) else { return };
+        let mut desk = reads::ReadDesk {
+            commons: &self.commons,
+            stream: &self.stream,
+            watches: &mut self.watches,
+            drained: self.drained,
+        };
+        let handled =
+            handle(&mut desk, client, conn_ref(self.core, conn), frame, received, &mut self.staged);
+        self.finish(conn, handled, received);
+    }
+
+    fn finish(&mut self, conn: ConnId, handled: Handled, received: Millis) -> bool {
+        match handled {
+            Handled::Done => {
+                self.flush_staged(conn);
+                true
+            }
+            Handled::Read(read) => {
+                self.finish_read(conn, read, received);
+                true
+            }
+            Handled::Forward(message) => {
+                self.outgoing.push(message);
+                self.open_tickets += 1;
+                true
+            }
+            Handled::Rewatch(body, header) => {
+                self.rewatch(conn, header, &body, received);
+                true
+            }
+            Handled::AuthFailed(how) => {
+                self.gauges.auth_failed.add(1);
+                self.flush_staged(conn);
+                self.close(conn, how);
+                false
+            }
+            Handled::Close(how) => {
+                self.flush_staged(conn);
+                self.close(conn, how);
+                false
+            }
+        }
+    }
+
+    /// What was staged joins the connection's output.
+    pub(super) fn flush_staged(&mut self, conn: ConnId) {
+        if self.staged.is_empty() {
+            return;
+        }
+        if let Some(out) = self.net.output(conn) {
+            out.extend_from_slice(&self.staged);
+        }
+        self.staged.clear();
+    }
+}
+
+fn conn_ref(core: CoreId, conn: ConnId) -> ConnRef {
+    ConnRef { core, conn }
+}
+
+/// A frame's payload: `None` until it is whole, an error when its length is out of bounds.
+fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], ()>> {
+    let length = i32::from_be_bytes(*input.first_chunk::<4>()?);
+    let Ok(length) = usize::try_from(length) else { return Some(Err(())) };
+    if length > frame_max {
+        return Some(Err(()));
+    }
+    input.get(4..4 + length).map(Ok)
+}
+
+/// Decodes a frame and does what can be done on the spot.
+fn handle(
+    desk: &mut reads::ReadDesk<'_>,
+    client: &mut Client,
+    conn: ConnRef,
+    frame: &[u8],
+    received: Millis,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let Ok((header, body)) = request::decode_header(frame) else {
+        return Handled::Close(How::Now);
+    };
+    client.gauges.last_op.set(i64::from(header.opcode));
+    let request = match request::decode_body(header.opcode, body) {
+        Ok(request) => request,
+        Err(error) => return refuse(client, header, frame, error, received, desk.drained, out),
+    };
+    match request {
+        Request::Auth { scheme, auth } => {
+            let policy = &desk.commons.policy;
+            match authenticate(policy, client, header, scheme.as_deref(), auth, out) {
+                Ok(()) => Handled::Done,
+                Err(how) => Handled::AuthFailed(how),
+            }
+        }
+        Request::Sasl { .. } => {
+            // No SASL server is configured: Java answers with a null token and no error.
+            reply::sasl(out, header.xid, ErrorCode::Ok, None);
+            Handled::Done
+        }
+        Request::Write(op) => forward(client, frame, header.xid, received, TicketKind::Write, |c| {
+            ToControl::Write {
+                conn,
+                session: c.session,
+                xid: header.xid,
+                op: Box::new(op),
+                identities: c.identities.clone(),
+            }
+        }),
+        Request::CloseSession => {
+            forward(client, frame, header.xid, received, TicketKind::CloseSession, |c| {
+                ToControl::Close { conn, session: c.session, xid: header.xid }
+            })
+        }
+        Request::Sync { path } => {
+            let path = path.map(|path| path.into_owned());
+            forward(client, frame, header.xid, received, TicketKind::Sync, |c| {
+                c.sync_paths.push_back(path);
+                ToControl::Sync { conn, session: c.session }
+            })
+        }
+        Request::Ping | Request::Read(_) if !client.line.is_clear() => {
+            client.line.hold(frame, received);
+            Handled::Done
+        }
+        Request::Ping => {
+            reply::ping(out, desk.drained);
+            Handled::Done
+        }
+        Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
+        Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
+    }
+}
+
+/// Passes a request to the control core, unless something before it must run here first.
+fn forward(
+    client: &mut Client,
+    frame: &[u8],
+    xid: Xid,
+    received: Millis,
+    kind: TicketKind,
+    message: impl FnOnce(&mut Client) -> ToControl,
+) -> Handled {
+    if !client.line.may_pass() {
+        client.line.hold(frame, received);
+        return Handled::Done;
+    }
+    client.line.open(Ticket { xid, kind, received });
+    Handled::Forward(message(client))
+}
+
+/// A request that cannot be acted on: what its client hears, in its place of the line where the
+/// connection goes on.
+fn refuse(
+    client: &mut Client,
+    header: RequestHeader,
+    frame: &[u8],
+    error: BodyError,
+    received: Millis,
+    zxid: Zxid,
+    out: &mut Vec<u8>,
+) -> Handled {
+    tracing::debug!(%error, opcode = header.opcode, peer = %client.peer, "request refused");
+    match error {
+        BodyError::Unknown(_) => {
+            // ZooKeeperServer.submitRequestNow: answered at once, ahead of the line.
+            reply::error(out, header.xid, UNKNOWN_ZXID, ErrorCode::Unimplemented);
+            return Handled::Close(How::AfterFlush);
+        }
+        BodyError::Fatal(_) => return Handled::Close(How::Now),
+        BodyError::Malformed(_) | BodyError::WriteInMultiRead(_) | BodyError::Refused(_)
+            if !client.line.is_clear() =>
+        {
+            client.line.hold(frame, received);
+        }
+        BodyError::Malformed(_) => {
+            reply::error(out, header.xid, zxid, ErrorCode::MarshallingError);
+        }
+        BodyError::WriteInMultiRead(_) => reply::write_in_multi_read(out, header.xid, zxid),
+        BodyError::Refused(code) => reply::error(out, header.xid, zxid, code),
+    }
+    Handled::Done
+}
+
+/// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
+fn authenticate(
+    policy: &Policy,
+    client: &mut Client,
+    header: RequestHeader,
+    scheme: Option<&str>,
+    auth: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) -> Result<(), How> {
+    match acl::authenticate(policy, scheme, auth) {
+        Ok(identities) => {
+            client.add_identities(identities);
+            reply::empty(out, header.xid, NO_ZXID);
+            Ok(())
+        }
+        Err(code) => {
+            tracing::warn!(peer = %client.peer, ?scheme, "authentication failed");
+            reply::error(out, header.xid, NO_ZXID, code);
+            Err(How::AfterFlush)
+        }
+    }
+}

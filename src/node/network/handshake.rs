@@ -1,0 +1,81 @@
+//! The handshake: from a connect request to a live session, or a refusal.
+
+use std::sync::Arc;
+
+use super::{NetworkRole, Stage};
+use crate::codec::password;
+use crate::codec::reply::{self, ConnectResponse};
+use crate::codec::request::ConnectRequest;
+use crate::net::How;
+use crate::node::message::{Pulse, ToControl};
+use crate::types::{ConnId, SessionId};
+
+impl NetworkRole {
+    /// ZooKeeperServer.processConnectRequest.
+    pub(super) fn connect(&mut self, conn: ConnId, request: ConnectRequest) {
+        self.gauges.connection_requests.add(1);
+        self.gauges.received.add(1);
+        if request.last_zxid_seen > self.commons.tree.applied() {
+            // The client has seen more than we hold: it must find another server (I8).
+            tracing::info!(seen = %request.last_zxid_seen, "client is ahead of this server");
+            return self.close(conn, How::Now);
+        }
+        let timeout = request
+            .timeout
+            .clamp(self.settings.session_timeout_min, self.settings.session_timeout_max);
+        let conn_ref = self.conn_ref(conn);
+        let Some(client) = self.clients.get(conn) else { return };
+        client.gauges.received.add(1);
+        client.read_only_byte = request.read_only.is_some();
+        client.stage = Stage::Opening;
+        let message = if request.session == SessionId(0) {
+            ToControl::Open { conn: conn_ref, timeout }
+        } else if !password::is_session_password(request.session, &request.password) {
+            return self.session_gone(conn);
+        } else {
+            self.gauges.revalidated.add(1);
+            ToControl::Resume { conn: conn_ref, session: request.session, timeout }
+        };
+        self.outgoing.push(message);
+    }
+
+    /// The control core has created or found the session.
+    pub(super) fn session_ready(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        timeout: i32,
+        pulse: Arc<Pulse>,
+    ) {
+        // The connection may have gone while its session came; the session lives on.
+        let Some(client) = self.clients.get(conn).filter(|c| c.stage == Stage::Opening) else {
+            return;
+        };
+        client.stage = Stage::Live;
+        client.session = session;
+        client.pulse = Some(pulse);
+        client.gauges.session.set(session.0);
+        client.gauges.timeout.set(i64::from(timeout));
+        client.gauges.sent.add(1);
+        self.gauges.sent.add(1);
+        let read_only = client.read_only_byte.then_some(false);
+        let response =
+            ConnectResponse { timeout, session, password: password::session_password(session), read_only };
+        if let Some(out) = self.net.output(conn) {
+            reply::connect_response(out, &response);
+        }
+        self.retry.push_back(conn);
+    }
+
+    /// Timeout 0 tells the client that its session is no more.
+    pub(super) fn session_gone(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get(conn) else { return };
+        let read_only = client.read_only_byte.then_some(false);
+        let response =
+            ConnectResponse { timeout: 0, session: SessionId(0), password: [0; 16], read_only };
+        if let Some(out) = self.net.output(conn) {
+            reply::connect_response(out, &response);
+        }
+        self.close(conn, How::AfterFlush);
+    }
+}

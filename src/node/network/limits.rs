@@ -1,0 +1,78 @@
+//! Who may connect: counts over all cores, kept where connections are accepted and closed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parking_lot::Mutex;
+
+/// `maxClientCnxns` and `maxCnxns`; 0 switches either off.
+#[derive(Debug)]
+pub struct Admission {
+    per_address_max: usize,
+    total_max: usize,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default, Debug)]
+struct Counts {
+    total: usize,
+    by_address: BTreeMap<IpAddr, usize>,
+}
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("{address} has {count} connections, maxClientCnxns is {limit}")]
+    PerAddress { address: IpAddr, count: usize, limit: usize },
+    #[error("{count} connections are open, maxCnxns is {limit}")]
+    Total { count: usize, limit: usize },
+}
+
+impl Admission {
+    pub fn new(per_address_max: usize, total_max: usize) -> Admission {
+        Admission { per_address_max, total_max, counts: Mutex::default() }
+    }
+
+    /// Counts one more connection, or says why not.
+    pub fn enter(&self, address: IpAddr) -> Result<(), Refused> {
+        let mut counts = self.counts.lock();
+        if self.total_max > 0 && counts.total >= self.total_max {
+            return Err(Refused::Total { count: counts.total, limit: self.total_max });
+        }
+        let count = counts.by_address.get(&address).copied().unwrap_or(0);
+        if self.per_address_max > 0 && count >= self.per_address_max {
+            return Err(Refused::PerAddress { address, count, limit: self.per_address_max });
+        }
+        counts.by_address.insert(address, count + 1);
+        counts.total += 1;
+        Ok(())
+    }
+
+    pub fn leave(&self, address: IpAddr) {
+        let mut counts = self.counts.lock();
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_refused_at_its_limit_and_welcome_again_below_it() {
+        let admission = Admission::new(2, 3);
+        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        assert!(admission.enter(a).is_ok() && admission.enter(a).is_ok());
+        assert!(matches!(admission.enter(a), Err(Refused::PerAddress { count: 2, .. })));
+        assert!(admission.enter(b).is_ok());
+        assert!(matches!(admission.enter(b), Err(Refused::Total { count: 3, .. })));
+        admission.leave(a);
+        assert!(admission.enter(a).is_ok());
+    }
+}

@@ -1,0 +1,304 @@
+//! The network role: a core's clients, from bytes to answers.
+//!
+//! ```text
+//!  Net ──bytes──► frames ──► line ──► reads: tree, watches ──► output ──► Net
+//!                              │                                  ▲
+//!                              └──ToControl──► control ──ToNetwork┘ (the stream, in zxid order)
+//! ```
+//!
+//! Reads are answered on the spot. Before a read's answer leaves, the core has drained its stream
+//! up to the zxid the read has seen, so no answer reveals a change whose event still waits (I7),
+//! and the zxids a client sees never go back (I8).
+
+mod client;
+mod events;
+mod frames;
+mod handshake;
+mod limits;
+mod reads;
+mod rewatch;
+mod stream;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+pub use client::{Client, Clients, Stage};
+pub use limits::{Admission, Refused};
+
+use super::control::Stream;
+use super::message::{ToControl, ToNetwork};
+use crate::acl::Policy;
+use crate::admin::gauges::CoreGauges;
+use crate::admin::words::Desk;
+use crate::net::{CloseReason, How, Net, NetEvent};
+use crate::runtime::mailbox::{Receiver, Sender};
+use crate::tree::Tree;
+use crate::types::{ConnId, ConnRef, CoreId, Millis, WallMillis, Zxid};
+use crate::watch::{Event, Watches};
+
+/// Limits and settings of a network core.
+#[derive(Clone, Debug)]
+pub struct NetworkSettings {
+    pub session_timeout_min: i32,
+    pub session_timeout_max: i32,
+    pub sessionless_ms: i64,
+    /// Frames longer than this end their connection.
+    pub frame_max: usize,
+    /// Tickets open on this core before connections that have one are no longer read.
+    pub outstanding_max: usize,
+    /// Requests one connection may have waiting.
+    pub line_max: usize,
+    /// Bytes of waiting frames one connection may hold.
+    pub held_bytes_max: usize,
+    pub outbound_pause: usize,
+}
+
+/// What a network core shares with the others.
+pub struct Commons {
+    pub tree: Arc<Tree>,
+    pub policy: Arc<Policy>,
+    pub desk: Arc<Desk>,
+    pub admission: Arc<Admission>,
+    /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
+    pub peers: Vec<Sender<ToNetwork>>,
+}
+
+pub struct NetworkRole {
+    core: CoreId,
+    settings: NetworkSettings,
+    net: Net,
+    clients: Clients,
+    watches: Watches,
+    commons: Arc<Commons>,
+    gauges: Arc<CoreGauges>,
+    stream: Arc<Stream>,
+    inbox: Receiver<ToNetwork>,
+    arrived: VecDeque<ToNetwork>,
+    /// Everything up to here has been taken from the stream.
+    drained: Zxid,
+    to_control: Sender<ToControl>,
+    outgoing: Vec<ToControl>,
+    /// Requests with the control core.
+    open_tickets: usize,
+    /// Connections whose line's front has been answered.
+    advancing: VecDeque<ConnId>,
+    /// Connections whose unread input may be looked at again.
+    retry: VecDeque<ConnId>,
+    /// Connections left unread because of the core's or the control core's limits.
+    over_limit: VecDeque<ConnId>,
+    /// Answers of the connection being served, before they join its output.
+    staged: Vec<u8>,
+    /// Scratch of [`NetworkRole::fire`].
+    fired: Vec<Event>,
+    next_core: usize,
+    next_sweep: Millis,
+    stopping: bool,
+    now: Millis,
+    wall: WallMillis,
+}
+
+/// Everything the role is made of.
+pub struct NetworkParts {
+    pub core: CoreId,
+    pub settings: NetworkSettings,
+    pub net: Net,
+    pub commons: Arc<Commons>,
+    pub gauges: Arc<CoreGauges>,
+    pub stream: Arc<Stream>,
+    pub inbox: Receiver<ToNetwork>,
+    pub to_control: Sender<ToControl>,
+    pub drained: Zxid,
+    pub now: Millis,
+    /// Keeps clients from choosing watched paths that collide.
+    pub hash_seed: u64,
+}
+
+/// How often connections without a session are looked at, in ms.
+const SWEEP_MS: i64 = 500;
+
+impl NetworkRole {
+    pub fn new(parts: NetworkParts) -> NetworkRole {
+        NetworkRole {
+            core: parts.core,
+            settings: parts.settings,
+            net: parts.net,
+            clients: Clients::default(),
+            watches: Watches::new(parts.hash_seed),
+            commons: parts.commons,
+            gauges: parts.gauges,
+            stream: parts.stream,
+            inbox: parts.inbox,
+            arrived: VecDeque::new(),
+            drained: parts.drained,
+            to_control: parts.to_control,
+            outgoing: Vec::new(),
+            open_tickets: 0,
+            advancing: VecDeque::new(),
+            retry: VecDeque::new(),
+            over_limit: VecDeque::new(),
+            staged: Vec::new(),
+            fired: Vec::new(),
+            next_core: 0,
+            next_sweep: parts.now + SWEEP_MS,
+            stopping: false,
+            now: parts.now,
+            wall: WallMillis(0),
+        }
+    }
+
+    pub fn net(&mut self) -> &mut Net {
+        &mut self.net
+    }
+
+    pub fn inbox(&mut self) -> &mut Receiver<ToNetwork> {
+        &mut self.inbox
+    }
+
+    pub fn has_mail(&self) -> bool {
+        !self.inbox.is_empty() || !self.retry.is_empty() || !self.advancing.is_empty()
+    }
+
+    /// When the role next wants a turn without being woken.
+    pub fn deadline(&self) -> Option<Millis> {
+        if !self.outgoing.is_empty() {
+            return Some(self.now + 1);
+        }
+        (!self.clients.is_empty()).then_some(self.next_sweep)
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Stopped, and everything written has left.
+    pub fn is_finished(&self) -> bool {
+        self.stopping && self.clients.is_empty()
+    }
+
+    /// One turn over the events of the transport, then over the stream.
+    pub fn turn(&mut self, events: &mut Vec<NetEvent>, now: Millis, wall: WallMillis) {
+        self.now = now;
+        self.wall = wall;
+        self.take_stream();
+        for event in events.drain(..) {
+            match event {
+                NetEvent::Accepted { fd, peer, .. } => self.accepted(fd, peer),
+                NetEvent::Received(conn) => self.serve(conn),
+                NetEvent::Drained(conn) => self.unstall(conn),
+                NetEvent::Closed(conn, reason) => self.closed(conn, reason),
+                NetEvent::Woken => {}
+            }
+        }
+        self.take_stream();
+        self.sweep();
+    }
+
+    /// Takes what the control core has sent, and serves what that has set free.
+    pub fn take_stream(&mut self) {
+        self.drain_all();
+        while let Some(conn) = self.retry.pop_front() {
+            self.serve(conn);
+        }
+        self.release_over_limit();
+        if !self.outgoing.is_empty() && self.to_control.has_room() {
+            self.to_control.push_all(&mut self.outgoing);
+        }
+        self.publish_gauges();
+    }
+
+    fn accepted(&mut self, fd: OwnedFd, peer: SocketAddr) {
+        if self.stopping {
+            return;
+        }
+        if let Err(refused) = self.commons.admission.enter(peer.ip().to_canonical()) {
+            tracing::warn!(%peer, reason = %refused, "connection refused");
+            self.gauges.connections_rejected.add(1);
+            let conn = self.net.adopt(fd, peer);
+            self.net.close(conn, How::Reset);
+            return;
+        }
+        self.next_core = (self.next_core + 1) % self.commons.peers.len();
+        if self.next_core == usize::from(self.core.0) {
+            self.adopt(fd, peer);
+        } else {
+            self.commons.peers[self.next_core].push(ToNetwork::Adopt { fd, peer });
+        }
+    }
+
+    fn adopt(&mut self, fd: OwnedFd, peer: SocketAddr) {
+        let conn = self.net.adopt(fd, peer);
+        let client = Client::new(conn, peer, self.now, self.wall);
+        self.gauges.conns.lock().insert(conn, client.gauges.clone());
+        self.clients.insert(client);
+    }
+
+    /// The transport has let go of the socket.
+    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(client) = self.clients.remove(conn) else { return };
+        tracing::debug!(peer = %client.peer, session = %client.session, ?reason, "closed");
+        self.forget(client);
+    }
+
+    fn forget(&mut self, client: Client) {
+        self.commons.admission.leave(client.peer.ip().to_canonical());
+        self.gauges.conns.lock().remove(&client.id);
+        self.open_tickets -= client.line.open_tickets();
+        if client.has_watches {
+            self.watches.remove_conn(client.id);
+        }
+    }
+
+    /// Closes a connection of ours; the transport reports it when the socket is gone.
+    fn close(&mut self, conn: ConnId, how: How) {
+        if let Some(client) = self.clients.get(conn) {
+            client.stage = Stage::Closing;
+            self.net.close(conn, how);
+        }
+    }
+
+    fn conn_ref(&self, conn: ConnId) -> ConnRef {
+        ConnRef { core: self.core, conn }
+    }
+
+    /// Drops connections that have not finished the handshake in time.
+    fn sweep(&mut self) {
+        if self.now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = self.now + SWEEP_MS;
+        let oldest = self.now + -self.settings.sessionless_ms;
+        let late: Vec<ConnId> = self
+            .clients
+            .iter()
+            .filter(|c| c.stage == Stage::Fresh && c.accepted <= oldest)
+            .map(|c| c.id)
+            .collect();
+        for conn in late {
+            self.gauges.sessionless_expired.add(1);
+            self.close(conn, How::Now);
+        }
+    }
+
+    /// Stops accepting and reading; what has been answered still leaves.
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.net.stop_listening();
+        let all: Vec<ConnId> = self.clients.iter().map(|c| c.id).collect();
+        for conn in all {
+            self.close(conn, How::AfterFlush);
+        }
+    }
+
+    fn publish_gauges(&mut self) {
+        let counts = self.watches.counts();
+        if self.gauges.watches.get() != counts.watches as i64 {
+            self.gauges.watches.set(counts.watches as i64);
+            self.gauges.watched_paths.set(counts.data_paths as i64);
+            self.gauges.watching_conns.set(counts.data_connections as i64);
+            self.gauges.data_watches.set(counts.data_watches as i64);
+        }
+        self.stream.set_watching(!self.watches.is_empty());
+    }
+}

@@ -1,0 +1,338 @@
+//! Reads, answered from the tree on the core they arrived on (FinalRequestProcessor;
+//! client-protocol.md section 7).
+
+use super::client::Client;
+use super::{Commons, NetworkRole};
+use crate::acl::{self, Permit};
+use crate::codec::reply;
+use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader};
+use crate::node::control::Stream;
+use crate::tree::Node;
+use crate::types::{
+    AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid,
+};
+use crate::watch::{Table, WatcherKind, Watches};
+
+/// What a read needs beside its connection.
+pub(super) struct ReadDesk<'a> {
+    pub commons: &'a Commons,
+    pub stream: &'a Stream,
+    pub watches: &'a mut Watches,
+    pub drained: Zxid,
+}
+
+/// A read that has been executed; its answer is staged, with the zxid still to be written.
+pub(super) struct Read {
+    xid: Xid,
+    /// The newest change it may show.
+    seen: Zxid,
+    watch: Option<NewWatch>,
+}
+
+/// To be registered once the stream is drained up to what the read has seen.
+struct NewWatch {
+    path: Box<str>,
+    kind: NewKind,
+}
+
+enum NewKind {
+    Standard(Table),
+    /// addWatch.
+    Lasting(WatchMode),
+}
+
+/// The zxid of a staged answer is known only when it leaves.
+const LATER: Zxid = Zxid(0);
+/// Its offset: behind the length and the xid.
+const ZXID_AT: std::ops::Range<usize> = 8..16;
+
+type Answer = Result<(), ErrorCode>;
+
+/// One connection's read in the making.
+struct Reading<'a, 'd> {
+    desk: &'a mut ReadDesk<'d>,
+    identities: &'a [Identity],
+    xid: Xid,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'d> ReadDesk<'d> {
+    /// Executes a read and stages its answer in `out`, which is empty before.
+    pub(super) fn read(
+        &mut self,
+        client: &mut Client,
+        header: RequestHeader,
+        op: ReadOp<'_>,
+        out: &mut Vec<u8>,
+    ) -> Read {
+        let xid = header.xid;
+        if asks_for_watch(&op) {
+            client.has_watches = true;
+            // Before the node is read: see Stream.
+            self.stream.set_watching(true);
+        }
+        let conn = client.id;
+        let session = client.session;
+        let mut r = Reading { desk: self, identities: &client.identities, xid, out };
+        match op {
+            ReadOp::Exists { path, watch } => r.exists(path.as_deref(), watch),
+            ReadOp::GetData { path, watch } => {
+                r.node(path.as_deref(), watch.then_some(Table::Data), |out, node, _permit| {
+                    reply::data(out, xid, LATER, node.data(), &node.stat());
+                })
+            }
+            ReadOp::GetChildren { path, watch } => {
+                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node, _permit| {
+                    reply::children(out, xid, LATER, node.children());
+                })
+            }
+            ReadOp::GetChildren2 { path, watch } => {
+                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node, _permit| {
+                    reply::children2(out, xid, LATER, node.children(), &node.stat());
+                })
+            }
+            ReadOp::GetAcl { path } => r.get_acl(path.as_deref()),
+            ReadOp::GetAllChildrenNumber { path } => r.descendants(path.as_deref()),
+            ReadOp::GetEphemerals { prefix } => r.ephemerals(session, prefix.as_deref()),
+            ReadOp::MultiRead(ops) => r.multi(&ops),
+            ReadOp::AddWatch { path, mode } => r.add_watch(path.as_deref(), mode),
+            ReadOp::CheckWatches { path, kind } => r.watches(conn, path.as_deref(), kind, false),
+            ReadOp::RemoveWatches { path, kind } => r.watches(conn, path.as_deref(), kind, true),
+            ReadOp::WhoAmI => r.who_am_i(),
+            // Taken out of the line before it gets here.
+            ReadOp::SetWatches(_) => r.done(Err(ErrorCode::SystemError), r.desk.drained),
+        }
+    }
+}
+
+fn asks_for_watch(op: &ReadOp<'_>) -> bool {
+    match op {
+        ReadOp::Exists { watch, .. }
+        | ReadOp::GetData { watch, .. }
+        | ReadOp::GetChildren { watch, .. }
+        | ReadOp::GetChildren2 { watch, .. } => *watch,
+        ReadOp::AddWatch { .. } | ReadOp::SetWatches(_) => true,
+        ReadOp::GetAcl { .. }
+        | ReadOp::GetAllChildrenNumber { .. }
+        | ReadOp::GetEphemerals { .. }
+        | ReadOp::MultiRead(_)
+        | ReadOp::CheckWatches { .. }
+        | ReadOp::RemoveWatches { .. }
+        | ReadOp::WhoAmI => false,
+    }
+}
+
+impl Reading<'_, '_> {
+    /// Closes the answer: nothing to add on success, the code alone on failure.
+    fn done(&mut self, answer: Answer, seen: Zxid) -> Read {
+        if let Err(code) = answer {
+            self.out.clear();
+            reply::error(self.out, self.xid, LATER, code);
+        }
+        Read { xid: self.xid, seen, watch: None }
+    }
+
+    fn watching(mut self, answer: Answer, seen: Zxid, watch: Option<NewWatch>) -> Read {
+        let read = self.done(answer, seen);
+        Read { watch, ..read }
+    }
+
+    /// Java looks a null path up and falls over it.
+    fn null_path(mut self) -> Read {
+        let seen = self.desk.drained;
+        self.done(Err(ErrorCode::MarshallingError), seen)
+    }
+
+    /// The reads that need the node, and READ on it.
+    fn node(
+        self,
+        path: Option<&str>,
+        watch: Option<Table>,
+        put: impl FnOnce(&mut Vec<u8>, Node<'_>, Permit),
+    ) -> Read {
+        let Some(path) = path else { return self.null_path() };
+        let Commons { tree, policy, .. } = self.desk.commons;
+        let (answer, seen) = tree.read(path, |node| {
+            let node = node.ok_or(ErrorCode::NoNode)?;
+            let permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+            put(self.out, node, permit);
+            Ok(())
+        });
+        let watch = watch.filter(|_| answer.is_ok()).map(|table| standard(path, table));
+        self.watching(answer, seen, watch)
+    }
+
+    fn exists(mut self, path: Option<&str>, wanted: bool) -> Read {
+        let Some(path) = path else { return self.null_path() };
+        if path.contains('\0') {
+            let seen = self.desk.drained;
+            return self.done(Err(ErrorCode::BadArguments), seen);
+        }
+        let Commons { tree, policy, .. } = self.desk.commons;
+        let (answer, seen) = tree.read(path, |node| {
+            let node = node.ok_or(ErrorCode::NoNode)?;
+            let _permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+            reply::stat(self.out, self.xid, LATER, &node.stat());
+            Ok(())
+        });
+        // A missing node is watched for its creation.
+        let watched = wanted && matches!(answer, Ok(()) | Err(ErrorCode::NoNode));
+        let watch = watched.then(|| standard(path, Table::Data));
+        self.watching(answer, seen, watch)
+    }
+
+    /// READ or ADMIN shows the list; without ADMIN the digests' hashes are hidden
+    /// (CVE-2019-0201).
+    fn get_acl(mut self, path: Option<&str>) -> Read {
+        let Some(path) = path else { return self.null_path() };
+        let Commons { tree, policy, .. } = self.desk.commons;
+        let (answer, seen) = tree.read(path, |node| {
+            let node = node.ok_or(ErrorCode::NoNode)?;
+            let list: &AclList = node.acl();
+            let wanted = Perms::READ.or(Perms::ADMIN);
+            let _permit = acl::check(policy, list, wanted, self.identities)?;
+            let stat: Stat = node.stat();
+            match acl::check(policy, list, Perms::ADMIN, self.identities) {
+                Ok(_) => reply::acl(self.out, self.xid, LATER, list, &stat),
+                Err(_) => {
+                    reply::acl(self.out, self.xid, LATER, &acl::mask_digests(list), &stat);
+                }
+            }
+            Ok(())
+        });
+        self.done(answer, seen)
+    }
+
+    fn descendants(mut self, path: Option<&str>) -> Read {
+        let Some(path) = path else { return self.null_path() };
+        let Commons { tree, policy, .. } = self.desk.commons;
+        let (answer, seen) = tree.read(path, |node| {
+            let node = node.ok_or(ErrorCode::NoNode)?;
+            acl::check(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
+        });
+        let counted = answer.and_then(|()| {
+            let count = tree.descendants(path).ok_or(ErrorCode::NoNode)?;
+            reply::int(self.out, self.xid, LATER, count);
+            Ok(())
+        });
+        // The count looks at many shards: nothing newer than this can be in it.
+        let seen = if counted.is_ok() { tree.applied() } else { seen };
+        self.done(counted, seen)
+    }
+
+    fn ephemerals(
+        mut self,
+        session: crate::types::SessionId,
+        prefix: Option<&str>,
+    ) -> Read {
+        let tree = &self.desk.commons.tree;
+        let mut paths = tree.ephemerals_of(session);
+        let seen = tree.applied();
+        if let Some(prefix) = prefix.filter(|p| !p.trim().is_empty() && *p != "/") {
+            paths.retain(|path| path.starts_with(prefix));
+        }
+        reply::strings(self.out, self.xid, LATER, paths.iter().map(String::as_str));
+        self.done(Ok(()), seen)
+    }
+
+    /// Every step fails on its own; the header says OK.
+    fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
+        let Commons { tree, policy, .. } = self.desk.commons;
+        let mut newest = self.desk.drained;
+        let mut frame = reply::MultiFrame::begin(self.out, self.xid, LATER);
+        for op in ops {
+            let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
+            let (answer, seen) = tree.read(path.as_deref().unwrap_or_default(), |node| {
+                let node = node.ok_or(ErrorCode::NoNode)?;
+                let _permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+                match op {
+                    MultiReadOp::GetData { .. } => frame.data(node.data(), &node.stat()),
+                    MultiReadOp::GetChildren { .. } => frame.children(node.children()),
+                }
+                Ok(())
+            });
+            if let Err(code) = answer {
+                frame.failed(code);
+            }
+            newest = newest.max(seen);
+        }
+        frame.finish();
+        self.done(Ok(()), newest)
+    }
+
+    /// No check of existence or of ACLs: delivery checks them.
+    fn add_watch(mut self, path: Option<&str>, mode: i32) -> Read {
+        let seen = self.desk.drained;
+        let mode = match mode {
+            0 => WatchMode::Persistent,
+            1 => WatchMode::PersistentRecursive,
+            _ => return self.done(Err(ErrorCode::MarshallingError), seen),
+        };
+        let Some(path) = path else { return self.null_path() };
+        // The zxid of the path's shard: changes up to it were before this watch.
+        let ((), seen) = self.desk.commons.tree.read(path, |_| ());
+        reply::add_watch(self.out, self.xid, LATER);
+        let watch = NewWatch { path: path.into(), kind: NewKind::Lasting(mode) };
+        self.watching(Ok(()), seen, Some(watch))
+    }
+
+    fn watches(mut self, conn: ConnId, path: Option<&str>, kind: i32, remove: bool) -> Read {
+        let seen = self.desk.drained;
+        let Some(kind) = WatcherKind::from_wire(kind) else {
+            return self.done(Err(ErrorCode::MarshallingError), seen);
+        };
+        let Some(path) = path else { return self.null_path() };
+        let found = if remove {
+            self.desk.watches.remove(path, kind, conn)
+        } else {
+            self.desk.watches.has(path, kind, conn)
+        };
+        if !found {
+            return self.done(Err(ErrorCode::NoWatcher), seen);
+        }
+        reply::empty(self.out, self.xid, LATER);
+        self.done(Ok(()), seen)
+    }
+
+    fn who_am_i(mut self) -> Read {
+        let seen = self.desk.drained;
+        let shown = acl::who_am_i(&self.desk.commons.policy, self.identities);
+        let pairs = shown.iter().map(|who| (&*who.scheme, &*who.id));
+        reply::who_am_i(self.out, self.xid, LATER, pairs);
+        self.done(Ok(()), seen)
+    }
+}
+
+fn standard(path: &str, table: Table) -> NewWatch {
+    NewWatch { path: path.into(), kind: NewKind::Standard(table) }
+}
+
+impl NetworkRole {
+    /// Lets a read's answer leave: after everything the read has seen, before everything newer.
+    pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
+        if read.seen > self.drained {
+            let staged = std::mem::take(&mut self.staged);
+            self.drain_upto(read.seen);
+            self.staged = staged;
+        }
+        if let Some(watch) = read.watch {
+            self.register(conn, watch, read.seen);
+        }
+        if let Some(zxid) = self.staged.get_mut(ZXID_AT) {
+            zxid.copy_from_slice(&self.drained.0.to_be_bytes());
+        }
+        let bytes = self.staged.len();
+        self.flush_staged(conn);
+        self.count_reply(conn, read.xid, self.drained, bytes, received, false);
+    }
+
+    fn register(&mut self, conn: ConnId, watch: NewWatch, seen: Zxid) {
+        self.watches.settle(self.drained);
+        match watch.kind {
+            NewKind::Standard(table) => {
+                self.watches.add(&watch.path, WatchMode::Standard, table, conn, seen);
+            }
+            NewKind::Lasting(mode) => self.watches.add_watch(&watch.path, mode, conn, seen),
+        }
+    }
+}

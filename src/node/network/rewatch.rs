@@ -1,0 +1,94 @@
+//! setWatches and setWatches2: a client that lost its server takes its watches up again, and
+//! hears at once of what it missed (DataTree.setWatches).
+
+use super::NetworkRole;
+use crate::codec::reply::{self, UNKNOWN_ZXID};
+use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
+use crate::types::{ConnId, EventKind, Millis, WatchMode, Zxid};
+use crate::watch::Table;
+
+/// What a list of the request asks of each of its paths.
+#[derive(Clone, Copy)]
+enum List {
+    Data,
+    Exist,
+    Child,
+    Lasting(WatchMode),
+}
+
+impl NetworkRole {
+    /// `body` is that of a request that has been decoded once already.
+    pub(super) fn rewatch(
+        &mut self,
+        conn: ConnId,
+        header: RequestHeader,
+        body: &[u8],
+        received: Millis,
+    ) {
+        let Ok(Request::Read(ReadOp::SetWatches(lists))) =
+            request::decode_body(header.opcode, body)
+        else {
+            return;
+        };
+        if let Some(client) = self.clients.get(conn) {
+            client.has_watches = true;
+        }
+        self.stream.set_watching(true);
+        self.take_up(conn, &lists);
+        let Some(out) = self.net.output(conn) else { return };
+        let start = out.len();
+        reply::empty(out, header.xid, self.drained);
+        let bytes = out.len() - start;
+        self.count_reply(conn, header.xid, self.drained, bytes, received, false);
+    }
+
+    fn take_up(&mut self, conn: ConnId, lists: &SetWatches<'_>) {
+        let since = lists.relative_zxid;
+        let lasting = |mode| List::Lasting(mode);
+        for (list, paths) in [
+            (List::Data, &lists.data),
+            (List::Exist, &lists.exist),
+            (List::Child, &lists.child),
+            (lasting(WatchMode::Persistent), &lists.persistent),
+            (lasting(WatchMode::PersistentRecursive), &lists.recursive),
+        ] {
+            for path in paths {
+                self.take_up_one(conn, list, path, since);
+            }
+        }
+    }
+
+    fn take_up_one(&mut self, conn: ConnId, list: List, path: &str, since: Zxid) {
+        let (stat, seen) = self.commons.tree.read(path, |node| node.map(|node| node.stat()));
+        if seen > self.drained {
+            self.drain_upto(seen);
+        }
+        let missed = match (list, stat) {
+            (List::Data | List::Child, None) => Some(EventKind::NodeDeleted),
+            (List::Data, Some(stat)) if stat.mzxid > since => Some(EventKind::NodeDataChanged),
+            (List::Child, Some(stat)) if stat.pzxid > since => Some(EventKind::NodeChildrenChanged),
+            (List::Exist, Some(_)) => Some(EventKind::NodeCreated),
+            (List::Data | List::Child, Some(_)) | (List::Exist, None) | (List::Lasting(_), _) => {
+                None
+            }
+        };
+        if let Some(kind) = missed {
+            // Not filtered by ACLs, as in Java.
+            if let Some(out) = self.net.output(conn) {
+                reply::event(out, UNKNOWN_ZXID, kind, path);
+                self.gauges.sent.add(1);
+            }
+            return;
+        }
+        self.watches.settle(self.drained);
+        match list {
+            List::Data | List::Exist => {
+                self.watches.add(path, WatchMode::Standard, Table::Data, conn, seen);
+            }
+            List::Child => {
+                self.watches.add(path, WatchMode::Standard, Table::Child, conn, seen);
+            }
+            List::Lasting(mode) => self.watches.add_watch(path, mode, conn, seen),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The commit stream, as a network core takes it: events and answers in zxid order.
+
+use super::{NetworkRole, Stage};
+use crate::codec::reply;
+use crate::net::How;
+use crate::node::message::ToNetwork;
+use crate::order::{Next, TicketKind};
+use crate::tree::Outcome;
+use crate::types::{ConnId, Millis, Xid, Zxid};
+
+impl NetworkRole {
+    /// Takes everything there is.
+    pub(super) fn drain_all(&mut self) {
+        // Read before the mailbox is drained: all up to it is then in `arrived`.
+        let published = self.stream.published();
+        self.inbox.drain_into(&mut self.arrived);
+        loop {
+            // Waiting reads run between two messages, never inside one: a read may itself have to
+            // drain the stream, and nesting would go as deep as the stream is long.
+            if let Some(conn) = self.advancing.pop_front() {
+                self.advance(conn);
+            } else if let Some(message) = self.arrived.pop_front() {
+                self.take(message);
+            } else {
+                break;
+            }
+        }
+        self.drained = self.drained.max(published);
+    }
+
+    /// Takes the stream up to what a read has seen, and no further: an event newer than the read
+    /// must come after the read's answer, which tells the client of its watch.
+    pub(super) fn drain_upto(&mut self, seen: Zxid) {
+        self.inbox.drain_into(&mut self.arrived);
+        while let Some(message) = self.arrived.front() {
+            if message.zxid().is_some_and(|zxid| zxid > seen) {
+                break;
+            }
+            if let Some(message) = self.arrived.pop_front() {
+                self.take(message);
+            }
+        }
+        self.drained = self.drained.max(seen);
+    }
+
+    fn take(&mut self, message: ToNetwork) {
+        if let Some(zxid) = message.zxid() {
+            self.drained = self.drained.max(zxid);
+        }
+        match message {
+            ToNetwork::Change(change) => self.fire(&change),
+            ToNetwork::Reply { conn, zxid, outcome } => self.answer(conn, zxid, &outcome),
+            ToNetwork::Synced { conn, zxid } => self.synced(conn, zxid),
+            ToNetwork::SessionReady { conn, session, timeout, pulse, .. } => {
+                self.session_ready(conn, session, timeout, pulse);
+            }
+            ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
+            ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
+            ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
+            ToNetwork::Stop => self.stop(),
+        }
+    }
+
+    fn answer(&mut self, conn: ConnId, zxid: Zxid, outcome: &Outcome) {
+        let Some(ticket) = self.clients.get(conn).and_then(|client| client.line.answered()) else {
+            return;
+        };
+        self.open_tickets -= 1;
+        if let Some(out) = self.net.output(conn) {
+            let start = out.len();
+            reply::outcome(out, ticket.xid, zxid, outcome);
+            let bytes = out.len() - start;
+            self.count_reply(conn, ticket.xid, zxid, bytes, ticket.received, true);
+        }
+        if ticket.kind == TicketKind::CloseSession {
+            return self.close(conn, How::AfterFlush);
+        }
+        self.advancing.push_back(conn);
+    }
+
+    fn synced(&mut self, conn: ConnId, zxid: Zxid) {
+        let Some(client) = self.clients.get(conn) else { return };
+        let Some(ticket) = client.line.answered() else { return };
+        let path = client.sync_paths.pop_front().unwrap_or_default();
+        self.open_tickets -= 1;
+        if let Some(out) = self.net.output(conn) {
+            let start = out.len();
+            reply::sync(out, ticket.xid, zxid, path.as_deref());
+            let bytes = out.len() - start;
+            self.count_reply(conn, ticket.xid, zxid, bytes, ticket.received, true);
+        }
+        self.advancing.push_back(conn);
+    }
+
+    /// The front of the line is answered: what waited behind it may run.
+    fn advance(&mut self, conn: ConnId) {
+        loop {
+            let Some(client) = self.clients.get(conn) else { return };
+            if client.stage != Stage::Live {
+                return;
+            }
+            match client.line.next() {
+                Next::Wait => break,
+                Next::Run(frame, received) => self.run_held(conn, &frame, received),
+            }
+        }
+        self.unstall(conn);
+    }
+
+    /// Input left unread may be looked at again, if the reasons for it are gone.
+    pub(super) fn unstall(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get(conn)
+            && client.stalled
+        {
+            client.stalled = false;
+            self.net.resume(conn);
+            self.retry.push_back(conn);
+        }
+    }
+
+    pub(super) fn count_reply(
+        &mut self,
+        conn: ConnId,
+        xid: Xid,
+        zxid: Zxid,
+        bytes: usize,
+        received: Millis,
+        is_write: bool,
+    ) {
+        let latency = self.now.0 - received.0;
+        self.gauges.sent.add(1);
+        self.gauges.response(bytes as i64);
+        self.gauges.latency.record(latency);
+        let kind = if is_write { &self.gauges.update_latency } else { &self.gauges.read_latency };
+        kind.record(latency);
+        if let Some(client) = self.clients.look(conn) {
+            client.gauges.sent.add(1);
+            client.gauges.answered(i64::from(xid.0), zxid.0, latency, self.wall);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The shells: loops that read the clock, wait, and give the roles their turns.
+//!
+//! A thread hosts a network core, the control role, or both. Mailboxes between roles of one
+//! thread are the same as between threads; the thread then simply finds mail when it looks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::control::{Control, Verdict};
+use super::network::{NetworkParts, NetworkRole};
+use crate::net::{Net, NetSettings};
+use crate::runtime::waker::{RingSleeper, ThreadSleeper};
+use crate::runtime::{affinity, clock};
+use crate::types::Millis;
+
+/// How often the roles of one thread hand one another work before the ring is looked at again:
+/// enough for a request to go all the way, little enough that no client waits for another's storm.
+const ROUNDS: usize = 4;
+
+/// How long a connection's last bytes may take at the end, in ms.
+const FAREWELL_MS: i64 = 2_000;
+
+/// A network thread, before it runs: everything that may cross threads.
+pub struct NetworkThread {
+    pub cpu: Option<usize>,
+    pub net: NetSettings,
+    pub sleeper: RingSleeper,
+    /// Listens on these, and deals the accepted sockets out.
+    pub listen: Option<(SocketAddr, u32)>,
+    pub control: Option<Box<Control>>,
+    /// Told once: the bound address, or why not.
+    pub ready: mpsc::Sender<io::Result<Option<SocketAddr>>>,
+}
+
+impl NetworkThread {
+    /// The thread's body. `parts` makes the role once the ring is there, which belongs to this
+    /// thread alone. An error is the ring's own: nothing can be served any more.
+    pub fn run(self, parts: impl FnOnce(Net) -> NetworkParts) -> io::Result<()> {
+        if let Some(cpu) = self.cpu
+            && let Err(error) = affinity::pin(cpu)
+        {
+            tracing::warn!(%error, "network thread is not pinned");
+        }
+        let (net, bound) = match open(self.net, self.sleeper, self.listen) {
+            Ok(opened) => opened,
+            Err(error) => {
+                // The receiver lives until all threads have reported.
+                let _ = self.ready.send(Err(error));
+                return Ok(());
+            }
+        };
+        let role = NetworkRole::new(parts(net));
+        let _ = self.ready.send(Ok(bound));
+        // The report is the only one: whoever collects them waits for the senders to go.
+        drop(self.ready);
+        serve(role, self.control)
+    }
+}
+
+/// The ring, and the bound address if this thread is to listen.
+fn open(
+    settings: NetSettings,
+    sleeper: RingSleeper,
+    listen: Option<(SocketAddr, u32)>,
+) -> io::Result<(Net, Option<SocketAddr>)> {
+    let mut net = Net::with_sleeper(settings, sleeper)?;
+    let bound = match listen {
+        Some((address, backlog)) => Some(net.listen(address, backlog)?),
+        None => None,
+    };
+    Ok((net, bound))
+}
+
+fn serve(mut network: NetworkRole, mut control: Option<Box<Control>>) -> io::Result<()> {
+    let mut events = Vec::new();
+    let mut wait = Some(Duration::ZERO);
+    let waker = network.net().waker();
+    let mut farewell: Option<Millis> = None;
+    loop {
+        network.net().turn(wait, &mut events)?;
+        let (mut now, mut wall) = (clock::now(), clock::wall());
+        network.turn(&mut events, now, wall);
+        let mut deadline = network.deadline();
+        for round in 0.. {
+            let woken = waker.take();
+            let Some(role) = &mut control else { break };
+            match role.turn(now, wall) {
+                Verdict::WaitUntil(at) => deadline = earlier(network.deadline(), at),
+                Verdict::Finished => control = None,
+            }
+            network.take_stream();
+            if round == ROUNDS || (!woken && !control.as_ref().is_some_and(|c| c.has_mail())) {
+                break;
+            }
+            (now, wall) = (clock::now(), clock::wall());
+        }
+        if network.is_stopping() && control.is_none() {
+            let until = *farewell.get_or_insert(now + FAREWELL_MS);
+            if network.is_finished() || now >= until {
+                return Ok(());
+            }
+            deadline = Some(now + 10);
+        }
+        let busy = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
+        wait = if busy { Some(Duration::ZERO) } else { until(deadline) };
+    }
+}
+
+/// The control role on a thread of its own.
+pub fn run_control(mut control: Box<Control>, mut sleeper: ThreadSleeper, cpu: Option<usize>) {
+    if let Some(cpu) = cpu
+        && let Err(error) = affinity::pin(cpu)
+    {
+        tracing::warn!(%error, "control thread is not pinned");
+    }
+    let waker = sleeper.waker();
+    loop {
+        waker.take();
+        let deadline = match control.turn(clock::now(), clock::wall()) {
+            Verdict::Finished => return,
+            Verdict::WaitUntil(deadline) => deadline,
+        };
+        if !control.has_mail() {
+            sleeper.sleep(until(deadline));
+        }
+    }
+}
+
+fn earlier(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
+    a.into_iter().chain(b).min()
+}
+
+/// From now to a deadline; a millisecond more, so that the turn finds it passed.
+fn until(deadline: Option<Millis>) -> Option<Duration> {
+    deadline.map(|at| {
+        let left = at.0.saturating_sub(clock::now().0);
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    })
+}
