@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -52,8 +52,7 @@ fn bucket_of(value: u64) -> usize {
         return value as usize;
     }
     let exponent = 63 - value.leading_zeros() - SUB_BITS;
-    (((exponent + 1) as usize) << SUB_BITS)
-        + ((value >> exponent) as usize & ((1 << SUB_BITS) - 1))
+    (((exponent + 1) as usize) << SUB_BITS) + ((value >> exponent) as usize & ((1 << SUB_BITS) - 1))
 }
 
 fn bucket_floor(bucket: usize) -> u64 {

@@ -147,11 +147,7 @@ fn flushes(log: &Values) -> SummaryValues {
 }
 
 fn batches(log: &Values) -> SummaryValues {
-    SummaryValues {
-        count: log.batches as i64,
-        sum: log.records as i64,
-        ..SummaryValues::default()
-    }
+    SummaryValues { count: log.batches as i64, sum: log.records as i64, ..SummaryValues::default() }
 }
 
 /// Counters, summaries and advanced summaries, in the order of the default provider's groups.

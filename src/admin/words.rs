@@ -161,8 +161,13 @@ impl Desk {
         let latency = gauges.merged(|c| &c.latency);
         let last = gauges.cores.iter().map(|c| c.response_last.get()).max().unwrap_or(-1);
         let most = gauges.cores.iter().map(|c| c.response_max.get()).max().unwrap_or(-1);
-        let least =
-            gauges.cores.iter().map(|c| c.response_min.get()).filter(|v| *v >= 0).min().unwrap_or(-1);
+        let least = gauges
+            .cores
+            .iter()
+            .map(|c| c.response_min.get())
+            .filter(|v| *v >= 0)
+            .min()
+            .unwrap_or(-1);
         let mut put = |name: &str, value: &dyn std::fmt::Display| {
             metrics::line(&mut out, name, value);
         };
@@ -367,7 +372,12 @@ fn open_descriptors() -> usize {
 
 fn folder_bytes(folder: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries.flatten().filter_map(|e| e.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
+    entries
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .filter(|m| m.is_file())
+        .map(|m| m.len())
+        .sum()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the roles say to one another. Messages are owned values.
 
-use std::os::fd::OwnedFd;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -28,9 +28,16 @@ impl Pulse {
 /// From a network core to the control core.
 pub enum ToControl {
     /// A new session of `timeout` ms is wanted.
-    Open { conn: ConnRef, timeout: i32 },
+    Open {
+        conn: ConnRef,
+        timeout: i32,
+    },
     /// A client is back; its password has been checked.
-    Resume { conn: ConnRef, session: SessionId, timeout: i32 },
+    Resume {
+        conn: ConnRef,
+        session: SessionId,
+        timeout: i32,
+    },
     Write {
         conn: ConnRef,
         session: SessionId,
@@ -38,8 +45,15 @@ pub enum ToControl {
         op: Box<WriteOp>,
         identities: Arc<[Identity]>,
     },
-    Sync { conn: ConnRef, session: SessionId },
-    Close { conn: ConnRef, session: SessionId, xid: Xid },
+    Sync {
+        conn: ConnRef,
+        session: SessionId,
+    },
+    Close {
+        conn: ConnRef,
+        session: SessionId,
+        xid: Xid,
+    },
     /// A snapshot was asked for, not by the log.
     Snapshot,
     /// The log's word.
@@ -55,8 +69,15 @@ pub enum ToNetwork {
     /// Something a watch may want to hear of.
     Change(Change),
     /// The answer to the front of a connection's line.
-    Reply { conn: ConnId, zxid: Zxid, outcome: Box<Outcome> },
-    Synced { conn: ConnId, zxid: Zxid },
+    Reply {
+        conn: ConnId,
+        zxid: Zxid,
+        outcome: Box<Outcome>,
+    },
+    Synced {
+        conn: ConnId,
+        zxid: Zxid,
+    },
     /// The handshake may be answered.
     SessionReady {
         conn: ConnId,
@@ -66,11 +87,20 @@ pub enum ToNetwork {
         zxid: Zxid,
     },
     /// The session a client came back for is no more.
-    SessionGone { conn: ConnId, zxid: Zxid },
+    SessionGone {
+        conn: ConnId,
+        zxid: Zxid,
+    },
     /// Close without a word: the session expired, moved, or was never this connection's.
-    Drop { conn: ConnId, zxid: Zxid },
+    Drop {
+        conn: ConnId,
+        zxid: Zxid,
+    },
     /// A socket accepted by another core.
-    Adopt { fd: OwnedFd, peer: SocketAddr },
+    Adopt {
+        fd: OwnedFd,
+        peer: SocketAddr,
+    },
     /// Stop accepting and reading; leave when the output is out.
     Stop,
 }

@@ -38,11 +38,8 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT]).map_err(BootError::Signals)?;
 
-    let folders = Directories::open(
-        &settings.data_dir,
-        &settings.data_log_dir,
-        settings.autocreate_dirs,
-    )?;
+    let folders =
+        Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
         data = %folders.snapshots.show(""),
         log = %folders.logs.show(""),

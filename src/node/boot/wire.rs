@@ -73,13 +73,9 @@ pub fn recover(
     if restored.snapshot_due {
         let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
         let options = WriteOptions { quiet: true, ..write_options(settings, &restored) };
-        snapshot::write_file(
-            folders.snapshots.as_ref(),
-            &tree,
-            &sessions,
-            &options,
-            &mut |_| true,
-        )?;
+        snapshot::write_file(folders.snapshots.as_ref(), &tree, &sessions, &options, &mut |_| {
+            true
+        })?;
     }
     Ok(Recovered { tree, writer, restored })
 }

@@ -2,7 +2,7 @@
 
 use super::outlet::Publisher;
 use super::{Control, Origin};
-use crate::codec::txn::{TxnDigest, Txn};
+use crate::codec::txn::{Txn, TxnDigest};
 use crate::node::message::ToNetwork;
 use crate::tree::Outcome;
 use crate::types::{ConnRef, Millis, SessionId, Zxid};

@@ -53,11 +53,21 @@ pub enum Job {
 pub enum Origin {
     /// Nobody: container deletion.
     Server,
-    Open { conn: ConnRef, session: SessionId },
-    Write { conn: ConnRef },
-    Sync { conn: ConnRef },
+    Open {
+        conn: ConnRef,
+        session: SessionId,
+    },
+    Write {
+        conn: ConnRef,
+    },
+    Sync {
+        conn: ConnRef,
+    },
     /// The client's own close, or (without a connection) expiry.
-    Close { conn: Option<ConnRef>, session: SessionId },
+    Close {
+        conn: Option<ConnRef>,
+        session: SessionId,
+    },
 }
 
 /// What the shell does after a turn.

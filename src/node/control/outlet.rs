@@ -65,7 +65,6 @@ impl Outlet {
         }
         self.stream.publish(applied);
     }
-
 }
 
 /// Hands changes to the cores that watch.

@@ -32,13 +32,7 @@ impl Control {
         self.solo.sync(Origin::Sync { conn });
     }
 
-    pub(super) fn close(
-        &mut self,
-        conn: ConnRef,
-        session: SessionId,
-        xid: Xid,
-        wall: WallMillis,
-    ) {
+    pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }

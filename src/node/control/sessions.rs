@@ -45,13 +45,7 @@ impl Control {
     }
 
     /// ZooKeeperServer.reopenSession: the password was right; is the session still alive?
-    pub(super) fn resume(
-        &mut self,
-        conn: ConnRef,
-        session: SessionId,
-        timeout: i32,
-        now: Millis,
-    ) {
+    pub(super) fn resume(&mut self, conn: ConnRef, session: SessionId, timeout: i32, now: Millis) {
         let zxid = self.tree.applied();
         let old = self.sessions.owner(session);
         let reopened = self.sessions.reopen(session, timeout, now);

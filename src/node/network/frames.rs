@@ -253,15 +253,15 @@ fn handle(
             reply::sasl(out, header.xid, ErrorCode::Ok, None);
             Handled::Done
         }
-        Request::Write(op) => forward(client, frame, header.xid, received, TicketKind::Write, |c| {
-            ToControl::Write {
+        Request::Write(op) => {
+            forward(client, frame, header.xid, received, TicketKind::Write, |c| ToControl::Write {
                 conn,
                 session: c.session,
                 xid: header.xid,
                 op: Box::new(op),
                 identities: c.identities.clone(),
-            }
-        }),
+            })
+        }
         Request::CloseSession => {
             forward(client, frame, header.xid, received, TicketKind::CloseSession, |c| {
                 ToControl::Close { conn, session: c.session, xid: header.xid }

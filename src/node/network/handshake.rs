@@ -59,8 +59,12 @@ impl NetworkRole {
         client.gauges.sent.add(1);
         self.gauges.sent.add(1);
         let read_only = client.read_only_byte.then_some(false);
-        let response =
-            ConnectResponse { timeout, session, password: password::session_password(session), read_only };
+        let response = ConnectResponse {
+            timeout,
+            session,
+            password: password::session_password(session),
+            read_only,
+        };
         if let Some(out) = self.net.output(conn) {
             reply::connect_response(out, &response);
         }

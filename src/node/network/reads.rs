@@ -220,11 +220,7 @@ impl Reading<'_, '_> {
         self.done(counted, seen)
     }
 
-    fn ephemerals(
-        mut self,
-        session: crate::types::SessionId,
-        prefix: Option<&str>,
-    ) -> Read {
+    fn ephemerals(mut self, session: crate::types::SessionId, prefix: Option<&str>) -> Read {
         let tree = &self.desk.commons.tree;
         let mut paths = tree.ephemerals_of(session);
         let seen = tree.applied();
