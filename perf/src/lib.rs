@@ -20,7 +20,7 @@ pub mod output;
 pub mod result;
 
 pub mod compare;
-//pub mod doctor;
+pub mod doctor;
 pub mod report;
 pub mod target;
 

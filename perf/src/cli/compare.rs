@@ -124,7 +124,7 @@ impl CompareArguments {
         let Suite::Standalone = self.suite;
         let mut scenarios = suite::standalone(size);
         scenarios.retain(|s| wanted(&s.id));
-        let mut bars = suite::bars();
+        let mut bars = suite::bars(size);
         bars.retain(|b| wanted(&b.scenario));
         if scenarios.is_empty() && bars.is_empty() {
             return Err(Fault::Usage(format!("--only {} names no scenario", self.only.join(","))));

@@ -1,6 +1,7 @@
 //! The command line: arguments in, faults out as one line.
 
 mod compare;
+mod doctor;
 mod progress;
 mod run;
 
@@ -24,6 +25,8 @@ enum Command {
     Compare(Box<compare::CompareArguments>),
     /// Render the report of an earlier comparison again.
     Report(compare::ReportArguments),
+    /// Say what this machine allows and what limits it.
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Parses the process's arguments and does what they say.
@@ -35,5 +38,6 @@ pub fn main() -> Result<(), Fault> {
         Command::Run(run) => run::run(*run),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => compare::report(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
     }
 }

@@ -80,7 +80,7 @@ impl Metric {
             Metric::P999 => "p99.9 latency",
             Metric::Max => "longest latency",
             Metric::Throughput => "operations/s",
-            Metric::PerCpuSecond => "operations per server-CPU-second",
+            Metric::PerCpuSecond => "per server-CPU-second",
             Metric::FillThroughput => "creates/s",
             Metric::Resident => "resident memory",
             Metric::Restart => "restart to first read",

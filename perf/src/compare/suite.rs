@@ -57,6 +57,10 @@ impl Maker {
             _ => "read",
         };
         self.push(id, title, Stage::Steady, workload, connections, Pace::Closed { depth }, class);
+        // Few rounds of a fan-out fit into the window of the others.
+        if let (Workload::WatchFanout, Some(s)) = (workload, self.scenarios.last_mut()) {
+            s.window *= 2.0;
+        }
     }
 
     /// An open loop of 10,000 writes/s on 50 connections.
@@ -130,15 +134,17 @@ pub fn standalone(size: Size) -> Vec<Scenario> {
             }
         }
     }
-    let title = "10,000 writes/s offered, 1 M znodes";
-    m.open("large-open-10k", title, Stage::LargeTree);
-    let title = "10,000 writes/s offered while 1 M znodes are being snapshotted";
-    m.open("snapshot-open-10k", title, Stage::Snapshots);
+    let large = crate::output::table::count(size.large as f64);
+    let title = format!("10,000 writes/s offered, {large} znodes");
+    m.open("large-open-10k", &title, Stage::LargeTree);
+    let title = format!("10,000 writes/s offered while {large} znodes are being snapshotted");
+    m.open("snapshot-open-10k", &title, Stage::Snapshots);
     m.scenarios
 }
 
 /// The bars of the project's load-harness issue.
-pub fn bars() -> Vec<Bar> {
+pub fn bars(size: Size) -> Vec<Bar> {
+    let large = crate::output::table::count(size.large as f64);
     use Metric::*;
     let mut bars = Vec::new();
     let mut add = |what: &str, scenario: &str, metric, bar: f64, aim: f64| {
@@ -164,10 +170,12 @@ pub fn bars() -> Vec<Bar> {
     add("watch fan-out to 1,000: last told", "fanout-1000", P50, 0.3, 0.15);
     add("watch fan-out to 5,000: last told", "fanout-5000", P50, 0.3, 0.15);
     add("connect + close, 100 at a time", "churn-100", Throughput, 4.0, 8.0);
-    add("1 M znodes × 100 B", "fill", Resident, 0.25, 0.17);
-    add("1 M znodes × 100 B", "fill", Restart, 0.3, 0.1);
+    add(&format!("{large} znodes × 100 B"), "fill", Resident, 0.25, 0.17);
+    add(&format!("{large} znodes × 100 B"), "fill", Restart, 0.3, 0.1);
     bars.push(Bar {
-        what: "10 k writes/s while 1 M znodes are snapshotted, against ourselves without".into(),
+        what: format!(
+            "10 k writes/s while {large} znodes are snapshotted: ours against ours without"
+        ),
         scenario: "snapshot-open-10k".into(),
         metric: P999,
         against: Against::Ourselves("large-open-10k".into()),
@@ -185,7 +193,7 @@ mod tests {
     fn every_bar_has_its_scenario_and_an_aim_beyond_the_bar() {
         let scenarios = standalone(Size::FULL);
         let known = |id: &str| id == "fill" || scenarios.iter().any(|s| s.id == id);
-        for bar in bars() {
+        for bar in bars(Size::FULL) {
             assert!(known(&bar.scenario), "{}", bar.scenario);
             if let Against::Ourselves(other) = &bar.against {
                 assert!(known(other), "{other}");

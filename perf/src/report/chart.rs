@@ -121,6 +121,17 @@ pub fn ticks(scale: Scale, min: f64, max: f64, about: usize) -> Vec<f64> {
     }
 }
 
+/// `50.0 ms` → `50 ms`: ticks are round.
+fn trimmed(text: &str) -> String {
+    let (number, unit) = text.split_once(' ').map_or((text, None), |(n, u)| (n, Some(u)));
+    let number = match number.split_once('.') {
+        Some((whole, part)) if part.bytes().all(|b| b == b'0') => whole,
+        Some(_) => number.trim_end_matches('0'),
+        None => number,
+    };
+    unit.map_or(number.to_owned(), |unit| format!("{number} {unit}"))
+}
+
 impl Chart {
     /// The chart, or nothing where there are no points.
     pub fn svg(&self) -> String {
@@ -174,7 +185,7 @@ impl Chart {
     fn grid(&self, out: &mut String, x: &Placed, y: &Placed) {
         let placed = |axis: &Axis, p: &Placed, about: usize| -> Vec<(f64, String)> {
             let own = || ticks(p.scale, p.min, p.max, about);
-            let own = || own().into_iter().map(|v| (v, (axis.show)(v))).collect();
+            let own = || own().into_iter().map(|v| (v, trimmed(&(axis.show)(v)))).collect();
             let given = axis.ticks.clone().unwrap_or_else(own);
             given.into_iter().filter(|(v, _)| *v >= p.min && *v <= p.max).collect()
         };
@@ -260,6 +271,14 @@ mod tests {
     fn log_ticks_are_round_and_inside() {
         assert_eq!(ticks(Scale::Log, 0.9, 120.0, 8), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
         assert_eq!(ticks(Scale::Log, 1.0, 1e6, 5).len(), 7);
+    }
+
+    #[test]
+    fn tick_texts_lose_zeros_that_say_nothing() {
+        assert_eq!(trimmed("50.0 ms"), "50 ms");
+        assert_eq!(trimmed("2.50 s"), "2.5 s");
+        assert_eq!(trimmed("500 µs"), "500 µs");
+        assert_eq!(trimmed("1000"), "1000");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::compare::bars::{Judged, Verdict};
 
 const WIDTH: f64 = 260.0;
 const HEIGHT: f64 = 30.0;
-const LEAST: f64 = 0.5;
+const LEAST: f64 = 0.25;
 const MOST: f64 = 64.0;
 
 fn x(better: f64) -> f64 {

@@ -49,8 +49,8 @@ pub fn faults(outcome: &Outcome) -> String {
     let mut lines: Vec<String> = outcome.faults.iter().map(|f| escape(f)).collect();
     for scenario in &outcome.scenarios {
         for side in &scenario.sides {
-            let verdicts = side.rounds.iter().filter_map(|r| r.driver.verdict.as_ref());
-            if let Some(verdict) = verdicts.last() {
+            let mut verdicts = side.rounds.iter().filter_map(|r| r.driver.verdict.as_ref());
+            if let Some(verdict) = verdicts.next_back() {
                 lines.push(format!("{}: {}", escape(&scenario.title), escape(verdict)));
             }
         }
@@ -347,7 +347,7 @@ fn percentiles(outcome: &Outcome, s: &ScenarioOutcome, width: f64) -> String {
             class: class.to_owned(),
             points: side.curve.clone(),
             labels: Vec::new(),
-            dots: false,
+            dots: side.curve.len() < 4,
         });
     }
     let mut x = Axis::new("percentile", Scale::Log, show_percentile);
@@ -433,7 +433,7 @@ pub fn fill(outcome: &Outcome) -> String {
     let resident_restarted = |at: usize| Spread::of(&fill.sides.get(at)?.resident_restarted);
     let side = |at: usize, metric| fill.sides.get(at).and_then(|s| s.figure(metric));
     let seconds = |v: f64| duration(v * 1e6);
-    let rows: [(&str, [Option<Spread>; 2], fn(f64) -> String, bool); 4] = [
+    let rows: [Pair; 4] = [
         (
             "filling",
             [0, 1].map(|at| side(at, Metric::FillThroughput)),
@@ -445,8 +445,8 @@ pub fn fill(outcome: &Outcome) -> String {
         ("resident after the restart", [0, 1].map(resident_restarted), bytes, true),
     ];
     let mut body = String::new();
-    for (what, figures, show, lower) in rows {
-        body += &pair(outcome, what, figures, show, lower);
+    for row in rows {
+        body += &pair(outcome, row);
     }
     let title = format!("{} znodes of 100 B", count(fill.znodes as f64));
     let cards = format!(
@@ -461,14 +461,11 @@ pub fn fill(outcome: &Outcome) -> String {
     )
 }
 
+/// What is compared, of both servers, how it is shown, whether less is better.
+type Pair = (&'static str, [Option<Spread>; 2], fn(f64) -> String, bool);
+
 /// Two bars, each as long as its value.
-fn pair(
-    outcome: &Outcome,
-    what: &str,
-    figures: [Option<Spread>; 2],
-    show: fn(f64) -> String,
-    lower: bool,
-) -> String {
+fn pair(outcome: &Outcome, (what, figures, show, lower): Pair) -> String {
     let most = figures.iter().flatten().map(|s| s.median).fold(0.0, f64::max);
     let better = if lower { "less is better" } else { "more is better" };
     let mut out = format!("<div class=\"pair\"><h4>{what} <small>{better}</small></h4>");
@@ -583,7 +580,7 @@ pub mod tests {
             fill: FillOutcome { znodes: 1_000_000, sides: vec![fill(1.0), fill(0.25)] },
             faults: vec!["one thing".into()],
         };
-        outcome.bars = suite_bars()
+        outcome.bars = suite_bars(Size::QUICK)
             .iter()
             .map(|b| {
                 let figure = |at| outcome.figure(&b.scenario, b.metric, at);

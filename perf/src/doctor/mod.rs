@@ -1,0 +1,123 @@
+//! What this machine allows, and what limits it.
+//!
+//! * [`disk`]: the log's device: writes and flushes in groups, whether flushes are real
+//! * [`kernel`]: what io_uring can do here
+//! * [`cpu`]: CPUs, siblings, governor, isolation, how late a sleeper wakes
+//! * [`loopback`]: a round trip through the kernel's own network
+
+pub mod cpu;
+pub mod disk;
+pub mod kernel;
+pub mod loopback;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::output::table::{count, duration};
+
+#[derive(Serialize)]
+pub struct Diagnosis {
+    pub disk: disk::Disk,
+    pub kernel: kernel::Kernel,
+    pub cpu: cpu::Cpu,
+    pub loopback: loopback::Loopback,
+    /// What stands in the way of good figures, worst first.
+    pub remarks: Vec<String>,
+}
+
+/// Looks at everything. `log_dir` must exist; a file is made in it and removed again. `each`: how
+/// long one disk probe lasts.
+pub fn examine(log_dir: &Path, each: Duration) -> Result<Diagnosis, Fault> {
+    let disk = disk::examine(log_dir, each)?;
+    let (kernel, cpu) = (kernel::examine(), cpu::examine());
+    let loopback = loopback::examine(&cpu)?;
+    let mut remarks = Vec::new();
+    remarks.extend(kernel.remarks());
+    remarks.extend(disk.remarks());
+    remarks.extend(cpu.remarks());
+    Ok(Diagnosis { disk, kernel, cpu, loopback, remarks })
+}
+
+impl Diagnosis {
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let mut line = |text: String| {
+            out.push_str(&text);
+            out.push('\n');
+        };
+        line(format!("Log device   {}", self.disk.device));
+        line(format!("  flushes    {}", self.disk.flush_verdict));
+        line(format!(
+            "  {:<44}{:>7}{:>13}{:>11}{:>11}",
+            "300-byte records, one write and flush a group", "group", "appends/s", "p50", "p99"
+        ));
+        for p in &self.disk.probes {
+            let (p50, p99) = (duration(p.p50_us), duration(p.p99_us));
+            let rate = count(p.appends_per_s);
+            line(format!("  {:<44}{:>7}{rate:>13}{p50:>11}{p99:>11}", p.way, p.group));
+        }
+        line(String::new());
+        line(format!("Kernel       {}", self.kernel.release));
+        for (what, there) in &self.kernel.features {
+            line(format!("  {} {what}", if *there { "yes" } else { "NO " }));
+        }
+        line(String::new());
+        line(format!("CPU          {}", self.cpu.model));
+        for (what, value) in &self.cpu.facts {
+            line(format!("  {what:<22} {value}"));
+        }
+        line(String::new());
+        line("Loopback     one request and answer of 64 bytes over TCP".into());
+        for trip in &self.loopback.trips {
+            let (p50, p99) = (duration(trip.p50_us), duration(trip.p99_us));
+            line(format!("  {:<22} p50 {p50}, p99 {p99}", trip.way));
+        }
+        line(String::new());
+        if self.remarks.is_empty() {
+            line("Nothing in the way of good figures was found.".into());
+        }
+        for remark in &self.remarks {
+            line(format!("* {remark}"));
+        }
+        out
+    }
+}
+
+/// Median and 99th percentile of some times, in µs.
+fn middle_and_tail(times: &mut [Duration]) -> (f64, f64) {
+    times.sort_unstable();
+    let at = |share: f64| {
+        let n = ((times.len() as f64 - 1.0).max(0.0) * share) as usize;
+        times.get(n).map_or(0.0, |t| t.as_secs_f64() * 1e6)
+    };
+    (at(0.5), at(0.99))
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_tail_are_found() {
+        let mut times: Vec<Duration> = (0..=100).rev().map(Duration::from_micros).collect();
+        assert_eq!(middle_and_tail(&mut times), (50.0, 99.0));
+        assert_eq!(middle_and_tail(&mut []), (0.0, 0.0));
+    }
+
+    #[test]
+    fn an_examination_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let diagnosis = examine(folder.path(), Duration::from_millis(5)).unwrap();
+        assert!(diagnosis.disk.probes.iter().all(|p| p.appends_per_s > 0.0));
+        assert!(diagnosis.render().contains("appends/s"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
