@@ -20,6 +20,7 @@
 //! The nonce ties a trailer to its file: data of a client cannot pass for one. ZooKeeper writes 0
 //! as dbid and never looks at it, which also tells its files from ours.
 
+pub use crate::codec::txnlog::put_record;
 use crate::types::Zxid;
 
 /// FileTxnLog.TXNLOG_MAGIC.
@@ -84,14 +85,6 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Header {
     }
 }
 
-/// Appends one record.
-pub fn put_record(out: &mut Vec<u8>, entry: &[u8]) {
-    out.extend_from_slice(&u64::from(adler(entry)).to_be_bytes());
-    out.extend_from_slice(&(entry.len() as u32).to_be_bytes());
-    out.extend_from_slice(entry);
-    out.push(RECORD_END);
-}
-
 /// Appends the trailer of a batch whose records lie in `start..end` of the file.
 pub fn put_trailer(out: &mut Vec<u8>, nonce: Nonce, start: u64, end: u64) {
     out.extend_from_slice(&[0; RECORD_HEAD]);
@@ -147,20 +140,6 @@ pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_live_servers_record_is_built_byte_for_byte() {
-        let entry = "01000047cef20000000000000000000000000001000001a1f919ec3dfffffff6\
-                     00002710000000020000000051c6d660";
-        let entry: Vec<u8> =
-            (0..48).map(|i| u8::from_str_radix(&entry[2 * i..2 * i + 2], 16).unwrap()).collect();
-        let mut record = Vec::new();
-        put_record(&mut record, &entry);
-        assert_eq!(record.len(), 48 + RECORD_EXTRA);
-        assert_eq!(record[..12], [0, 0, 0, 0, 0xed, 0x7c, 0x0b, 0x60, 0, 0, 0, 0x30]);
-        assert_eq!(record[record.len() - 1], 0x42);
-        assert_eq!(zxid_of_entry(&entry), Zxid(1));
-    }
 
     #[test]
     fn headers_and_trailers_are_known_again_only_in_their_own_file_and_place() {

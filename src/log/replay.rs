@@ -137,8 +137,7 @@ impl<'a> Replay<'a> {
     fn open_next(&mut self) -> Result<bool, ReplayError> {
         let Some(log) = self.files.pop_front() else { return Ok(false) };
         let io = |e| ReplayError::io(self.dir, &log.name, e);
-        let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
-        let scanner = Scanner::open(file, self.entry_max).map_err(io)?;
+        let scanner = self.scan(&log)?;
         let side = match scanner.header() {
             Header::Unknown => return Err(ReplayError::Magic { file: self.dir.show(&log.name) }),
             Header::Ours(nonce) => {
@@ -193,9 +192,10 @@ impl<'a> Replay<'a> {
         if let Verdict::Damaged { evidence } = verdict {
             return Err(ReplayError::Damaged { file: path, offset, cause, evidence });
         }
-        let newer_hold_records = self.files.iter().any(|f| f.size > 0);
         if verdict == Verdict::Torn || cause == Cause::NoHeader {
-            if newer_hold_records && !cause.is_silent_in_java() && self.any_newer_record()? {
+            // A segment of ours begins after all of the one before it is durable.
+            let before_ours = matches!(self.next_header()?, Some(Header::Ours(_)));
+            if before_ours || (!cause.is_silent_in_java() && self.any_newer_record()?) {
                 return Err(ReplayError::DamagedMiddle { file: path, offset, cause });
             }
             self.torn = Some((path.clone(), offset, cause));
@@ -212,17 +212,26 @@ impl<'a> Replay<'a> {
         }
     }
 
+    fn next_header(&self) -> Result<Option<Header>, ReplayError> {
+        let next = self.files.front().map(|log| self.scan(log)).transpose()?;
+        Ok(next.map(|scanner| scanner.header()))
+    }
+
     /// Whether a file still to come holds a record.
     fn any_newer_record(&self) -> Result<bool, ReplayError> {
         for log in &self.files {
             let io = |e| ReplayError::io(self.dir, &log.name, e);
-            let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
-            let mut scanner = Scanner::open(file, self.entry_max).map_err(io)?;
-            if let Step::Record { .. } = scanner.next().map_err(io)? {
+            if let Step::Record { .. } = self.scan(log)?.next().map_err(io)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn scan(&self, log: &LogFile) -> Result<Scanner, ReplayError> {
+        let io = |e| ReplayError::io(self.dir, &log.name, e);
+        let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
+        Scanner::open(file, self.entry_max).map_err(io)
     }
 }
 

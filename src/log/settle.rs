@@ -2,7 +2,7 @@
 //! torn tail cut, and leftovers of a crash removed. Every step may be cut short by another crash
 //! and done again.
 
-use super::frame::{HEADER, Header};
+use super::frame::{self, Header};
 use super::name::{self, LogFile};
 use super::replay::ReplayError;
 use super::scan::{Cause, Scanner, Step, Verdict};
@@ -36,9 +36,10 @@ pub fn settle(dir: &dyn Dir, entry_max: usize) -> Result<Settled, ReplayError> {
     let mut settled = Settled::default();
     remove_leftovers(dir, &mut settled).map_err(|e| ReplayError::io(dir, "", e))?;
     let logs = name::list_logs(dir).map_err(|e| ReplayError::io(dir, "", e))?;
+    let mut newer = Header::Blank;
     for log in logs.iter().rev() {
-        let done = settle_file(dir, log, entry_max, &mut settled)?;
-        if done {
+        newer = settle_file(dir, log, newer, entry_max, &mut settled)?;
+        if settled.last.is_some() {
             break;
         }
     }
@@ -59,13 +60,17 @@ fn remove_leftovers(dir: &dyn Dir, settled: &mut Settled) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the files older than this one need no look.
+/// `newer`: the header of the file after this one, which holds no record; returns this file's.
+///
+/// A segment of ours begins after all of the one before it is durable, so what is torn before one
+/// is damage. Java begins a file before it flushes the last: both may be torn.
 fn settle_file(
     dir: &dyn Dir,
     log: &LogFile,
+    newer: Header,
     entry_max: usize,
     settled: &mut Settled,
-) -> Result<bool, ReplayError> {
+) -> Result<Header, ReplayError> {
     let io = |e| ReplayError::io(dir, &log.name, e);
     let file = dir.open(&log.name, Access::Write).map_err(io)?;
     // What the last process wrote and did not flush is flushed now, since a vote will advertise
@@ -79,7 +84,7 @@ fn settle_file(
     let mut last = None;
     let (offset, cause) = loop {
         match scanner.next().map_err(io)? {
-            Step::Record { entry, .. } => last = last.max(Some(super::frame::zxid_of_entry(entry))),
+            Step::Record { entry, .. } => last = last.max(Some(frame::zxid_of_entry(entry))),
             Step::End { offset, cause } => break (offset, cause),
         }
     };
@@ -91,15 +96,16 @@ fn settle_file(
         // Its writer crashed while making it (FileTxnIterator.goToNextLog, for size 0).
         dir.remove(&log.name).map_err(io)?;
         settled.removed.push(dir.show(&log.name));
-        return Ok(false);
+        return Ok(newer);
     }
     if verdict == Verdict::Torn {
+        if matches!(newer, Header::Ours(_)) {
+            return Err(ReplayError::DamagedMiddle { file: dir.show(&log.name), offset, cause });
+        }
         file.set_len(offset).map_err(io)?;
         file.flush().map_err(io)?;
         settled.torn.push(TornTail { file: dir.show(&log.name), offset, cause });
     }
     settled.last = last;
-    // A segment of ours begins after all of the one before it is durable. Java begins a file
-    // before it flushes the last, so with nothing in the new one both may be torn.
-    Ok(last.is_some() || scanner.header() != Header::Foreign || offset > HEADER as u64)
+    Ok(scanner.header())
 }

@@ -180,7 +180,7 @@ fn check_second_crash(
 /// The log goes on after the crash, with other transactions under the numbers that were lost, and
 /// is read back whole, after one more crash.
 fn check_life_after(recovered: &SimDisk, expected: &Expected<'_>, last: Zxid) {
-    let disk = SimDisk::holding(&recovered.contents());
+    let disk = recovered.twin();
     let mut machine = Machine::new(disk.clone(), last, Preparing::Late, Writer::Calls, 2);
     machine.start().unwrap();
     machine.perform(Doing::Batch(&[100, 450])).unwrap();
