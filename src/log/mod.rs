@@ -55,12 +55,6 @@ impl Durable {
     pub fn assumed(zxid: Zxid) -> Durable {
         Durable(zxid)
     }
-
-    /// For tests of what follows the log.
-    #[cfg(test)]
-    pub(crate) fn assumed(upto: Zxid) -> Durable {
-        Durable { upto }
-    }
 }
 
 /// What the log tells the control core, in this order for one batch.
