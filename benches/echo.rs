@@ -5,6 +5,8 @@
 //! generator that is slower than the server, or other work on the machine, does not spoil it.
 //! Requests have 60 bytes, as a getData of a 30-character path has about.
 
+#![allow(clippy::expect_used)] // A bench that cannot run says why by panicking.
+
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;

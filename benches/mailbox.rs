@@ -1,11 +1,13 @@
 //! What a hop between two roles costs: on one thread, and on two, asleep or awake.
 
+#![allow(clippy::expect_used)] // A bench that cannot run says why by panicking.
+
 use std::collections::VecDeque;
 use std::hint;
 use std::thread;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringkeeper::runtime::{mailbox, waker};
+use ringkeeper::runtime::{ThreadSleeper, mailbox, waker};
 
 /// About what a request between a network core and the control core carries.
 type Message = [u64; 8];
@@ -46,7 +48,7 @@ fn cross_thread(criterion: &mut Criterion) {
             let mut inbox = VecDeque::new();
             loop {
                 while arrived.drain_into(&mut inbox) == 0 {
-                    if spin { hint::spin_loop() } else { drop(there.sleep(None)) }
+                    rest(spin, &mut there);
                 }
                 for message in inbox.drain(..) {
                     if message[0] == u64::MAX {
@@ -61,7 +63,7 @@ fn cross_thread(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.push([1; 8]);
                 while returned.drain_into(&mut inbox) == 0 {
-                    if spin { hint::spin_loop() } else { drop(here.sleep(None)) }
+                    rest(spin, &mut here);
                 }
                 inbox.clear();
             });
@@ -70,6 +72,13 @@ fn cross_thread(criterion: &mut Criterion) {
         drop(far.join());
     }
     group.finish();
+}
+
+fn rest(spin: bool, sleeper: &mut ThreadSleeper) {
+    match spin {
+        true => hint::spin_loop(),
+        false => _ = sleeper.sleep(None),
+    }
 }
 
 criterion_group!(benches, same_thread, cross_thread);

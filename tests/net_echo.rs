@@ -1,5 +1,7 @@
 //! The transport against real sockets: bytes come back whole, in order, through every size.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 mod net_support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! Two network cores: one accepts, the other serves. And waking a core from outside.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 mod net_support;
 
 use std::collections::VecDeque;

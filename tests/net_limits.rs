@@ -1,6 +1,8 @@
 //! A process without free descriptors: it goes on listening, does not spin, and recovers. Alone in
 //! its file, because the limit is the process's.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 mod net_support;
 
 use std::fs::{self, File};

@@ -1,5 +1,7 @@
 //! Back-pressure: whatever a peer does, what is kept for it has a bound.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 mod net_support;
 
 use std::io::{ErrorKind, Read, Write};

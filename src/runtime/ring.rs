@@ -99,16 +99,21 @@ impl Ring {
 
     /// Runs what the kernel has put off until this thread comes by, without waiting. One entry
     /// into the kernel runs only some of it (20 pieces, since 6.13): a caller that wants full
-    /// batches asks again while this says true.
+    /// batches asks again while this says true, which is while it brings completions.
+    ///
+    /// The kernel's word that there is work is not enough: it says so after it has put the work
+    /// down, and when we have taken the work in between, it says so falsely until there is more.
     pub fn catch_up(&mut self) -> io::Result<bool> {
         if !self.has_deferred_work() {
             return Ok(false);
         }
+        let before = self.ready();
         self.system_call(0, 0, None)?;
-        Ok(self.has_deferred_work())
+        Ok(self.ready() > before)
     }
 
-    /// A completion is there, or work that will become one: no system call, for spinning.
+    /// A completion is there, or work that will become one, for all we know: no system call, for
+    /// spinning.
     pub fn is_ready(&mut self) -> bool {
         !self.uring.completion().is_empty() || self.has_deferred_work()
     }
