@@ -17,7 +17,7 @@ impl Trial {
     fn new(seed: u64) -> Trial {
         let (tree, writer) = new_tree();
         let mut trial = Trial { tree, writer, load: Workload::new(seed) };
-        let before = trial.load.below(150);
+        let before = trial.load.random.below(150);
         trial.steps(before);
         trial
     }
@@ -38,7 +38,7 @@ impl Trial {
         let walk = Walk::in_steps(at, acls.clone(), names);
         let options = options(at);
         let mut pace = |_| {
-            let n = self.load.below(between + 1);
+            let n = self.load.random.below(between + 1);
             self.steps(n);
             true
         };
@@ -82,10 +82,10 @@ fn replay_over_a_fuzzy_snapshot_gives_the_tree_the_transactions_made() {
     let (mut left_out, mut stand_ins, mut compared) = (0, 0, 0);
     for seed in 0..400 {
         let mut trial = Trial::new(seed);
-        let nodes = 1 + trial.load.below(6);
-        let names = 1 + trial.load.below(8);
+        let nodes = 1 + trial.load.random.below(6);
+        let names = 1 + trial.load.random.below(8);
         let (at, bytes, walked) = trial.fuzzy(nodes, names, 5);
-        let after = trial.load.below(30);
+        let after = trial.load.random.below(30);
         trial.steps(after);
         let replayed = trial.restored(at, &bytes);
         left_out += walked.left_out;
