@@ -109,7 +109,9 @@ impl Housekeeping {
             })
             .collect::<io::Result<_>>()?;
         let plan = purge::plan(&candidates, &list_logs(logs)?, self.retain);
-        purge::execute(&plan, snapshots, logs)
+        purge::execute(&plan, snapshots, logs)?;
+        // The side records of what has gone. Nothing is being written: this is the one writer.
+        directory::remove_leftovers(snapshots).map(drop)
     }
 }
 

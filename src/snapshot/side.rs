@@ -45,9 +45,10 @@ pub fn put(dir: &dyn Dir, name: &str, record: &SideRecord) -> io::Result<()> {
     replace_file(dir, &side_name(name), &encode(record))
 }
 
-/// Takes away the record of the snapshot `name`, if there is one.
+/// Takes away the record of the snapshot `name`, if there is one, for good: a crash must not bring
+/// it back beside another file of that name.
 pub fn remove(dir: &dyn Dir, name: &str) -> io::Result<()> {
-    remove_if_present(dir, &side_name(name)).map(|_| ())
+    if remove_if_present(dir, &side_name(name))? { dir.flush() } else { Ok(()) }
 }
 
 /// The record of the snapshot `name`, which is `file`; `None` if there is none that speaks of it.

@@ -47,11 +47,13 @@ impl AclTable {
         AclTable { lists, stand_in }
     }
 
-    /// Without the stand-in: for a tree that does not change meanwhile, in which every key is in
-    /// the table.
+    /// For a tree that does not change meanwhile: without the stand-in, unless there are nodes whose
+    /// list is unknown already.
     pub fn of_quiet(tree: &Tree) -> AclTable {
         let mut table = AclTable::of(tree);
-        table.lists.pop();
+        if tree.unknown_acls() == 0 {
+            table.lists.pop();
+        }
         table
     }
 

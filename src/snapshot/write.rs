@@ -63,7 +63,7 @@ pub struct SnapshotReport {
     pub side_record: Result<(), String>,
 }
 
-/// Every one of these leaves no file behind.
+/// None of these leaves half a file under a snapshot's name; a complete one may be there already.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error("{what} {file}: {cause}")]

@@ -128,6 +128,6 @@ impl TreeWriter {
     /// Nodes whose access list neither the snapshot nor the log told. After replay there are none
     /// but in a damaged snapshot.
     pub fn unknown_acls(&self) -> usize {
-        self.tree().acls.lock().missing_nodes()
+        self.tree().unknown_acls()
     }
 }

@@ -195,6 +195,11 @@ impl Tree {
         Some(self.count_beneath(root) as i32)
     }
 
+    /// Nodes whose access list nobody has told: see [`TreeWriter::unknown_acls`].
+    pub fn unknown_acls(&self) -> usize {
+        self.acls.lock().missing_nodes()
+    }
+
     /// The lists of all nodes that have other than the open one, by key.
     pub fn acl_table(&self) -> Vec<(i64, AclList)> {
         self.acls.lock().table()

@@ -3,6 +3,7 @@
 
 use super::workload::Workload;
 use super::*;
+use crate::codec::snapfile::SnapshotReader;
 use crate::snapshot::replay::{Replayed, Replayer};
 use crate::snapshot::walk::{AclTable, Walk, Walked};
 use crate::snapshot::write::write_walk;
@@ -46,6 +47,7 @@ impl Trial {
         let (report, bytes) =
             write_walk(&tree, &sessions, &options, Vec::new(), parts, &mut pace).unwrap();
         assert_eq!(report.ended_at, self.load.zxid());
+        assert_known_lists(&bytes);
         (at, bytes, report.walked)
     }
 
@@ -65,6 +67,15 @@ impl Trial {
         assert_eq!(replayed.digests.uncovered, None);
         assert_eq!(writer.unknown_acls(), 0);
         replayed
+    }
+}
+
+/// Java throws where a node's list is wanted and the table lacks it.
+fn assert_known_lists(bytes: &[u8]) {
+    let (mut reader, header) = SnapshotReader::begin(bytes, FIELD_MAX).unwrap();
+    while let Some(node) = reader.node().unwrap() {
+        let known = node.acl_key == -1 || header.acls.iter().any(|(key, _)| *key == node.acl_key);
+        assert!(known, "{} refers to list {}", node.path, node.acl_key);
     }
 }
 

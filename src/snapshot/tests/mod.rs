@@ -1,5 +1,6 @@
 //! Snapshots under test: Java's files, fuzzy ones, damaged ones, and whole starts.
 
+mod crash;
 mod damage;
 mod fuzzy;
 mod java;
