@@ -201,6 +201,18 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// A server that has died must not take the other scenarios with it.
+    fn revive(&mut self, instances: &mut [Instance]) -> Result<(), Fault> {
+        for instance in instances {
+            match instance.revive() {
+                Ok(None) => {}
+                Ok(Some(ended)) => self.note("between scenarios", Err(Fault::Server(ended)))?,
+                Err(fault) => self.note("between scenarios", Err(fault))?,
+            }
+        }
+        Ok(())
+    }
+
     /// A B A B … of one scenario.
     fn compare(
         &mut self,
@@ -208,6 +220,7 @@ impl<'a> Session<'a> {
         instances: &mut [Instance],
         rounds: usize,
     ) -> Result<(), Fault> {
+        self.revive(instances)?;
         self.narrator.say(&format!("{}  ({} rounds)", scenario.title, rounds));
         let mut sides: Vec<(Vec<RunResult>, Option<Measured>)> = Vec::new();
         sides.resize_with(instances.len(), Default::default);

@@ -125,6 +125,21 @@ impl Instance {
         self.launch("/").map(drop)
     }
 
+    /// Starts the server again, on what it has on disk, if it has ended by itself; how it ended.
+    pub fn revive(&mut self) -> Result<Option<String>, Fault> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let ended = match child.try_wait() {
+            Ok(Some(status)) => {
+                let output = last_lines(&self.folders[0].join("output.txt"));
+                format!("{} ended with {status}: {output}", self.target.name)
+            }
+            Ok(None) | Err(_) => return Ok(None),
+        };
+        self.child = None;
+        self.launch("/")?;
+        Ok(Some(ended))
+    }
+
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
@@ -175,9 +190,31 @@ fn free_address() -> Result<SocketAddr, Fault> {
     listener.local_addr().map_err(Fault::io("finding a free port"))
 }
 
-/// The end of what a server printed, on one line.
+/// What a server printed last, on one line; of a panic, what it said.
 fn last_lines(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().rev().take(5).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    let lines: Vec<&str> = text.lines().collect();
+    let from = match lines.iter().rposition(|line| line.contains("panicked at")) {
+        Some(panic) => panic,
+        None => lines.len().saturating_sub(4),
+    };
+    lines[from..].iter().take(4).copied().collect::<Vec<_>>().join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_quoted_rather_than_its_stack() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stack = "  0: frame\n".repeat(30);
+        let text = format!("start\nthread 'x' panicked at a.rs:1:2:\nwhy it did\n{stack}");
+        fs::write(file.path(), text).unwrap();
+        assert!(
+            last_lines(file.path()).starts_with("thread 'x' panicked at a.rs:1:2: | why it did")
+        );
+        fs::write(file.path(), "one\ntwo\n").unwrap();
+        assert_eq!(last_lines(file.path()), "one | two");
+    }
 }
