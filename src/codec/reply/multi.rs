@@ -63,7 +63,12 @@ impl<'a> MultiFrame<'a> {
     /// A step of a failed multi: Ok before the culprit, RuntimeInconsistency after it. Or a step of
     /// a multiRead that failed on its own.
     pub fn failed(&mut self, error: ErrorCode) {
-        put_i32(self.header(opcode::ERROR, false, error.code()), error.code());
+        self.failed_with(error.code());
+    }
+
+    /// As [`MultiFrame::failed`], with any number.
+    pub fn failed_with(&mut self, error: i32) {
+        put_i32(self.header(opcode::ERROR, false, error), error);
     }
 
     /// getData in a multiRead.

@@ -9,7 +9,7 @@ use crate::codec::jute::{
     put_opt_str, put_str,
 };
 use crate::codec::record::put_raw_acl;
-use crate::types::Xid;
+use crate::types::{CreateMode, Xid};
 
 use std::borrow::Cow;
 
@@ -131,7 +131,7 @@ fn is_old(watches: &SetWatches<'_>) -> bool {
 
 fn put_write(out: &mut Vec<u8>, op: &WriteOp) {
     match op {
-        WriteOp::Create(op) => put_create(out, op),
+        WriteOp::Create(op) => put_create(out, op, op.call),
         WriteOp::Delete { path, version } => put_delete(out, path.as_deref(), *version),
         WriteOp::SetData { path, data, version } => {
             put_set_data(out, path.as_deref(), data.as_deref(), *version);
@@ -152,12 +152,12 @@ fn put_write(out: &mut Vec<u8>, op: &WriteOp) {
     }
 }
 
-fn put_create(out: &mut Vec<u8>, op: &CreateOp) {
+fn put_create(out: &mut Vec<u8>, op: &CreateOp, call: CreateCall) {
     put_opt_str(out, op.path.as_deref());
     put_opt_buffer(out, op.data.as_deref());
     put_raw_acl(out, op.acl.as_deref());
     put_i32(out, op.flags);
-    if op.call == CreateCall::Ttl {
+    if call == CreateCall::Ttl {
         put_i64(out, op.ttl);
     }
 }
@@ -180,11 +180,22 @@ fn put_multi_header(out: &mut Vec<u8>, opcode: i32, done: bool) {
     put_i32(out, -1);
 }
 
+/// A create that only createTTL's leniency lets into a multi (an unknown flag, a null ACL list) has
+/// to leave as one, or the step's refusal would become the whole request's.
+fn step_call(op: &CreateOp) -> CreateCall {
+    let is_known = CreateMode::from_flags(op.flags).is_some();
+    if is_known && op.acl.is_some() { op.call } else { CreateCall::Ttl }
+}
+
 fn put_multi(out: &mut Vec<u8>, ops: &[MultiOp]) {
     for op in ops {
-        put_multi_header(out, op.opcode(), false);
+        let opcode = match op {
+            MultiOp::Create(op) => step_call(op).opcode(),
+            MultiOp::Delete { .. } | MultiOp::SetData { .. } | MultiOp::Check { .. } => op.opcode(),
+        };
+        put_multi_header(out, opcode, false);
         match op {
-            MultiOp::Create(op) => put_create(out, op),
+            MultiOp::Create(op) => put_create(out, op, step_call(op)),
             MultiOp::Delete { path, version } | MultiOp::Check { path, version } => {
                 put_delete(out, path.as_deref(), *version);
             }

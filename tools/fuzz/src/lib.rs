@@ -1,0 +1,44 @@
+//! Fuzz targets: one function a decoder, each taking any bytes at all.
+//!
+//! A target must not panic, must not take memory out of proportion to its input (I10), and checks
+//! what can be checked of any input: what decodes must encode to something that decodes to the same,
+//! what is refused must be refused again. `run.sh` drives them with libFuzzer, coverage-guided, on
+//! the stable toolchain; `cargo test` replays the corpora, where every input that ever found a
+//! mistake stays.
+//!
+//! * [`client`]: the client port, both directions
+//! * [`files`]: transactions, log files, snapshots
+//! * [`config`]: zoo.cfg
+//! * [`recovery`]: what a start makes of any directory; [`memory`]: that directory
+
+pub mod client;
+pub mod config;
+pub mod files;
+pub mod memory;
+pub mod recovery;
+
+/// A target takes one input and panics if something is wrong.
+pub type Target = fn(&[u8]);
+
+/// All targets by the name of their corpus.
+pub const TARGETS: [(&str, Target); 9] = [
+    ("connect", client::fuzz_connect),
+    ("request", client::fuzz_request),
+    ("reply", client::fuzz_reply),
+    ("entry", files::fuzz_entry),
+    ("txnlog", files::fuzz_txnlog),
+    ("snapfile", files::fuzz_snapfile),
+    ("config", config::fuzz_config),
+    ("log_recovery", recovery::fuzz_log_recovery),
+    ("snapshot_restore", recovery::fuzz_snapshot_restore),
+];
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+}
+
+/// Takes the first byte as a choice; inputs without one are passed over.
+fn choose(data: &[u8]) -> Option<(usize, &[u8])> {
+    data.split_first().map(|(first, rest)| (usize::from(*first), rest))
+}
