@@ -15,6 +15,9 @@ use ringkeeper::snapshot::{Directories, RestoreOptions, WriteOptions, restore, w
 use ringkeeper::tree::{NoSink, Tree, TreeOptions, TreeWriter};
 use ringkeeper::types::{SessionId, TypeRules, WallMillis, Zxid, open_acl};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const NODES: i64 = 1_000_000;
 
 fn filled() -> TreeWriter {

@@ -7,22 +7,26 @@
 //! else is touched; no socket, no data directory except its `myid`.
 //!
 //! * [`properties`]: the file's syntax
-//! * [`source`]: where a value comes from, and how numbers and booleans are read
+//! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings
+//! * [`parse`]: keys to settings, with [`listen`], [`storage`] and [`auth`] for larger groups
 //! * [`ensemble`]: the membership keys, as far as a standalone server must understand them
 //! * [`keys`]: keys that are recognised and do nothing here
 //! * [`command_line`]: starts without a file
 //! * [`error`]: what is wrong, where, and what would be right
 
+mod auth;
 mod command_line;
 mod ensemble;
 mod error;
 mod keys;
+mod listen;
 mod parse;
 mod properties;
 mod settings;
 mod source;
+mod storage;
+mod value;
 
 pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
 pub use error::{ConfigError, Place};

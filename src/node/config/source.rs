@@ -188,6 +188,15 @@ impl Found {
     }
 }
 
+pub(super) fn not_served(
+    found: Found,
+    feature: &'static str,
+    instead: &'static str,
+) -> ConfigError {
+    let Found { key, value, place } = found;
+    ConfigError::NotServed { key, value, place, feature, instead }
+}
+
 fn decode(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -1,0 +1,92 @@
+//! Who may do what: schemes, super users, what every connection must prove.
+
+use super::source::{Found, Source, not_served};
+use super::value::{flag, text};
+use super::{AuthSettings, ConfigError, DigestAlg};
+
+pub(super) fn auth(s: &mut Source<'_>) -> Result<AuthSettings, ConfigError> {
+    let digest_alg = match s.property("DigestAuthenticationProvider.digestAlg") {
+        None => DigestAlg::Sha1,
+        Some(found) => match found.value.to_ascii_uppercase().as_str() {
+            "SHA1" | "SHA-1" | "SHA" => DigestAlg::Sha1,
+            "SHA-224" => DigestAlg::Sha224,
+            "SHA-256" => DigestAlg::Sha256,
+            "SHA-384" => DigestAlg::Sha384,
+            "SHA-512" => DigestAlg::Sha512,
+            _ => return Err(found.refuse("SHA1, SHA-224, SHA-256, SHA-384 or SHA-512")),
+        },
+    };
+    let digest_enabled = flag(s.property("DigestAuthenticationProvider.enabled"), true);
+    let extra_schemes = extra_schemes(s)?;
+    let ensemble_names = text(s.property("ensembleAuthName"))
+        .map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
+    Ok(AuthSettings {
+        skip_acl: s.property("skipACL").is_some_and(|f| f.value == "yes"),
+        eager_acl_check: flag(s.property("enableEagerACLCheck"), false),
+        digest_enabled,
+        super_digest: text(s.property("DigestAuthenticationProvider.superDigest")),
+        digest_alg,
+        super_users: s.family("superUser").into_iter().map(|f| f.value).collect(),
+        x509_super_user: text(s.property("X509AuthenticationProvider.superUser")),
+        let_any_sasl_user_do_x: text(s.property("letAnySaslUserDoX")),
+        enforce_schemes: enforced(s, digest_enabled, &extra_schemes)?,
+        ensemble_names,
+        extra_schemes,
+        x_forwarded_for: flag(s.property("IPAuthenticationProvider.usexforwardedfor"), false),
+    })
+}
+
+/// `authProvider.<anything>=<class>` (ProviderRegistry). A class that cannot be loaded is a warning
+/// in Java; here it is refused, for nobody asks for a scheme without relying on it.
+fn extra_schemes(s: &mut Source<'_>) -> Result<Vec<&'static str>, ConfigError> {
+    let mut schemes = Vec::new();
+    for found in s.family("authProvider.") {
+        match found.value.rsplit('.').next().unwrap_or_default() {
+            "EnsembleAuthenticationProvider" => schemes.push("ensemble"),
+            "KeyAuthenticationProvider" => schemes.push("key"),
+            // Always there.
+            "IPAuthenticationProvider" | "DigestAuthenticationProvider" => {}
+            "SASLAuthenticationProvider" => {
+                return Err(not_served(found, "SASL", "use digest authentication"));
+            }
+            "X509AuthenticationProvider" => {
+                return Err(not_served(found, "TLS", "use digest authentication"));
+            }
+            _ => {
+                return Err(not_served(
+                    found,
+                    "an authentication class of your own",
+                    "the built-in schemes are world, ip, digest, auth, ensemble and key",
+                ));
+            }
+        }
+    }
+    Ok(schemes)
+}
+
+/// AuthenticationHelper. A scheme that cannot be had would lock everybody out, or if it were
+/// passed over, let everybody in: refused, as in Java.
+fn enforced(
+    s: &mut Source<'_>,
+    digest: bool,
+    extra: &[&'static str],
+) -> Result<Option<Vec<String>>, ConfigError> {
+    let require_sasl = s.property("sessionRequireClientSASLAuth");
+    let enabled = s.property("enforce.auth.enabled");
+    let schemes = s.property("enforce.auth.schemes");
+    if let Some(found) = require_sasl.filter(Found::is_true) {
+        return Err(not_served(found, "SASL", "use enforce.auth.schemes=digest"));
+    }
+    let Some(enabled) = enabled.filter(Found::is_true) else { return Ok(None) };
+    let schemes = schemes.ok_or_else(|| {
+        enabled.refuse("false, or enforce.auth.schemes must name the schemes to enforce")
+    })?;
+    let names: Vec<String> = schemes.value.split(',').map(|n| n.trim().to_owned()).collect();
+    for name in &names {
+        let known = name == "ip" || (name == "digest" && digest) || extra.contains(&name.as_str());
+        if !known {
+            return Err(schemes.refuse(format!("schemes this server has; \"{name}\" is none")));
+        }
+    }
+    Ok(Some(names))
+}
