@@ -46,8 +46,9 @@ impl Properties {
                     what,
                 })
             };
-            let key = unescape(key)?.trim().to_owned();
-            let value = unescape(value)?.trim().to_owned();
+            // String.trim: everything up to the blank, and nothing above it.
+            let key = unescape(key)?.trim_matches(|c| c <= ' ').to_owned();
+            let value = unescape(value)?.trim_matches(|c| c <= ' ').to_owned();
             out.insert(Property { key, value, line });
         }
         Ok(out)
@@ -102,28 +103,33 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0c)
 }
 
-/// Joins continued lines and drops blank and comment lines. A comment is never continued, and a
-/// continuation that looks like a comment is none.
+/// Joins continued lines and drops blank and comment lines (Properties.LineReader). A comment is
+/// never continued, and a continuation that looks like a comment is none, unless there is nothing
+/// yet that it would continue.
 fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let mut out = Vec::new();
-    let mut current: Option<(usize, Vec<u8>)> = None;
+    let mut start = 0;
+    let mut joined = Vec::new();
     for (at, line) in natural_lines(bytes).into_iter().enumerate() {
-        let start = line.iter().position(|b| !is_blank(*b)).unwrap_or(line.len());
-        let line = &line[start..];
-        if current.is_none() && matches!(line.first(), None | Some(b'#' | b'!')) {
-            continue;
+        let blanks = line.iter().take_while(|b| is_blank(**b)).count();
+        let line = &line[blanks..];
+        if joined.is_empty() {
+            if matches!(line.first(), None | Some(b'#' | b'!')) {
+                continue;
+            }
+            start = at + 1;
         }
         let slashes = line.iter().rev().take_while(|b| **b == b'\\').count();
         let continued = slashes % 2 == 1;
-        let text = if continued { &line[..line.len() - 1] } else { line };
-        let (_, joined) = current.get_or_insert_with(|| (at + 1, Vec::new()));
-        joined.extend_from_slice(text);
+        joined.extend_from_slice(if continued { &line[..line.len() - 1] } else { line });
         if !continued {
-            out.extend(current.take());
+            out.push((start, std::mem::take(&mut joined)));
         }
     }
-    // A backslash as the file's last character continues nothing.
-    out.extend(current);
+    // A backslash as the last character continues nothing, but what stands before it counts.
+    if !joined.is_empty() {
+        out.push((start, joined));
+    }
     out
 }
 
@@ -241,6 +247,8 @@ mod tests {
             parse("a=1,\\\n   2,\\\n#3\nb=x\\\\\nc=y\\\n\nd=z\\"),
             [pair("a", "1,2,#3", 1), pair("b", "x\\", 4), pair("c", "y", 5), pair("d", "z", 7)]
         );
+        // A lone backslash has nothing to continue.
+        assert_eq!(parse("\\\n#a=1\n\\\n\nb=2\n\\\n"), [pair("b", "2", 5)]);
     }
 
     #[test]
