@@ -106,7 +106,7 @@ impl Line {
     }
 
     /// Takes the frame whose turn has come, if the front is one.
-    pub fn next(&mut self) -> Next {
+    pub fn take_next(&mut self) -> Next {
         match self.places.front() {
             Some(Place::Held(..)) => match self.places.pop_front() {
                 Some(Place::Held(frame, received)) => {
@@ -134,9 +134,9 @@ mod tests {
         let mut line = Line::default();
         line.open(write(1));
         line.hold(b"read", Millis(5));
-        assert_eq!(line.next(), Next::Wait);
+        assert_eq!(line.take_next(), Next::Wait);
         assert_eq!(line.answered(), Some(write(1)));
-        assert_eq!(line.next(), Next::Run(b"read".as_slice().into(), Millis(5)));
+        assert_eq!(line.take_next(), Next::Run(b"read".as_slice().into(), Millis(5)));
         assert!(line.is_clear());
     }
 
@@ -150,10 +150,10 @@ mod tests {
         assert!(!line.may_pass());
         line.hold(b"set", Millis(0));
         assert_eq!(line.answered(), Some(write(1)));
-        assert_eq!(line.next(), Next::Wait);
+        assert_eq!(line.take_next(), Next::Wait);
         assert_eq!(line.answered(), Some(write(2)));
-        assert_eq!(line.next(), Next::Run(b"a".as_slice().into(), Millis(0)));
-        assert_eq!(line.next(), Next::Run(b"set".as_slice().into(), Millis(0)));
+        assert_eq!(line.take_next(), Next::Run(b"a".as_slice().into(), Millis(0)));
+        assert_eq!(line.take_next(), Next::Run(b"set".as_slice().into(), Millis(0)));
         assert_eq!(line.held_bytes(), 0);
         assert!(line.may_pass());
     }

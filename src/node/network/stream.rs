@@ -99,7 +99,7 @@ impl NetworkRole {
             if client.stage != Stage::Live {
                 return;
             }
-            match client.line.next() {
+            match client.line.take_next() {
                 Next::Wait => break,
                 Next::Run(frame, received) => self.run_held(conn, &frame, received),
             }
