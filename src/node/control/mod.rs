@@ -20,7 +20,7 @@ use std::sync::mpsc::SyncSender;
 
 pub use outlet::{Outlet, Stream};
 
-use super::message::{Pulse, ToControl};
+use super::message::{Pulse, ToControl, ToNetwork};
 use crate::admin::gauges::Gauges;
 use crate::log::{Append, LogEvent, LogInput};
 use crate::prep::Prep;
@@ -70,6 +70,16 @@ pub enum Origin {
     },
 }
 
+/// How far an orderly stop has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stopping {
+    No,
+    /// What is in flight is committed first, within bounds.
+    Finishing { until: Millis },
+    /// The log has been told.
+    Log,
+}
+
 /// What the shell does after a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -97,7 +107,7 @@ pub struct Control {
     jobs: SyncSender<Job>,
     snapshot_running: bool,
     next_container_check: Millis,
-    stopping: Option<Millis>,
+    stopping: Stopping,
     log_stopped: bool,
     gauges: Arc<Gauges>,
     encode: Vec<u8>,
@@ -149,7 +159,7 @@ impl Control {
             to_log: Vec::new(),
             jobs: parts.jobs,
             snapshot_running: false,
-            stopping: None,
+            stopping: Stopping::No,
             log_stopped: false,
             gauges: parts.gauges,
             encode: Vec::new(),
@@ -205,7 +215,10 @@ impl Control {
             ToControl::Log(LogEvent::SnapshotDue { .. }) => self.snapshot(),
             ToControl::Log(LogEvent::Stopped) => self.log_stopped = true,
             ToControl::Stop => {
-                self.stopping.get_or_insert(now + self.settings.shutdown_grace_ms);
+                if matches!(self.stopping, Stopping::No) {
+                    let until = now + self.settings.shutdown_grace_ms;
+                    self.stopping = Stopping::Finishing { until };
+                }
             }
         }
     }
@@ -222,15 +235,24 @@ impl Control {
     }
 
     fn verdict(&mut self, now: Millis) -> Verdict {
-        if let Some(deadline) = self.stopping {
-            if self.log_stopped {
+        match self.stopping {
+            Stopping::No => {}
+            Stopping::Finishing { until } => {
+                if self.solo.is_empty() || now >= until {
+                    self.stopping = Stopping::Log;
+                    self.log.push(LogInput::Stop);
+                }
+                return Verdict::WaitUntil(Some(until));
+            }
+            Stopping::Log if self.log_stopped => {
+                // The last message of each stream: all answers are before it.
+                for outlet in &mut self.outlets {
+                    outlet.send(ToNetwork::Stop);
+                }
+                self.flush_outlets();
                 return Verdict::Finished;
             }
-            if self.solo.is_empty() || now >= deadline {
-                self.stopping = Some(Millis(i64::MAX));
-                self.log.push(LogInput::Stop);
-            }
-            return Verdict::WaitUntil(Some(deadline));
+            Stopping::Log => return Verdict::WaitUntil(None),
         }
         if !self.outlets_have_room() {
             return Verdict::WaitUntil(Some(now + OUTLET_RETRY_MS));

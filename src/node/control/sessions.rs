@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Control, Origin};
+use super::{Control, Origin, Stopping};
 use crate::codec::request::WriteOp;
 use crate::node::message::{Pulse, ToNetwork};
 use crate::prep::Asker;
@@ -65,7 +65,7 @@ impl Control {
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end
     /// by a committed transaction (I12).
     pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
-        if self.sessions.next_due().is_none_or(|due| due > now) || self.stopping.is_some() {
+        if self.sessions.next_due().is_none_or(|due| due > now) || self.stopping != Stopping::No {
             return;
         }
         let pulses = &self.pulses;
@@ -81,7 +81,7 @@ impl Control {
 
     /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.
     pub(super) fn reap(&mut self, now: Millis, wall: WallMillis) {
-        if now < self.next_container_check || self.stopping.is_some() {
+        if now < self.next_container_check || self.stopping != Stopping::No {
             return;
         }
         self.next_container_check = now + self.settings.container_check_ms;
