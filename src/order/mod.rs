@@ -5,6 +5,11 @@
 //! it came in, and is decoded again when its turn comes. A write behind a waiting read waits too:
 //! were it applied first, the read would show a later state than the client asked for.
 //! Pure: knows no socket, no tree.
+//!
+//! ```text
+//!   answered ◄── [ticket][ticket][ticket] │ [held read][held write][held read] ◄── arrives
+//!                with the control core    │ all tickets are before all held frames
+//! ```
 
 use std::collections::VecDeque;
 
@@ -26,47 +31,49 @@ pub enum TicketKind {
     CloseSession,
 }
 
-enum Place {
-    Open(Ticket),
-    /// A whole frame, header included, without its length.
-    Held(Box<[u8]>, Millis),
+/// What a waiting frame waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waits {
+    /// A read: for the answers of everything before it.
+    ForAnswers,
+    /// A write, sync or close: only for the reads before it.
+    ForReads,
 }
 
-/// What may leave the line next.
+/// A frame that waits: whole, header included, without its length.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The front waits for its answer, or nobody is there.
-    Wait,
-    /// This frame's turn has come.
-    Run(Box<[u8]>, Millis),
+pub struct Held {
+    pub frame: Box<[u8]>,
+    pub received: Millis,
+    waits: Waits,
 }
 
 /// One connection's line. Its length is bounded by whoever feeds it: see [`Line::len`].
 #[derive(Default)]
 pub struct Line {
-    places: VecDeque<Place>,
-    held: usize,
+    tickets: VecDeque<Ticket>,
+    held: VecDeque<Held>,
     held_bytes: usize,
 }
 
 impl Line {
     /// Whether a read that arrives now may be answered now.
     pub fn is_clear(&self) -> bool {
-        self.places.is_empty()
+        self.tickets.is_empty() && self.held.is_empty()
     }
 
     /// Whether a write that arrives now may go on to the control core.
     pub fn may_pass(&self) -> bool {
-        self.held == 0
+        self.held.is_empty()
     }
 
     /// Requests not yet answered.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.tickets.len() + self.held.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.len() == 0
     }
 
     /// Bytes of waiting frames.
@@ -74,50 +81,41 @@ impl Line {
         self.held_bytes
     }
 
-    /// Whether anything waits for the control core (held frames aside).
+    /// Requests with the control core.
     pub fn open_tickets(&self) -> usize {
-        self.places.len() - self.held
+        self.tickets.len()
     }
 
-    /// A request has gone to the control core.
+    /// A request has gone to the control core: one that may pass, or the one just taken.
     pub fn open(&mut self, ticket: Ticket) {
-        assert!(self.may_pass(), "I8: a write overtook a waiting read");
-        self.places.push_back(Place::Open(ticket));
+        self.tickets.push_back(ticket);
     }
 
     /// A request must wait behind what is there.
-    pub fn hold(&mut self, frame: &[u8], received: Millis) {
-        self.held += 1;
+    pub fn hold(&mut self, frame: &[u8], received: Millis, waits: Waits) {
         self.held_bytes += frame.len();
-        self.places.push_back(Place::Held(frame.into(), received));
+        self.held.push_back(Held { frame: frame.into(), received, waits });
     }
 
-    /// The control core has answered the front. `None` when the front is no ticket: an answer
-    /// nobody asked for, which only a fault of ours can make.
+    /// The control core has answered its oldest request. `None` when it has none of this line: an
+    /// answer nobody asked for, which only a fault of ours can make.
     pub fn answered(&mut self) -> Option<Ticket> {
-        match self.places.front() {
-            Some(Place::Open(ticket)) => {
-                let ticket = *ticket;
-                self.places.pop_front();
-                Some(ticket)
-            }
-            Some(Place::Held(..)) | None => None,
-        }
+        self.tickets.pop_front()
     }
 
-    /// Takes the frame whose turn has come, if the front is one.
-    pub fn take_next(&mut self) -> Next {
-        match self.places.front() {
-            Some(Place::Held(..)) => match self.places.pop_front() {
-                Some(Place::Held(frame, received)) => {
-                    self.held -= 1;
-                    self.held_bytes -= frame.len();
-                    Next::Run(frame, received)
-                }
-                Some(Place::Open(_)) | None => Next::Wait,
-            },
-            Some(Place::Open(_)) | None => Next::Wait,
+    /// Takes the frame whose turn has come, if there is one. It must be run before the next is
+    /// taken; if it becomes a ticket, that ticket is the line's last.
+    pub fn take_next(&mut self) -> Option<Held> {
+        let may_run = match self.held.front()?.waits {
+            Waits::ForAnswers => self.tickets.is_empty(),
+            Waits::ForReads => true,
+        };
+        if !may_run {
+            return None;
         }
+        let held = self.held.pop_front()?;
+        self.held_bytes -= held.frame.len();
+        Some(held)
     }
 }
 
@@ -129,40 +127,52 @@ mod tests {
         Ticket { xid: Xid(xid), kind: TicketKind::Write, received: Millis(0) }
     }
 
+    fn frame(line: &mut Line) -> Option<Vec<u8>> {
+        line.take_next().map(|held| held.frame.into_vec())
+    }
+
     #[test]
-    fn a_read_behind_a_write_runs_only_after_the_writes_answer() {
+    fn a_read_behind_writes_runs_only_after_their_answers() {
         let mut line = Line::default();
         line.open(write(1));
-        line.hold(b"read", Millis(5));
-        assert_eq!(line.take_next(), Next::Wait);
+        line.open(write(2));
+        line.hold(b"read", Millis(5), Waits::ForAnswers);
+        assert_eq!(frame(&mut line), None);
         assert_eq!(line.answered(), Some(write(1)));
-        assert_eq!(line.take_next(), Next::Run(b"read".as_slice().into(), Millis(5)));
+        assert_eq!(frame(&mut line), None);
+        assert_eq!(line.answered(), Some(write(2)));
+        assert_eq!(frame(&mut line), Some(b"read".to_vec()));
         assert!(line.is_clear());
     }
 
     #[test]
-    fn a_write_behind_a_waiting_read_may_not_pass() {
+    fn a_write_behind_a_waiting_read_waits_for_it_and_no_longer() {
         let mut line = Line::default();
         line.open(write(1));
-        assert!(line.may_pass());
-        line.open(write(2));
-        line.hold(b"a", Millis(0));
+        line.hold(b"read a", Millis(0), Waits::ForAnswers);
         assert!(!line.may_pass());
-        line.hold(b"set", Millis(0));
+        line.hold(b"write 2", Millis(0), Waits::ForReads);
+        line.hold(b"write 3", Millis(0), Waits::ForReads);
+        line.hold(b"read b", Millis(0), Waits::ForAnswers);
+        assert_eq!(frame(&mut line), None);
         assert_eq!(line.answered(), Some(write(1)));
-        assert_eq!(line.take_next(), Next::Wait);
-        assert_eq!(line.answered(), Some(write(2)));
-        assert_eq!(line.take_next(), Next::Run(b"a".as_slice().into(), Millis(0)));
-        assert_eq!(line.take_next(), Next::Run(b"set".as_slice().into(), Millis(0)));
-        assert_eq!(line.held_bytes(), 0);
-        assert!(line.may_pass());
+        assert_eq!(frame(&mut line), Some(b"read a".to_vec()));
+        // Both writes go on, one behind the other; the second read waits for both.
+        assert_eq!(frame(&mut line), Some(b"write 2".to_vec()));
+        line.open(write(2));
+        assert_eq!(frame(&mut line), Some(b"write 3".to_vec()));
+        line.open(write(3));
+        assert_eq!(frame(&mut line), None);
+        assert_eq!((line.answered(), line.answered()), (Some(write(2)), Some(write(3))));
+        assert_eq!(frame(&mut line), Some(b"read b".to_vec()));
+        assert!(line.is_clear() && line.may_pass() && line.held_bytes() == 0);
     }
 
     #[test]
     fn an_answer_without_a_ticket_is_noticed() {
         let mut line = Line::default();
         assert_eq!(line.answered(), None);
-        line.hold(b"a", Millis(0));
+        line.hold(b"a", Millis(0), Waits::ForAnswers);
         assert_eq!(line.answered(), None);
     }
 }

@@ -9,8 +9,33 @@ use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, Request, RequestHeader};
 use crate::net::How;
 use crate::node::message::ToControl;
-use crate::order::{Ticket, TicketKind};
+use crate::order::{Ticket, TicketKind, Waits};
 use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
+
+/// Why a frame is looked at now, and when it was received.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// It has just come; others may be before it.
+    Arrived(Millis),
+    /// It has waited in line, and nothing it waits for is before it any more.
+    Called(Millis),
+}
+
+impl Turn {
+    fn received(self) -> Millis {
+        match self {
+            Turn::Arrived(at) | Turn::Called(at) => at,
+        }
+    }
+
+    fn may_answer(self, client: &Client) -> bool {
+        matches!(self, Turn::Called(_)) || client.line.is_clear()
+    }
+
+    fn may_pass(self, client: &Client) -> bool {
+        matches!(self, Turn::Called(_)) || client.line.may_pass()
+    }
+}
 
 /// What came of one frame.
 enum Handled {
@@ -145,7 +170,7 @@ impl NetworkRole {
             drained: self.drained,
         };
         let handled =
-            handle(&mut desk, client, conn_ref(self.core, conn), frame, self.now, &mut self.staged);
+            handle(&mut desk, client, self.core, Turn::Arrived(self.now), frame, &mut self.staged);
         self.net.consume(conn, length);
         self.finish(conn, handled, self.now)
     }
@@ -160,7 +185,7 @@ impl NetworkRole {
             drained: self.drained,
         };
         let handled =
-            handle(&mut desk, client, conn_ref(self.core, conn), frame, received, &mut self.staged);
+            handle(&mut desk, client, self.core, Turn::Called(received), frame, &mut self.staged);
         self.finish(conn, handled, received);
     }
 
@@ -209,10 +234,6 @@ impl NetworkRole {
     }
 }
 
-fn conn_ref(core: CoreId, conn: ConnId) -> ConnRef {
-    ConnRef { core, conn }
-}
-
 /// A frame's payload: `None` until it is whole, an error when its length is out of bounds.
 fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], ()>> {
     let length = i32::from_be_bytes(*input.first_chunk::<4>()?);
@@ -227,18 +248,19 @@ fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], ()>> {
 fn handle(
     desk: &mut reads::ReadDesk<'_>,
     client: &mut Client,
-    conn: ConnRef,
+    core: CoreId,
+    turn: Turn,
     frame: &[u8],
-    received: Millis,
     out: &mut Vec<u8>,
 ) -> Handled {
+    let conn = ConnRef { core, conn: client.id };
     let Ok((header, body)) = request::decode_header(frame) else {
         return Handled::Close(How::Now);
     };
     client.gauges.last_op.set(i64::from(header.opcode));
     let request = match request::decode_body(header.opcode, body) {
         Ok(request) => request,
-        Err(error) => return refuse(client, header, frame, error, received, desk.drained, out),
+        Err(error) => return refuse(client, header, frame, error, turn, desk.drained, out),
     };
     match request {
         Request::Auth { scheme, auth } => {
@@ -254,7 +276,7 @@ fn handle(
             Handled::Done
         }
         Request::Write(op) => {
-            forward(client, frame, header.xid, received, TicketKind::Write, |c| ToControl::Write {
+            forward(client, frame, header.xid, turn, TicketKind::Write, |c| ToControl::Write {
                 conn,
                 session: c.session,
                 xid: header.xid,
@@ -263,19 +285,19 @@ fn handle(
             })
         }
         Request::CloseSession => {
-            forward(client, frame, header.xid, received, TicketKind::CloseSession, |c| {
+            forward(client, frame, header.xid, turn, TicketKind::CloseSession, |c| {
                 ToControl::Close { conn, session: c.session, xid: header.xid }
             })
         }
         Request::Sync { path } => {
             let path = path.map(|path| path.into_owned());
-            forward(client, frame, header.xid, received, TicketKind::Sync, |c| {
+            forward(client, frame, header.xid, turn, TicketKind::Sync, |c| {
                 c.sync_paths.push_back(path);
                 ToControl::Sync { conn, session: c.session }
             })
         }
-        Request::Ping | Request::Read(_) if !client.line.is_clear() => {
-            client.line.hold(frame, received);
+        Request::Ping | Request::Read(_) if !turn.may_answer(client) => {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
             Handled::Done
         }
         Request::Ping => {
@@ -292,15 +314,15 @@ fn forward(
     client: &mut Client,
     frame: &[u8],
     xid: Xid,
-    received: Millis,
+    turn: Turn,
     kind: TicketKind,
     message: impl FnOnce(&mut Client) -> ToControl,
 ) -> Handled {
-    if !client.line.may_pass() {
-        client.line.hold(frame, received);
+    if !turn.may_pass(client) {
+        client.line.hold(frame, turn.received(), Waits::ForReads);
         return Handled::Done;
     }
-    client.line.open(Ticket { xid, kind, received });
+    client.line.open(Ticket { xid, kind, received: turn.received() });
     Handled::Forward(message(client))
 }
 
@@ -311,7 +333,7 @@ fn refuse(
     header: RequestHeader,
     frame: &[u8],
     error: BodyError,
-    received: Millis,
+    turn: Turn,
     zxid: Zxid,
     out: &mut Vec<u8>,
 ) -> Handled {
@@ -324,9 +346,9 @@ fn refuse(
         }
         BodyError::Fatal(_) => return Handled::Close(How::Now),
         BodyError::Malformed(_) | BodyError::WriteInMultiRead(_) | BodyError::Refused(_)
-            if !client.line.is_clear() =>
+            if !turn.may_answer(client) =>
         {
-            client.line.hold(frame, received);
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
         }
         BodyError::Malformed(_) => {
             reply::error(out, header.xid, zxid, ErrorCode::MarshallingError);

@@ -4,7 +4,7 @@ use super::{NetworkRole, Stage};
 use crate::codec::reply;
 use crate::net::How;
 use crate::node::message::ToNetwork;
-use crate::order::{Next, TicketKind};
+use crate::order::TicketKind;
 use crate::tree::Outcome;
 use crate::types::{ConnId, Millis, Xid, Zxid};
 
@@ -99,10 +99,8 @@ impl NetworkRole {
             if client.stage != Stage::Live {
                 return;
             }
-            match client.line.take_next() {
-                Next::Wait => break,
-                Next::Run(frame, received) => self.run_held(conn, &frame, received),
-            }
+            let Some(held) = client.line.take_next() else { break };
+            self.run_held(conn, &held.frame, held.received);
         }
         self.unstall(conn);
     }
