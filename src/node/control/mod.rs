@@ -75,7 +75,9 @@ pub enum Origin {
 enum Stopping {
     No,
     /// What is in flight is committed first, within bounds.
-    Finishing { until: Millis },
+    Finishing {
+        until: Millis,
+    },
     /// The log has been told.
     Log,
 }
