@@ -6,7 +6,7 @@
 //! * [`request`], [`reply`]: the client port
 //! * [`password`]: what a session is taken up again with
 //! * [`txn`]: transactions, as proposals and log entries carry them
-//! * [`txnlog`], [`snapfile`]: the files
+//! * [`txnlog`]: the frame of a log record; [`snapfile`]: snapshot files
 
 pub mod jute;
 pub mod password;

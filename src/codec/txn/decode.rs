@@ -150,17 +150,18 @@ fn read_close_session(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, DecodeE
             r.skip_rest();
             Ok(None)
         }
-        done => done,
+        read => read.map(Some),
     }
 }
 
-fn read_paths(r: &mut Reader<'_>) -> Result<Option<Vec<String>>, DecodeError> {
-    let Some(count) = r.vector("paths2Delete", 4)? else { return Ok(None) };
+fn read_paths(r: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+    // A null list deletes nothing by itself, like an empty one.
+    let count = r.vector("paths2Delete", 4)?.unwrap_or(0);
     let mut paths = Vec::with_capacity(count);
     for _ in 0..count {
         paths.push(r.some_string("paths2Delete")?);
     }
-    Ok(Some(paths))
+    Ok(paths)
 }
 
 /// Each step's record stands in a buffer of its own; bytes it leaves unread are ignored.

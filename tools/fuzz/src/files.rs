@@ -3,10 +3,15 @@
 use ringkeeper::codec::jute::{put_i32, put_i64};
 use ringkeeper::codec::snapfile::{FILE_END, SnapshotReader, SnapshotWriter, Tail};
 use ringkeeper::codec::txn::{Entry, Txn, decode_entry, decode_entry_header, encode_entry};
-use ringkeeper::codec::txnlog::{self, FILE_HEADER, FRAME_BYTES, Scan, Scanner};
+use ringkeeper::codec::txnlog::{self, FILE_HEADER, FRAME_BYTES};
+use ringkeeper::log::scan::{Cause, Scanner, Step, Verdict};
+use ringkeeper::types::Zxid;
 use simd_adler32::adler32;
 
+use std::sync::Arc;
+
 use super::choose;
+use super::memory::MemoryFile;
 
 /// Longest field or entry accepted: small, so that limits are met, too.
 pub const FIELD_MAX: usize = 1 << 12;
@@ -34,35 +39,67 @@ fn is_taken_for_a_digest(entry: &Entry) -> bool {
 }
 
 /// First byte even: the rest is a log file behind its header. Odd: as well, with every checksum and
-/// end marker put right first, so that the mutations get at the entries.
+/// end marker put right first, so that the mutations get at the entries. The scanner has to find
+/// what a simpler reading of the format finds, and the records written again are the file's bytes.
 pub fn fuzz_txnlog(data: &[u8]) {
     let Some((choice, rest)) = choose(data) else { return };
-    let mut file = FILE_HEADER.to_vec();
-    file.extend_from_slice(rest);
+    let mut bytes = FILE_HEADER.to_vec();
+    bytes.extend_from_slice(rest);
     if choice % 2 == 1 {
-        mend_log(&mut file);
+        mend_log(&mut bytes);
     }
-    let _ = txnlog::check_header(data);
-    let Ok(mut scanner) = Scanner::open(&file, FIELD_MAX) else { panic!("a good header") };
+    let (records, end) = read_log(&bytes);
     let mut written = FILE_HEADER.to_vec();
-    loop {
-        let offset = scanner.offset();
-        match scanner.step() {
-            Scan::Record { offset: at, entry } => {
-                assert_eq!((at, written.len() as u64), (offset, offset));
-                txnlog::put_record(&mut written, entry);
-            }
-            end @ (Scan::End { .. } | Scan::Torn { .. } | Scan::Bad { .. }) => {
-                assert_eq!((scanner.step(), scanner.offset()), (end, offset));
-                break;
-            }
-        }
+    let Ok(mut scanner) = Scanner::open(Arc::new(MemoryFile::of(bytes.clone())), FIELD_MAX) else {
+        panic!("memory cannot fail")
+    };
+    for entry in &records {
+        let expected = Step::Record { offset: written.len() as u64, entry };
+        assert_eq!(scanner.next().ok(), Some(expected));
+        txnlog::put_record(&mut written, entry);
     }
-    assert!(file.starts_with(&written));
-    if let Some(at) = scanner.resync() {
-        let mut behind = Scanner::records(&file[at as usize..], at, FIELD_MAX);
-        assert!(matches!(behind.step(), Scan::Record { offset, .. } if offset == at));
-        assert!(at > scanner.offset() && !scanner.is_zero_from_here());
+    let expected = Step::End { offset: written.len() as u64, cause: end };
+    assert_eq!(scanner.next().ok(), Some(expected));
+    assert!(bytes.starts_with(&written));
+    match scanner.judge(Zxid(0)) {
+        Ok(Verdict::Damaged { evidence }) => assert!(evidence > written.len() as u64),
+        Ok(Verdict::Clean | Verdict::Torn) => {}
+        Err(error) => panic!("memory cannot fail: {error}"),
+    }
+}
+
+/// The records of a log file and why there are no more, read plainly.
+fn read_log(file: &[u8]) -> (Vec<&[u8]>, Cause) {
+    let mut records = Vec::new();
+    let mut rest = &file[FILE_HEADER.len()..];
+    loop {
+        if rest.is_empty() {
+            return (records, Cause::FileEnd);
+        }
+        let Some((head, behind)) = rest.split_first_chunk::<12>() else {
+            return (records, Cause::Cut);
+        };
+        let [sum @ .., _, _, _, _] = head;
+        let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+        let n = match usize::try_from(length) {
+            Ok(0) => return (records, Cause::Zero),
+            Ok(n) if n <= FIELD_MAX => n,
+            Ok(_) | Err(_) => return (records, Cause::Length(length)),
+        };
+        let Some((entry, [marker, next @ ..])) = behind.split_at_checked(n) else {
+            return (records, Cause::Cut);
+        };
+        if *marker != txnlog::MARKER {
+            return (records, Cause::Marker(*marker));
+        }
+        if *sum != u64::from(adler32(&entry)).to_be_bytes() {
+            return (records, Cause::Checksum);
+        }
+        if n < txnlog::ENTRY_BYTES_MIN {
+            return (records, Cause::Short(n));
+        }
+        records.push(entry);
+        rest = next;
     }
 }
 

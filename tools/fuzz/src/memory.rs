@@ -29,13 +29,18 @@ fn missing(name: &str) -> io::Error {
 impl MemoryDir {
     /// Adds a file, or replaces it.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
-        lock(&self.files)
-            .insert(name.to_owned(), MemoryFile { bytes: Arc::new(Mutex::new(bytes)) });
+        lock(&self.files).insert(name.to_owned(), MemoryFile::of(bytes));
     }
 
     /// Names and contents, for comparison.
     pub fn content(&self) -> BTreeMap<String, Vec<u8>> {
         lock(&self.files).iter().map(|(n, f)| (n.clone(), lock(&f.bytes).clone())).collect()
+    }
+}
+
+impl MemoryFile {
+    pub fn of(bytes: Vec<u8>) -> MemoryFile {
+        MemoryFile { bytes: Arc::new(Mutex::new(bytes)) }
     }
 }
 
