@@ -113,10 +113,15 @@ impl Drop for Shell {
 /// A line without what differs from run to run: times, session ids, the port.
 fn plain(line: &str, port: u16) -> String {
     let line = line.replace(&format!(":{port}"), ":PORT");
-    let line = match line.split_once("] ") {
-        Some((prompt, rest)) if prompt.starts_with("[zk: ") => rest.to_string(),
-        _ => line,
-    };
+    // Prompts stand before what the next command prints, or alone before an event.
+    let mut line = line.as_str();
+    while let Some((prompt, rest)) = line.split_once("] ") {
+        if !prompt.starts_with("[zk: ") {
+            break;
+        }
+        line = rest;
+    }
+    let line = line.to_string();
     for key in ["ctime = ", "mtime = "] {
         if line.starts_with(key) {
             let year = line.rsplit(' ').next().unwrap_or_default();
