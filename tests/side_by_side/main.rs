@@ -138,6 +138,7 @@ fn play(
             let _ = writeln!(text, "{}{difference}", describe(turn));
             let _ = writeln!(text, "  all of Java's lines:\n    {}", theirs.join("\n    "));
             let _ = writeln!(text, "  all of our lines:\n    {}", own.join("\n    "));
+            let _ = writeln!(text, "  the end of our log:\n{}", log_tail(ours));
             for before in turns[..at].iter().rev().take(4).rev() {
                 let _ = write!(text, "  before: {}", describe(before));
             }
@@ -148,6 +149,12 @@ fn play(
     compare(&java.close(), &ours.close(), tally).map_err(of_end)?;
     let tops = ["/", &root, "/zookeeper"];
     compare(&java.dump(&tops), &ours.dump(&tops), tally).map_err(of_end)
+}
+
+fn log_tail(side: &Side) -> String {
+    let log = side.server.log();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(6)..].join("\n")
 }
 
 fn describe(turn: &Turn) -> String {

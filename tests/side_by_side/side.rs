@@ -160,7 +160,11 @@ impl Side {
                 Some((self.reading.frame(opcode, &payload), is_event))
             }
             Received::Closed => None,
-            Received::Silence => Some(("SILENCE".into(), false)),
+            Received::Silence => {
+                // Nothing more is worth waiting for.
+                self.slots.iter_mut().for_each(|slot| slot.conn = None);
+                Some(("SILENCE".into(), false))
+            }
         }
     }
 
