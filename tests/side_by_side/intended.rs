@@ -9,6 +9,8 @@
 //! * A create that is pipelined behind a setACL of its parent: Java's prep keeps the old ACL until
 //!   the setACL is applied, so that the two race; ours sees the new one, always. In the streams a
 //!   setACL ends its batch.
+//! * A write that Java's prep cannot make sense of (null fields, a broken or illegal multi) uses
+//!   up a zxid though it is answered -5; ours need not. Such zxids are not counted on either side.
 //! * Quotas in force (`enforceQuota`): Java's prep counts what is applied, not what is in flight,
 //!   so that pipelined writes race. In the streams of that profile a write ends its batch.
 //! * The order in which a closing session's ephemerals are deleted is that of a hash table in

@@ -4,6 +4,7 @@
 //! * `cargo test --test side_by_side`: the fixed part, a few seeds.
 //! * `RK_SEEDS=500 RK_OPS=1000 cargo test --release --test side_by_side -- --nocapture`: the long
 //!   run; `RK_SEED_FIRST=n` starts at seed n.
+//! * `RK_PIPELINED=1`: no session sends before it was answered.
 //! * `RK_TEST_SERVER=java`: Java against Java, which shows what of a difference is the
 //!   comparison's own.
 

@@ -12,6 +12,12 @@ pub struct Reading {
     sessions: HashMap<i64, usize>,
     /// The time of each transaction, as first seen: it must never be told otherwise.
     times: HashMap<i64, i64>,
+    /// Highest zxid that a reply has carried.
+    last: i64,
+    /// Zxids that went to requests answered with -5, ascending. Java draws one for a write that
+    /// its prep cannot make sense of and none for others; ours need not do the same, so they are
+    /// not counted.
+    void: Vec<i64>,
 }
 
 impl Reading {
@@ -32,6 +38,31 @@ impl Reading {
         if first == time { "then".into() } else { format!("NOT-THEN({first} {time})") }
     }
 
+    /// A zxid without those before it that are not counted.
+    fn zxid(&self, zxid: i64) -> i64 {
+        zxid - self.void.partition_point(|void| *void <= zxid) as i64
+    }
+
+    /// The zxid that is `back` counted ones before the last.
+    pub fn zxid_back(&self, back: i64) -> i64 {
+        let wanted = self.zxid(self.last) - back;
+        let mut zxid = self.last.max(wanted);
+        while self.zxid(zxid) > wanted {
+            zxid -= 1;
+        }
+        zxid
+    }
+
+    /// Notes what a reply's header says; nobody else writes meanwhile.
+    fn note(&mut self, zxid: i64, err: i32) {
+        if zxid > self.last {
+            if err == -5 && zxid == self.last + 1 {
+                self.void.push(zxid);
+            }
+            self.last = zxid;
+        }
+    }
+
     fn stat(&mut self, stat: Stat) -> String {
         let owner = match self.sessions.get(&stat.owner) {
             Some(slot) => format!("#{slot}"),
@@ -39,16 +70,16 @@ impl Reading {
         };
         format!(
             "{{c {} {} m {} {} v {} {} {} owner {owner} data {} children {} p {}}}",
-            stat.czxid,
+            self.zxid(stat.czxid),
             self.time(stat.czxid, stat.ctime),
-            stat.mzxid,
+            self.zxid(stat.mzxid),
             self.time(stat.mzxid, stat.mtime),
             stat.version,
             stat.cversion,
             stat.aversion,
             stat.data_length,
             stat.num_children,
-            stat.pzxid
+            self.zxid(stat.pzxid)
         )
     }
 
@@ -73,11 +104,15 @@ impl Reading {
     ) -> Result<(), Short> {
         let (xid, zxid, err) = (input.i32()?, input.i64()?, input.i32()?);
         if xid == -1 {
+            // An event may come before the first reply that carries its zxid.
+            let zxid = self.zxid(zxid);
             let (kind, state) = (input.i32()?, input.i32()?);
             let _ = write!(text, "EVENT zxid {zxid} err {err} kind {kind} state {state} ");
             let _ = write!(text, "{:?}", input.string()?);
             return Ok(());
         }
+        self.note(zxid, err);
+        let zxid = self.zxid(zxid);
         let _ = write!(text, "xid {xid} zxid {zxid} err {err}");
         if input.rest.is_empty() {
             return Ok(());

@@ -51,9 +51,9 @@ impl Side {
     pub fn send(&mut self, turn: &Turn) {
         match turn {
             Turn::Batch { slot, requests } => {
-                let last_zxid = self.last_zxid;
+                let reading = &self.reading;
                 let bytes: Vec<u8> =
-                    requests.iter().flat_map(|request| encode(request, last_zxid)).collect();
+                    requests.iter().flat_map(|request| encode(request, reading)).collect();
                 if let Some(conn) = &mut self.slots[*slot].conn {
                     conn.send(&bytes);
                 }
@@ -314,10 +314,10 @@ fn sort_events_of_one_zxid(lines: &mut [String]) {
     }
 }
 
-fn encode(request: &Request, last_zxid: i64) -> Vec<u8> {
+fn encode(request: &Request, reading: &Reading) -> Vec<u8> {
     let mut body = request.body.clone();
     if let (Some(back), true) = (request.zxid_back, body.len() >= 8) {
-        body[..8].copy_from_slice(&(last_zxid - back).to_be_bytes());
+        body[..8].copy_from_slice(&reading.zxid_back(back).to_be_bytes());
     }
     crate::support::wire::request(request.xid, request.opcode, &body)
 }

@@ -2,7 +2,7 @@
 //! never on an answer, so both servers are asked exactly the same.
 
 use crate::request::{self, Profile, Request};
-use crate::support::Rng;
+use crate::support::{Rng, setting};
 
 /// Sessions that a stream plays with.
 pub const SLOTS: usize = 4;
@@ -53,6 +53,7 @@ enum SlotState {
 
 /// The turns of one seed: at least `operations` requests.
 pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<Turn> {
+    let pipelined = setting("RK_PIPELINED", 16) as usize;
     let mut rng = Rng::new(seed);
     let mut slots = [SlotState::Empty; SLOTS];
     let mut xids = [0i32; SLOTS];
@@ -102,7 +103,7 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
                 turns.push(Turn::Batch { slot, requests: vec![request] });
             }
             _ => {
-                let count = 1 + rng.below(16);
+                let count = 1 + rng.below(pipelined);
                 let mut requests: Vec<Request> = Vec::new();
                 for _ in 0..count {
                     requests.push(request::any(&mut rng, root, profile, &mut xids[slot]));
