@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use crate::log::figures::{Figures, Values};
@@ -33,128 +34,82 @@ impl Figure {
     }
 }
 
-/// A summary as `mntr` prints it: count, sum, least and most; percentiles by power-of-two-ish
-/// buckets, which are exact below 16 and within 1/8 above.
+/// A summary as `mntr` prints it: count, sum, least, most and percentiles. One thread records,
+/// so its lock is contended only while somebody looks.
 #[derive(Debug)]
-pub struct Summary {
-    count: Figure,
-    sum: Figure,
-    min: Figure,
-    max: Figure,
-    buckets: Box<[AtomicU64]>,
+pub struct Summary(Mutex<SummaryValues>);
+
+/// A summary read at one moment.
+#[derive(Clone, Debug)]
+pub struct SummaryValues {
+    sum: i64,
+    histogram: Histogram<u32>,
 }
 
-const SUB_BITS: u32 = 3;
-const BUCKETS: usize = ((64 - SUB_BITS as usize) << SUB_BITS) + (1 << SUB_BITS);
+/// Two digits are what a dashboard shows; what is longer than an hour counts as an hour.
+const DIGITS: u8 = 2;
+const HIGHEST: u64 = 3_600_000;
 
-fn bucket_of(value: u64) -> usize {
-    if value < 1 << SUB_BITS {
-        return value as usize;
+impl Default for SummaryValues {
+    fn default() -> SummaryValues {
+        let Ok(histogram) = Histogram::new_with_bounds(1, HIGHEST, DIGITS) else {
+            unreachable!("the bounds are constants: 1, at least 2, and at most 5 digits");
+        };
+        SummaryValues { sum: 0, histogram }
     }
-    let exponent = 63 - value.leading_zeros() - SUB_BITS;
-    (((exponent + 1) as usize) << SUB_BITS) + ((value >> exponent) as usize & ((1 << SUB_BITS) - 1))
-}
-
-fn bucket_floor(bucket: usize) -> u64 {
-    if bucket < 1 << SUB_BITS {
-        return bucket as u64;
-    }
-    let exponent = (bucket >> SUB_BITS) - 1;
-    (((bucket & ((1 << SUB_BITS) - 1)) + (1 << SUB_BITS)) as u64) << exponent
 }
 
 impl Default for Summary {
     fn default() -> Summary {
-        Summary {
-            count: Figure::default(),
-            sum: Figure::default(),
-            min: Figure::new(i64::MAX),
-            max: Figure::default(),
-            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
-        }
+        Summary(Mutex::new(SummaryValues::default()))
     }
-}
-
-/// A summary read at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SummaryValues {
-    pub count: i64,
-    pub sum: i64,
-    pub min: i64,
-    pub max: i64,
-    pub buckets: Vec<u64>,
 }
 
 impl Summary {
-    /// Only by its one writer.
     pub fn record(&self, value: i64) {
-        let value = value.max(0);
-        self.count.add(1);
-        self.sum.add(value);
-        if value < self.min.get() {
-            self.min.set(value);
-        }
-        if value > self.max.get() {
-            self.max.set(value);
-        }
-        let bucket = &self.buckets[bucket_of(value as u64)];
-        bucket.store(bucket.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let mut values = self.0.lock();
+        values.sum += value;
+        values.histogram.saturating_record(value.max(0) as u64);
     }
 
     pub fn reset(&self) {
-        self.count.set(0);
-        self.sum.set(0);
-        self.min.set(i64::MAX);
-        self.max.set(0);
-        for bucket in &self.buckets {
-            bucket.store(0, Ordering::Relaxed);
-        }
+        let mut values = self.0.lock();
+        values.sum = 0;
+        values.histogram.reset();
     }
 
     pub fn values(&self) -> SummaryValues {
-        let count = self.count.get();
-        SummaryValues {
-            count,
-            sum: self.sum.get(),
-            min: if count == 0 { 0 } else { self.min.get() },
-            max: self.max.get(),
-            buckets: self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect(),
-        }
+        self.0.lock().clone()
     }
 }
 
 impl SummaryValues {
     pub fn merge(&mut self, other: &SummaryValues) {
-        if other.count == 0 {
-            return;
-        }
-        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
-        self.max = self.max.max(other.max);
-        self.count += other.count;
         self.sum += other.sum;
-        if self.buckets.len() < other.buckets.len() {
-            self.buckets.resize(other.buckets.len(), 0);
-        }
-        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
-            *mine += theirs;
-        }
+        // Equal bounds: nothing can be out of range.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
+    pub fn count(&self) -> i64 {
+        self.histogram.len() as i64
+    }
+    pub fn sum(&self) -> i64 {
+        self.sum
+    }
+    pub fn min(&self) -> i64 {
+        self.histogram.min() as i64
+    }
+    pub fn max(&self) -> i64 {
+        if self.histogram.is_empty() { 0 } else { self.histogram.max() as i64 }
     }
 
     /// `quantile` between 0 and 1.
     pub fn percentile(&self, quantile: f64) -> i64 {
-        let wanted = ((self.count as f64) * quantile).ceil() as u64;
-        let mut seen = 0;
-        for (index, n) in self.buckets.iter().enumerate() {
-            seen += n;
-            if *n > 0 && seen >= wanted {
-                return (bucket_floor(index) as i64).clamp(self.min, self.max);
-            }
-        }
-        self.max
+        if self.histogram.is_empty() { 0 } else { self.histogram.value_at_quantile(quantile) as i64 }
     }
 
     pub fn average(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
+        if self.histogram.is_empty() { 0.0 } else { self.sum as f64 / self.histogram.len() as f64 }
     }
 }
 
@@ -408,24 +363,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_hold_what_they_say() {
-        for value in (0..5000u64).chain([u64::MAX >> 1, 1 << 40]) {
-            let bucket = bucket_of(value);
-            assert!(bucket_floor(bucket) <= value, "{value}");
-            assert!(bucket + 1 >= BUCKETS || bucket_floor(bucket + 1) > value, "{value}");
-        }
-    }
-
-    #[test]
     fn summaries_of_cores_merge_into_one() {
         let (a, b) = (Summary::default(), Summary::default());
         (1..=90).for_each(|v| a.record(v));
         (91..=100).for_each(|v| b.record(v));
         let mut all = a.values();
         all.merge(&b.values());
-        assert_eq!((all.count, all.min, all.max, all.sum), (100, 1, 100, 5050));
-        assert!((44..=50).contains(&all.percentile(0.5)));
-        assert!((88..=99).contains(&all.percentile(0.99)));
-        assert_eq!(SummaryValues::default().percentile(0.99), 0);
+        assert_eq!((all.count(), all.min(), all.max(), all.sum()), (100, 1, 100, 5050));
+        assert_eq!((all.percentile(0.5), all.percentile(0.99)), (50, 99));
+        let none = SummaryValues::default();
+        assert_eq!((none.min(), none.max(), none.percentile(0.99)), (0, 0, 0));
     }
 }

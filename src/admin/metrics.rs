@@ -120,8 +120,29 @@ pub fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = writeln!(out, "zk_{name}\t{value}");
 }
 
-fn summary(out: &mut String, name: &str, values: &SummaryValues) {
-    line(out, &format!("avg_{name}"), decimal(values.average()));
+/// A summary without percentiles, whoever keeps it.
+struct Basic {
+    average: f64,
+    min: i64,
+    max: i64,
+    count: i64,
+    sum: i64,
+}
+
+impl From<&SummaryValues> for Basic {
+    fn from(values: &SummaryValues) -> Basic {
+        Basic {
+            average: values.average(),
+            min: values.min(),
+            max: values.max(),
+            count: values.count(),
+            sum: values.sum(),
+        }
+    }
+}
+
+fn summary(out: &mut String, name: &str, values: &Basic) {
+    line(out, &format!("avg_{name}"), decimal(values.average));
     line(out, &format!("min_{name}"), values.min);
     line(out, &format!("max_{name}"), values.max);
     line(out, &format!("cnt_{name}"), values.count);
@@ -129,25 +150,22 @@ fn summary(out: &mut String, name: &str, values: &SummaryValues) {
 }
 
 fn advanced(out: &mut String, name: &str, values: &SummaryValues) {
-    summary(out, name, values);
+    summary(out, name, &Basic::from(values));
     for (prefix, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
         line(out, &format!("{prefix}_{name}"), values.percentile(quantile));
     }
 }
 
 /// Milliseconds, as Java counts flushes.
-fn flushes(log: &Values) -> SummaryValues {
-    SummaryValues {
-        count: log.batches as i64,
-        sum: log.flush_sum.as_millis() as i64,
-        min: log.flush_min.as_millis() as i64,
-        max: log.flush_max.as_millis() as i64,
-        buckets: Vec::new(),
-    }
+fn flushes(log: &Values) -> Basic {
+    let (count, sum) = (log.batches as i64, log.flush_sum.as_millis() as i64);
+    let (min, max) = (log.flush_min.as_millis() as i64, log.flush_max.as_millis() as i64);
+    Basic { average: sum as f64 / count.max(1) as f64, min, max, count, sum }
 }
 
-fn batches(log: &Values) -> SummaryValues {
-    SummaryValues { count: log.batches as i64, sum: log.records as i64, ..SummaryValues::default() }
+fn batches(log: &Values) -> Basic {
+    let (count, sum) = (log.batches as i64, log.records as i64);
+    Basic { average: sum as f64 / count.max(1) as f64, min: 0, max: 0, count, sum }
 }
 
 /// Counters, summaries and advanced summaries, in the order of the default provider's groups.
@@ -180,19 +198,19 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
         ("node_deleted_watch_count", gauges.merged(|c| &c.fired_deleted)),
         ("node_changed_watch_count", gauges.merged(|c| &c.fired_changed)),
         ("node_children_watch_count", gauges.merged(|c| &c.fired_children)),
-        ("fsynctime", flushes(&gauges.log())),
         ("snapshottime", gauges.snapshot_time.values()),
         ("dbinittime", gauges.db_init_time.values()),
         ("startup_snap_load_time", gauges.snap_load_time.values()),
         ("startup_txns_loaded", gauges.txns_loaded.values()),
         ("startup_txns_load_time", gauges.txns_load_time.values()),
-        ("sync_processor_batch_size", batches(&gauges.log())),
     ];
     for (name, values) in live_summaries {
-        summary(out, name, &values);
+        summary(out, name, &Basic::from(&values));
     }
+    summary(out, "fsynctime", &flushes(&gauges.log()));
+    summary(out, "sync_processor_batch_size", &batches(&gauges.log()));
     for name in IDLE_SUMMARIES {
-        summary(out, name, &SummaryValues::default());
+        summary(out, name, &Basic::from(&SummaryValues::default()));
     }
     advanced(out, "readlatency", &gauges.merged(|c| &c.read_latency));
     advanced(out, "updatelatency", &gauges.merged(|c| &c.update_latency));

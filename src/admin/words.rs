@@ -141,9 +141,9 @@ impl Desk {
         let _ = writeln!(
             out,
             "Latency min/avg/max: {}/{}/{}",
-            latency.min,
+            latency.min(),
             metrics::decimal(latency.average()),
-            latency.max
+            latency.max()
         );
         let _ = writeln!(out, "Received: {}", self.gauges.sum(|c| &c.received));
         let _ = writeln!(out, "Sent: {}", self.gauges.sum(|c| &c.sent));
@@ -187,13 +187,13 @@ impl Desk {
         put("connection_drop_probability", &"0.0");
         put("watch_count", &gauges.sum(|c| &c.watches));
         put("auth_failed_count", &gauges.sum(|c| &c.auth_failed));
-        put("min_latency", &latency.min);
+        put("min_latency", &latency.min());
         put("max_file_descriptor_count", &max_descriptors());
         put("approximate_data_size", &self.tree.data_bytes());
         put("open_file_descriptor_count", &open_descriptors());
         put("local_sessions", &0);
         put("uptime", &(now.0 - gauges.started.0));
-        put("max_latency", &latency.max);
+        put("max_latency", &latency.max());
         put("outstanding_tls_handshake", &0);
         put("min_client_response_size", &least);
         put("non_mtls_local_conn_count", &0);
