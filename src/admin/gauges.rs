@@ -105,7 +105,11 @@ impl SummaryValues {
 
     /// `quantile` between 0 and 1.
     pub fn percentile(&self, quantile: f64) -> i64 {
-        if self.histogram.is_empty() { 0 } else { self.histogram.value_at_quantile(quantile) as i64 }
+        if self.histogram.is_empty() {
+            0
+        } else {
+            self.histogram.value_at_quantile(quantile) as i64
+        }
     }
 
     pub fn average(&self) -> f64 {
