@@ -26,17 +26,6 @@ impl EventFd {
         // The write fails only when the counter is full, and a full counter has been heard.
         let _ = (&self.file).write_all(&1u64.to_ne_bytes());
     }
-
-    /// Reads the counter and sets it to zero.
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> u64 {
-        use std::io::Read;
-        let mut bytes = [0; 8];
-        match (&self.file).read_exact(&mut bytes) {
-            Ok(()) => u64::from_ne_bytes(bytes),
-            Err(_) => 0,
-        }
-    }
 }
 
 impl AsFd for EventFd {

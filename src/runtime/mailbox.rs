@@ -11,13 +11,10 @@
 
 use std::collections::VecDeque;
 
-#[cfg(loom)]
-use loom::sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize};
 use std::sync::atomic::Ordering::SeqCst;
-#[cfg(not(loom))]
-use std::sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize};
 
-use super::Waker;
+use super::sync::{Arc, AtomicUsize, Mutex, MutexGuard};
+use super::waker::Waker;
 
 struct Shared<T> {
     queue: Mutex<VecDeque<T>>,
@@ -159,116 +156,5 @@ impl<T> Batch<T> for VecDeque<T> {
         } else {
             queue.append(self);
         }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::runtime::waker;
-    use std::time::Duration;
-
-    #[test]
-    fn messages_arrive_in_the_order_of_each_sender() {
-        const SENDERS: u64 = 4;
-        const EACH: u64 = 20_000;
-        let (mut sleeper, waker) = waker::for_thread();
-        let (sender, mut receiver) = mailbox::<(u64, u64)>(1024, waker);
-        let threads: Vec<_> = (0..SENDERS)
-            .map(|who| {
-                let sender = sender.clone();
-                std::thread::spawn(move || {
-                    let mut batch = Vec::new();
-                    for n in 0..EACH {
-                        batch.push((who, n));
-                        if n % 7 == who {
-                            sender.push_all(&mut batch);
-                        }
-                    }
-                    sender.push_all(&mut batch);
-                })
-            })
-            .collect();
-        let mut next = [0; SENDERS as usize];
-        let mut inbox = VecDeque::new();
-        while next.iter().sum::<u64>() < SENDERS * EACH {
-            if receiver.drain_into(&mut inbox) == 0 {
-                // A lost wake-up shows as this minute.
-                assert!(sleeper.sleep(Some(Duration::from_secs(60))) || !receiver.is_empty());
-            }
-            for (who, n) in inbox.drain(..) {
-                assert_eq!(n, next[who as usize]);
-                next[who as usize] += 1;
-            }
-        }
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert!(receiver.is_empty());
-    }
-
-    #[test]
-    fn the_bound_is_advice_and_a_push_always_succeeds() {
-        let (_sleeper, waker) = waker::for_thread();
-        let (sender, mut receiver) = mailbox(2, waker);
-        assert!(sender.has_room());
-        sender.push_all(&mut VecDeque::from([1, 2, 3]));
-        assert!(!sender.has_room());
-        sender.push(4);
-        let mut inbox = VecDeque::from([0]);
-        assert_eq!(receiver.drain_into(&mut inbox), 4);
-        assert_eq!(inbox, [0, 1, 2, 3, 4]);
-        assert!(sender.has_room() && receiver.is_empty());
-    }
-}
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use crate::runtime::waker;
-
-    /// Two senders, a receiver that sleeps whenever it finds nothing: a lost wake-up is a
-    /// deadlock, which loom reports.
-    #[test]
-    fn no_wake_up_is_lost() {
-        loom::model(|| {
-            let (mut sleeper, waker) = waker::for_thread();
-            let (sender, mut receiver) = mailbox::<u32>(1, waker);
-            let second = sender.clone();
-            let first = loom::thread::spawn(move || sender.push(1));
-            let other = loom::thread::spawn(move || second.push_all(&mut vec![2]));
-            let mut inbox = VecDeque::new();
-            while inbox.len() < 2 {
-                if receiver.drain_into(&mut inbox) == 0 {
-                    sleeper.sleep(None);
-                }
-            }
-            inbox.make_contiguous().sort_unstable();
-            assert_eq!(inbox, [1, 2]);
-            first.join().unwrap();
-            other.join().unwrap();
-        });
-    }
-
-    /// The shell's pattern: take, look, sleep.
-    #[test]
-    fn take_before_the_look_loses_nothing() {
-        loom::model(|| {
-            let (mut sleeper, waker) = waker::for_thread();
-            let (sender, mut receiver) = mailbox::<u32>(1, waker.clone());
-            let thread = loom::thread::spawn(move || {
-                sender.push(1);
-                sender.push(2);
-            });
-            let mut inbox = VecDeque::new();
-            while inbox.len() < 2 {
-                while waker.take() {
-                    receiver.drain_into(&mut inbox);
-                }
-                if inbox.len() < 2 && sleeper.sleep(None) {
-                    receiver.drain_into(&mut inbox);
-                }
-            }
-            assert_eq!(inbox, [1, 2]);
-            thread.join().unwrap();
-        });
     }
 }

@@ -13,6 +13,7 @@ mod ring;
 
 mod eventfd;
 pub mod mailbox;
+mod sync;
 pub mod waker;
 
 pub mod affinity;
@@ -25,3 +26,6 @@ pub use operation::{Completion, OperationId, Received, Socket, Token};
 pub use probe::probe;
 pub use ring::{Ring, RingSettings};
 pub use waker::{RingSleeper, ThreadSleeper, Waker};
+
+#[cfg(test)]
+mod tests;

@@ -22,21 +22,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-#[cfg(loom)]
-use loom::{
-    sync::{Arc, Mutex, atomic::AtomicU32},
-    thread,
-};
-use std::sync::atomic::Ordering::SeqCst;
-#[cfg(not(loom))]
-use std::{
-    sync::{Arc, Mutex, atomic::AtomicU32},
-    thread,
-};
-
 use super::eventfd::EventFd;
+use super::sync::{Arc, AtomicU32, Mutex, Thread, current, park};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
@@ -57,7 +47,7 @@ enum Bell {
     /// A thread that sleeps in a ring: the eventfd is polled there.
     Ring(Arc<EventFd>),
     /// A thread that parks. It says which it is before its first sleep.
-    Thread(Mutex<Option<thread::Thread>>),
+    Thread(Mutex<Option<Thread>>),
 }
 
 impl Shared {
@@ -168,8 +158,7 @@ impl ThreadSleeper {
     pub fn sleep(&mut self, wait: Option<Duration>) -> bool {
         if !self.known {
             let Bell::Thread(sleeper) = &self.shared.bell else { return self.shared.take() };
-            *sleeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
-                Some(thread::current());
+            *sleeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(current());
             self.known = true;
         }
         if self.shared.fall_asleep() {
@@ -177,54 +166,5 @@ impl ThreadSleeper {
             park(wait);
         }
         self.shared.take()
-    }
-}
-
-#[cfg(not(loom))]
-fn park(wait: Option<Duration>) {
-    match wait {
-        None => thread::park(),
-        Some(wait) => thread::park_timeout(wait),
-    }
-}
-
-/// loom knows no time.
-#[cfg(loom)]
-fn park(_: Option<Duration>) {
-    thread::park();
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wake_up_before_the_sleep_is_not_slept_over() {
-        let (mut sleeper, waker) = for_thread();
-        waker.wake();
-        assert!(sleeper.sleep(None));
-        assert!(!sleeper.sleep(Some(Duration::from_millis(1))), "and counts once");
-    }
-
-    #[test]
-    fn a_sleeping_thread_is_woken_from_another() {
-        let (mut sleeper, waker) = for_thread();
-        let other = std::thread::spawn(move || waker.wake());
-        assert!(sleeper.sleep(Some(Duration::from_secs(60))));
-        other.join().unwrap();
-    }
-
-    #[test]
-    fn the_bell_of_a_ring_rings_only_for_a_sleeper() {
-        let (sleeper, waker) = for_ring().unwrap();
-        let eventfd = &sleeper.bell;
-        waker.wake();
-        assert_eq!(eventfd.count(), 0);
-        assert!(sleeper.woken());
-        assert!(sleeper.fall_asleep());
-        waker.wake();
-        waker.wake();
-        assert_eq!(eventfd.count(), 1, "one system call for one sleep");
-        assert!(sleeper.woken() && !sleeper.woken());
     }
 }
