@@ -27,11 +27,33 @@ use std::collections::VecDeque;
 
 use mailbox::mailbox;
 
-/// Two senders, a receiver that sleeps whenever it finds nothing: a lost wake-up is a
-/// deadlock, which loom reports.
+/// One sender, exhaustively: the receiver sleeps whenever it finds nothing.
 #[test]
 fn no_wake_up_is_lost() {
     loom::model(|| {
+        let (mut sleeper, waker) = waker::for_thread();
+        let (sender, mut receiver) = mailbox::<u32>(1, waker);
+        let thread = loom::thread::spawn(move || {
+            sender.push(1);
+            sender.push_all(&mut vec![2, 3]);
+        });
+        let mut inbox = VecDeque::new();
+        while inbox.len() < 3 {
+            if receiver.drain_into(&mut inbox) == 0 {
+                sleeper.sleep(None);
+            }
+        }
+        assert_eq!(inbox, [1, 2, 3]);
+        thread.join().unwrap();
+    });
+}
+
+/// Two senders; at most two threads are interrupted, which keeps it to seconds.
+#[test]
+fn no_wake_up_of_two_senders_is_lost() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
         let (mut sleeper, waker) = waker::for_thread();
         let (sender, mut receiver) = mailbox::<u32>(1, waker);
         let second = sender.clone();

@@ -232,6 +232,7 @@ fn every_connection_ends_exactly_once_whatever_races() {
     }
     clients.into_iter().for_each(|client| client.join().unwrap());
     assert!(ended > 0 && net.conns().next().is_none());
+    assert_eq!(net.receive_buffers_in_use(), 0, "no buffer is lost on any way");
 }
 
 fn act(net: &mut Net, conn: ConnId, what: u64, paused: &mut Vec<ConnId>) {

@@ -23,6 +23,9 @@ use super::settings::NetSettings;
 const REST: Duration = Duration::from_millis(10);
 const REST_MAX: Duration = Duration::from_millis(640);
 
+/// Time between two log lines about it.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Connections turned away at one attempt.
 const TURNED_AWAY: usize = 16;
 
@@ -52,6 +55,8 @@ pub(super) struct Listeners {
     arrivals: VecDeque<(OwnedFd, usize)>,
     reserve: Option<File>,
     turned_away: u64,
+    /// Not before this time is a failure logged again.
+    quiet_until: Option<Instant>,
 }
 
 impl Listeners {
@@ -61,6 +66,7 @@ impl Listeners {
             arrivals: VecDeque::new(),
             reserve: None,
             turned_away: 0,
+            quiet_until: None,
         };
         listeners.keep_reserve();
         listeners
@@ -164,7 +170,8 @@ impl Listeners {
             _ => {}
         }
         let listener = &mut self.listeners[index];
-        if listener.rest == REST {
+        if self.quiet_until.is_none_or(|until| now >= until) {
+            self.quiet_until = Some(now + QUIET);
             let (address, turned_away) = (listener.address, self.turned_away);
             tracing::warn!(%address, turned_away, "cannot accept connections: {error}");
         }
@@ -204,7 +211,10 @@ impl Listeners {
             // One that is gone already has no address.
             let peer = SockRef::from(&fd).peer_addr().ok().and_then(|peer| peer.as_socket());
             let listener = self.listeners[index].address;
-            if let Some(peer) = peer {
+            if let Some(mut peer) = peer {
+                // An IPv4 peer of a dual listener is called by its IPv4 address, as Java does:
+                // access lists and limits go by it.
+                peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 events.push(NetEvent::Accepted { fd, peer, listener });
             }
         }

@@ -212,6 +212,11 @@ impl Net {
         self.open == 0
     }
 
+    /// Receive buffers in which input stands; after a turn, those of its `Received` at most.
+    pub fn receive_buffers_in_use(&self) -> usize {
+        self.ring.buffers_out()
+    }
+
     fn list(&mut self, slot: u32) {
         if let Some((_, c)) = self.conns.at_mut(slot).filter(|(_, c)| !c.listed) {
             c.listed = true;

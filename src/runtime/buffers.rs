@@ -53,6 +53,8 @@ pub(super) struct BufferRing {
     count: u16,
     bytes: u32,
     tail: u16,
+    /// Buffers the kernel does not have.
+    out: usize,
     /// Tells this ring's pieces from those of another.
     ring: u32,
 }
@@ -74,7 +76,8 @@ impl BufferRing {
         // ring's descriptor is closed (field order in `Ring`).
         unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0)? };
         let ring = RINGS.fetch_add(1, Ordering::SeqCst);
-        let mut buffers = BufferRing { entries, memory, count, bytes, tail: 0, ring };
+        let mut buffers =
+            BufferRing { entries, memory, count, bytes, tail: 0, out: count as usize, ring };
         for id in 0..count {
             buffers.offer(id);
         }
@@ -87,6 +90,7 @@ impl BufferRing {
         assert!(id < self.count, "the kernel fills only what it was given");
         let len = u32::try_from(result).unwrap_or(0);
         assert!(len <= self.bytes, "the kernel fills only what it was given");
+        self.out += 1;
         if len == 0 {
             self.offer(id);
             return None;
@@ -106,6 +110,10 @@ impl BufferRing {
     pub(super) fn give_back(&mut self, filled: Filled) {
         assert!(filled.ring == self.ring, "a piece of another ring");
         self.offer(filled.id);
+    }
+
+    pub(super) fn out(&self) -> usize {
+        self.out
     }
 
     fn buffer(&self, id: u16) -> NonNull<u8> {
@@ -129,6 +137,7 @@ impl BufferRing {
         entry.set_len(self.bytes);
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
+        self.out -= 1;
         // SAFETY: `first` is the first entry of a registered ring.
         let tail = unsafe { BufRingEntry::tail(first.as_ptr()) };
         // SAFETY: the tail is an aligned u16 inside `entries`; from here on both sides use it as

@@ -269,3 +269,116 @@ fn set_up(entries: u32) -> io::Result<IoUring> {
 pub(super) fn trial() -> io::Result<Ring> {
     Ring::new(RingSettings { entries: 8, buffers: 8, buffer_bytes: 64 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Received, Socket, Token};
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Socket::new(listener.accept().unwrap().0.into()), peer)
+    }
+
+    fn wait(ring: &mut Ring) -> Completion {
+        for _ in 0..100 {
+            if let Some(completion) = ring.next() {
+                return completion;
+            }
+            ring.enter(Some(Duration::from_secs(1))).unwrap();
+        }
+        panic!("no completion");
+    }
+
+    #[test]
+    fn more_entries_than_the_queue_holds_all_reach_the_kernel() {
+        let mut ring = trial().unwrap();
+        let pairs: Vec<_> = (0..100).map(|_| pair()).collect();
+        for (n, (socket, _)) in pairs.iter().enumerate() {
+            ring.send(socket, vec![0, n as u8, 0], 1..2, Token(n as u64));
+        }
+        let mut seen = [false; 100];
+        for _ in 0..100 {
+            let Completion::Sent { token, result, bytes } = wait(&mut ring) else { panic!() };
+            assert_eq!((result.unwrap(), bytes), (1, vec![0, token.0 as u8, 0]));
+            seen[token.0 as usize] = true;
+        }
+        assert!(seen.iter().all(|seen| *seen) && ring.in_flight() == 0);
+        for (n, (_, peer)) in pairs.iter().enumerate() {
+            let mut byte = [0];
+            { peer }.read_exact(&mut byte).unwrap();
+            assert_eq!(byte, [n as u8]);
+        }
+    }
+
+    #[test]
+    fn buffers_run_out_and_come_back() {
+        let mut ring = trial().unwrap();
+        let (socket, mut peer) = pair();
+        ring.receive(&socket, Token(1));
+        ring.enter(Some(Duration::ZERO)).unwrap();
+        peer.write_all(&[9; 8 * 64 + 10]).unwrap();
+        let mut held = Vec::new();
+        loop {
+            let Completion::Received { result, ended, .. } = wait(&mut ring) else { panic!() };
+            match result {
+                Received::Bytes(filled) => held.push(filled),
+                Received::NoBuffers => break assert!(ended),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((held.len(), ring.buffers_out(), ring.in_flight()), (8, 8, 0));
+        assert!(held.iter().all(|filled| ring.bytes(filled) == [9; 64]));
+        held.drain(..).for_each(|filled| ring.give_back(filled));
+        ring.receive(&socket, Token(2));
+        let Completion::Received { result: Received::Bytes(rest), .. } = wait(&mut ring) else {
+            panic!()
+        };
+        assert_eq!(ring.bytes(&rest), [9; 10]);
+        ring.give_back(rest);
+        assert_eq!(ring.buffers_out(), 0);
+    }
+
+    #[test]
+    fn a_cancelled_operation_gives_its_bytes_back() {
+        let mut ring = trial().unwrap();
+        let (socket, _peer) = pair();
+        let receiving = ring.receive(&socket, Token(1));
+        let sending = ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, Token(2));
+        ring.enter(Some(Duration::ZERO)).unwrap();
+        assert_eq!(ring.in_flight(), 2);
+        ring.cancel(sending);
+        let Completion::Sent { bytes, .. } = wait(&mut ring) else { panic!() };
+        assert_eq!(bytes.len(), 32 << 20);
+        ring.cancel(receiving);
+        let Completion::Received { result: Received::Cancelled, ended: true, .. } = wait(&mut ring)
+        else {
+            panic!()
+        };
+        // One that has ended names nothing.
+        ring.cancel(sending);
+        ring.enter(Some(Duration::ZERO)).unwrap();
+        assert!(ring.next().is_none() && ring.in_flight() == 0);
+    }
+
+    #[test]
+    fn dropping_a_ring_ends_what_is_in_flight_before_its_memory_goes() {
+        let mut ring = trial().unwrap();
+        let (socket, mut peer) = pair();
+        ring.receive(&socket, Token(1));
+        ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, Token(2));
+        ring.enter(Some(Duration::ZERO)).unwrap();
+        // Never submitted at all:
+        let (other, mut silent) = pair();
+        ring.receive(&other, Token(3));
+        let began = Instant::now();
+        drop((ring, socket, other));
+        assert!(began.elapsed() < DRAIN_PATIENCE);
+        // The operations held the sockets; now nobody does.
+        std::io::copy(&mut peer, &mut std::io::sink()).unwrap();
+        assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    }
+}

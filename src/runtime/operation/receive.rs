@@ -21,6 +21,11 @@ impl Ring {
         self.buffers.as_ref().map_or(&[], |buffers| buffers.bytes(filled))
     }
 
+    /// Buffers filled and not yet given back.
+    pub fn buffers_out(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.out())
+    }
+
     /// Lets the kernel fill the buffer again.
     pub fn give_back(&mut self, filled: Filled) {
         if let Some(buffers) = &mut self.buffers {
