@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Client suites and recipes that no one here wrote, run against Java ZooKeeper 3.9.5 and against us.
 
-    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|go|rust|node|curator|all]...
+    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|go|node|recipes|curator|all]...
 
 For each suite: how many tests passed and failed against each server, and the names of those that
 differ. Ends with 1 when one passes against Java and not against us. What needs an ensemble or a
@@ -247,25 +247,7 @@ def curator(server):
         running.stop()
 
 
-def rust(server):
-    """The crate zookeeper-client's own tests. They ask for containers; a stand-in of the crate
-    `testcontainers` starts our shim instead."""
-    sh(HERE / "rust_client.sh", WORK)
-    env = environment(server)
-    source = WORK / "zookeeper-client-0.11.2"
-    arguments = []
-    for name in excluded("rust"):
-        arguments += ["--skip", name]
-    command = ["cargo", "test", "--features", "tokio", "--test", "zookeeper", "--",
-               "--test-threads", "2", *arguments]
-    output = run_logged("rust", server, command, 1500, cwd=source, env=env)
-    return {
-        name: outcome == "ok"
-        for name, outcome in re.findall(r"^test (\S+) \.\.\. (ok|FAILED)", output, re.M)
-    }
-
-
-SUITES = {"kazoo": kazoo, "go": go, "rust": rust, "node": node, "recipes": recipes, "curator": curator}
+SUITES = {"kazoo": kazoo, "go": go, "node": node, "recipes": recipes, "curator": curator}
 
 
 def main():
