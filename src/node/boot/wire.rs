@@ -102,6 +102,24 @@ fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
     for session in &restored.killed {
         tracing::warn!(%session, "session is in no table: its ephemerals are gone");
     }
+    if let Some(zxid) = restored.digests.uncovered {
+        tracing::warn!(
+            snapshot_holds_effects_upto = %zxid,
+            log_ends_at = %restored.zxid,
+            "the log ends before the snapshot does: the tree may be a mixture of two moments"
+        );
+    }
+    if restored.unknown_acls > 0 {
+        let nodes = restored.unknown_acls;
+        tracing::error!(nodes, "no access list is known for some nodes: nobody may use them");
+    }
+    if restored.ttl_nodes_kept > 0 {
+        let nodes = restored.ttl_nodes_kept;
+        tracing::warn!(nodes, "TTL nodes are here, and extendedTypesEnabled is off: they stay");
+    }
+    if restored.repeated > 0 {
+        tracing::warn!(entries = restored.repeated, "the log has transactions twice");
+    }
     tracing::info!(
         zxid = %restored.zxid,
         znodes = tree.node_count(),
