@@ -167,6 +167,10 @@ impl Work<'_> {
     /// same name that already has children: they go, too, as replay is going to make them again.
     /// (Java leaves them in its map without a link, and the next snapshot loses them.)
     fn delete(&mut self, path: &str) -> Outcome {
+        // The root, and what no request can name but a damaged file may.
+        if parent_and_name(path).is_none_or(|(_, name)| name.is_empty()) {
+            return Outcome::Failed(ErrorCode::NoNode);
+        }
         let mut doomed = vec![path.to_owned()];
         let mut at = 0;
         while at < doomed.len() {

@@ -91,7 +91,8 @@ impl TreeWriter {
         if tree.digests {
             totals.digest = totals.digest.wrapping_add(digest::from_content(key, crc, stat));
         }
-        if stat.owner != 0 {
+        // DataTree.deserialize: the root is nobody's, whatever its owner says.
+        if stat.owner != 0 && !key.is_empty() {
             tree.index.lock().add(tree.rules.kind_of(stat.owner), key);
         }
         Ok(())

@@ -127,3 +127,19 @@ fn quotas_are_in_force_after_a_restore_and_counted_anew() {
     assert_eq!(world.tree.quota_of("/q/s/y").map(|q| q.prefix), Some("/q/s".into()));
     assert_eq!(world.tree.quota_of("/q"), None);
 }
+
+#[test]
+fn the_root_is_nobodys_and_stays() {
+    let mut world = emptied();
+    let owner = StoredStat { owner: SESSION.0, ..stat(0) };
+    world.writer.restore_node("", None, -1, &owner).unwrap();
+    world.writer.restore_node("/a", None, -1, &stat(1)).unwrap();
+    world.writer.finish_restore(Zxid(1)).unwrap();
+    assert_eq!(world.tree.sessions_with_ephemerals(), []);
+    for path in ["", "/", "/a/", "a"] {
+        assert_eq!(world.delete(path), Outcome::Failed(ErrorCode::NoNode), "{path:?}");
+        let paths = Some(vec![path.to_owned()]);
+        world.apply(Txn::CloseSession { paths });
+    }
+    assert_eq!(world.children("/"), ["a"]);
+}
