@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tree::{RestoreError, StoredStat};
-use crate::types::{Acl, Perms, read_acl};
+use crate::types::{Acl, ErrorCode, Perms, read_acl};
 
 fn stat(czxid: i64) -> StoredStat {
     StoredStat::created(Zxid(czxid), time_of(czxid), 0)
