@@ -23,6 +23,8 @@ cargo build --quiet -p ringkeeper-fuzz --bin fuzz --features libfuzzer --profile
   --target "$triple" --target-dir target/fuzz-build
 
 mkdir -p "target/fuzz/$target"
+dictionary=tools/fuzz/dictionary/$target.dict
+[ ! -e "$dictionary" ] || set -- "-dict=$dictionary" "$@"
 RINGKEEPER_FUZZ_TARGET=$target exec "target/fuzz-build/$triple/fuzz/fuzz" \
   "target/fuzz/$target" "tools/fuzz/corpus/$target" -runs="$runs" \
   -artifact_prefix="target/fuzz/crash-$target-" -rss_limit_mb=1024 -malloc_limit_mb=64 -timeout=10 \
