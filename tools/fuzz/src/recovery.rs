@@ -81,7 +81,7 @@ pub fn fuzz_snapshot_restore(data: &[u8]) {
             snapshots.put(&format!("snapshot.{:x}", choice >> 4), file);
         }
     }
-    let types = TypeRules { extended_types: data.len() % 2 == 0, emulate_353_ttl: false };
+    let types = TypeRules { extended_types: data.len().is_multiple_of(2), emulate_353_ttl: false };
     let first = load(&snapshots, &logs, types);
     let second = load(&snapshots, &logs, types);
     match (&first, &second) {
