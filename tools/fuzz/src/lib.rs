@@ -8,7 +8,7 @@
 //!
 //! * [`client`]: the client port, both directions
 //! * [`files`]: transactions, log files, snapshots
-//! * [`mod@config`]: zoo.cfg
+//! * [`config`]: the configuration file, zoo.cfg
 //! * [`recovery`]: what a start makes of any directory; [`memory`]: that directory
 
 pub mod client;
