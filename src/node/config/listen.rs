@@ -6,6 +6,10 @@ use super::source::{Found, Source, not_served};
 use super::value::{ANY, NATURAL, POSITIVE, flag, number, text};
 use super::{AdminSettings, ClientSettings, ConfigError, Listen, MetricsSettings, ensemble};
 
+/// Connections that wait to be accepted when `clientPortListenBacklog` is not set. Java's 50 is
+/// overrun by any reconnecting fleet, whose clients then wait a second for their next attempt.
+const BACKLOG: i32 = 4096;
+
 fn port(found: &Found) -> Result<u16, ConfigError> {
     found.number(0..=i64::from(u16::MAX), "a port").map(|p| p as u16)
 }
@@ -69,7 +73,7 @@ pub(super) fn client(
     Ok(ClientSettings {
         listen,
         // ServerSocket.bind takes 50 for anything below 1.
-        backlog: if backlog < 1 { 50 } else { backlog },
+        backlog: if backlog < 1 { BACKLOG } else { backlog },
         tcp_keep_alive: flag(s.property("clientTcpKeepAlive"), false),
     })
 }

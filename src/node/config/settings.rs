@@ -78,7 +78,7 @@ pub struct Listen {
 pub struct ClientSettings {
     /// `clientPort`, `clientPortAddress`, or the client part of this server's `server.N` line.
     pub listen: Listen,
-    /// `clientPortListenBacklog`; Java's default of 50 when not set.
+    /// `clientPortListenBacklog`.
     pub backlog: i32,
     /// `zookeeper.clientTcpKeepAlive`.
     pub tcp_keep_alive: bool,
