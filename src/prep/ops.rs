@@ -14,6 +14,10 @@ use crate::types::{
 use super::line::{Prep, Turn};
 use super::overlay::NodeState;
 
+/// The limits of no path at all: a Java server ends when it applies this create, and cannot load a
+/// snapshot that holds the node (PathTrie.addPath).
+const QUOTA_OF_NOTHING: &str = "/zookeeper/quota/zookeeper_limits";
+
 impl Prep {
     /// create, create2, createContainer, createTTL (pRequest2TxnCreate).
     pub(super) fn create(&mut self, turn: &Turn<'_>, op: &CreateOp) -> Result<Op, ErrorCode> {
@@ -34,6 +38,9 @@ impl Prep {
             false => asked.to_owned(),
         };
         validate_path(&path).map_err(|_| ErrorCode::BadArguments)?;
+        if path == QUOTA_OF_NOTHING {
+            return Err(ErrorCode::BadArguments);
+        }
         let place = self.overlay.look(turn.tree, &path);
         if place.node.is_some() {
             return Err(ErrorCode::NodeExists);

@@ -15,7 +15,10 @@
 //!   so that pipelined writes race. In the streams of that profile a write ends its batch.
 //! * The order in which a closing session's ephemerals are deleted is that of a hash table in
 //!   Java; the events of one such deletion are sorted before they are compared.
-//! * op -10 (createSession) from a client makes Java send a second ConnectResponse; ours closes.
+//! * op -10 (createSession) from a client makes Java send a second ConnectResponse; ours answers -6
+//!   and closes, as for every opcode that is not a request.
+//! * A handshake with a wrong password closes the session's living connection in Java; ours costs
+//!   only the connection it came on. In the streams the living connection is cut before.
 
 /// One intended difference between two lines of the two servers.
 pub struct Intended {

@@ -227,7 +227,9 @@ fn intended_differences() {
             assert_eq!(session.call(21, body).err, -8, "F234, flag {flag}");
         }
         let mut other = support::client::Session::open(server.port, 30_000);
-        assert!(other.conn.call(1, -10, &Out::new().i32(1000).0).is_none(), "op -10 closes");
+        let answer = other.conn.call(1, -10, &Out::new().i32(1000).0);
+        assert_eq!(answer.map(|reply| reply.err), Some(-6), "op -10 is nobody's request");
+        assert!(other.conn.reply().is_none(), "op -10 closes");
     }
     assert!(session.get("/").is_ok(), "the server serves on");
 }

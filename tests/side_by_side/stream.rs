@@ -90,6 +90,7 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
                 zxid: Seen::Last,
             }),
             4 => {
+                turns.push(Turn::Cut { slot });
                 turns.push(wrong_password(&mut rng, slot));
                 slots[slot] = SlotState::Cut;
             }

@@ -229,7 +229,8 @@ fn read_step<'a>(r: &mut Reader<'a>) -> Result<Option<Step<'a>>, DecodeError> {
         },
         opcode::CHECK => MultiOp::Check { path: some_path(r)?, version: r.i32("version")? },
         opcode::GET_DATA | opcode::GET_CHILDREN => {
-            let path = Some(r.str("path")?.ok_or(DecodeError::Null { field: "path" })?);
+            // A null one is met only when its turn comes.
+            let path = r.str("path")?;
             r.bool("watch")?;
             return Ok(Some(Step::Read(if opcode == opcode::GET_DATA {
                 MultiReadOp::GetData { path }

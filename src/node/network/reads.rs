@@ -45,6 +45,8 @@ enum NewKind {
 const LATER: Zxid = Zxid(0);
 /// Its offset: behind the length and the xid.
 const ZXID_AT: std::ops::Range<usize> = 8..16;
+/// And that of the error code.
+const ERROR_AT: std::ops::Range<usize> = 16..20;
 
 type Answer = Result<(), ErrorCode>;
 
@@ -212,6 +214,8 @@ impl Reading<'_, '_> {
         });
         let counted = answer.and_then(|()| {
             let count = tree.descendants(path).ok_or(ErrorCode::NoNode)?;
+            // Java's map holds the root under two names; by the name "" it counts the other.
+            let count = count + i32::from(path.is_empty());
             reply::int(self.out, self.xid, LATER, count);
             Ok(())
         });
@@ -224,21 +228,28 @@ impl Reading<'_, '_> {
         let tree = &self.desk.commons.tree;
         let mut paths = tree.ephemerals_of(session);
         let seen = tree.applied();
-        if let Some(prefix) = prefix.filter(|p| !p.trim().is_empty() && *p != "/") {
+        let is_all = |prefix: &&str| matches!(java_trim(prefix), "" | "/");
+        if let Some(prefix) = prefix.filter(|prefix| !is_all(prefix)) {
             paths.retain(|path| path.starts_with(prefix));
         }
         reply::strings(self.out, self.xid, LATER, paths.iter().map(String::as_str));
         self.done(Ok(()), seen)
     }
 
-    /// Every step fails on its own; the header says OK.
+    /// Every step fails on its own, and the header says OK. A null path ends it: the header then
+    /// says MarshallingError, and what was read so far follows nevertheless.
     fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
         let Commons { tree, policy, .. } = self.desk.commons;
         let mut newest = self.desk.drained;
+        let mut whole = true;
         let mut frame = reply::MultiFrame::begin(self.out, self.xid, LATER);
         for op in ops {
             let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
-            let (answer, seen) = tree.read(path.as_deref().unwrap_or_default(), |node| {
+            let Some(path) = path.as_deref() else {
+                whole = false;
+                break;
+            };
+            let (answer, seen) = tree.read(path, |node| {
                 let node = node.ok_or(ErrorCode::NoNode)?;
                 let _permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
                 match op {
@@ -253,6 +264,9 @@ impl Reading<'_, '_> {
             newest = newest.max(seen);
         }
         frame.finish();
+        if let Some(error) = self.out.get_mut(ERROR_AT).filter(|_| !whole) {
+            error.copy_from_slice(&ErrorCode::MarshallingError.code().to_be_bytes());
+        }
         self.done(Ok(()), newest)
     }
 
@@ -264,7 +278,11 @@ impl Reading<'_, '_> {
             1 => WatchMode::PersistentRecursive,
             _ => return self.done(Err(ErrorCode::MarshallingError), seen),
         };
-        let Some(path) = path else { return self.null_path() };
+        let Some(path) = path else {
+            // Java watches null, of which nothing will ever be heard.
+            reply::add_watch(self.out, self.xid, LATER);
+            return self.done(Ok(()), seen);
+        };
         // The zxid of the path's shard: changes up to it were before this watch.
         let ((), seen) = self.desk.commons.tree.read(path, |_| ());
         reply::add_watch(self.out, self.xid, LATER);
@@ -297,6 +315,11 @@ impl Reading<'_, '_> {
         reply::who_am_i(self.out, self.xid, LATER, pairs);
         self.done(Ok(()), seen)
     }
+}
+
+/// String.trim: cuts what is not above a blank.
+fn java_trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
 }
 
 fn standard(path: &str, table: Table) -> NewWatch {
