@@ -3,9 +3,9 @@
 //! Each step sees what the steps before it did. The first that fails ends it: its place holds its
 //! error, the places after it RuntimeInconsistency, and nothing of the multi takes effect.
 
-use crate::codec::request::{CreateCall, CreateOp, MultiOp};
+use crate::codec::request::{CreateOp, MultiOp};
 use crate::codec::txn::{Op, SubTxn, Txn};
-use crate::types::{CreateMode, ErrorCode};
+use crate::types::ErrorCode;
 
 use super::line::{Prep, Turn};
 
@@ -13,7 +13,7 @@ impl Prep {
     /// The multi transaction, failed or not; MarshallingError where Java cannot make sense of the
     /// request and fails it as a whole.
     pub(super) fn multi(&mut self, turn: &Turn<'_>, ops: &[MultiOp]) -> Result<Txn, ErrorCode> {
-        if ops.iter().any(is_nonsense) {
+        if ops.iter().any(has_no_path) {
             return Err(ErrorCode::MarshallingError);
         }
         let mut subs = Vec::with_capacity(ops.len());
@@ -38,10 +38,8 @@ impl Prep {
 
     fn step(&mut self, turn: &Turn<'_>, op: &MultiOp) -> Result<Op, ErrorCode> {
         match op {
-            MultiOp::Create(create) => match as_java_reads(create) {
-                Some(other) => self.create(turn, &other),
-                None => self.create(turn, create),
-            },
+            // What Java's decoder makes of flags inside a multi, ours has made of them already.
+            MultiOp::Create(create) => self.create(turn, create),
             MultiOp::Delete { path, version } => self.delete(turn, path.as_deref(), *version),
             MultiOp::SetData { path, data, version } => {
                 self.set_data(turn, path.as_deref(), data, *version)
@@ -51,37 +49,12 @@ impl Prep {
     }
 }
 
-/// Steps that Java's decoder or its search for earlier changes trips over.
-fn is_nonsense(op: &MultiOp) -> bool {
-    let path = match op {
-        MultiOp::Create(create) => {
-            let mode = CreateMode::from_flags(create.flags);
-            let undecodable = match create.call {
-                CreateCall::Ttl => false,
-                CreateCall::Create | CreateCall::Create2 | CreateCall::Container => {
-                    create.acl.is_none() || mode.is_none_or(CreateMode::is_ttl)
-                }
-            };
-            if undecodable {
-                return true;
-            }
-            &create.path
-        }
-        MultiOp::Delete { path, .. }
+/// A step without a path: the decoder lets none through, and neither does Java's.
+fn has_no_path(op: &MultiOp) -> bool {
+    match op {
+        MultiOp::Create(CreateOp { path, .. })
+        | MultiOp::Delete { path, .. }
         | MultiOp::SetData { path, .. }
-        | MultiOp::Check { path, .. } => path,
-    };
-    path.is_none()
-}
-
-/// Inside a multi Java goes by the flag first (Op.create): a container flag makes a container
-/// whichever opcode it came with, and a createTTL without a TTL flag is an ordinary create.
-fn as_java_reads(create: &CreateOp) -> Option<CreateOp> {
-    let mode = CreateMode::from_flags(create.flags);
-    let call = match (create.call, mode) {
-        (_, Some(CreateMode::Container)) => CreateCall::Container,
-        (CreateCall::Ttl, mode) if !mode.is_some_and(CreateMode::is_ttl) => CreateCall::Create,
-        (call, _) => call,
-    };
-    (call != create.call).then(|| CreateOp { call, ttl: -1, ..create.clone() })
+        | MultiOp::Check { path, .. } => path.is_none(),
+    }
 }

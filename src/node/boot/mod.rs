@@ -23,7 +23,7 @@ use super::config::Settings;
 use super::message::ToControl;
 use super::placement::Placement;
 use crate::admin::gauges::Gauges;
-use crate::runtime::{affinity, clock, probe};
+use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
 use crate::types::Millis;
 
@@ -35,6 +35,11 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     tracing::info!("{kernel}");
     let placement = Placement::derive(&settings.placement, &affinity::allowed())?;
     tracing::info!("cores: {placement}");
+    // Before any socket listens: the kernel notes the limit when an accept is armed.
+    match open_files::set_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
+    }
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT]).map_err(BootError::Signals)?;
 

@@ -295,7 +295,8 @@ impl Reading<'_, '_> {
         let Some(kind) = WatcherKind::from_wire(kind) else {
             return self.done(Err(ErrorCode::MarshallingError), seen);
         };
-        let Some(path) = path else { return self.null_path() };
+        // Nobody watches null.
+        let Some(path) = path else { return self.done(Err(ErrorCode::NoWatcher), seen) };
         let found = if remove {
             self.desk.watches.remove(path, kind, conn)
         } else {
