@@ -155,7 +155,7 @@ impl<'a> Replay<'a> {
         let Some(open) = &mut self.current else { return Ok(false) };
         let io = |e| ReplayError::io(self.dir, &open.log.name, e);
         let (offset, cause) = loop {
-            match open.scanner.next().map_err(io)? {
+            match open.scanner.next_step().map_err(io)? {
                 Step::End { offset, cause } => break (offset, cause),
                 Step::Record { entry, .. } => {
                     debug_assert!(entry.len() >= ENTRY_MIN);
@@ -221,7 +221,7 @@ impl<'a> Replay<'a> {
     fn any_newer_record(&self) -> Result<bool, ReplayError> {
         for log in &self.files {
             let io = |e| ReplayError::io(self.dir, &log.name, e);
-            if let Step::Record { .. } = self.scan(log)?.next().map_err(io)? {
+            if let Step::Record { .. } = self.scan(log)?.next_step().map_err(io)? {
                 return Ok(true);
             }
         }

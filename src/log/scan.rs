@@ -148,7 +148,7 @@ impl Scanner {
         (self.offset - (self.entry_length + RECORD_EXTRA) as u64, entry)
     }
 
-    pub fn next(&mut self) -> io::Result<Step<'_>> {
+    pub fn next_step(&mut self) -> io::Result<Step<'_>> {
         if let Some(cause) = self.end {
             let offset = if cause == Cause::NoHeader { 0 } else { self.offset };
             return Ok(Step::End { offset, cause });

@@ -83,7 +83,7 @@ fn settle_file(
     }
     let mut last = None;
     let (offset, cause) = loop {
-        match scanner.next().map_err(io)? {
+        match scanner.next_step().map_err(io)? {
             Step::Record { entry, .. } => last = last.max(Some(frame::zxid_of_entry(entry))),
             Step::End { offset, cause } => break (offset, cause),
         }

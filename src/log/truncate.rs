@@ -65,7 +65,7 @@ fn cut(
     let mut scanner = Scanner::open(file.clone(), entry_max).map_err(io)?;
     let mut last = None;
     let at = loop {
-        match scanner.next().map_err(io)? {
+        match scanner.next_step().map_err(io)? {
             Step::Record { offset, entry } => match frame::zxid_of_entry(entry) {
                 zxid if zxid > after => break offset,
                 zxid => last = last.max(Some(zxid)),

@@ -55,11 +55,11 @@ pub fn fuzz_txnlog(data: &[u8]) {
     };
     for entry in &records {
         let expected = Step::Record { offset: written.len() as u64, entry };
-        assert_eq!(scanner.next().ok(), Some(expected));
+        assert_eq!(scanner.next_step().ok(), Some(expected));
         txnlog::put_record(&mut written, entry);
     }
     let expected = Step::End { offset: written.len() as u64, cause: end };
-    assert_eq!(scanner.next().ok(), Some(expected));
+    assert_eq!(scanner.next_step().ok(), Some(expected));
     assert!(bytes.starts_with(&written));
     match scanner.judge(Zxid(0)) {
         Ok(Verdict::Damaged { evidence }) => assert!(evidence > written.len() as u64),
