@@ -6,14 +6,15 @@
 //! that of the bare calls it is made of.
 
 use bytes::Bytes;
-use ringkeeper::disk::{Access, Dir, RealDir};
+use ringkeeper::disk::{Dir, RealDir};
 use ringkeeper::log::io::{SegmentIo, make};
-use ringkeeper::log::{Append, IoChoice, LogEvent, LogInput, LogParts, LogSettings, Replay, spawn};
-use ringkeeper::runtime::{mailbox, waker};
+use ringkeeper::log::{
+    Append, Handle, IoChoice, LogEvent, LogInput, LogParts, LogSettings, Replay, spawn,
+};
+use ringkeeper::runtime::{Receiver, Sender, ThreadSleeper, mailbox, waker};
 use ringkeeper::types::Zxid;
 use std::collections::VecDeque;
 use std::error::Error;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,61 +22,69 @@ use std::time::{Duration, Instant};
 /// Bytes of an entry: a create of a 100-byte node with its digest.
 const ENTRY: usize = 287;
 const WAYS: [IoChoice; 3] = [IoChoice::Calls, IoChoice::Ring, IoChoice::Direct];
-/// Bytes of a prepared file for the bare device.
-const SPACE: u64 = 64 << 20;
+/// Most bytes of a prepared file for the bare device.
+const SPACE: u64 = 512 << 20;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Latencies of one kind, sorted.
+/// Operations of one kind before the other kind's turn: both meet the same neighbours.
+const SLICE: usize = 25;
+
+/// Latencies of one kind.
+#[derive(Default)]
 struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    fn of(mut all: Vec<Duration>) -> Latencies {
-        all.sort_unstable();
-        Latencies(all)
-    }
-    fn at(&self, share: f64) -> Duration {
+    fn at(&mut self, share: f64) -> Duration {
+        self.0.sort_unstable();
         let last = self.0.len().saturating_sub(1);
         self.0.get((last as f64 * share) as usize).copied().unwrap_or_default()
     }
-    fn show(&self, name: &str, group: usize, elapsed: Duration) {
+    fn show(&mut self, name: &str, group: usize) {
         let micros = |d: Duration| d.as_nanos() as f64 / 1000.0;
-        let rate = (self.0.len() * group) as f64 / elapsed.as_secs_f64();
+        let rate = (self.0.len() * group) as f64 / self.0.iter().sum::<Duration>().as_secs_f64();
+        let (low, p50) = (micros(self.at(0.1)), micros(self.at(0.5)));
+        let (p99, max) = (micros(self.at(0.99)), micros(self.at(1.0)));
         println!(
-            "{name:<24} group {group:>3}  p50 {:>7.1} µs  p99 {:>8.1} µs  max {:>9.1} µs  {rate:>9.0} appends/s",
-            micros(self.at(0.5)),
-            micros(self.at(0.99)),
-            micros(self.at(1.0)),
+            "{name:<20} group {group:>3}  p10 {low:>7.1} µs  p50 {p50:>7.1} µs  \
+             p99 {p99:>8.1} µs  max {max:>8.0} µs  {rate:>8.0} appends/s"
         );
     }
 }
 
 /// The device as the log thread would use it, and nothing else: prepared zeros, one write of a
 /// group's bytes, one flush.
-fn bare(dir: &RealDir, way: IoChoice, group: usize, time: Duration) -> Outcome<Latencies> {
-    let name = "log.bare";
-    let file = dir.create(name)?;
-    let zeros = vec![0; 1 << 20];
-    for at in (0..SPACE).step_by(zeros.len()) {
-        file.write_at(&zeros, at)?;
+struct Bare {
+    io: Box<dyn SegmentIo>,
+    space: u64,
+    batch: Vec<u8>,
+    at: u64,
+}
+
+impl Bare {
+    fn new(dir: &RealDir, way: IoChoice, group: usize) -> Outcome<Bare> {
+        let file = dir.create("bare")?;
+        let zeros = vec![0; 1 << 20];
+        let space = (group as u64 * (64 << 20)).min(SPACE);
+        for at in (0..space).step_by(zeros.len()) {
+            file.write_at(&zeros, at)?;
+        }
+        file.flush()?;
+        let mut io: Box<dyn SegmentIo> = make(way, true)?;
+        io.adopt(dir, "bare")?;
+        Ok(Bare { io, space, batch: vec![0x5a; group * (ENTRY + 13) + 40], at: 16 })
     }
-    file.flush()?;
-    let mut io: Box<dyn SegmentIo> = make(way, true)?;
-    io.adopt(dir, name)?;
-    let batch = vec![0x5a; group * (ENTRY + 13) + 40];
-    let (mut at, mut latencies) = (16, Vec::new());
-    let began = Instant::now();
-    while began.elapsed() < time && at + (batch.len() as u64) < SPACE {
-        let one = Instant::now();
-        io.write(at, &batch, true)?;
-        latencies.push(one.elapsed());
-        at += batch.len() as u64 - 40;
+
+    fn once(&mut self) -> Outcome<Duration> {
+        if self.at + self.batch.len() as u64 > self.space {
+            return Err("the bare file is full: fewer seconds".into());
+        }
+        let began = Instant::now();
+        self.io.write(self.at, &self.batch, true)?;
+        let took = began.elapsed();
+        self.at += self.batch.len() as u64 - 40;
+        Ok(took)
     }
-    let elapsed = began.elapsed();
-    dir.remove(name)?;
-    let latencies = Latencies::of(latencies);
-    latencies.show(&format!("bare {}", way.name()), group, elapsed);
-    Ok(latencies)
 }
 
 fn entry(zxid: i64) -> Bytes {
@@ -85,61 +94,95 @@ fn entry(zxid: i64) -> Bytes {
 }
 
 /// Appends in groups, the next when the last is durable: from the push to the wake-up here.
-fn logged(
+struct Logged {
+    handle: Handle,
+    log: Sender<LogInput>,
+    sleeper: ThreadSleeper,
+    heard: Receiver<LogEvent>,
+    inbox: VecDeque<LogEvent>,
+    spin: Duration,
+    last: i64,
+}
+
+impl Logged {
+    fn new(dir: RealDir, way: IoChoice, spin: Duration) -> Outcome<Logged> {
+        let (sleeper, waker) = waker::for_thread();
+        let (events, heard) = mailbox(1024, waker);
+        let settings = LogSettings { io: way, spin, ..LogSettings::default() };
+        let (handle, log) = spawn(LogParts {
+            dir: Arc::new(dir),
+            settings,
+            last: Zxid::ZERO,
+            seed: 1,
+            report: Box::new(move |event| events.push(event)),
+            fatal: Box::new(|text| panic!("{text}")),
+        })?;
+        // The first segments' space is prepared after the start; a server has its clients to
+        // wait for meanwhile.
+        std::thread::sleep(Duration::from_millis(700));
+        Ok(Logged { handle, log, sleeper, heard, inbox: VecDeque::new(), spin, last: 0 })
+    }
+
+    fn once(&mut self, group: usize) -> Duration {
+        let append = |zxid| LogInput::Append(Append { zxid: Zxid(zxid), entry: entry(zxid) });
+        let first = self.last + 1;
+        self.last += group as i64;
+        let mut batch: Vec<LogInput> = (first..=self.last).map(append).collect();
+        let began = Instant::now();
+        self.log.push_all(&mut batch);
+        while !self.is_durable() {
+            if self.spin.is_zero() {
+                self.sleeper.sleep(None);
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        began.elapsed()
+    }
+
+    fn is_durable(&mut self) -> bool {
+        self.heard.drain_into(&mut self.inbox);
+        let last = Zxid(self.last);
+        self.inbox.drain(..).any(|e| matches!(e, LogEvent::Durable { upto } if upto.zxid() == last))
+    }
+
+    fn stop(self) {
+        self.log.push(LogInput::Stop);
+        self.handle.join();
+    }
+}
+
+/// Bare device and log in turns.
+fn compare(
     path: &Path,
     way: IoChoice,
     group: usize,
     spin: Duration,
     time: Duration,
-) -> Outcome<Latencies> {
-    let (mut sleeper, waker) = waker::for_thread();
-    let (events, mut heard) = mailbox(1024, waker);
-    let settings = LogSettings { io: way, spin, ..LogSettings::default() };
-    let (handle, log) = spawn(LogParts {
-        dir: Arc::new(RealDir::open(path)?),
-        settings,
-        last: Zxid::ZERO,
-        seed: 1,
-        report: Box::new(move |event| events.push(event)),
-        fatal: Box::new(|text| panic!("{text}")),
-    })?;
-    // The first segment's space is prepared after the start; a server loads its data meanwhile.
-    std::thread::sleep(Duration::from_millis(700));
-    let (mut inbox, mut latencies, mut last) = (VecDeque::new(), Vec::new(), 0);
+) -> Outcome<()> {
+    let dir = RealDir::open(path)?;
+    let mut bare = Bare::new(&dir, way, group)?;
+    let mut logged = Logged::new(RealDir::open(path)?, way, spin)?;
+    let (mut device, mut log) = (Latencies::default(), Latencies::default());
     let began = Instant::now();
     while began.elapsed() < time {
-        let append = |zxid| LogInput::Append(Append { zxid: Zxid(zxid), entry: entry(zxid) });
-        let mut batch: Vec<LogInput> = (last + 1..=last + group as i64).map(append).collect();
-        last += group as i64;
-        let one = Instant::now();
-        log.push_all(&mut batch);
-        'durable: loop {
-            heard.drain_into(&mut inbox);
-            for event in inbox.drain(..) {
-                if let LogEvent::Durable { upto } = event
-                    && upto.zxid() == Zxid(last)
-                {
-                    break 'durable;
-                }
-            }
-            if spin.is_zero() {
-                sleeper.sleep(None);
-            } else {
-                std::hint::spin_loop();
-            }
+        for _ in 0..SLICE {
+            device.0.push(bare.once()?);
         }
-        latencies.push(one.elapsed());
+        for _ in 0..SLICE {
+            log.0.push(logged.once(group));
+        }
     }
-    let elapsed = began.elapsed();
-    log.push(LogInput::Stop);
-    handle.join();
-    let latencies = Latencies::of(latencies);
+    logged.stop();
     let spins = if spin.is_zero() { "" } else { ", spinning" };
-    latencies.show(&format!("log {}{spins}", way.name()), group, elapsed);
-    for file in RealDir::open(path)?.list()? {
-        std::fs::remove_file(path.join(file.name))?;
+    device.show(&format!("bare {}", way.name()), group);
+    log.show(&format!("log {}{spins}", way.name()), group);
+    let mut ratio = |share| log.at(share).as_secs_f64() / device.at(share).as_secs_f64();
+    println!("{:<20} log / bare: p10 {:.2}, p50 {:.2}", "", ratio(0.1), ratio(0.5));
+    for file in dir.list()? {
+        dir.remove(&file.name)?;
     }
-    Ok(latencies)
+    Ok(())
 }
 
 /// How fast a log is read back and checked.
@@ -151,7 +194,6 @@ fn replayed(path: &Path) -> Outcome<()> {
         ringkeeper::log::frame::put_record(&mut bytes, &entry(zxid));
     }
     file.write_at(&bytes, 0)?;
-    drop(dir.open("log.1", Access::Read)?);
     for _ in 0..2 {
         let began = Instant::now();
         let mut replay = Replay::open(&dir, Zxid(1), 1 << 20)?;
@@ -173,27 +215,13 @@ fn main() -> Outcome<()> {
     let seconds: f64 = given.next().map_or(Ok(2.0), |s| s.parse())?;
     let time = Duration::from_secs_f64(seconds);
     let scratch = tempfile::tempdir_in(base)?;
-    let dir = RealDir::open(scratch.path())?;
     println!("{}, {seconds} s each, entries of {ENTRY} bytes", scratch.path().display());
     for group in [1, 100] {
         for way in WAYS {
-            let device = bare(&dir, way, group, time)?;
-            let log = logged(scratch.path(), way, group, Duration::ZERO, time)?;
-            let spin = Duration::from_micros(50);
-            let spinning = logged(scratch.path(), way, group, spin, time)?;
-            let ratio = |l: &Latencies| l.at(0.5).as_secs_f64() / device.at(0.5).as_secs_f64();
-            println!(
-                "{:<24} log / bare at p50: {:.2}, spinning {:.2}",
-                "",
-                ratio(&log),
-                ratio(&spinning)
-            );
+            for spin in [Duration::ZERO, Duration::from_micros(200)] {
+                compare(scratch.path(), way, group, spin, time)?;
+            }
         }
     }
-    replayed(scratch.path())?;
-    let leftovers = dir.list()?.len();
-    if leftovers > 0 {
-        return Err(io::Error::other(format!("{leftovers} files left behind")).into());
-    }
-    Ok(())
+    replayed(scratch.path())
 }

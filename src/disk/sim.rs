@@ -9,6 +9,7 @@ use super::{Access, Dir, File, Listed};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The unit that a device writes or does not write.
@@ -65,6 +66,8 @@ struct State {
     names_since: Vec<NameChange>,
     changes: Vec<Change>,
     fail: Option<(usize, Failure)>,
+    /// The flush of a file to which so many bytes were written last.
+    fail_flush_after: Option<Range<usize>>,
 }
 
 /// The disk; clones are the same disk.
@@ -99,7 +102,12 @@ impl SimDisk {
 
     /// A second disk in the same state, cache and all: what a killed process leaves behind.
     pub fn twin(&self) -> SimDisk {
-        let state = State { changes: Vec::new(), fail: None, ..self.lock().clone() };
+        let state = State {
+            changes: Vec::new(),
+            fail: None,
+            fail_flush_after: None,
+            ..self.lock().clone()
+        };
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -118,6 +126,11 @@ impl SimDisk {
     /// Makes the change with this number, counted from 0, fail.
     pub fn fail_at(&self, number: usize, how: Failure) {
         self.lock().fail = Some((number, how));
+    }
+
+    /// Makes the first flush fail that follows a write of so many bytes to its file.
+    pub fn fail_flush_after(&self, bytes: Range<usize>) {
+        self.lock().fail_flush_after = Some(bytes);
     }
 
     /// What programs see now.
@@ -211,8 +224,12 @@ impl Inode {
         base.resize(most.next_multiple_of(SECTOR), 0);
         let mut files = vec![base];
         for sector in 0..most.div_ceil(SECTOR) {
-            let choices = sector_choices(&versions, sector);
             let place = sector * SECTOR..(sector + 1) * SECTOR;
+            let durable = self.durable.get(place.clone());
+            if durable.is_some() && versions.iter().all(|v| v.get(place.clone()) == durable) {
+                continue;
+            }
+            let choices = sector_choices(&versions, sector);
             let before = std::mem::take(&mut files);
             for mut file in before {
                 for choice in &choices[1..] {
@@ -259,6 +276,15 @@ impl State {
     /// Counts the change; `Some` if it is to fail.
     fn begin(&mut self, change: Change) -> Option<Failure> {
         let number = self.changes.len();
+        if let (Change::Flush { inode }, Some(sizes)) = (&change, &self.fail_flush_after) {
+            let last = self.changes.iter().rev().find_map(|c| match c {
+                Change::Write { inode: of, bytes, .. } if of == inode => Some(bytes.len()),
+                _ => None,
+            });
+            if last.is_some_and(|n| sizes.contains(&n)) {
+                (self.fail, self.fail_flush_after) = (Some((number, Failure::Error)), None);
+            }
+        }
         self.changes.push(change);
         self.fail.filter(|(n, _)| *n == number).map(|(_, how)| how)
     }
@@ -410,9 +436,13 @@ impl File for SimFile {
         let mut state = self.disk.lock();
         let failed = state.begin(Change::Flush { inode: self.inode });
         let inode = &mut state.inodes[self.inode];
+        // Only what was changed since the last flush is written, and after a failed one the
+        // changes it was to write pass for written.
+        let has_changes = !inode.since.is_empty();
         inode.since.clear();
         match failed {
-            None => inode.durable = inode.cached.clone(),
+            None if has_changes => inode.durable = inode.cached.clone(),
+            None => {}
             Some(how) => return Err(refused(how)),
         }
         Ok(())
@@ -467,5 +497,10 @@ mod tests {
         assert!(file.flush().is_err());
         file.flush().unwrap();
         assert_eq!(disk.contents()["a"], &b"x"[..]);
+        assert!(
+            disk.crash_states().iter().all(|state| state.get("a").is_none_or(|a| a.is_empty()))
+        );
+        file.forget_cached().unwrap();
+        assert_eq!(disk.contents()["a"], &b""[..]);
     }
 }

@@ -127,21 +127,28 @@ fn whatever_call_fails_and_however_nothing_is_acknowledged_after_it() {
 
 #[test]
 fn a_batchs_failed_flush_is_never_tried_again() {
-    let whole = SimDisk::new();
-    live(Arc::new(whole.clone()), settings(), 1).unwrap();
-    let changes = whole.changes();
-    let records = entry(Zxid(1), 300, 1);
-    let is_batch = |change: &Change| matches!(change, Change::Write { bytes, .. } if bytes.len() > 300 && bytes[12..312] == records[..]);
-    let write = changes.iter().position(is_batch).unwrap();
-    assert!(matches!(changes[write + 1], Change::Flush { .. }));
+    // Larger than a write that prepares a segment, smaller than the reserve.
+    let size = 300 << 10;
+    let is_batch = |change: &Change| matches!(change, Change::Write { bytes, .. } if (size..size * 3).contains(&bytes.len()));
     let disk = SimDisk::new();
-    disk.fail_at(write + 1, Failure::Error);
-    let (horizon, ended) = live(Arc::new(disk.clone()), settings(), 1).unwrap();
-    assert_eq!(horizon, Zxid::ZERO);
-    assert!(ended.unwrap().contains("writing a batch failed in sim/log.1"));
-    let after = &disk.changes()[write + 2..];
-    let again = after.iter().any(|c| matches!(c, Change::Write { .. }) && is_batch(c));
-    assert!(!again, "I11: {after:?}");
+    disk.fail_flush_after(size..size * 3);
+    let settings = LogSettings { entry_max: 1 << 20, ..settings() };
+    let (parts, hears) = parts(Arc::new(disk.clone()), settings);
+    let (handle, sender) = spawn(parts).unwrap();
+    for n in 1..=2 {
+        let entry = entry(Zxid(n), size, 1);
+        sender.push(LogInput::Append(Append { zxid: Zxid(n), entry }));
+    }
+    handle.join();
+    let heard: Vec<Heard> = hears.iter().collect();
+    let fatal = "writing a batch failed in sim/log.1: Input/output error (os error 5)";
+    assert_eq!(heard, [Heard::Fatal(fatal.into())]);
+    let changes = disk.changes();
+    let write = changes.iter().position(is_batch).unwrap();
+    let Change::Write { inode, .. } = &changes[write] else { unreachable!() };
+    let later = changes[write + 1..].iter().filter(|c| **c == Change::Flush { inode: *inode });
+    assert_eq!(later.count(), 1, "I11: {:?}", &changes[write + 1..]);
+    assert_eq!(changes.iter().filter(|c| is_batch(c)).count(), 1, "I11");
 }
 
 #[test]
