@@ -391,6 +391,7 @@ fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings 
         snap_size: bytes(settings.snapshot.log_bytes),
         max_batch: settings.log.batch_records.map_or(-1, |n| n as i64),
         flush_delay_ms: settings.log.flush_delay_ms,
+        poll_ms: settings.log.poll_ms,
         force_sync: settings.log.force_sync,
         entry_max: field_max(settings),
         slow_flush: Duration::from_millis(settings.log.fsync_warning_ms.max(0) as u64),
@@ -401,7 +402,10 @@ fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings 
             config::LogIo::Direct => log::IoChoice::Direct,
         },
         core: placement.log,
-        ..log::LogSettings::default()
+        // Looking for work without sleep is for a core that has nothing else to do.
+        spin: placement.log.map_or(Duration::ZERO, |_| {
+            Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0)))
+        }),
     }
 }
 
