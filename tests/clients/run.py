@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Client suites and recipes that no one here wrote, run against Java ZooKeeper 3.9.5 and against us.
 
-    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|go|node|recipes|curator|all]...
+    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|go|rust|node|recipes|curator|all]...
 
 For each suite: how many tests passed and failed against each server, and the names of those that
 differ. Ends with 1 when one passes against Java and not against us. What needs an ensemble or a
@@ -10,10 +10,12 @@ The server binary is $RINGKEEPER, or the newest of target/{release,debug}/ringke
 """
 
 import argparse
+import json
 import os
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -200,6 +202,58 @@ def go(server):
     }
 
 
+def rust(server):
+    """zookeeper-client's own tests, built once with our stand-in for testcontainers (no Docker)."""
+    need("cargo")
+    source = WORK / "zookeeper-client-0.11.2"
+    if not (source / ".complete").exists():
+        shutil.rmtree(source, ignore_errors=True)
+        probe = WORK / "rust-probe"
+        (probe / "src").mkdir(parents=True, exist_ok=True)
+        (probe / "src/lib.rs").touch()
+        (probe / "Cargo.toml").write_text(
+            '[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2021"\n'
+            '[dependencies]\nzookeeper-client = "=0.11.2"\n[workspace]\n'
+        )
+        found = subprocess.run(["cargo", "metadata", "--format-version", "1"], cwd=probe, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout
+        crates = {package["name"]: package for package in json.loads(found)["packages"]}
+        shutil.copytree(Path(crates["zookeeper-client"]["manifest_path"]).parent, source)
+        sh("chmod", "-R", "u+w", source)
+        # As published it names no testcontainers: the crate's own is a branch of a git repository.
+        with open(source / "Cargo.toml", "a") as manifest:
+            manifest.write(f'\n[dev-dependencies.testcontainers]\npath = "{HERE / "shim/testcontainers"}"\n'
+                           "\n[workspace]\n")
+        (source / ".complete").touch()
+    quick = dict(os.environ, CARGO_PROFILE_DEV_LTO="off", CARGO_PROFILE_DEV_DEBUG="0")
+    built = subprocess.run(
+        ["cargo", "test", "--test", "zookeeper", "--no-run", "--message-format", "json", "--quiet",
+         "--target-dir", WORK / "rust-target"],
+        cwd=source, env=quick, check=True, text=True, stdout=subprocess.PIPE,
+    ).stdout
+    tests = re.findall(r'"executable":"([^"]+)"', built)[-1]
+    env = environment(server)
+    servers = WORK / f"data-rust-{server}"
+    shutil.rmtree(servers, ignore_errors=True)
+    servers.mkdir()
+    env["RK_TEST_FOLDER"] = str(servers)
+    command = [tests, "--exact", "--test-threads", "4"]
+    for name in excluded("rust"):
+        command += ["--skip", name]
+    try:
+        output = run_logged("rust", server, command, 900, cwd=source, env=env)
+    finally:
+        # Servers of a test that was killed: those whose pid is still of a process of that folder.
+        for left in servers.glob("*/server.pid"):
+            command_line = Path("/proc", left.read_text(), "cmdline")
+            if command_line.exists() and str(left.parent).encode() in command_line.read_bytes():
+                os.kill(int(left.read_text()), signal.SIGKILL)
+    return {
+        name: outcome == "ok"
+        for name, outcome in re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (?:.*\n)*?(ok|FAILED)$", output, re.M)
+    }
+
+
 def checks(output):
     """Results of our own small programs: lines `ok NAME` and `not ok NAME`."""
     return {name: not bad for bad, name in re.findall(r"^(not )?ok ([\w.-]+)", output, re.M)}
@@ -247,7 +301,7 @@ def curator(server):
         running.stop()
 
 
-SUITES = {"kazoo": kazoo, "go": go, "node": node, "recipes": recipes, "curator": curator}
+SUITES = {"kazoo": kazoo, "go": go, "rust": rust, "node": node, "recipes": recipes, "curator": curator}
 
 
 def main():
