@@ -69,7 +69,13 @@ pub fn zookeeper_jars() -> &'static str {
 
 /// A Java command with the memory and start-up settings that suit a small machine.
 pub fn java(main: &str) -> Command {
+    java_with(main, std::iter::empty())
+}
+
+/// The same with flags of its own.
+fn java_with(main: &str, own: impl Iterator<Item = String>) -> Command {
     let mut command = Command::new("java");
+    command.args(own);
     let flags = ["-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"];
     command.args(flags).arg("-cp").arg(zookeeper_jars()).arg(main);
     command
@@ -142,7 +148,12 @@ impl Server {
         }
         std::fs::write(&cfg, text).unwrap();
         let mut command = match kind {
-            Kind::Java => java("org.apache.zookeeper.server.ZooKeeperServerMain"),
+            Kind::Java => {
+                // Java takes these as system properties alone, whatever its file says.
+                let flags = settings.iter().filter(|(key, _)| key.starts_with("znode."));
+                let flags = flags.map(|(key, value)| format!("-D{key}={value}"));
+                java_with("org.apache.zookeeper.server.ZooKeeperServerMain", flags)
+            }
             Kind::Ringkeeper => Command::new(env!("CARGO_BIN_EXE_ringkeeper")),
         };
         let log = File::create(folder.join("server.log")).unwrap();
