@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// was given, so this is what a batch may have to wait for.
 const ZEROS: usize = 256 << 10;
 
+/// Bytes of zeros between flushes. Through the page cache they would gather there otherwise, and
+/// reach the device all at once.
+const FLUSH: u64 = 1 << 20;
+
 #[repr(align(4096))]
 struct Zeros([u8; ZEROS]);
 
@@ -25,6 +29,7 @@ static ZERO_BLOCKS: Zeros = Zeros([0; ZEROS]);
 #[derive(Debug)]
 pub struct Preparer {
     dir: Arc<dyn Dir>,
+    past_cache: bool,
     open: Option<Preparing>,
 }
 
@@ -32,14 +37,16 @@ pub struct Preparer {
 struct Preparing {
     segment: u64,
     file: Arc<dyn File>,
-    /// The same file past the page cache, where the file system can: zeros in the cache would
-    /// push out what is read.
+    /// The same file past the page cache.
     direct: Option<Arc<dyn File>>,
 }
 
 impl Preparer {
-    pub fn new(dir: Arc<dyn Dir>) -> Preparer {
-        Preparer { dir, open: None }
+    /// `past_cache`: the zeros go where the batches will go. A batch that is written through the
+    /// page cache ends within a page, and if that page is not in the cache the kernel must read
+    /// it from the disk first, on the request's way; zeros written through the cache are there.
+    pub fn new(dir: Arc<dyn Dir>, past_cache: bool) -> Preparer {
+        Preparer { dir, past_cache, open: None }
     }
 
     /// Does the job; what the core must hear of it. An error is as one of the log itself (I11).
@@ -74,7 +81,10 @@ impl Preparer {
         let name = next_name();
         disk::remove_if_present(self.dir.as_ref(), &name)?;
         let file = self.dir.create(&name)?;
-        let direct = self.dir.open(&name, Access::Direct).ok();
+        let direct = match self.past_cache {
+            true => self.dir.open(&name, Access::Direct).ok(),
+            false => None,
+        };
         self.open = Some(Preparing { segment, file, direct });
         Ok(())
     }
@@ -93,7 +103,12 @@ impl Preparing {
         while at < to {
             let len = (to - at).min(ZEROS as u64);
             match file.write_at(&ZERO_BLOCKS.0[..len as usize], at) {
-                Ok(()) => at += len,
+                Ok(()) => {
+                    at += len;
+                    if at % FLUSH == 0 && at < to {
+                        self.file.flush()?;
+                    }
+                }
                 // Some file systems take O_DIRECT at open and refuse it at the write.
                 Err(e)
                     if e.kind() == io::ErrorKind::InvalidInput

@@ -163,7 +163,7 @@ impl Shell {
         }
         let io = choose_io(dir.as_ref(), &settings)?;
         let (jobs, queue) = mpsc::channel();
-        let preparing = Preparer::new(dir.clone());
+        let preparing = Preparer::new(dir.clone(), io.choice() == IoChoice::Direct);
         let preparer = std::thread::Builder::new()
             .name("log-prepare".into())
             .spawn(move || prepare(preparing, queue, done_sender))

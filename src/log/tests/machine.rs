@@ -107,7 +107,7 @@ impl Machine {
                 Writer::Calls => Box::new(Calls::default()),
                 Writer::Direct => Box::new(Direct::default()),
             },
-            preparer: Preparer::new(Arc::new(disk.clone())),
+            preparer: Preparer::new(Arc::new(disk.clone()), writer == Writer::Direct),
             disk,
             preparing,
             jobs: VecDeque::new(),
