@@ -105,7 +105,7 @@ impl Preparing {
             match file.write_at(&ZERO_BLOCKS.0[..len as usize], at) {
                 Ok(()) => {
                     at += len;
-                    if at % FLUSH == 0 && at < to {
+                    if at.is_multiple_of(FLUSH) && at < to {
                         self.file.flush()?;
                     }
                 }

@@ -338,25 +338,23 @@ fn prepare(mut preparer: Preparer, queue: mpsc::Receiver<Job>, done: Sender<Done
 
 /// Resolves `auto` and says at start what was chosen and why.
 fn choose_io(dir: &dyn Dir, settings: &LogSettings) -> Result<Box<dyn SegmentIo>, OpenError> {
+    let refused = |choice, source| OpenError::Choice { choice, dir: dir.show(""), source };
     let choice = match settings.io {
         IoChoice::Auto if settings.force_sync => match probe::measure(dir) {
             Ok(findings) => {
-                let best = findings.best();
-                tracing::info!(
-                    "log writes by {}; median of a durable batch: {}",
-                    best.name(),
-                    findings
-                );
-                best
+                tracing::info!("median of a durable batch here: {findings}");
+                findings.best()
             }
             Err(source) => return Err(OpenError::Io { dir: dir.show(""), source }),
         },
         IoChoice::Auto => IoChoice::Calls,
-        asked @ (IoChoice::Calls | IoChoice::Ring | IoChoice::Direct) => {
-            tracing::info!("log writes by {}, as configured", asked.name());
+        IoChoice::Calls => IoChoice::Calls,
+        asked @ (IoChoice::Ring | IoChoice::Direct) => {
+            probe::check(asked, dir).map_err(|source| refused(asked, source))?;
             asked
         }
     };
+    tracing::info!("log writes by {}", choice.name());
     segment_io::make(choice, settings.force_sync).map_err(|source| OpenError::Choice {
         choice,
         dir: dir.show(""),

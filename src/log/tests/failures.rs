@@ -181,6 +181,15 @@ fn a_log_that_holds_more_than_was_loaded_is_not_written_over() {
 }
 
 #[test]
+fn a_way_to_the_disk_that_does_not_work_here_is_refused_at_the_start() {
+    // A simulated file is none of the kernel's.
+    let disk = SimDisk::new();
+    let (parts, _hears) = parts(Arc::new(disk), LogSettings { io: IoChoice::Ring, ..settings() });
+    let refused = spawn(parts).map(drop).unwrap_err().to_string();
+    assert!(refused.contains("ringkeeper.log.io=ring does not work in sim/"), "{refused}");
+}
+
+#[test]
 fn a_batch_in_the_mailbox_is_one_flush() {
     let disk = SimDisk::new();
     let (parts, hears) = parts(Arc::new(disk.clone()), settings());
