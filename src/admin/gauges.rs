@@ -67,9 +67,14 @@ impl Default for Summary {
 
 impl Summary {
     pub fn record(&self, value: i64) {
+        self.record_run(value, 1);
+    }
+
+    /// The same value `count` times: one lock for a whole turn's answers.
+    pub fn record_run(&self, value: i64, count: u32) {
         let mut values = self.0.lock();
-        values.sum += value;
-        values.histogram.saturating_record(value.max(0) as u64);
+        values.sum += value * i64::from(count);
+        values.histogram.saturating_record_n(value.max(0) as u64, count);
     }
 
     pub fn reset(&self) {
@@ -195,6 +200,30 @@ impl ConnGauges {
     }
 }
 
+/// Equal values on their way into a summary. Answers of one turn nearly all have one latency.
+#[derive(Default, Debug)]
+pub struct Run {
+    value: i64,
+    count: u32,
+}
+
+impl Run {
+    pub fn record(&mut self, value: i64, into: &Summary) {
+        if value != self.value {
+            self.flush(into);
+            self.value = value;
+        }
+        self.count += 1;
+    }
+
+    pub fn flush(&mut self, into: &Summary) {
+        if self.count > 0 {
+            into.record_run(self.value, self.count);
+            self.count = 0;
+        }
+    }
+}
+
 /// No operation yet: an opcode no request has.
 pub const NO_OP: i64 = i64::MIN;
 
@@ -220,7 +249,6 @@ pub struct CoreGauges {
     pub response_last: Figure,
     pub response_min: Figure,
     pub response_max: Figure,
-    pub latency: Summary,
     pub read_latency: Summary,
     pub update_latency: Summary,
     pub fired_created: Summary,
@@ -271,7 +299,6 @@ impl CoreGauges {
             figure.set(0);
         }
         for summary in [
-            &self.latency,
             &self.read_latency,
             &self.update_latency,
             &self.fired_created,
@@ -343,6 +370,13 @@ impl Gauges {
         self.cores.iter().map(|core| of(core).get()).sum()
     }
 
+    /// Of all requests (ServerStats).
+    pub fn latency(&self) -> SummaryValues {
+        let mut all = self.merged(|core| &core.read_latency);
+        all.merge(&self.merged(|core| &core.update_latency));
+        all
+    }
+
     pub fn merged(&self, of: impl Fn(&CoreGauges) -> &Summary) -> SummaryValues {
         let mut all = SummaryValues::default();
         for core in &self.cores {
@@ -365,6 +399,16 @@ impl Gauges {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_lose_nothing() {
+        let (summary, mut run) = (Summary::default(), Run::default());
+        [0, 0, 3, 3, 3, 1].into_iter().for_each(|value| run.record(value, &summary));
+        run.flush(&summary);
+        run.flush(&summary);
+        let values = summary.values();
+        assert_eq!((values.count(), values.sum(), values.min(), values.max()), (6, 10, 0, 3));
+    }
 
     #[test]
     fn summaries_of_cores_merge_into_one() {

@@ -137,7 +137,7 @@ impl Desk {
             });
             out.push('\n');
         }
-        let latency = self.gauges.merged(|c| &c.latency);
+        let latency = self.gauges.latency();
         let _ = writeln!(
             out,
             "Latency min/avg/max: {}/{}/{}",
@@ -158,7 +158,7 @@ impl Desk {
     fn monitor(&self, now: Millis) -> String {
         let mut out = String::new();
         let gauges = &self.gauges;
-        let latency = gauges.merged(|c| &c.latency);
+        let latency = gauges.latency();
         let last = gauges.cores.iter().map(|c| c.response_last.get()).max().unwrap_or(-1);
         let most = gauges.cores.iter().map(|c| c.response_max.get()).max().unwrap_or(-1);
         let least = gauges

@@ -30,7 +30,7 @@ pub use limits::{Admission, Refused};
 use super::control::Stream;
 use super::message::{ToControl, ToNetwork};
 use crate::acl::Policy;
-use crate::admin::gauges::CoreGauges;
+use crate::admin::gauges::{CoreGauges, Run};
 use crate::admin::words::Desk;
 use crate::net::{CloseReason, How, Net, NetEvent};
 use crate::runtime::mailbox::{Receiver, Sender};
@@ -92,6 +92,8 @@ pub struct NetworkRole {
     staged: Vec<u8>,
     /// Scratch of [`NetworkRole::fire`].
     fired: Vec<Event>,
+    read_run: Run,
+    update_run: Run,
     next_core: usize,
     next_sweep: Millis,
     stopping: bool,
@@ -140,6 +142,8 @@ impl NetworkRole {
             over_limit: VecDeque::new(),
             staged: Vec::new(),
             fired: Vec::new(),
+            read_run: Run::default(),
+            update_run: Run::default(),
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
             stopping: false,
@@ -292,6 +296,8 @@ impl NetworkRole {
     }
 
     fn publish_gauges(&mut self) {
+        self.read_run.flush(&self.gauges.read_latency);
+        self.update_run.flush(&self.gauges.update_latency);
         let counts = self.watches.counts();
         if self.gauges.watches.get() != counts.watches as i64 {
             self.gauges.watches.set(counts.watches as i64);

@@ -128,9 +128,11 @@ impl NetworkRole {
         let latency = self.now.0 - received.0;
         self.gauges.sent.add(1);
         self.gauges.response(bytes as i64);
-        self.gauges.latency.record(latency);
-        let kind = if is_write { &self.gauges.update_latency } else { &self.gauges.read_latency };
-        kind.record(latency);
+        if is_write {
+            self.update_run.record(latency, &self.gauges.update_latency);
+        } else {
+            self.read_run.record(latency, &self.gauges.read_latency);
+        }
         if let Some(client) = self.clients.look(conn) {
             client.gauges.sent.add(1);
             client.gauges.answered(i64::from(xid.0), zxid.0, latency, self.wall);
