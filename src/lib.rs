@@ -7,7 +7,9 @@ pub mod types;
 pub mod codec;
 
 pub mod acl;
+pub mod election;
 pub mod log;
+pub mod membership;
 pub mod order;
 pub mod prep;
 pub mod session;

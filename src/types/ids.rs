@@ -90,3 +90,8 @@ pub struct ConnRef {
     pub core: CoreId,
     pub conn: ConnId,
 }
+
+/// A connection between two servers of an ensemble. Never given twice in one process, so that a
+/// late word about one that is gone cannot be taken for its successor's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Link(pub u64);

@@ -4,6 +4,65 @@
 //! the log has reported durable, so nothing can be applied that a crash could take back (I1, I6).
 //! [`solo`] is the agreement of a server on its own.
 
+use bytes::Bytes;
+
+use crate::types::{Epoch, Zxid};
+
 pub mod solo;
 
 pub use solo::{Committed, Due, Solo};
+
+/// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    pub tick_ms: i64,
+    pub init_ticks: i64,
+    pub sync_ticks: i64,
+}
+
+impl Timing {
+    pub fn init_ms(self) -> i64 {
+        self.tick_ms * self.init_ticks
+    }
+    pub fn sync_ms(self) -> i64 {
+        self.tick_ms * self.sync_ticks
+    }
+}
+
+/// What a server promises across restarts, in files of their own. As an effect: write it, durably;
+/// as an input: that has been done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stored {
+    /// `acceptedEpoch`: no older leader will be followed.
+    Accepted(Epoch),
+    /// `currentEpoch`: the history of this epoch's leader is in the log.
+    Current(Epoch),
+}
+
+/// Proof that everything up to a transaction is committed. Made only in this module.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Agreed(Zxid);
+
+impl Agreed {
+    pub fn zxid(self) -> Zxid {
+        self.0
+    }
+}
+
+/// A piece of the log on disk, for a learner whose history is older than the window in memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogChunk {
+    /// In zxid order, without gaps in an epoch.
+    pub entries: Vec<(Zxid, Bytes)>,
+    pub end: LogEnd,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogEnd {
+    /// There is more behind these.
+    More,
+    /// These are the last in the log.
+    Done,
+    /// The log does not reach back to the transaction after which was asked for.
+    NotThere,
+}

@@ -1,0 +1,1 @@
+//! Fast leader election: who leads, decided among the voters.

@@ -1,0 +1,1 @@
+//! The members of an ensemble, and what a quorum of them is.
