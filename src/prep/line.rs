@@ -6,7 +6,7 @@ use crate::codec::txn::{Entry, Txn, TxnDigest, TxnHeader};
 use crate::session::Sessions;
 use crate::tree::Tree;
 use crate::types::{
-    ConnRef, ErrorCode, Identity, NodeKind, SessionId, TypeRules, WallMillis, Xid, Zxid,
+    ErrorCode, Identity, NodeKind, Owner, SessionId, TypeRules, WallMillis, Xid, Zxid,
     parent_and_name,
 };
 
@@ -38,8 +38,8 @@ pub struct Asker<'a> {
     pub session: SessionId,
     pub xid: Xid,
     pub identities: &'a [Identity],
-    /// The connection the request came by, to be compared with the session's owner.
-    pub from: Option<ConnRef>,
+    /// Whoever the request came by, to be compared with the session's owner.
+    pub from: Option<Owner>,
 }
 
 /// What an operation's checks have at hand.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
-use crate::types::{ConnRef, ErrorCode, Millis, SessionId};
+use crate::types::{ErrorCode, Millis, Owner, SessionId};
 
 use super::expiry::Buckets;
 use super::ids::IdSource;
@@ -19,7 +19,7 @@ struct Session {
     /// The bucket it stands in: never later than `expires`.
     bucket: Millis,
     closing: bool,
-    owner: Option<ConnRef>,
+    owner: Option<Owner>,
 }
 
 /// What [`Sessions::iter`] shows of a session.
@@ -30,7 +30,7 @@ pub struct SessionView {
     pub timeout: i32,
     pub expires: Millis,
     pub closing: bool,
-    pub owner: Option<ConnRef>,
+    pub owner: Option<Owner>,
 }
 
 /// All sessions of the ensemble, on the server that decides about them.
@@ -142,12 +142,12 @@ impl Sessions {
         self.by_id.get(&id).map(|session| session.timeout)
     }
 
-    pub fn owner(&self, id: SessionId) -> Option<ConnRef> {
+    pub fn owner(&self, id: SessionId) -> Option<Owner> {
         self.by_id.get(&id)?.owner
     }
 
     /// False when the session is not tracked or closing.
-    pub fn set_owner(&mut self, id: SessionId, owner: ConnRef) -> bool {
+    pub fn set_owner(&mut self, id: SessionId, owner: Owner) -> bool {
         match self.by_id.get_mut(&id) {
             Some(session) if !session.closing => {
                 session.owner = Some(owner);
@@ -160,7 +160,7 @@ impl Sessions {
     /// Whether a request may go on (SessionTrackerImpl.checkSession): UnknownSession,
     /// SessionExpired when closing, SessionMoved when another connection owns the session. A
     /// session without an owner is anybody's, and `None` for `from` asks about the session alone.
-    pub fn check(&self, id: SessionId, from: Option<ConnRef>) -> Result<(), ErrorCode> {
+    pub fn check(&self, id: SessionId, from: Option<Owner>) -> Result<(), ErrorCode> {
         let session = self.by_id.get(&id).ok_or(ErrorCode::UnknownSession)?;
         if session.closing {
             return Err(ErrorCode::SessionExpired);
@@ -249,14 +249,14 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ConnId, CoreId, ServerId, WallMillis};
+    use crate::types::{ConnId, ConnRef, CoreId, ServerId, WallMillis};
 
     fn sessions() -> Sessions {
         Sessions::new(2000, IdSource::new(ServerId(1), WallMillis(0)))
     }
 
-    fn owner(slot: u32) -> ConnRef {
-        ConnRef { core: CoreId(0), conn: ConnId { slot, generation: 1 } }
+    fn owner(slot: u32) -> Owner {
+        ConnRef { core: CoreId(0), conn: ConnId { slot, generation: 1 } }.into()
     }
 
     #[test]

@@ -95,3 +95,16 @@ pub struct ConnRef {
 /// late word about one that is gone cannot be taken for its successor's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Link(pub u64);
+
+/// Whoever speaks for a session: a client's connection to this server, or the learner that has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Owner {
+    Conn(ConnRef),
+    Link(Link),
+}
+
+impl From<ConnRef> for Owner {
+    fn from(conn: ConnRef) -> Owner {
+        Owner::Conn(conn)
+    }
+}

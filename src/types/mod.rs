@@ -15,7 +15,7 @@ mod time;
 pub use acl::{Acl, AclList, Identity, Perms, open_acl, read_acl};
 pub use error_code::ErrorCode;
 pub use event::{EventKind, WatchMode};
-pub use ids::{ConnId, ConnRef, CoreId, Epoch, Link, ServerId, SessionId, Xid, Zxid};
+pub use ids::{ConnId, ConnRef, CoreId, Epoch, Link, Owner, ServerId, SessionId, Xid, Zxid};
 pub use node::{CreateMode, NodeKind, Stat, TypeRules};
 pub use path::{PathError, parent_and_name, quick_check, validate_path};
 pub use time::{Millis, WallMillis};

@@ -2,15 +2,16 @@
 //!
 //! Stands between the log and the tree. [`Committed`] can be made only here, and only from what
 //! the log has reported durable, so nothing can be applied that a crash could take back (I1, I6).
-//! [`solo`] is the agreement of a server on its own.
+//! [`line`](mod@line) is where proposals wait for both.
 
 use bytes::Bytes;
 
+use crate::log::Durable;
 use crate::types::{Epoch, Zxid};
 
-pub mod solo;
+pub mod line;
 
-pub use solo::{Committed, Due, Solo};
+pub use line::{Committed, Due, Line};
 
 /// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +45,10 @@ pub enum Stored {
 pub struct Agreed(Zxid);
 
 impl Agreed {
+    /// A server on its own agrees with its log.
+    pub fn alone(durable: Durable) -> Agreed {
+        Agreed(durable.zxid())
+    }
     pub fn zxid(self) -> Zxid {
         self.0
     }

@@ -5,7 +5,7 @@ use super::{Control, Origin};
 use crate::codec::txn::{Txn, TxnDigest};
 use crate::node::message::ToNetwork;
 use crate::tree::Outcome;
-use crate::types::{ConnRef, Millis, SessionId, Zxid};
+use crate::types::{ConnRef, Millis, Owner, SessionId, Zxid};
 use crate::zab::Committed;
 
 impl Control {
@@ -60,7 +60,7 @@ impl Control {
             }
             None => {
                 self.gauges.stale_sessions_expired.add(1);
-                if let Some(conn) = owner {
+                if let Some(Owner::Conn(conn)) = owner {
                     self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
                 }
             }

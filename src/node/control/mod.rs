@@ -1,8 +1,8 @@
 //! The control role: one straight line from request to commit, and the only writer of the tree.
 //!
 //! ```text
-//!  network cores ──ToControl──► prep ──Entry──► solo (agreement) ──Committed──► tree ──► outlets
-//!                                 └──bytes──► log ──Durable──► solo                      │
+//!  network cores ──ToControl──► prep ──Entry──► line (agreement) ──Committed──► tree ──► outlets
+//!                                 └──bytes──► log ──Durable──► line                      │
 //!                                                                     ToNetwork ◄────────┘
 //! ```
 //!
@@ -28,7 +28,7 @@ use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
 use crate::types::{ConnRef, Millis, SessionId, WallMillis, Zxid};
-use crate::zab::Solo;
+use crate::zab::Line;
 
 /// A network core that has fallen behind is looked at again after this long.
 const OUTLET_RETRY_MS: i64 = 1;
@@ -100,7 +100,7 @@ pub struct Control {
     /// Sessions as the applied transactions have them: what a snapshot holds.
     durable_sessions: BTreeMap<SessionId, i32>,
     pulses: BTreeMap<SessionId, Arc<Pulse>>,
-    solo: Solo<Origin>,
+    line: Line<Origin>,
     inbox: Receiver<ToControl>,
     pending: VecDeque<ToControl>,
     outlets: Vec<Outlet>,
@@ -153,7 +153,7 @@ impl Control {
             sessions,
             durable_sessions: parts.sessions,
             pulses,
-            solo: Solo::new(last),
+            line: Line::new(last),
             inbox: parts.inbox,
             pending: VecDeque::new(),
             outlets: parts.outlets,
@@ -195,7 +195,7 @@ impl Control {
         }
         self.apply_due(now);
         self.flush_outlets();
-        self.gauges.outstanding.set(self.solo.len() as i64);
+        self.gauges.outstanding.set(self.line.len() as i64);
         self.gauges.sessions.set(self.sessions.len() as i64);
         self.verdict(now)
     }
@@ -213,7 +213,7 @@ impl Control {
             ToControl::Close { conn, session, xid } => self.close(conn, session, xid, wall),
             ToControl::Snapshot => self.snapshot(),
             ToControl::SnapshotDone => self.snapshot_running = false,
-            ToControl::Log(LogEvent::Durable { upto }) => self.solo.durable(upto),
+            ToControl::Log(LogEvent::Durable { upto }) => self.durable(upto),
             ToControl::Log(LogEvent::SnapshotDue { .. }) => self.snapshot(),
             ToControl::Log(LogEvent::Stopped) => self.log_stopped = true,
             ToControl::Stop => {
@@ -240,7 +240,7 @@ impl Control {
         match self.stopping {
             Stopping::No => {}
             Stopping::Finishing { until } => {
-                if self.solo.is_empty() || now >= until {
+                if self.line.is_empty() || now >= until {
                     self.stopping = Stopping::Log;
                     self.log.push(LogInput::Stop);
                 }
@@ -269,7 +269,7 @@ impl Control {
         crate::codec::txn::encode_entry(&entry, &mut self.encode);
         let bytes = bytes::Bytes::copy_from_slice(&self.encode);
         self.to_log.push(LogInput::Append(Append { zxid: entry.header.zxid, entry: bytes }));
-        self.solo.propose(entry, origin);
+        self.line.propose(entry, origin);
         self.gauges.prepared.add(1);
     }
 }

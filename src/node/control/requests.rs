@@ -2,10 +2,11 @@
 
 use super::{Control, Origin};
 use crate::codec::request::WriteOp;
+use crate::log::Durable;
 use crate::node::message::ToNetwork;
 use crate::prep::Asker;
 use crate::types::{ConnRef, Identity, Millis, SessionId, WallMillis, Xid};
-use crate::zab::Due;
+use crate::zab::{Agreed, Due};
 
 impl Control {
     pub(super) fn write(
@@ -20,7 +21,7 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
-        let asker = Asker { session, xid, from: Some(conn), identities };
+        let asker = Asker { session, xid, from: Some(conn.into()), identities };
         let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
         self.propose(entry, Origin::Write { conn });
     }
@@ -29,7 +30,7 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
-        self.solo.sync(Origin::Sync { conn });
+        self.line.sync(Origin::Sync { conn });
     }
 
     pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
@@ -44,7 +45,7 @@ impl Control {
     /// Whether this connection speaks for the session. It does not once the session has moved to
     /// another connection or is gone; Java then closes the connection without a word.
     fn is_owner(&self, conn: ConnRef, session: SessionId) -> bool {
-        self.sessions.owner(session) == Some(conn)
+        self.sessions.owner(session) == Some(conn.into())
     }
 
     pub(super) fn drop_connection(&mut self, conn: ConnRef) {
@@ -72,12 +73,18 @@ impl Control {
     /// Applies what the log has made durable, as long as the network cores keep up.
     pub(super) fn apply_due(&mut self, now: Millis) {
         while self.outlets_have_room() {
-            match self.solo.next_due() {
+            match self.line.next_due() {
                 Some(Due::Apply(committed)) => self.apply(committed, now),
                 Some(Due::Synced(origin)) => self.synced(origin),
                 None => break,
             }
         }
+    }
+
+    /// The log's horizon has moved. A server on its own agrees with its log.
+    pub(super) fn durable(&mut self, upto: Durable) {
+        self.line.durable(upto);
+        self.line.agree(Agreed::alone(upto));
     }
 
     fn synced(&mut self, origin: Origin) {

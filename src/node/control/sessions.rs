@@ -7,13 +7,13 @@ use super::{Control, Origin, Stopping};
 use crate::codec::request::WriteOp;
 use crate::node::message::{Pulse, ToNetwork};
 use crate::prep::Asker;
-use crate::types::{ConnRef, Millis, SessionId, WallMillis, Xid, Zxid};
+use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, Zxid};
 
 impl Control {
     pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, now: Millis, wall: WallMillis) {
         let session = self.sessions.next_id();
         self.sessions.create(session, timeout, now);
-        self.sessions.set_owner(session, conn);
+        self.sessions.set_owner(session, conn.into());
         let pulse = Arc::new(Pulse::default());
         pulse.beat(now);
         self.pulses.insert(session, pulse);
@@ -53,10 +53,10 @@ impl Control {
             Some(pulse) if reopened => pulse.clone(),
             _ => return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
         };
-        if let Some(old) = old.filter(|old| *old != conn) {
+        if let Some(Owner::Conn(old)) = old.filter(|old| *old != conn.into()) {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
         }
-        self.sessions.set_owner(session, conn);
+        self.sessions.set_owner(session, conn.into());
         pulse.beat(now);
         let conn_id = conn.conn;
         self.send(conn, ToNetwork::SessionReady { conn: conn_id, session, timeout, pulse, zxid });

@@ -14,8 +14,8 @@ use ErrorCode::{
 const STRANGER: SessionId = SessionId(0x999);
 const SPARE: SessionId = SessionId(0x200);
 
-fn owner(slot: u32) -> ConnRef {
-    ConnRef { core: CoreId(0), conn: ConnId { slot, generation: 1 } }
+fn owner(slot: u32) -> Owner {
+    ConnRef { core: CoreId(0), conn: ConnId { slot, generation: 1 } }.into()
 }
 
 /// /a open with child /a/b; /shut may only be administered by u; /eph; /box; /ttl.
@@ -41,7 +41,7 @@ fn world() -> World {
 }
 
 /// Everyone the tables speak as.
-fn askers() -> [(&'static str, SessionId, Vec<Identity>, Option<ConnRef>); 5] {
+fn askers() -> [(&'static str, SessionId, Vec<Identity>, Option<Owner>); 5] {
     [
         ("stranger", STRANGER, vec![], None),
         ("closing", SPARE, vec![], None),

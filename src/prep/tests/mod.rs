@@ -10,7 +10,7 @@ use crate::codec::txn::{Entry, Op, SubTxn, Txn};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{NoSink, Outcome, StoredStat, Tree, TreeOptions, TreeWriter};
 use crate::types::{
-    ConnId, ConnRef, CoreId, ErrorCode, Identity, Millis, ServerId, SessionId, TypeRules,
+    ConnId, ConnRef, CoreId, ErrorCode, Identity, Millis, Owner, ServerId, SessionId, TypeRules,
     WallMillis, Xid, Zxid,
 };
 

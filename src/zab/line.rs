@@ -1,0 +1,236 @@
+//! The line of proposals between the log and the tree.
+//!
+//! A transaction leaves it when it is agreed upon *and* durable here: what is applied can neither
+//! be taken back by the ensemble nor lost by this server (I1, I5, I6).
+
+use std::collections::VecDeque;
+
+use super::Agreed;
+use crate::codec::txn::Entry;
+use crate::log::Durable;
+use crate::types::Zxid;
+
+/// A transaction that may be applied. No other module can make one.
+#[derive(Debug)]
+pub struct Committed<O> {
+    entry: Entry,
+    origin: O,
+}
+
+impl<O> Committed<O> {
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+    pub fn into_parts(self) -> (Entry, O) {
+        (self.entry, self.origin)
+    }
+}
+
+/// Something whose turn has come.
+#[derive(Debug)]
+pub enum Due<O> {
+    Apply(Committed<O>),
+    /// A client sync: everything that had to be before it is applied.
+    Synced(O),
+}
+
+/// Proposals in zxid order, waiting; `O` is whoever wants to know.
+///
+/// Its length is bounded by the requests in flight (limits::GLOBAL_OUTSTANDING and the lines of
+/// the connections), which the network cores keep.
+pub struct Line<O> {
+    proposals: VecDeque<(Entry, O)>,
+    /// Client syncs, each with the transaction that must be applied first; never falling.
+    syncs: VecDeque<(Zxid, O)>,
+    proposed: Zxid,
+    durable: Zxid,
+    agreed: Zxid,
+    applied: Zxid,
+}
+
+impl<O> Line<O> {
+    /// `last`: everything up to it is in the tree already.
+    pub fn new(last: Zxid) -> Line<O> {
+        Line {
+            proposals: VecDeque::new(),
+            syncs: VecDeque::new(),
+            proposed: last,
+            durable: last,
+            agreed: last,
+            applied: last,
+        }
+    }
+
+    /// A transaction on its way to the log.
+    pub fn propose(&mut self, entry: Entry, origin: O) {
+        assert!(entry.header.zxid > self.proposed, "I4: proposals rise");
+        self.proposed = entry.header.zxid;
+        self.proposals.push_back((entry, origin));
+    }
+
+    /// A client sync takes its place behind all that is proposed.
+    pub fn sync(&mut self, origin: O) {
+        self.syncs.push_back((self.proposed, origin));
+    }
+
+    /// A client sync that the leader has answered: behind all that it has committed until now.
+    pub fn sync_agreed(&mut self, origin: O) {
+        let upto = self.agreed.max(self.syncs.back().map_or(Zxid::ZERO, |(upto, _)| *upto));
+        self.syncs.push_back((upto, origin));
+    }
+
+    /// The log's horizon has moved.
+    pub fn durable(&mut self, durable: Durable) {
+        let upto = durable.zxid();
+        assert!(upto <= self.proposed, "I1: durable beyond what was proposed");
+        self.durable = self.durable.max(upto);
+    }
+
+    /// The ensemble's horizon has moved.
+    pub fn agree(&mut self, agreed: Agreed) {
+        self.agreed = self.agreed.max(agreed.zxid());
+    }
+
+    /// A role has ended: what this server's own log holds is its history now, as after a restart.
+    /// True when nothing waits for the log any more.
+    pub fn own_history(&mut self) -> bool {
+        self.agreed = self.agreed.max(self.durable);
+        self.syncs.clear();
+        self.durable >= self.proposed
+    }
+
+    /// What may happen next, in order; `None` until a horizon moves.
+    pub fn next_due(&mut self) -> Option<Due<O>> {
+        if let Some((upto, _)) = self.syncs.front()
+            && *upto <= self.applied
+        {
+            return self.syncs.pop_front().map(|(_, origin)| Due::Synced(origin));
+        }
+        let (entry, _) = self.proposals.front()?;
+        if entry.header.zxid > self.durable.min(self.agreed) {
+            return None;
+        }
+        let (entry, origin) = self.proposals.pop_front()?;
+        self.applied = entry.header.zxid;
+        Some(Due::Apply(Committed { entry, origin }))
+    }
+
+    /// The last transaction taken in.
+    pub fn proposed(&self) -> Zxid {
+        self.proposed
+    }
+
+    /// Everything up to here survives power loss here.
+    pub fn durable_upto(&self) -> Zxid {
+        self.durable
+    }
+
+    /// Steps in flight.
+    pub fn len(&self) -> usize {
+        self.proposals.len() + self.syncs.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.proposals.is_empty() && self.syncs.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::txn::{Txn, TxnHeader};
+    use crate::types::{ErrorCode, SessionId, WallMillis};
+
+    fn entry(zxid: i64) -> Entry {
+        Entry {
+            header: TxnHeader {
+                session: SessionId(1),
+                cxid: 0,
+                zxid: Zxid(zxid),
+                time: WallMillis(0),
+            },
+            txn: Txn::Error(ErrorCode::NoNode),
+            digest: None,
+        }
+    }
+
+    fn durable(zxid: i64) -> Durable {
+        Durable::assumed(Zxid(zxid))
+    }
+
+    fn applies(line: &mut Line<char>) -> Option<i64> {
+        match line.next_due()? {
+            Due::Apply(committed) => Some(committed.entry().header.zxid.0),
+            Due::Synced(_) => panic!("a sync"),
+        }
+    }
+
+    #[test]
+    fn alone_nothing_is_committed_before_the_log_holds_it() {
+        let mut line = Line::new(Zxid(4));
+        line.propose(entry(5), 'a');
+        line.sync('s');
+        line.propose(entry(6), 'b');
+        assert!(line.next_due().is_none());
+        line.durable(durable(5));
+        line.agree(Agreed::alone(durable(5)));
+        assert_eq!(applies(&mut line), Some(5));
+        assert!(matches!(line.next_due(), Some(Due::Synced('s'))));
+        assert!(line.next_due().is_none());
+        line.durable(durable(6));
+        line.agree(Agreed::alone(durable(6)));
+        assert_eq!(applies(&mut line), Some(6));
+        assert!(line.is_empty());
+    }
+
+    #[test]
+    fn both_horizons_must_have_passed() {
+        let mut line = Line::new(Zxid(4));
+        line.propose(entry(5), 'a');
+        line.propose(entry(6), 'b');
+        line.agree(Agreed(Zxid(6)));
+        assert_eq!(applies(&mut line), None);
+        line.durable(durable(5));
+        assert_eq!(applies(&mut line), Some(5));
+        assert_eq!(applies(&mut line), None);
+        line.durable(durable(6));
+        assert_eq!(applies(&mut line), Some(6));
+    }
+
+    #[test]
+    fn a_sync_the_leader_answered_waits_for_what_it_had_committed() {
+        let mut line = Line::new(Zxid(4));
+        line.propose(entry(5), 'a');
+        line.propose(entry(6), 'b');
+        line.agree(Agreed(Zxid(5)));
+        line.sync_agreed('s');
+        assert!(line.next_due().is_none());
+        line.durable(durable(6));
+        assert_eq!(applies(&mut line), Some(5));
+        assert!(matches!(line.next_due(), Some(Due::Synced('s'))));
+        assert_eq!(applies(&mut line), None);
+    }
+
+    #[test]
+    fn at_the_end_of_a_role_the_log_is_the_history() {
+        let mut line = Line::new(Zxid(4));
+        line.propose(entry(5), 'a');
+        line.propose(entry(6), 'b');
+        line.sync('s');
+        line.durable(durable(5));
+        assert!(!line.own_history());
+        assert_eq!(applies(&mut line), Some(5));
+        assert_eq!(applies(&mut line), None);
+        line.durable(durable(6));
+        assert!(line.own_history());
+        assert_eq!(applies(&mut line), Some(6));
+        assert!(line.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "I1")]
+    fn a_horizon_ahead_of_the_proposals_is_a_fault() {
+        let mut line: Line<()> = Line::new(Zxid(4));
+        line.durable(durable(5));
+    }
+}
