@@ -5,10 +5,11 @@
 //! * [`record`]: records that several messages share
 //! * [`request`], [`reply`]: the client port
 //! * [`password`]: what a session is taken up again with
-//! * [`quorum`]: packets between servers of an ensemble
+//! * [`quorum`]: packets between servers of an ensemble; [`election`]: their votes
 //! * [`txn`]: transactions, as proposals and log entries carry them
 //! * [`txnlog`]: the frame of a log record; [`snapfile`]: snapshot files
 
+pub mod election;
 pub mod jute;
 pub mod password;
 pub mod quorum;

@@ -47,3 +47,7 @@ pub const COMMITTED_LOG: usize = 500;
 /// Sub-operations of one multi. Java has no cap of its own: the frame is the bound, and the
 /// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.
 pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;
+
+/// Identities a request may carry from a learner to the leader. A connection gets one for its
+/// address and one for each `addAuth`; Java has no bound.
+pub const FORWARDED_IDENTITIES: usize = 4096;

@@ -1,9 +1,24 @@
 //! What servers of an ensemble say to one another on the quorum port (quorum-protocol.md section
-//! 5; QuorumPacket).
+//! 5; QuorumPacket). Records stand back to back, without frames:
+//!
+//! ```text
+//!  type (4) | zxid (8) | data: length, -1 null (4), bytes | identities: count, -1 null (4), …
+//! ```
+//!
+//! What the data is goes by the type. [`decode`] takes one packet off the front of a stream,
+//! [`encode`] appends one. Behind SNAP stands a whole [`snapshot`], which is no packet.
+
+mod decode;
+mod encode;
+pub mod snapshot;
+
+pub use decode::decode;
+pub use encode::{encode, encoded_len};
 
 use bytes::Bytes;
 
-use crate::types::{Epoch, Identity, ServerId, SessionId, Zxid};
+use super::jute::DecodeError;
+use crate::types::{Epoch, Identity, ServerId, SessionId, Zxid, limits};
 
 /// The learner protocol of ZooKeeper 3.5 and later (LearnerInfo.protocolVersion).
 pub const PROTOCOL: i32 = 0x10000;
@@ -94,3 +109,102 @@ pub enum Packet {
         current: Option<Epoch>,
     },
 }
+
+impl Packet {
+    /// What the other server calls it (Leader's constants).
+    pub fn name(&self) -> &'static str {
+        match self {
+            Packet::Request(_) => "REQUEST",
+            Packet::Proposal { .. } => "PROPOSAL",
+            Packet::Ack { .. } => "ACK",
+            Packet::Commit { .. } => "COMMIT",
+            Packet::Ping { .. } => "PING",
+            Packet::RevalidateAsk { .. } | Packet::RevalidateAnswer { .. } => "REVALIDATE",
+            Packet::Sync { .. } => "SYNC",
+            Packet::Inform { .. } => "INFORM",
+            Packet::CommitAndActivate { .. } => "COMMITANDACTIVATE",
+            Packet::InformAndActivate { .. } => "INFORMANDACTIVATE",
+            Packet::NewLeader { .. } => "NEWLEADER",
+            Packet::LearnerInfo { observer: false, .. } => "FOLLOWERINFO",
+            Packet::LearnerInfo { observer: true, .. } => "OBSERVERINFO",
+            Packet::UpToDate => "UPTODATE",
+            Packet::Diff { .. } => "DIFF",
+            Packet::Trunc { .. } => "TRUNC",
+            Packet::Snap { .. } => "SNAP",
+            Packet::LeaderInfo { .. } => "LEADERINFO",
+            Packet::AckEpoch { .. } => "ACKEPOCH",
+        }
+    }
+}
+
+/// The numbers of the wire (Leader's constants).
+mod kind {
+    pub const REQUEST: i32 = 1;
+    pub const PROPOSAL: i32 = 2;
+    pub const ACK: i32 = 3;
+    pub const COMMIT: i32 = 4;
+    pub const PING: i32 = 5;
+    pub const REVALIDATE: i32 = 6;
+    pub const SYNC: i32 = 7;
+    pub const INFORM: i32 = 8;
+    pub const COMMIT_AND_ACTIVATE: i32 = 9;
+    pub const NEW_LEADER: i32 = 10;
+    pub const FOLLOWER_INFO: i32 = 11;
+    pub const UP_TO_DATE: i32 = 12;
+    pub const DIFF: i32 = 13;
+    pub const TRUNC: i32 = 14;
+    pub const SNAP: i32 = 15;
+    pub const OBSERVER_INFO: i32 = 16;
+    pub const LEADER_INFO: i32 = 17;
+    pub const ACK_EPOCH: i32 = 18;
+    pub const INFORM_AND_ACTIVATE: i32 = 19;
+}
+
+/// Bytes of a session and its timeout in a PING.
+pub const TOUCH_BYTES: usize = 12;
+
+/// What one packet may take up (I10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of the data, and of all identities' text together: `jute.maxbuffer` and
+    /// `jute.maxbuffer.extrasize` in one. Java refuses more, so nothing longer may be sent.
+    pub data: usize,
+    /// Identities of one request.
+    pub identities: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        // Java adds an extra of the same size unless told otherwise.
+        Limits { data: 2 * limits::JUTE_MAXBUFFER, identities: limits::FORWARDED_IDENTITIES }
+    }
+}
+
+impl Limits {
+    /// How many sessions one PING may tell of; more go in further ones.
+    pub fn touches(&self) -> usize {
+        self.data / TOUCH_BYTES
+    }
+}
+
+/// Why bytes are no packet. The stream has no frames, so nothing behind it can be read: the caller
+/// closes the connection.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PacketError {
+    #[error("packet of type {0}, known are 1 to 19")]
+    Type(i32),
+    #[error("{packet}: {error}")]
+    Field { packet: &'static str, error: DecodeError },
+    #[error("{packet} has {found} bytes of data, wanted are {wanted}")]
+    DataLength { packet: &'static str, found: usize, wanted: &'static str },
+    #[error("{packet} has {found} identities, allowed are {max}")]
+    Identities { packet: &'static str, found: i64, max: usize },
+    #[error("{packet} has {found} bytes of identities or more, allowed are {max}")]
+    IdentityBytes { packet: &'static str, found: usize, max: usize },
+    /// A server from before 3.4, which knows no ACKEPOCH.
+    #[error("{packet} with learner protocol {protocol:#x}, at least 0x10000 is needed")]
+    Protocol { packet: &'static str, protocol: i32 },
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,11 +13,11 @@
 //! A node is its data, its ACL key and 60 bytes of stat. Each seal covers every byte before it,
 //! earlier seals included. The layout is that of the uncompressed stream.
 
-mod read;
-mod write;
+pub(super) mod read;
+pub(super) mod write;
 
 pub use read::{Header, Node, SnapshotReader};
-pub use write::SnapshotWriter;
+pub use write::{SnapshotWriter, put_node};
 
 use super::jute::DecodeError;
 use crate::types::Zxid;

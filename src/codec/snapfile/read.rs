@@ -15,7 +15,7 @@ use crate::types::{AclList, SessionId, WallMillis, Zxid};
 const CHUNK: usize = 64 << 10;
 
 /// How many times the longest field the longest record is.
-const RECORD_MAX_FACTOR: usize = 4;
+pub(in crate::codec) const RECORD_MAX_FACTOR: usize = 4;
 
 /// More than any tail takes: 54 bytes, or a little more with the digest of an early 3.6 as text.
 const TAIL_BYTES_MAX: usize = 128;
@@ -79,12 +79,10 @@ impl<R: Read> SnapshotReader<R> {
         let mut header = Header::default();
         // Counts are promises: lists grow by what is really there.
         for _ in 0..reader.record(|r| r.i32("session count"))? {
-            let session = reader.record(|r| Ok((r.i64("session")?, r.i32("timeout")?)))?;
-            header.sessions.push((SessionId(session.0), session.1));
+            header.sessions.push(reader.record(read_session)?);
         }
         for _ in 0..reader.record(|r| r.i32("ACL count"))? {
-            let acl = reader.record(|r| Ok((r.i64("ACL key")?, read_acl(r)?)))?;
-            header.acls.push(acl);
+            header.acls.push(reader.record(read_list)?);
         }
         Ok((reader, header))
     }
@@ -222,8 +220,16 @@ impl<R> std::fmt::Debug for SnapshotReader<R> {
     }
 }
 
+pub(in crate::codec) fn read_session(r: &mut Reader<'_>) -> Result<(SessionId, i32), DecodeError> {
+    Ok((SessionId(r.i64("session")?), r.i32("timeout")?))
+}
+
+pub(in crate::codec) fn read_list(r: &mut Reader<'_>) -> Result<(i64, AclList), DecodeError> {
+    Ok((r.i64("ACL key")?, read_acl(r)?))
+}
+
 /// Steps over a node's record; true if it is the path "/" that ends the nodes.
-fn skip_node(r: &mut Reader<'_>) -> Result<bool, DecodeError> {
+pub(in crate::codec) fn skip_node(r: &mut Reader<'_>) -> Result<bool, DecodeError> {
     if r.buffer("path")?.ok_or(DecodeError::Null { field: "path" })? == b"/" {
         return Ok(true);
     }
@@ -232,7 +238,7 @@ fn skip_node(r: &mut Reader<'_>) -> Result<bool, DecodeError> {
     Ok(false)
 }
 
-fn read_node<'a>(r: &mut Reader<'a>) -> Result<Node<'a>, DecodeError> {
+pub(in crate::codec) fn read_node<'a>(r: &mut Reader<'a>) -> Result<Node<'a>, DecodeError> {
     Ok(Node {
         path: r.str("path")?.unwrap_or_default(),
         data: r.buffer("data")?,

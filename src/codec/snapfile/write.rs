@@ -8,7 +8,7 @@ use super::{FILE_END, FILE_HEADER, SnapshotDigest, Tail};
 use crate::codec::jute::{put_i32, put_i64, put_len, put_opt_buffer, put_str};
 use crate::codec::record::put_acl;
 use crate::tree::StoredStat;
-use crate::types::{AclList, SessionId};
+use crate::types::{Acl, AclList, SessionId};
 
 /// Bytes collected before they are summed and handed to the sink.
 const CHUNK: usize = 64 << 10;
@@ -43,15 +43,13 @@ impl<W: Write> SnapshotWriter<W> {
         let mut writer = SnapshotWriter { sink, pending, sum: AdlerOf(Adler32::new()) };
         writer.pending.extend_from_slice(&FILE_HEADER);
         put_len(&mut writer.pending, sessions.len());
-        for (session, timeout) in sessions {
-            put_i64(&mut writer.pending, session.0);
-            put_i32(&mut writer.pending, *timeout);
+        for session in sessions {
+            put_session(&mut writer.pending, *session);
             writer.spill(CHUNK)?;
         }
         put_len(&mut writer.pending, acls.len());
         for (key, list) in acls {
-            put_i64(&mut writer.pending, *key);
-            put_acl(&mut writer.pending, list);
+            put_list(&mut writer.pending, *key, list);
             writer.spill(CHUNK)?;
         }
         Ok(writer)
@@ -65,19 +63,7 @@ impl<W: Write> SnapshotWriter<W> {
         acl_key: i64,
         stat: &StoredStat,
     ) -> io::Result<()> {
-        let out = &mut self.pending;
-        put_str(out, path);
-        put_opt_buffer(out, data);
-        put_i64(out, acl_key);
-        put_i64(out, stat.czxid.0);
-        put_i64(out, stat.mzxid.0);
-        put_i64(out, stat.ctime.0);
-        put_i64(out, stat.mtime.0);
-        put_i32(out, stat.version);
-        put_i32(out, stat.cversion);
-        put_i32(out, stat.aversion);
-        put_i64(out, stat.owner);
-        put_i64(out, stat.pzxid.0);
+        put_node(&mut self.pending, path, data, acl_key, stat);
         self.spill(CHUNK)
     }
 
@@ -116,4 +102,38 @@ impl<W: Write> SnapshotWriter<W> {
         }
         Ok(())
     }
+}
+
+/// One session with its timeout in milliseconds.
+pub(in crate::codec) fn put_session(out: &mut Vec<u8>, (session, timeout): (SessionId, i32)) {
+    put_i64(out, session.0);
+    put_i32(out, timeout);
+}
+
+/// One list of the ACL table.
+pub(in crate::codec) fn put_list(out: &mut Vec<u8>, key: i64, list: &[Acl]) {
+    put_i64(out, key);
+    put_acl(out, list);
+}
+
+/// One node.
+pub fn put_node(
+    out: &mut Vec<u8>,
+    path: &str,
+    data: Option<&[u8]>,
+    acl_key: i64,
+    stat: &StoredStat,
+) {
+    put_str(out, path);
+    put_opt_buffer(out, data);
+    put_i64(out, acl_key);
+    put_i64(out, stat.czxid.0);
+    put_i64(out, stat.mzxid.0);
+    put_i64(out, stat.ctime.0);
+    put_i64(out, stat.mtime.0);
+    put_i32(out, stat.version);
+    put_i32(out, stat.cversion);
+    put_i32(out, stat.aversion);
+    put_i64(out, stat.owner);
+    put_i64(out, stat.pzxid.0);
 }
