@@ -44,6 +44,10 @@ pub const LOG_PREALLOC: u64 = 65_536 * 1024;
 /// Transactions kept after commit for learner sync (`zookeeper.commitLogCount`, configuration).
 pub const COMMITTED_LOG: usize = 500;
 
+/// Bytes of transactions kept after commit for learner sync: 500 of the largest would be half a
+/// gigabyte, and a learner that lacks them reads the log as well.
+pub const WINDOW_BYTES: usize = 64 << 20;
+
 /// Sub-operations of one multi. Java has no cap of its own: the frame is the bound, and the
 /// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.
 pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;

@@ -10,8 +10,10 @@ use crate::log::Durable;
 use crate::types::{Epoch, Zxid};
 
 pub mod line;
+pub mod window;
 
 pub use line::{Committed, Due, Line};
+pub use window::Window;
 
 /// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
