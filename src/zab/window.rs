@@ -132,7 +132,11 @@ mod tests {
     fn the_oldest_leave_by_number_and_by_bytes() {
         let window = window(2, &[z(1, 1), z(1, 2), z(1, 3)]);
         assert_eq!((window.min(), window.max()), (Some(z(1, 2)), Some(z(1, 3))));
-        assert_eq!(window.floor(z(1, 1)), Some(z(1, 1)), "what left last is still a place to start");
+        assert_eq!(
+            window.floor(z(1, 1)),
+            Some(z(1, 1)),
+            "what left last is still a place to start"
+        );
         assert_eq!(window.floor(z(1, 0)), None);
         assert_eq!(after(&window, z(1, 2)), [z(1, 3)]);
 
