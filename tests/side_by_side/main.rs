@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod history;
 mod intended;
 mod reading;
 mod request;
@@ -139,17 +140,21 @@ fn play(
             let _ = writeln!(text, "{}{difference}", describe(turn));
             let _ = writeln!(text, "  all of Java's lines:\n    {}", theirs.join("\n    "));
             let _ = writeln!(text, "  all of our lines:\n    {}", own.join("\n    "));
-            let _ = writeln!(text, "  the end of our log:\n{}", log_tail(ours));
+            let _ = writeln!(text, "  the end of what we printed:\n{}", log_tail(ours));
+            text.push_str(&history::parting(&java.server, &ours.server));
             for before in turns[..at].iter().rev().take(4).rev() {
                 let _ = write!(text, "  before: {}", describe(before));
             }
             text
         })?;
     }
-    let of_end = |difference| format!("seed {seed}, at the end: {difference}");
-    compare(&java.close(), &ours.close(), tally).map_err(of_end)?;
+    let closed = compare(&java.close(), &ours.close(), tally);
     let tops = ["/", &root, "/zookeeper"];
-    compare(&java.dump(&tops), &ours.dump(&tops), tally).map_err(of_end)
+    let ended = closed.and_then(|()| compare(&java.dump(&tops), &ours.dump(&tops), tally));
+    ended.map_err(|difference| {
+        let parting = history::parting(&java.server, &ours.server);
+        format!("seed {seed} ({profile:?}), at the end:\n{difference}\n{parting}")
+    })
 }
 
 fn log_tail(side: &Side) -> String {

@@ -14,6 +14,9 @@ pub struct Request {
     pub zxid_back: Option<i64>,
     /// The server ends the connection after its answer.
     pub closes: bool,
+    /// What is pipelined behind it is judged by Java according to how far its threads have come
+    /// (see `intended`): nothing is.
+    pub races: bool,
     /// A reader's description, for reports.
     pub text: String,
 }
@@ -27,7 +30,7 @@ const DIGESTS: &[&str] = &[
 
 fn make(xid: &mut i32, opcode: i32, body: Out, text: String) -> Request {
     *xid += 1;
-    Request { xid: *xid, opcode, body: body.0, zxid_back: None, closes: false, text }
+    Request { xid: *xid, opcode, body: body.0, zxid_back: None, closes: false, races: false, text }
 }
 
 /// Any request that is handled in the session's line and leaves the connection open.
@@ -91,17 +94,21 @@ fn well_formed(rng: &mut Rng, root: &str, profile: Profile, xid: &mut i32) -> Re
 }
 
 fn create(rng: &mut Rng, root: &str, profile: Profile, xid: &mut i32) -> Request {
-    let (opcode, body, text) = create_parts(rng, root, profile, &[1, 1, 1, 15, 15, 19, 21]);
-    make(xid, opcode, body, text)
+    let create = create_parts(rng, root, profile, &[1, 1, 1, 15, 15, 19, 21]);
+    let races = create.races;
+    Request { races, ..make(xid, create.opcode, create.body, create.text) }
 }
 
-/// A create of any kind: opcode, record and description.
-fn create_parts(
-    rng: &mut Rng,
-    root: &str,
-    profile: Profile,
-    opcodes: &[i32],
-) -> (i32, Out, String) {
+/// A create, alone or as a step of a multi.
+struct Create {
+    opcode: i32,
+    body: Out,
+    text: String,
+    races: bool,
+}
+
+/// A create of any kind.
+fn create_parts(rng: &mut Rng, root: &str, profile: Profile, opcodes: &[i32]) -> Create {
     if rng.percent(10) && opcodes.contains(&1) {
         return quota(rng, root);
     }
@@ -136,11 +143,13 @@ fn create_parts(
         body = body.i64(ttl);
         text.push_str(&format!(" ttl {ttl}"));
     }
-    (opcode, body, text)
+    // A container with an ephemeral's flag. (Inside a multi the flag makes it an ephemeral.)
+    let races = opcode == 19 && matches!(flags, 1 | 3);
+    Create { opcode, body, text, races }
 }
 
 /// A quota's nodes for a path of this stream.
-fn quota(rng: &mut Rng, root: &str) -> (i32, Out, String) {
+fn quota(rng: &mut Rng, root: &str) -> Create {
     let of = rng.pick(&["", "", "/a", "/a", "/a", "/b", "/a/b"]);
     let base = format!("/zookeeper/quota{root}{of}");
     let (path, data) = match rng.below(10) {
@@ -151,7 +160,7 @@ fn quota(rng: &mut Rng, root: &str) -> (i32, Out, String) {
     };
     let text = format!("create quota {path:?} {data:?}");
     let body = Out::new().str(&path).buffer(Some(data.as_bytes())).acls(Some(OPEN)).i32(0);
-    (1, body, text)
+    Create { opcode: 1, body, text, races: false }
 }
 
 /// Text of a quota's limits, mostly in the forms that clients write.
@@ -218,7 +227,10 @@ fn multi(rng: &mut Rng, root: &str, profile: Profile, xid: &mut i32) -> Request 
     let mut text = String::from("multi");
     for _ in 0..count {
         let (opcode, op, op_text) = match rng.below(20) {
-            0..=9 => create_parts(rng, root, profile, &[1, 1, 1, 1, 15, 19, 21]),
+            0..=9 => {
+                let create = create_parts(rng, root, profile, &[1, 1, 1, 1, 15, 19, 21]);
+                (create.opcode, create.body, create.text)
+            }
             10..=12 => {
                 let (path, version) = (path(rng, root), version(rng));
                 let op = Out::new().string(path.as_deref()).i32(version);
@@ -266,7 +278,7 @@ pub fn at_receipt(rng: &mut Rng, xid: &mut i32) -> Request {
     let auth = |scheme: &str, data: &str, closes| {
         let body = Out::new().i32(0).str(scheme).buffer(Some(data.as_bytes())).0;
         let text = format!("auth {scheme:?}");
-        Request { xid: -4, opcode: 100, body, zxid_back: None, closes, text }
+        Request { xid: -4, opcode: 100, body, zxid_back: None, closes, races: false, text }
     };
     match rng.below(15) {
         0..=8 => auth("digest", rng.pick(USERS), false),
@@ -290,7 +302,7 @@ impl Request {
     /// to have reached (see `intended`): it ends its batch.
     pub fn ends_batch(&self, profile: Profile) -> bool {
         let counted = matches!(self.opcode, 1 | 2 | 5 | 14 | 15 | 19 | 21);
-        self.opcode == 7 || (profile == Profile::Quotas && counted)
+        self.races || self.opcode == 7 || (profile == Profile::Quotas && counted)
     }
 }
 

@@ -112,7 +112,8 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
                         break;
                     }
                 }
-                if rng.percent(4) {
+                let races = requests.last().is_some_and(|last| last.races);
+                if rng.percent(4) && !races {
                     requests.push(request::close_session(&mut xids[slot]));
                     slots[slot] = SlotState::Empty;
                 }
