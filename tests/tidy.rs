@@ -11,8 +11,19 @@ const LINES_MAX: usize = 800;
 
 /// Deterministic state machines: no IO, clock or thread, and no knowledge of a shell. They may
 /// use each other, `types` and `codec`.
-const CORES: &[&str] =
-    &["types", "codec", "tree", "watch", "acl", "session", "order", "prep", "election", "zab"];
+const CORES: &[&str] = &[
+    "types",
+    "codec",
+    "tree",
+    "watch",
+    "acl",
+    "session",
+    "order",
+    "prep",
+    "membership",
+    "election",
+    "zab",
+];
 
 /// Rooms whose deciding part is a core and whose files below are shells of theirs.
 const SHELLS: &[&str] = &["runtime", "net", "disk", "node", "admin"];

@@ -6,12 +6,14 @@
 //! * [`request`], [`reply`]: the client port
 //! * [`password`]: what a session is taken up again with
 //! * [`quorum`]: packets between servers of an ensemble; [`election`]: their votes
+//! * [`properties`]: Java Properties, as configurations between servers are written
 //! * [`txn`]: transactions, as proposals and log entries carry them
 //! * [`txnlog`]: the frame of a log record; [`snapfile`]: snapshot files
 
 pub mod election;
 pub mod jute;
 pub mod password;
+pub mod properties;
 pub mod quorum;
 pub mod record;
 pub mod reply;

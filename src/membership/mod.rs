@@ -1,1 +1,23 @@
 //! The members of an ensemble, and what a quorum of them is.
+//!
+//! A configuration is text: in `zoo.cfg` or a dynamic file, in election messages, in NEWLEADER, in
+//! the znode `/zookeeper/config`. Here it becomes [`Members`] and is written again exactly as Java
+//! writes it, so that all servers show the same bytes. Names are kept as written; nobody here looks
+//! one up.
+//!
+//! * [`member`]: one server's line
+//! * [`members`]: a configuration, and its quorums
+//! * [`electorate`]: the configurations in force; a quorum is a quorum of each
+//! * [`order`]: the order of lines, which is that of Java's hash maps
+
+mod electorate;
+mod member;
+mod members;
+mod order;
+
+pub use electorate::Electorate;
+pub use member::{ClientAddress, Member, PeerAddress, Role};
+pub use members::{Members, MembersError};
+
+#[cfg(test)]
+mod tests;

@@ -55,3 +55,7 @@ pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;
 /// Identities a request may carry from a learner to the leader. A connection gets one for its
 /// address and one for each `addAuth`; Java has no bound.
 pub const FORWARDED_IDENTITIES: usize = 4096;
+
+/// Lines of a configuration text, and servers of its groups. Reading takes the square of it at
+/// worst, and texts come from other servers too.
+pub const CONFIGURATION_LINES: usize = 4096;

@@ -1,13 +1,14 @@
-//! The syntax of a Java Properties file (java.util.Properties.load), with line numbers kept.
+//! A Java Properties file (java.util.Properties.load), with line numbers kept.
 //!
 //! The file is ISO-8859-1, as Java reads it: a byte is a character. Other characters are written
-//! `\uXXXX`.
+//! `\uXXXX`. The syntax is [`crate::codec::properties`]'s.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{ConfigError, Place};
+use crate::codec::properties;
 
 /// One key's last value. Values are trimmed, as ZooKeeper trims every value it takes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,18 +39,16 @@ impl Properties {
             index: HashMap::new(),
             replaced: Vec::new(),
         };
-        for (line, text) in logical_lines(bytes) {
-            let (key, value) = split_key(&text);
-            let unescape = |raw: &[u8]| {
-                unescape(raw).map_err(|what| ConfigError::Syntax {
-                    place: Place::Line(path.clone(), line),
-                    what,
-                })
-            };
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        let lines = properties::parse(&text).map_err(|error| ConfigError::Syntax {
+            place: Place::Line(path, error.line),
+            what: error.what,
+        })?;
+        for line in lines {
             // String.trim: everything up to the blank, and nothing above it.
-            let key = unescape(key)?.trim_matches(|c| c <= ' ').to_owned();
-            let value = unescape(value)?.trim_matches(|c| c <= ' ').to_owned();
-            out.insert(Property { key, value, line });
+            let trim = |text: &str| text.trim_matches(|c| c <= ' ').to_owned();
+            let (key, value) = (trim(&line.key), trim(&line.value));
+            out.insert(Property { key, value, line: line.number });
         }
         Ok(out)
     }
@@ -97,116 +96,6 @@ impl Properties {
     pub fn place(&self, property: &Property) -> Place {
         Place::Line(self.path.clone(), property.line)
     }
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | 0x0c)
-}
-
-/// Joins continued lines and drops blank and comment lines (Properties.LineReader). A comment is
-/// never continued, and a continuation that looks like a comment is none, unless there is nothing
-/// yet that it would continue.
-fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
-    let mut out = Vec::new();
-    let mut start = 0;
-    let mut joined = Vec::new();
-    for (at, line) in natural_lines(bytes).into_iter().enumerate() {
-        let blanks = line.iter().take_while(|b| is_blank(**b)).count();
-        let line = &line[blanks..];
-        if joined.is_empty() {
-            if matches!(line.first(), None | Some(b'#' | b'!')) {
-                continue;
-            }
-            start = at + 1;
-        }
-        let slashes = line.iter().rev().take_while(|b| **b == b'\\').count();
-        let continued = slashes % 2 == 1;
-        joined.extend_from_slice(if continued { &line[..line.len() - 1] } else { line });
-        if !continued {
-            out.push((start, std::mem::take(&mut joined)));
-        }
-    }
-    // A backslash as the last character continues nothing, but what stands before it counts.
-    if !joined.is_empty() {
-        out.push((start, joined));
-    }
-    out
-}
-
-fn natural_lines(bytes: &[u8]) -> Vec<&[u8]> {
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    while let Some(end) = rest.iter().position(|b| matches!(b, b'\n' | b'\r')) {
-        out.push(&rest[..end]);
-        let two = rest[end..].starts_with(b"\r\n");
-        rest = &rest[end + 1 + usize::from(two)..];
-    }
-    if !rest.is_empty() {
-        out.push(rest);
-    }
-    out
-}
-
-/// Key and value of a logical line, still escaped: the key ends at the first unescaped `=`, `:` or
-/// blank; blanks and one separator follow.
-fn split_key(line: &[u8]) -> (&[u8], &[u8]) {
-    let mut end = 0;
-    while end < line.len() {
-        match line[end] {
-            b'\\' => end += 2,
-            b'=' | b':' => break,
-            b if is_blank(b) => break,
-            _ => end += 1,
-        }
-    }
-    let end = end.min(line.len());
-    let mut value = end;
-    let mut separated = false;
-    while value < line.len() {
-        match line[value] {
-            b if is_blank(b) => {}
-            b'=' | b':' if !separated => separated = true,
-            _ => break,
-        }
-        value += 1;
-    }
-    (&line[..end], &line[value..])
-}
-
-fn unescape(raw: &[u8]) -> Result<String, String> {
-    // UTF-16 units, because a character above U+FFFF is written as two \u escapes.
-    let mut units: Vec<u16> = Vec::with_capacity(raw.len());
-    let mut bytes = raw.iter();
-    while let Some(&byte) = bytes.next() {
-        if byte != b'\\' {
-            units.push(u16::from(byte));
-            continue;
-        }
-        match bytes.next() {
-            None => {}
-            Some(b't') => units.push(u16::from(b'\t')),
-            Some(b'n') => units.push(u16::from(b'\n')),
-            Some(b'r') => units.push(u16::from(b'\r')),
-            Some(b'f') => units.push(0x0c),
-            Some(b'u') => {
-                let digits = bytes.as_slice().get(..4).unwrap_or(bytes.as_slice());
-                let unit = std::str::from_utf8(digits)
-                    .ok()
-                    .filter(|d| d.len() == 4 && d.bytes().all(|b| b.is_ascii_hexdigit()))
-                    .and_then(|d| u16::from_str_radix(d, 16).ok())
-                    .ok_or_else(|| {
-                        format!(
-                            "\\u{} is not an escape: four hexadecimal digits must follow \\u",
-                            String::from_utf8_lossy(digits)
-                        )
-                    })?;
-                units.push(unit);
-                bytes.nth(3);
-            }
-            Some(&other) => units.push(u16::from(other)),
-        }
-    }
-    Ok(String::from_utf16_lossy(&units))
 }
 
 #[cfg(test)]

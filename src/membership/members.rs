@@ -1,0 +1,335 @@
+//! A configuration: its servers, and which sets of them are a quorum (QuorumVerifier, QuorumMaj,
+//! QuorumHierarchical).
+
+use std::fmt::Write;
+
+use super::member::FORM;
+use super::order::{self, JavaMap};
+use super::{Member, Role};
+use crate::codec::properties::{self, SyntaxError};
+use crate::types::ServerId;
+use crate::types::limits::CONFIGURATION_LINES;
+
+/// One configuration. Made from text or lines only, so it always has a voter, and with groups
+/// every voter is in one.
+#[derive(Clone, Debug)]
+pub struct Members {
+    servers: JavaMap<Member>,
+    groups: Option<Groups>,
+    version: i64,
+}
+
+/// Groups win by weight, and the ensemble by groups (QuorumHierarchical).
+#[derive(Clone, Debug)]
+struct Groups {
+    /// Server to group.
+    group_of: JavaMap<i64>,
+    weights: JavaMap<i64>,
+    /// Each group's whole weight, by number.
+    totals: Vec<(i64, i128)>,
+    /// Groups that have a weight.
+    counted: usize,
+}
+
+/// Why a text is no configuration. From a peer: the message is dropped. From a file: the start is
+/// refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MembersError {
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error("{key}={value}: must be {allowed}")]
+    Value { key: String, value: String, allowed: String },
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl Members {
+    /// A configuration text, as peers send it and `/zookeeper/config` holds it.
+    pub fn parse(text: &str) -> Result<Members, MembersError> {
+        let lines = properties::parse(text)?;
+        let trim = |text: &str| text.trim_matches(|c| c <= ' ').to_owned();
+        let lines: Vec<(String, String)> =
+            lines.iter().map(|line| (trim(&line.key), trim(&line.value))).collect();
+        for (key, value) in &lines {
+            if !is_membership(key) && key != "version" {
+                return Err(wrong(key, value, "absent: it says nothing about members"));
+            }
+        }
+        Members::from_lines(lines.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    /// From keys and values in the order of their file, the last of equal keys counting. Keys that
+    /// say nothing about members are passed over, and yet all must be given: in Java they move the
+    /// others about, which shows in the order of [`Members::text`].
+    pub fn from_lines<'a>(
+        lines: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Members, MembersError> {
+        let lines: Vec<(&str, &str)> = lines.into_iter().take(CONFIGURATION_LINES + 1).collect();
+        if lines.len() > CONFIGURATION_LINES {
+            return Err(MembersError::Conflict(format!(
+                "more than {CONFIGURATION_LINES} lines are no configuration of this server's"
+            )));
+        }
+        let keys: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
+        let mut parts = Parts::new();
+        for at in order::properties(&keys) {
+            let key = keys[at];
+            let value = lines.iter().rev().find(|(k, _)| *k == key).map_or("", |(_, v)| *v);
+            parts.take(key, value)?;
+        }
+        parts.finish()
+    }
+
+    /// The configuration as Java prints it (QuorumVerifier.toString): what NEWLEADER, election
+    /// messages and `/zookeeper/config` hold.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for (id, member) in self.servers.iter() {
+            let _ = writeln!(out, "server.{id}={member}");
+        }
+        if let Some(groups) = &self.groups {
+            let mut lists: JavaMap<String> = JavaMap::new();
+            for (server, group) in groups.group_of.iter() {
+                let list = match lists.get(*group) {
+                    None => server.to_string(),
+                    Some(list) => format!("{list}:{server}"),
+                };
+                lists.insert(*group, list);
+            }
+            for (group, list) in lists.iter() {
+                let _ = writeln!(out, "group.{group}={list}");
+            }
+            for (server, weight) in groups.weights.iter() {
+                let _ = writeln!(out, "weight.{server}={weight}");
+            }
+        }
+        let _ = write!(out, "version={:x}", self.version);
+        out
+    }
+
+    /// The zxid of the reconfiguration that made it; 0 for one that came from a static file.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    pub fn with_version(mut self, version: i64) -> Members {
+        self.version = version;
+        self
+    }
+
+    pub fn get(&self, server: ServerId) -> Option<&Member> {
+        self.servers.get(server.0)
+    }
+
+    /// In the order of the text.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.servers.iter().map(|(_, member)| member)
+    }
+
+    /// How many there are, observers too; never 0.
+    pub fn count(&self) -> usize {
+        self.servers.len()
+    }
+
+    pub fn is_voter(&self, server: ServerId) -> bool {
+        self.get(server).is_some_and(|member| member.role == Role::Participant)
+    }
+
+    /// In the order of the text.
+    pub fn voters(&self) -> impl Iterator<Item = ServerId> {
+        self.iter().filter(|member| member.role == Role::Participant).map(|member| member.id)
+    }
+
+    pub fn observers(&self) -> impl Iterator<Item = ServerId> {
+        self.iter().filter(|member| member.role == Role::Observer).map(|member| member.id)
+    }
+
+    /// 1 unless there are groups. A server of weight 0 never leads.
+    pub fn weight(&self, server: ServerId) -> i64 {
+        match &self.groups {
+            None => 1,
+            Some(groups) => groups.weights.get(server.0).copied().unwrap_or(0),
+        }
+    }
+
+    /// There are groups (QuorumHierarchical); else every voter weighs the same (QuorumMaj).
+    pub fn is_hierarchical(&self) -> bool {
+        self.groups.is_some()
+    }
+
+    /// Whether the voters for which `acks` is true are a quorum. Other servers do not count.
+    pub fn has_quorum(&self, acks: impl Fn(ServerId) -> bool) -> bool {
+        let Some(groups) = &self.groups else {
+            let (mut count, mut voters) = (0, 0);
+            for voter in self.voters() {
+                voters += 1;
+                count += usize::from(acks(voter));
+            }
+            return count > voters / 2;
+        };
+        let won = groups.totals.iter().filter(|(group, total)| {
+            let acked = self
+                .voters()
+                .filter(|voter| groups.group_of.get(voter.0) == Some(group) && acks(*voter));
+            acked.map(|voter| i128::from(self.weight(voter))).sum::<i128>() > total / 2
+        });
+        won.count() > groups.counted / 2
+    }
+
+    /// QuorumMaj.equals, QuorumHierarchical.equals: the same version, or the same servers in the
+    /// same roles, at the same addresses, with the same groups and weights.
+    pub fn is_same_as(&self, other: &Members) -> bool {
+        let kind = self.is_hierarchical() == other.is_hierarchical();
+        kind && (self.version == other.version || self.has_same_members(other))
+    }
+
+    fn has_same_members(&self, other: &Members) -> bool {
+        let servers = self.servers.len() == other.servers.len()
+            && self.iter().all(|a| other.get(a.id).is_some_and(|b| a.is_same_as(b)));
+        let same = |a: &JavaMap<i64>, b: &JavaMap<i64>| {
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key) == Some(value))
+        };
+        servers
+            && match (&self.groups, &other.groups) {
+                (None, None) => true,
+                (Some(a), Some(b)) => {
+                    same(&a.group_of, &b.group_of) && same(&a.weights, &b.weights)
+                }
+                _ => false,
+            }
+    }
+}
+
+/// A key that a configuration text may hold, `version` apart.
+pub(crate) fn is_membership(key: &str) -> bool {
+    key.starts_with("server.") || key.starts_with("group") || key.starts_with("weight")
+}
+
+fn wrong(key: &str, value: &str, allowed: impl Into<String>) -> MembersError {
+    MembersError::Value { key: key.to_owned(), value: value.to_owned(), allowed: allowed.into() }
+}
+
+/// The number behind a key's first point.
+fn number_of(key: &str, value: &str, form: &str) -> Result<i64, MembersError> {
+    let name = key.split('.').next().unwrap_or(key);
+    let number = key.split_once('.').and_then(|(_, number)| number.parse().ok());
+    number.ok_or_else(|| wrong(key, value, format!("{name}.<number>={form}")))
+}
+
+/// Lines on their way to a configuration.
+struct Parts {
+    servers: JavaMap<Member>,
+    group_of: JavaMap<i64>,
+    weights: JavaMap<i64>,
+    group_lines: usize,
+    hierarchical: bool,
+    version: i64,
+}
+
+impl Parts {
+    fn new() -> Parts {
+        Parts {
+            servers: JavaMap::new(),
+            group_of: JavaMap::new(),
+            weights: JavaMap::new(),
+            group_lines: 0,
+            hierarchical: false,
+            version: 0,
+        }
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Result<(), MembersError> {
+        if key.starts_with("server.") {
+            let id = number_of(key, value, FORM)?;
+            let member = Member::parse(ServerId(id), value);
+            self.servers.insert(id, member.map_err(|allowed| wrong(key, value, allowed))?);
+        } else if key.starts_with("group") {
+            self.hierarchical = true;
+            self.group_lines += 1;
+            self.take_group(key, value)?;
+        } else if key.starts_with("weight") {
+            self.hierarchical = true;
+            let server = number_of(key, value, "<weight>")?;
+            // Below zero, two sets without a server in common could both be quorums.
+            let weight = value.parse().ok().filter(|weight| *weight >= 0);
+            let weight =
+                weight.ok_or_else(|| wrong(key, value, "a number that is not negative"))?;
+            self.weights.insert(server, weight);
+        } else if key == "version" {
+            self.version = i64::from_str_radix(value, 16)
+                .map_err(|_| wrong(key, value, "a hexadecimal number"))?;
+        }
+        Ok(())
+    }
+
+    fn take_group(&mut self, key: &str, value: &str) -> Result<(), MembersError> {
+        const LIST: &str = "<server>:<server>:…";
+        let group = number_of(key, value, LIST)?;
+        for server in value.trim_end_matches(':').split(':') {
+            if self.group_of.len() >= CONFIGURATION_LINES {
+                let allowed = format!("at most {CONFIGURATION_LINES} servers in all groups");
+                return Err(wrong(key, value, allowed));
+            }
+            let server = server.parse().map_err(|_| wrong(key, value, LIST))?;
+            if let Some(other) = self.group_of.get(server) {
+                return Err(wrong(
+                    key,
+                    value,
+                    format!("without {server}, which is in group {other}"),
+                ));
+            }
+            self.group_of.insert(server, group);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Members, MembersError> {
+        let is_voter = |member: &Member| member.role == Role::Participant;
+        if !self.servers.iter().any(|(_, member)| is_voter(member)) {
+            let servers = self.servers.len();
+            return Err(MembersError::Conflict(format!(
+                "{servers} servers and no voter among them: nobody could ever be elected"
+            )));
+        }
+        let groups = if self.hierarchical { Some(self.groups()?) } else { None };
+        Ok(Members { servers: self.servers, groups, version: self.version })
+    }
+
+    /// QuorumHierarchical.parse and computeGroupWeight.
+    fn groups(&mut self) -> Result<Groups, MembersError> {
+        for (id, member) in self.servers.iter() {
+            if member.role == Role::Observer {
+                continue;
+            }
+            if self.group_of.get(id).is_none() {
+                return Err(MembersError::Conflict(format!(
+                    "server.{id} votes and is in no group: where there are groups or weights, \
+                     every voter must be in one"
+                )));
+            }
+            if self.weights.get(id).is_none() {
+                self.weights.insert(id, 1);
+            }
+        }
+        let mut totals: Vec<(i64, i128)> = Vec::new();
+        for (server, group) in self.group_of.iter() {
+            let Some(weight) = self.weights.get(server) else {
+                return Err(MembersError::Conflict(format!(
+                    "group.{group} has server {server}, which is no voter and has no weight"
+                )));
+            };
+            let weight = i128::from(*weight);
+            match totals.iter_mut().find(|(other, _)| other == group) {
+                Some((_, total)) => *total += weight,
+                None => totals.push((*group, weight)),
+            }
+        }
+        let empty = totals.iter().filter(|(_, total)| *total == 0).count();
+        Ok(Groups {
+            group_of: std::mem::replace(&mut self.group_of, JavaMap::new()),
+            weights: std::mem::replace(&mut self.weights, JavaMap::new()),
+            totals,
+            counted: self.group_lines.saturating_sub(empty),
+        })
+    }
+}
