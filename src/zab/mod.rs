@@ -73,3 +73,6 @@ pub enum LogEnd {
     /// The log does not reach back to the transaction after which was asked for.
     NotThere,
 }
+
+#[cfg(test)]
+mod tests;
