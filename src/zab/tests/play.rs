@@ -30,7 +30,8 @@ pub trait Actor {
 /// number of plays.
 pub fn play_all(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/zab/tests/plays").join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
     files.sort();
     let mut wrong = String::new();

@@ -23,7 +23,9 @@ impl<'a> Words<'a> {
 
     /// The word at this place; the name is at 0.
     pub fn at(&self, place: usize) -> &'a str {
-        self.words.get(place).unwrap_or_else(|| panic!("word {place} is missing in {:?}", self.line))
+        self.words
+            .get(place)
+            .unwrap_or_else(|| panic!("word {place} is missing in {:?}", self.line))
     }
 
     /// The line behind its name.
@@ -105,10 +107,9 @@ pub fn packet(line: &str) -> Packet {
         "ack" => Packet::Ack { zxid: at() },
         "commit" => Packet::Commit { zxid: at() },
         "ping" => Packet::Ping { zxid: at(), touches: words.find("touches").map(touches) },
-        "revalidate" => Packet::RevalidateAsk {
-            session: session(),
-            timeout: words.number("timeout") as i32,
-        },
+        "revalidate" => {
+            Packet::RevalidateAsk { session: session(), timeout: words.number("timeout") as i32 }
+        }
         "revalidated" => {
             Packet::RevalidateAnswer { session: session(), valid: words.get("valid") == "true" }
         }
