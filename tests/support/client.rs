@@ -246,6 +246,12 @@ impl Session {
         Ok(names)
     }
 
+    /// Waits until the server has applied all that was agreed before.
+    pub fn sync(&mut self, path: &str) {
+        let reply = self.call(9, Out::new().str(path));
+        assert_eq!(reply.err, 0, "sync {path}");
+    }
+
     pub fn close(&mut self) {
         self.xid += 1;
         let reply = self.conn.call(self.xid, -11, &[]);

@@ -7,6 +7,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod client;
+pub mod ensemble;
+pub mod load;
+pub mod proxy;
+pub mod roaming;
 pub mod server;
 pub mod tree;
 pub mod wire;

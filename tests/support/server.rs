@@ -67,17 +67,40 @@ pub fn zookeeper_jars() -> &'static str {
     JARS.get_or_init(|| format!("{}/*", jars("zookeeper").display()))
 }
 
-/// A Java command with the memory and start-up settings that suit a small machine.
+/// A Java command with the memory and start-up settings that suit a small machine; it logs nothing.
 pub fn java(main: &str) -> Command {
-    java_with(main, std::iter::empty())
+    let mut command = Command::new("java");
+    let flags = ["-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"];
+    let quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=off";
+    command.args(flags).arg(quiet).arg("-cp").arg(zookeeper_jars()).arg(main);
+    command
 }
 
-/// The same with flags of its own.
-fn java_with(main: &str, own: impl Iterator<Item = String>) -> Command {
+/// A Java server for a file with these settings. A member of an ensemble is one of several: it
+/// has a small heap, starts quickly, and tells what it does.
+fn java_server(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("java");
-    command.args(own);
-    let flags = ["-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"];
-    command.args(flags).arg("-cp").arg(zookeeper_jars()).arg(main);
+    command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"]);
+    // Java takes these as system properties alone, whatever its file says.
+    let alone = settings.iter().filter(|(key, _)| key.starts_with("znode."));
+    command.args(alone.map(|(key, value)| format!("-D{key}={value}")));
+    let member = settings.iter().any(|(key, _)| key.starts_with("server."));
+    let (flags, main) = if member {
+        (["-Xmx256m", "-Xms32m", "-XX:TieredStopAtLevel=1"], "quorum.QuorumPeerMain")
+    } else {
+        let quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=off";
+        (["-Xmx512m", "-Xms64m", quiet], "ZooKeeperServerMain")
+    };
+    if member {
+        let logger = "-Dorg.slf4j.simpleLogger";
+        command.arg(format!("{logger}.showDateTime=true"));
+        command.arg(format!("{logger}.dateTimeFormat=HH:mm:ss.SSS"));
+        // One of the ways a TRUNC is chosen is told at this level only.
+        let handler = "log.org.apache.zookeeper.server.quorum.LearnerHandler";
+        command.arg(format!("{logger}.{handler}=debug"));
+    }
+    command.args(flags).arg("-cp").arg(zookeeper_jars());
+    command.arg(format!("org.apache.zookeeper.server.{main}"));
     command
 }
 
@@ -125,6 +148,17 @@ impl Server {
 
     /// Starts a server without waiting for it to serve.
     pub fn spawn(kind: Kind, folder: &Path, settings: &[(&str, &str)], port: u16) -> Server {
+        Server::spawn_under(&[], kind, folder, settings, port)
+    }
+
+    /// The same, its command run by another one that ends in executing it.
+    pub fn spawn_under(
+        wrapper: &[String],
+        kind: Kind,
+        folder: &Path,
+        settings: &[(&str, &str)],
+        port: u16,
+    ) -> Server {
         let data = folder.join("data");
         std::fs::create_dir_all(&data).unwrap();
         let cfg = folder.join("zoo.cfg");
@@ -148,14 +182,14 @@ impl Server {
         }
         std::fs::write(&cfg, text).unwrap();
         let mut command = match kind {
-            Kind::Java => {
-                // Java takes these as system properties alone, whatever its file says.
-                let flags = settings.iter().filter(|(key, _)| key.starts_with("znode."));
-                let flags = flags.map(|(key, value)| format!("-D{key}={value}"));
-                java_with("org.apache.zookeeper.server.ZooKeeperServerMain", flags)
-            }
+            Kind::Java => java_server(settings),
             Kind::Ringkeeper => Command::new(env!("CARGO_BIN_EXE_ringkeeper")),
         };
+        if let [first, rest @ ..] = wrapper {
+            let mut wrapped = Command::new(first);
+            wrapped.args(rest).arg(command.get_program()).args(command.get_args());
+            command = wrapped;
+        }
         let log = File::create(folder.join("server.log")).unwrap();
         let child = command
             .arg(&cfg)
@@ -188,7 +222,7 @@ impl Server {
     }
 
     /// A Java server that is just starting may leave a connection without an answer for good.
-    fn word_within(&self, word: &str, seconds: u64) -> Option<String> {
+    pub fn word_within(&self, word: &str, seconds: u64) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(seconds))).unwrap();
         stream.write_all(word.as_bytes()).ok()?;
@@ -214,9 +248,15 @@ impl Server {
 
     /// SIGTERM, then the exit status.
     pub fn terminate(&mut self) -> Option<i32> {
-        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
-        assert!(status.unwrap().success(), "kill -TERM");
+        self.signal("TERM");
         self.wait()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(status.unwrap().success(), "kill -{name}");
     }
 }
 
