@@ -6,6 +6,7 @@
 //! * [`message`]: what the roles say to one another
 //! * [`network`]: the network role, a core's clients
 //! * [`control`]: the control role, the line from request to commit
+//! * [`peers`]: sockets towards other servers of the ensemble
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`threads`]: the loops that give the roles their turns
 
@@ -15,5 +16,6 @@ pub mod control;
 pub mod housekeeping;
 pub mod message;
 pub mod network;
+pub mod peers;
 pub mod placement;
 pub mod threads;

@@ -1,0 +1,84 @@
+//! What the control role and the sockets towards other servers say to one another.
+
+use bytes::Bytes;
+
+use crate::codec::election::Notification;
+use crate::codec::quorum::Packet;
+use crate::membership::Electorate;
+use crate::types::{Link, ServerId};
+
+/// What the control role wants of the sockets towards other servers. They live on its own thread,
+/// so these are handed over by the turn and need no mailbox.
+pub enum PeerCommand {
+    /// Whom there is to speak with; said at the start and when it changes.
+    Electorate(Electorate),
+    /// An election message; a newer one takes its place if it has not left yet.
+    Elect {
+        to: ServerId,
+        notification: Notification,
+    },
+    /// What whoever connects to the election port is told first.
+    Greeting(Notification),
+    /// Connect to all voters that are missing: nothing has been heard for too long.
+    ReconnectElection,
+    /// This server leads: learners may connect.
+    ListenQuorum,
+    /// Close the quorum port and every link.
+    StopQuorum,
+    /// Answered by [`PeerEvent::Connected`] or [`PeerEvent::ConnectFailed`].
+    ConnectLeader {
+        server: ServerId,
+    },
+    Send {
+        link: Link,
+        packet: Packet,
+    },
+    /// A piece of a snapshot stream.
+    SendRaw {
+        link: Link,
+        bytes: Bytes,
+    },
+    /// Answered by [`PeerEvent::Drained`] when everything sent before has left.
+    WhenDrained {
+        link: Link,
+    },
+    /// What was sent before still leaves.
+    Close {
+        link: Link,
+    },
+}
+
+/// What the sockets tell the control role.
+pub enum PeerEvent {
+    Heard {
+        from: ServerId,
+        notification: Notification,
+    },
+    /// A learner is there.
+    Opened {
+        link: Link,
+    },
+    /// The leader is there.
+    Connected {
+        link: Link,
+    },
+    ConnectFailed {
+        why: String,
+    },
+    Packet {
+        link: Link,
+        packet: Packet,
+    },
+    /// Bytes of the snapshot that follows a SNAP packet, up to and with its signature.
+    Stream {
+        link: Link,
+        bytes: Bytes,
+    },
+    Drained {
+        link: Link,
+    },
+    Closed {
+        link: Link,
+        why: String,
+    },
+}
