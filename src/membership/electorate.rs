@@ -8,7 +8,7 @@ use crate::types::ServerId;
 /// Who decides: the committed configuration, and while it is being replaced the next one too
 /// (SyncedLearnerTracker). Any two quorums have a voter in common, whichever of the two
 /// configurations a server that counted them knew.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Electorate {
     pub committed: Arc<Members>,
     /// Proposed or last seen, newer than `committed`.

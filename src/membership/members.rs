@@ -200,6 +200,13 @@ impl Members {
     }
 }
 
+/// Equal texts. Whether two servers mean the same is [`Members::is_same_as`].
+impl PartialEq for Members {
+    fn eq(&self, other: &Members) -> bool {
+        self.text() == other.text()
+    }
+}
+
 /// A key that a configuration text may hold, `version` apart.
 pub(crate) fn is_membership(key: &str) -> bool {
     key.starts_with("server.") || key.starts_with("group") || key.starts_with("weight")
@@ -256,8 +263,8 @@ impl Parts {
                 weight.ok_or_else(|| wrong(key, value, "a number that is not negative"))?;
             self.weights.insert(server, weight);
         } else if key == "version" {
-            self.version = i64::from_str_radix(value, 16)
-                .map_err(|_| wrong(key, value, "a hexadecimal number"))?;
+            let version = i64::from_str_radix(value, 16).ok().filter(|version| *version >= 0);
+            self.version = version.ok_or_else(|| wrong(key, value, "a hexadecimal number"))?;
         }
         Ok(())
     }

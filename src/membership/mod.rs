@@ -17,6 +17,7 @@ mod order;
 
 pub use electorate::Electorate;
 pub use member::{ClientAddress, Member, PeerAddress, Role};
+pub(crate) use members::is_membership;
 pub use members::{Members, MembersError};
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::snapshot::{DirectoryError, RestoreError, WriteError};
 pub enum BootError {
     #[error(transparent)]
     Kernel(#[from] Unsupported),
+    /// The settings ask for what is not wired up.
+    #[error("{0} describes an ensemble; this version serves standalone servers only")]
+    Ensemble(String),
     #[error(transparent)]
     Placement(#[from] PlacementError),
     #[error(transparent)]
@@ -38,7 +41,7 @@ impl BootError {
     pub fn exit_code(&self) -> u8 {
         match self {
             BootError::Folders(_) => 3,
-            BootError::Placement(_) => 2,
+            BootError::Placement(_) | BootError::Ensemble(_) => 2,
             BootError::Snapshot(_) => 10,
             BootError::Kernel(_)
             | BootError::Restore(_)

@@ -1,174 +1,153 @@
-//! Membership keys, as far as a standalone server must understand them.
-//!
-//! Exactly one voter with `standaloneEnabled=true` is a standalone server (the official container
-//! image writes just that), and its line may say which client port to open. Any other ensemble is
-//! refused.
+//! What a server of an ensemble asks its configuration beyond what a standalone one asks.
 
-use std::path::Path;
+use super::membership::{Ensemble, Membership};
+use super::source::{Found, Source, not_served};
+use super::value::{ANY, NATURAL, POSITIVE, decimal, flag, number, strict};
+use super::{ConfigError, EnsembleSettings, LearnerSyncSettings, ObserverSettings};
+use crate::membership::{Electorate, Role};
+use crate::zab::Timing;
+use std::sync::Arc;
 
-use super::source::{Found, Source};
-use super::{ConfigError, Properties};
-
-/// What the membership lines mean for a standalone server.
-pub(super) struct Membership {
-    /// The client part of the line of the server named by `myid`.
-    pub client: Option<ClientPart>,
-    pub server_id: Option<i64>,
-}
-
-/// `[<host>:]<port>` after the semicolon.
-pub(super) struct ClientPart {
-    pub host: Option<String>,
-    pub port: u16,
-    pub line: Found,
-}
-
-struct Member {
-    id: i64,
-    observer: bool,
-    client: Option<ClientPart>,
-}
-
-/// QuorumPeerConfig.parseDynamicConfig, setupMyId and setupClientPort.
-pub(super) fn read(source: &mut Source<'_>, data_dir: &Path) -> Result<Membership, ConfigError> {
-    let standalone = match source.file("standaloneEnabled") {
-        Some(found) => found.strict_bool()?,
-        None => true,
+/// `None` for a standalone server, whose keys of ensembles are only checked.
+pub(super) fn ensemble(
+    s: &mut Source<'_>,
+    membership: Membership,
+    tick_ms: i32,
+    whence: &str,
+    remarks: &mut Vec<String>,
+) -> Result<Option<EnsembleSettings>, ConfigError> {
+    let Some(Ensemble { me, members, next }) = membership.ensemble else { return Ok(None) };
+    refuse_what_is_not_served(s)?;
+    let role = members.get(me).map_or(Role::Participant, |member| member.role);
+    let timing = Timing {
+        tick_ms: i64::from(tick_ms),
+        init_ticks: ticks(s, "initLimit", whence, "ticks a server may take to join, such as 10")?,
+        sync_ticks: ticks(s, "syncLimit", whence, "ticks a server may lag behind, such as 5")?,
     };
-    let dynamic_file = source.file("dynamicConfigFile");
-    let mut lines = source.family("server.");
-    // `server.principal` and `server.realm` are Kerberos settings, not members.
-    lines.retain(|l| l.key != "server.principal" && l.key != "server.realm");
-    let groups = [source.family("group"), source.family("weight")].concat();
-    if let Some(file) = &dynamic_file {
-        if let Some(stray) = lines.iter().chain(&groups).next() {
-            return Err(ConfigError::Conflict(format!(
-                "{} in {} must be in the dynamic configuration file {}",
-                stray.key, stray.place, file.value
-            )));
-        }
-        lines = dynamic_lines(Path::new(&file.value))?;
+    let connect_ticks = number(s.file("connectToLearnerMasterLimit"), NATURAL, "ticks", 0)?;
+    let handshake = number(s.property("quorumCnxnTimeoutMs"), ANY, "milliseconds", -1)?;
+    let epoch_wait = s.property_or("leader.maxTimeToWaitForEpoch", &["maxTimeToWaitForEpoch"]);
+    let epoch_wait = number(epoch_wait, ANY, "milliseconds, or -1 for none,", -1)?;
+    let retries = s.property("electionPortBindRetry");
+    if let Some(found) = s.file("observerMasterPort")
+        && number(Some(found.clone()), ANY, "", 0)? > 0
+    {
+        remarks.push(format!(
+            "{}={} in {}: observer masters are not served by this version; observers connect to \
+             the leader",
+            found.key, found.value, found.place
+        ));
     }
-    let members = lines.into_iter().map(member).collect::<Result<Vec<_>, _>>()?;
-    refuse_ensembles(source, &members, standalone)?;
-    let server_id = my_id(data_dir)?;
-    let client = members.into_iter().find(|m| Some(m.id) == server_id).and_then(|m| m.client);
-    Ok(Membership { client, server_id })
+    Ok(Some(EnsembleSettings {
+        me,
+        role,
+        electorate: Electorate { committed: Arc::new(members), next: next.map(Arc::new) },
+        timing,
+        connect_ms: match connect_ticks {
+            0 => timing.init_ms(),
+            ticks => timing.tick_ms * ticks,
+        },
+        connect_retry_ms: number(
+            s.property("leaderConnectDelayDuringRetryMs"),
+            NATURAL,
+            "milliseconds",
+            100,
+        )?,
+        election_connect_ms: number(s.property("cnxTimeout"), POSITIVE, "milliseconds", 5000)?,
+        election_handshake_ms: if handshake > 0 { handshake } else { timing.sync_ms() },
+        notification_ms_min: number(
+            s.property("fastleader.minNotificationInterval"),
+            POSITIVE,
+            "milliseconds",
+            200,
+        )?,
+        notification_ms_max: number(
+            s.property("fastleader.maxNotificationInterval"),
+            POSITIVE,
+            "milliseconds",
+            60_000,
+        )?,
+        epoch_wait_ms: (epoch_wait >= 0).then_some(epoch_wait),
+        listen_on_all_addresses: strict(s.file("quorumListenOnAllIPs"), false)?,
+        bind_retries: match number(retries, NATURAL, "tries, 0 for as many as it takes,", 3)? {
+            0 => None,
+            tries => Some(tries as u32),
+        },
+        tcp_keep_alive: flag(s.property("tcpKeepAlive"), false),
+        several_addresses: several_addresses(s),
+        leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
+        learner_sync: learner_sync(s, remarks)?,
+        observer: observer(s)?,
+    }))
 }
 
-fn refuse_ensembles(
-    source: &Source<'_>,
-    members: &[Member],
-    standalone: bool,
-) -> Result<(), ConfigError> {
-    let voters = members.iter().filter(|m| !m.observer).count();
-    let observers = members.len() - voters;
-    let whence = || source.file.path().display().to_string();
-    match (voters, observers) {
-        (0, 0) if standalone => Ok(()),
-        (1, 0) if standalone => Ok(()),
-        (0, 0) => Err(ConfigError::Conflict(format!(
-            "{}: standaloneEnabled=false needs at least one server.N line",
-            whence()
-        ))),
-        (0, n) => Err(ConfigError::Conflict(format!(
-            "{}: {n} observers and no voter: nobody could ever be elected",
-            whence()
-        ))),
-        (1, 0) => Err(ConfigError::Ensemble {
-            whence: whence(),
-            what: "one voter and standaloneEnabled=false".to_owned(),
-        }),
-        (1, n) if standalone => Err(ConfigError::Conflict(format!(
-            "{}: a standalone server and {n} observers: give it voters or remove the observers",
-            whence()
-        ))),
-        (voters, observers) => Err(ConfigError::Ensemble {
-            whence: whence(),
-            what: format!("{voters} voters, {observers} observers"),
-        }),
-    }
+/// `initLimit` and `syncLimit` have no default.
+fn ticks(
+    s: &mut Source<'_>,
+    key: &'static str,
+    whence: &str,
+    why: &'static str,
+) -> Result<i64, ConfigError> {
+    let missing = || ConfigError::Missing { key, whence: whence.to_owned(), why };
+    s.file(key).ok_or_else(missing)?.number(POSITIVE, "ticks")
 }
 
-fn dynamic_lines(path: &Path) -> Result<Vec<Found>, ConfigError> {
-    let (properties, _) = Properties::read(path)?;
-    let mut lines = Vec::new();
-    for property in properties.iter() {
-        let found = Found {
-            key: property.key.clone(),
-            value: property.value.clone(),
-            place: properties.place(property),
-        };
-        if found.key.starts_with("server.") {
-            lines.push(found);
-        } else if !(found.key.starts_with("group") || found.key.starts_with("weight")) {
-            return Err(found.refuse(
-                "absent: a dynamic configuration file holds server., group and weight keys only",
-            ));
-        }
-    }
-    Ok(lines)
-}
-
-/// One `server.<id>=<host>:<port>:<port>[:role][;[host:]port]`, several addresses separated by
-/// `|` (QuorumServer). Ports of the quorum are looked at for form only.
-fn member(line: Found) -> Result<Member, ConfigError> {
-    const FORM: &str = "<host>:<quorum port>:<election port>[:participant|observer][;[<client host>:]<client port>]";
-    let id = line.key["server.".len()..]
-        .parse::<i64>()
-        .map_err(|_| line.refuse(format!("server.<number>={FORM}")))?;
-    let (servers, client) = match line.value.split_once(';') {
-        Some((servers, client)) => (servers, Some(client)),
-        None => (line.value.as_str(), None),
-    };
-    let mut observer = false;
-    for address in servers.split('|') {
-        let (_, tail) = split_host(address).ok_or_else(|| line.refuse(FORM))?;
-        let mut parts = tail.split(':');
-        let ports = [parts.next(), parts.next()];
-        let valid = ports.iter().flatten().all(|p| p.trim().parse::<u16>().is_ok());
-        let role = parts.next().map(str::to_ascii_lowercase);
-        let extra = parts.next().is_some();
-        match role.as_deref().map(str::trim) {
-            None | Some("participant") if valid && !extra => {}
-            Some("observer") if valid && !extra => observer = true,
-            _ => return Err(line.refuse(FORM)),
+/// Whoever asks for one of these relies on it: passing over it would mean plain text where
+/// encryption was wanted, or a wrong idea of when the ensemble goes on.
+fn refuse_what_is_not_served(s: &mut Source<'_>) -> Result<(), ConfigError> {
+    const TLS: &str = "set it to false, and keep the ports of servers in a network of their own";
+    const SASL: &str = "set it to false, and let only servers reach the ports of servers";
+    for (key, feature, instead) in [
+        ("sslQuorum", "TLS between servers", TLS),
+        ("portUnification", "TLS between servers", TLS),
+        ("quorum.auth.enableSasl", "SASL between servers", SASL),
+        ("quorum.auth.learnerRequireSasl", "SASL between servers", SASL),
+        ("quorum.auth.serverRequireSasl", "SASL between servers", SASL),
+    ] {
+        if let Some(found) = s.file(key)
+            && found.strict_bool()?
+        {
+            return Err(not_served(found, feature, instead));
         }
     }
-    let client = client
-        .filter(|c| !c.is_empty())
-        .map(|client| {
-            // 3.10 adds a second part for the TLS port; it is looked at by nobody here.
-            let plain = client.split(';').next().unwrap_or(client);
-            let (host, port) = match split_host(plain) {
-                Some((host, port)) => (Some(host.to_owned()), port),
-                None => (None, plain),
-            };
-            let port = port.trim().parse().map_err(|_| line.refuse(FORM))?;
-            Ok(ClientPart { host, port, line: line.clone() })
-        })
-        .transpose()?;
-    Ok(Member { id, observer, client })
-}
-
-/// Host and what follows its colon; an IPv6 address stands in brackets.
-fn split_host(text: &str) -> Option<(&str, &str)> {
-    match text.trim().strip_prefix('[') {
-        Some(rest) => rest.split_once("]:"),
-        None => text.trim().split_once(':'),
+    match s.file("oraclePath").filter(|f| !f.value.is_empty()) {
+        Some(found) => {
+            Err(not_served(found, "an oracle for two voters", "add a third voter instead"))
+        }
+        None => Ok(()),
     }
 }
 
-/// The first line of `<dataDir>/myid`, when there is such a file.
-fn my_id(data_dir: &Path) -> Result<Option<i64>, ConfigError> {
-    let path = data_dir.join("myid");
-    if !path.is_file() {
-        return Ok(None);
+/// Several addresses of a server, and the election header that tells them all (version 2).
+fn several_addresses(s: &mut Source<'_>) -> bool {
+    s.property("multiAddress.enabled").is_some_and(|f| f.is_true())
+}
+
+fn learner_sync(
+    s: &mut Source<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<LearnerSyncSettings, ConfigError> {
+    let snapshots = s.property_or("leader.maxConcurrentSnapSyncs", &["maxConcurrentSnapSyncs"]);
+    let diffs = s.property_or("leader.maxConcurrentDiffSyncs", &["maxConcurrentDiffSyncs"]);
+    let mut factor = decimal(s.property("snapshotSizeFactor"), 0.33)?;
+    if factor > 1.0 {
+        remarks.push(format!("snapshotSizeFactor={factor} is above 1: 0.33 is used"));
+        factor = 0.33;
     }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
-    let line = text.lines().next().unwrap_or_default().trim();
-    line.parse().map(Some).map_err(|_| {
-        ConfigError::Conflict(format!("{}: \"{line}\" is not a server number", path.display()))
+    Ok(LearnerSyncSettings {
+        snapshots: number(snapshots, POSITIVE, "observers", 10)? as u32,
+        diffs: number(diffs, POSITIVE, "observers", 100)? as u32,
+        log_share: (factor >= 0.0).then_some(factor),
+        always_snapshot: flag(s.property("forceSnapshotSync"), false),
+    })
+}
+
+fn observer(s: &mut Source<'_>) -> Result<ObserverSettings, ConfigError> {
+    let by_name = strict(s.file("syncEnabled"), true)?;
+    let by_property = s.property("observer.syncEnabled");
+    Ok(ObserverSettings {
+        logs: by_property.as_ref().map_or(by_name, Found::is_true),
+        reconnect_ms: number(s.property("observer.reconnectDelayMs"), NATURAL, "milliseconds", 0)?,
+        election_ms: number(s.property("observer.election.DelayMs"), NATURAL, "milliseconds", 200)?,
     })
 }

@@ -39,8 +39,6 @@ pub enum ConfigError {
     /// Two values that are right alone and wrong together.
     #[error("{0}")]
     Conflict(String),
-    #[error("{whence} describes an ensemble ({what}); this version serves standalone servers only")]
-    Ensemble { whence: String, what: String },
     #[error("{key}={value} in {place}: {feature} is not served by this version; {instead}")]
     NotServed {
         key: String,

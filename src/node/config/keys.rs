@@ -6,6 +6,9 @@
 /// Knobs of Java's threads, buffers and VM.
 const JVM: &[&str] = &[
     "quorum.cnxn.threads.size",
+    "leader.ackLoggingFrequency",
+    "leader.closeSocketAsync",
+    "learner.*",
     "jvm.pause.*",
     "watchManagerName",
     "watcherCleanThreadsNum",
@@ -46,7 +49,7 @@ const JVM: &[&str] = &[
     "vm.*",
 ];
 
-/// What only a member of an ensemble reads; Java's standalone server passes over these too.
+/// What only a server of an ensemble reads; Java's standalone server passes over these too.
 const ENSEMBLE: &[&str] = &[
     "initLimit",
     "syncLimit",
@@ -86,8 +89,8 @@ const ENSEMBLE: &[&str] = &[
 
 /// Full names (no `zookeeper.`) of the same two sorts, from flags or the file.
 const FULL_NAMES: &[(&str, &str)] = &[
-    ("leader.nodelay", WHY_ENSEMBLE),
-    ("follower.nodelay", WHY_ENSEMBLE),
+    ("leader.nodelay", WHY_NODELAY),
+    ("follower.nodelay", WHY_NODELAY),
     ("com.sun.*", WHY_JVM),
     ("java.*", WHY_JVM),
     ("sun.*", WHY_JVM),
@@ -137,6 +140,8 @@ const CLIENT: &[&str] = &[
 
 const WHY_JVM: &str = "a setting of the Java VM or its threads";
 const WHY_ENSEMBLE: &str = "a standalone server does not use it";
+const WHY_UNUSED: &str = "this version does not use it";
+const WHY_NODELAY: &str = "connections between servers never wait for more to send";
 const WHY_TLS: &str = "TLS is not served by this version";
 const WHY_SASL: &str = "SASL is not served by this version";
 
@@ -148,7 +153,7 @@ pub(super) enum Sort {
 
 /// `key`: as in the file, or a flag's name with `zookeeper.` removed; `full`: it is a flag without
 /// that prefix.
-pub(super) fn sort_of(key: &str, full: bool) -> Sort {
+pub(super) fn sort_of(key: &str, full: bool, ensemble: bool) -> Sort {
     if let Some((_, why)) = NOT_SERVED.iter().find(|(name, _)| matches(name, key))
         && !CLIENT.iter().any(|name| matches(name, key))
     {
@@ -161,8 +166,9 @@ pub(super) fn sort_of(key: &str, full: bool) -> Sort {
         // Some other program's property: Java would not look at it either.
         return Sort::NoEffect("not a property of ZooKeeper");
     }
+    let why_ensemble = if ensemble { WHY_UNUSED } else { WHY_ENSEMBLE };
     for (names, why) in
-        [(JVM, WHY_JVM), (ENSEMBLE, WHY_ENSEMBLE), (CLIENT, "read by clients, not by servers")]
+        [(JVM, WHY_JVM), (ENSEMBLE, why_ensemble), (CLIENT, "read by clients, not by servers")]
     {
         if names.iter().any(|name| matches(name, key)) {
             return Sort::NoEffect(why);

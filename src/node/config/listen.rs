@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 
+use super::membership::ClientPart;
 use super::source::{Found, Source, not_served};
 use super::value::{ANY, NATURAL, POSITIVE, flag, number, text};
-use super::{AdminSettings, ClientSettings, ConfigError, Listen, MetricsSettings, ensemble};
+use super::{AdminSettings, ClientSettings, ConfigError, Listen, MetricsSettings};
 
 /// Connections that wait to be accepted when `clientPortListenBacklog` is not set. Java's 50 is
 /// overrun by any reconnecting fleet, whose clients then wait a second for their next attempt.
@@ -23,7 +24,8 @@ fn address(found: Option<Found>) -> Result<Option<IpAddr>, ConfigError> {
 fn host(name: &str) -> Result<Option<IpAddr>, String> {
     let name = name.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = name.parse::<IpAddr>() {
-        return Ok(if ip.is_unspecified() && ip.is_ipv6() { None } else { Some(ip) });
+        // Java listens on addresses of both kinds for either wildcard.
+        return Ok(if ip.is_unspecified() { None } else { Some(ip) });
     }
     let mut found = (name, 0u16).to_socket_addrs().map_err(|e| e.to_string())?;
     found.next().map(|a| Some(a.ip())).ok_or_else(|| "it has no address".to_owned())
@@ -31,7 +33,7 @@ fn host(name: &str) -> Result<Option<IpAddr>, String> {
 
 pub(super) fn client(
     s: &mut Source<'_>,
-    part: Option<ensemble::ClientPart>,
+    part: Option<ClientPart>,
     whence: &str,
 ) -> Result<ClientSettings, ConfigError> {
     if let Some(found) = s.file("secureClientPort") {
@@ -78,21 +80,14 @@ pub(super) fn client(
     })
 }
 
-fn listen_of(part: &ensemble::ClientPart) -> Result<Listen, ConfigError> {
-    let ip = match &part.host {
-        None => None,
-        Some(name) => host(name)
-            .map_err(|why| part.line.refuse(format!("a line with a known client host: {why}")))?,
-    };
+fn listen_of(part: &ClientPart) -> Result<Listen, ConfigError> {
+    let ip = host(&part.host)
+        .map_err(|why| part.line.refuse(format!("a line with a known client host: {why}")))?;
     Ok(Listen { ip, port: part.port })
 }
 
 /// QuorumPeerConfig.setupClientPort: both may be given if they say the same.
-fn joined(
-    found: &Found,
-    listen: Listen,
-    part: ensemble::ClientPart,
-) -> Result<Listen, ConfigError> {
+fn joined(found: &Found, listen: Listen, part: ClientPart) -> Result<Listen, ConfigError> {
     let other = listen_of(&part)?;
     let same = listen.port == other.port && (listen.ip.is_none() || listen.ip == other.ip);
     if !same {

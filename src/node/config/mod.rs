@@ -10,7 +10,7 @@
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
 //! * [`parse`]: keys to settings, with [`listen`], [`storage`] and [`auth`] for larger groups
-//! * [`ensemble`]: the membership keys, as far as a standalone server must understand them
+//! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
 //! * [`keys`]: keys that are recognised and do nothing here
 //! * [`command_line`]: starts without a file
 //! * [`error`]: what is wrong, where, and what would be right
@@ -21,6 +21,7 @@ mod ensemble;
 mod error;
 mod keys;
 mod listen;
+mod membership;
 mod parse;
 mod properties;
 mod settings;

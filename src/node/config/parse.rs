@@ -7,12 +7,13 @@
 use std::path::{Path, PathBuf};
 
 use super::auth::auth;
+use super::ensemble::ensemble;
 use super::listen::{admin, client, metrics};
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
 use super::value::{ANY, ANY_LONG, NATURAL, POSITIVE, decimal, flag, number, size, strict, text};
 use super::*;
-use super::{ensemble, keys};
+use super::{keys, membership};
 use crate::types::{TypeRules, limits};
 
 impl Settings {
@@ -41,11 +42,13 @@ impl Settings {
                 why: "the folder for snapshots (and logs, unless dataLogDir is set)",
             })?;
         let log_dir = s.file("dataLogDir").map(|f| PathBuf::from(f.value));
-        let membership = ensemble::read(s, &data_dir)?;
+        check_ensemble_keys(s)?;
+        let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
-        let client = client(s, membership.client, &whence)?;
+        let client = client(s, membership.client.take(), &whence)?;
+        let server_id = membership.server_id;
         let mut settings = Settings {
-            source: whence,
+            source: whence.clone(),
             initial_text: String::new(),
             data_log_dir: log_dir.unwrap_or_else(|| data_dir.clone()),
             data_dir,
@@ -74,16 +77,33 @@ impl Settings {
             audit: flag(s.property("audit.enable"), false),
             read_only_mode: flag(s.system("readonlymode.enabled"), false),
             reconfig: strict(s.file("reconfigEnabled"), false)?,
-            server_id: membership.server_id,
+            server_id,
+            ensemble: ensemble(s, membership, tick_ms, &whence, &mut remarks)?,
             placement: placement(s)?,
             unknown: Vec::new(),
             no_effect: Vec::new(),
             not_served: Vec::new(),
-            remarks,
+            remarks: Vec::new(),
         };
-        check_ensemble_keys(s)?;
+        settings.remarks = remarks;
+        settings.refuse_long_ids()?;
         settings.sort_the_rest(s)?;
         Ok(settings)
+    }
+
+    /// EphemeralType.validateServerId: with extended types, session ids with the highest byte full
+    /// are something else.
+    fn refuse_long_ids(&self) -> Result<(), ConfigError> {
+        const HIGHEST: i64 = 0xfe;
+        match &self.ensemble {
+            Some(ensemble) if self.tree.types.extended_types && ensemble.me.0 > HIGHEST => {
+                Err(ConfigError::Conflict(format!(
+                    "{}/myid: with extendedTypesEnabled=true a server's number is at most {HIGHEST}",
+                    self.data_dir.display()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Names what nobody asked for, and what was written twice.
@@ -94,7 +114,8 @@ impl Settings {
             if let Some(rest) = key.strip_prefix("ringkeeper.") {
                 return Err(found.refuse(format!("one of our own keys; there is no \"{rest}\"")));
             }
-            let (list, why) = match keys::sort_of(key, flag && key == found.key) {
+            let full = flag && key == found.key;
+            let (list, why) = match keys::sort_of(key, full, self.ensemble.is_some()) {
                 keys::Sort::NoEffect(why) => (&mut self.no_effect, why),
                 keys::Sort::NotServed(why) => (&mut self.not_served, why),
                 keys::Sort::Unknown => (&mut self.unknown, ""),
@@ -302,7 +323,7 @@ fn cores(found: &Found) -> Result<Cores, ConfigError> {
     Ok(Cores::Cpus(cpus))
 }
 
-/// Keys of ensembles that Java checks on a standalone server too.
+/// Keys of ensembles whose form Java checks on a standalone server too.
 fn check_ensemble_keys(s: &Source<'_>) -> Result<(), ConfigError> {
     const NUMBERS: &[&str] = &[
         "initLimit",

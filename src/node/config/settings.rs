@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::membership::{Electorate, PeerAddress, Role};
 pub use crate::snapshot::pack::Compression;
-use crate::types::TypeRules;
+use crate::types::{ServerId, TypeRules};
+use crate::zab::Timing;
 
-/// Everything a standalone server asks its configuration. Built by [`Settings::load`],
+/// Everything a server asks its configuration. Built by [`Settings::load`],
 /// [`Settings::from_arguments`] or [`Settings::embedded`].
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
@@ -44,6 +46,8 @@ pub struct Settings {
     pub reconfig: bool,
     /// The id in `myid`, when there is one.
     pub server_id: Option<i64>,
+    /// `None`: a standalone server.
+    pub ensemble: Option<EnsembleSettings>,
     pub placement: PlacementSettings,
     /// Keys that nobody knows. Java makes each the property `zookeeper.<key>` and says nothing;
     /// print them once at start, since most are misspellings.
@@ -54,6 +58,80 @@ pub struct Settings {
     pub not_served: Vec<Noted>,
     /// Values that were moved to the nearest allowed one, as Java does, and other remarks.
     pub remarks: Vec<String>,
+}
+
+/// What only a server of an ensemble asks. Times in milliseconds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EnsembleSettings {
+    /// `myid`; always one of the members.
+    pub me: ServerId,
+    /// As this server's line says.
+    pub role: Role,
+    /// The membership lines, and with `reconfigEnabled` a configuration that was proposed before
+    /// the last stop.
+    pub electorate: Electorate,
+    /// `tickTime`, `initLimit`, `syncLimit`.
+    pub timing: Timing,
+    /// `connectToLearnerMasterLimit`: a learner's tries to reach the leader, in all.
+    pub connect_ms: i64,
+    /// `zookeeper.leaderConnectDelayDuringRetryMs`: between two of them.
+    pub connect_retry_ms: i64,
+    /// `zookeeper.cnxTimeout`: one try to reach an election port.
+    pub election_connect_ms: i64,
+    /// `zookeeper.quorumCnxnTimeoutMs`: the other side's first message there; `syncLimit` ticks
+    /// unless set.
+    pub election_handshake_ms: i64,
+    /// `zookeeper.fastleader.minNotificationInterval`: the first wait for votes before they are
+    /// asked for again; each wait is twice the one before, up to the greatest.
+    pub notification_ms_min: i64,
+    /// `zookeeper.fastleader.maxNotificationInterval`.
+    pub notification_ms_max: i64,
+    /// `zookeeper.leader.maxTimeToWaitForEpoch`: a leader gives up when a voter for it has looked
+    /// again and a quorum has not come by then; `None` = it waits for `initLimit`.
+    pub epoch_wait_ms: Option<i64>,
+    /// `quorumListenOnAllIPs`: the wildcard address instead of those of this server's line.
+    pub listen_on_all_addresses: bool,
+    /// `zookeeper.electionPortBindRetry`, a second apart; `None` = as many as it takes.
+    pub bind_retries: Option<u32>,
+    /// `zookeeper.tcpKeepAlive`, on connections between servers.
+    pub tcp_keep_alive: bool,
+    /// `multiAddress.enabled`: election headers tell all addresses (version 2).
+    pub several_addresses: bool,
+    /// `zookeeper.leaderServes`: false = the leader takes no clients.
+    pub leader_serves: bool,
+    pub learner_sync: LearnerSyncSettings,
+    pub observer: ObserverSettings,
+}
+
+impl EnsembleSettings {
+    /// This server's addresses towards the others; at least one.
+    pub fn addresses(&self) -> &[PeerAddress] {
+        self.electorate.committed.get(self.me).map_or(&[], |member| &member.addresses)
+    }
+}
+
+/// How a leader brings learners up to date.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LearnerSyncSettings {
+    /// `zookeeper.leader.maxConcurrentSnapSyncs`: observers at a time; voters always may.
+    pub snapshots: u32,
+    /// `zookeeper.leader.maxConcurrentDiffSyncs`.
+    pub diffs: u32,
+    /// `zookeeper.snapshotSizeFactor`: the log is read for a learner if that is less than this
+    /// share of a snapshot; `None` = never.
+    pub log_share: Option<f64>,
+    /// `zookeeper.forceSnapshotSync`.
+    pub always_snapshot: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObserverSettings {
+    /// `syncEnabled`, `zookeeper.observer.syncEnabled`: an observer has a log and snapshots.
+    pub logs: bool,
+    /// `zookeeper.observer.reconnectDelayMs`: the most it waits before it connects again.
+    pub reconnect_ms: i64,
+    /// `zookeeper.observer.election.DelayMs`: the most it waits before it looks again.
+    pub election_ms: i64,
 }
 
 /// A key that is only worth a line at start.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod ensemble;
+
 const BASE: &str = "dataDir=/var/lib/zk\nclientPort=2181\n";
 
 fn read(text: &str) -> Result<Settings, ConfigError> {
@@ -165,24 +167,6 @@ fn corrected_values_and_duplicates_are_remarked_upon() {
     assert_eq!(s.remarks[3], "zoo.cfg: clientPort in line 2 is replaced by line 7");
 }
 
-#[test]
-fn ensembles_are_refused_and_a_lone_voter_is_standalone() {
-    let one = "server.1=a:2888:3888\n";
-    assert_eq!(with(one).client.listen.port, 2181);
-    assert_eq!(
-        refusal("server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888:observer;2181\n"),
-        "zoo.cfg describes an ensemble (2 voters, 1 observers); this version serves standalone servers only"
-    );
-    assert!(refusal(&format!("{one}standaloneEnabled=false")).contains("standaloneEnabled=false"));
-    assert!(refusal("server.1=a:2888:3888:observer").contains("no voter"));
-    assert!(refusal("server.1=a").contains("must be <host>:"));
-    assert!(refusal("server.x=a:1:2").contains("server.<number>"));
-    for good in ["[::1]:2888:3888:participant;[::1]:2181", "a:1:2|b:3:4;2181", "a:1:2;0.0.0.0:2181"]
-    {
-        with(&format!("server.1={good}"));
-    }
-}
-
 /// The official container image: no clientPort, one server line, `myid` 1.
 #[test]
 fn the_client_port_may_come_from_the_server_line_that_myid_names() {
@@ -200,18 +184,6 @@ fn the_client_port_may_come_from_the_server_line_that_myid_names() {
     assert!(read(&text).unwrap_err().to_string().starts_with("clientPort is not set"));
     std::fs::write(dir.path().join("myid"), "one\n").unwrap();
     assert!(read(&text).unwrap_err().to_string().contains("\"one\" is not a server number"));
-}
-
-#[test]
-fn a_dynamic_file_is_read_for_its_members() {
-    let dir = tempfile::tempdir().unwrap();
-    let dynamic = dir.path().join("zoo.cfg.dynamic.0");
-    std::fs::write(&dynamic, "server.1=a:1:2:participant;2181\nserver.2=b:1:2\n").unwrap();
-    let key = format!("dynamicConfigFile={}\n", dynamic.display());
-    assert!(refusal(&key).contains("2 voters"));
-    assert!(refusal(&format!("{key}server.1=a:1:2")).contains("must be in the dynamic"));
-    std::fs::write(&dynamic, "server.1=a:1:2\ntickTime=5\n").unwrap();
-    assert!(refusal(&key).contains("server., group and weight keys only"));
 }
 
 #[test]

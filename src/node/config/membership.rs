@@ -1,0 +1,330 @@
+//! Who the servers are: the membership lines, this server's number, and what they mean.
+//!
+//! Exactly one voter with `standaloneEnabled=true` is a standalone server (the official container
+//! image writes just that), and its line may say which client port to open. More than that is an
+//! ensemble.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::source::{Found, Source, not_served};
+use super::{ConfigError, Properties};
+use crate::membership::{Members, MembersError, Role};
+use crate::types::ServerId;
+
+/// What the membership lines mean.
+pub(super) struct Membership {
+    /// The client part of the line of the server named by `myid`.
+    pub client: Option<ClientPart>,
+    pub server_id: Option<i64>,
+    /// `None`: a standalone server.
+    pub ensemble: Option<Ensemble>,
+}
+
+pub(super) struct Ensemble {
+    pub me: ServerId,
+    pub members: Members,
+    /// Seen and perhaps not committed when the server stopped.
+    pub next: Option<Members>,
+}
+
+/// `[<host>:]<port>` after the semicolon.
+pub(super) struct ClientPart {
+    pub host: String,
+    pub port: u16,
+    pub line: Found,
+}
+
+/// Lines of a configuration, and where they stand.
+struct Lines {
+    whence: String,
+    found: Vec<Found>,
+}
+
+/// QuorumPeerConfig.parseDynamicConfig, setupMyId, setupClientPort and checkValidity.
+pub(super) fn read(
+    s: &mut Source<'_>,
+    data_dir: &Path,
+    remarks: &mut Vec<String>,
+) -> Result<Membership, ConfigError> {
+    let standalone = s.file("standaloneEnabled").map_or(Ok(true), |f| f.strict_bool())?;
+    let several = s.property("multiAddress.enabled").is_some_and(|f| f.is_true());
+    let lines = match s.file("dynamicConfigFile") {
+        None => static_lines(s),
+        Some(file) => {
+            if let Some(stray) = static_lines(s).found.iter().find(|f| is_membership(f)) {
+                return Err(ConfigError::Conflict(format!(
+                    "{} in {} must be in the dynamic configuration file {}",
+                    stray.key, stray.place, file.value
+                )));
+            }
+            dynamic_lines(Path::new(&file.value))?
+        }
+    };
+    let server_id = my_id(data_dir)?;
+    let alone = Membership { client: None, server_id, ensemble: None };
+    if !lines.found.iter().any(|f| f.key.starts_with("server.")) {
+        if standalone {
+            return Ok(alone);
+        }
+        return Err(ConfigError::Conflict(format!(
+            "{}: standaloneEnabled=false needs at least one server.N line",
+            lines.whence
+        )));
+    }
+    let members = lines.members()?;
+    if !several {
+        lines.refuse_several_addresses(&members)?;
+    }
+    let client = server_id.map(|id| lines.client_part(&members, ServerId(id))).transpose()?;
+    let membership = Membership { client: client.flatten(), ..alone };
+    let (voters, observers) = (members.voters().count(), members.observers().count());
+    match (voters, observers) {
+        (1, 0) if standalone => return Ok(membership),
+        (1, n) if standalone => {
+            return Err(ConfigError::Conflict(format!(
+                "{}: a standalone server and {n} observers: give it voters or remove the observers",
+                lines.whence
+            )));
+        }
+        _ => {}
+    }
+    let me = lines.find_me(&members, server_id, data_dir)?;
+    lines.refuse_what_cannot_work(&members)?;
+    remark_on_size(voters, remarks);
+    remark_on_role(s, &members, me, remarks)?;
+    let next = if s.file("reconfigEnabled").map_or(Ok(false), |f| f.strict_bool())? {
+        remarks.push(
+            "reconfigEnabled=true: reconfig requests are not served by this version, and \
+             configuration files are never written"
+                .to_owned(),
+        );
+        next_members(s)?
+    } else {
+        None
+    };
+    Ok(Membership { ensemble: Some(Ensemble { me, members, next }), ..membership })
+}
+
+fn is_membership(found: &Found) -> bool {
+    crate::membership::is_membership(&found.key)
+}
+
+/// The whole file, since all of its keys decide about the order of the lines in Java's texts.
+fn static_lines(s: &mut Source<'_>) -> Lines {
+    let file = s.file;
+    let mut found: Vec<Found> = all_of(file).collect();
+    // `server.principal` and `server.realm` are Kerberos settings, not members.
+    found.retain(|l| l.key != "server.principal" && l.key != "server.realm");
+    for line in found.iter().filter(|f| is_membership(f) || f.key == "version") {
+        // Marks it as read.
+        s.file(&line.key);
+    }
+    Lines { whence: file.path().display().to_string(), found }
+}
+
+fn all_of(file: &Properties) -> impl Iterator<Item = Found> {
+    file.iter().map(|property| Found {
+        key: property.key.clone(),
+        value: property.value.clone(),
+        place: file.place(property),
+    })
+}
+
+fn dynamic_lines(path: &Path) -> Result<Lines, ConfigError> {
+    let (properties, _) = Properties::read(path)?;
+    let mut found: Vec<Found> = all_of(&properties).collect();
+    if let Some(stray) = found.iter().find(|f| !is_membership(f)) {
+        return Err(stray.refuse(
+            "absent: a dynamic configuration file holds server., group and weight keys only, and \
+             its name ends in its version",
+        ));
+    }
+    // QuorumPeerConfig.getVersionFromFilename: what follows the last point, if it is hexadecimal.
+    let name = path.to_string_lossy();
+    let version = name.rsplit_once('.').and_then(|(_, end)| i64::from_str_radix(end, 16).ok());
+    if let Some(version) = version.filter(|version| *version >= 0) {
+        let key = "version".to_owned();
+        let place = super::Place::Line(path.into(), 0);
+        found.push(Found { key, value: format!("{version:x}"), place });
+    }
+    Ok(Lines { whence: path.display().to_string(), found })
+}
+
+/// `<configuration file>.dynamic.next`: a configuration a leader proposed.
+fn next_members(s: &mut Source<'_>) -> Result<Option<Members>, ConfigError> {
+    let mut name = s.file.path().as_os_str().to_owned();
+    name.push(".dynamic.next");
+    let path = PathBuf::from(name);
+    if !path.is_file() || s.file("dynamicConfigFile").is_none() {
+        return Ok(None);
+    }
+    let (properties, _) = Properties::read(&path)?;
+    let found = all_of(&properties).collect();
+    Lines { whence: path.display().to_string(), found }.members().map(Some)
+}
+
+impl Lines {
+    fn members(&self) -> Result<Members, ConfigError> {
+        let lines = self.found.iter().map(|f| (f.key.as_str(), f.value.as_str()));
+        Members::from_lines(lines).map_err(|error| match error {
+            MembersError::Value { key, allowed, .. } if self.line(&key).is_some() => {
+                let found = self.line(&key);
+                found.map_or_else(|| self.conflict(&allowed), |found| found.refuse(&allowed))
+            }
+            other => self.conflict(&other.to_string()),
+        })
+    }
+
+    fn line(&self, key: &str) -> Option<&Found> {
+        self.found.iter().find(|f| f.key == key)
+    }
+
+    /// The line of a server. Its number may be written with leading zeros.
+    fn line_of(&self, server: ServerId) -> Option<&Found> {
+        self.found.iter().find(|f| {
+            let number = f.key.strip_prefix("server.").and_then(|n| n.parse::<i64>().ok());
+            number == Some(server.0)
+        })
+    }
+
+    fn conflict(&self, what: &str) -> ConfigError {
+        ConfigError::Conflict(format!("{}: {what}", self.whence))
+    }
+
+    fn refuse_several_addresses(&self, members: &Members) -> Result<(), ConfigError> {
+        let several = members.iter().find(|member| member.addresses.len() > 1);
+        let line = several.and_then(|member| self.line_of(member.id));
+        line.map_or(Ok(()), |line| {
+            Err(line.refuse("a line with one address, unless multiAddress.enabled=true"))
+        })
+    }
+
+    fn client_part(
+        &self,
+        members: &Members,
+        me: ServerId,
+    ) -> Result<Option<ClientPart>, ConfigError> {
+        let (Some(member), Some(line)) = (members.get(me), self.line_of(me)) else {
+            return Ok(None);
+        };
+        if member.secure_client.is_some() {
+            return Err(not_served(
+                line.clone(),
+                "TLS",
+                "remove the second client part, or put a TLS proxy in front of the first",
+            ));
+        }
+        let part = |client: &crate::membership::ClientAddress| ClientPart {
+            host: client.host.clone(),
+            port: client.port,
+            line: line.clone(),
+        };
+        Ok(member.client.as_ref().map(part))
+    }
+
+    fn find_me(
+        &self,
+        members: &Members,
+        server_id: Option<i64>,
+        data_dir: &Path,
+    ) -> Result<ServerId, ConfigError> {
+        let path = data_dir.join("myid");
+        let ids = || {
+            let mut ids: Vec<i64> = members.iter().map(|member| member.id.0).collect();
+            ids.sort_unstable();
+            ids.iter().map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        match server_id {
+            None => Err(ConfigError::Conflict(format!(
+                "{} is missing: a server of an ensemble has its number there, one of {} as in {}",
+                path.display(),
+                ids(),
+                self.whence
+            ))),
+            Some(id) if members.get(ServerId(id)).is_none() => Err(ConfigError::Conflict(format!(
+                "{}: {id} is none of the servers {} of {}",
+                path.display(),
+                ids(),
+                self.whence
+            ))),
+            Some(id) => Ok(ServerId(id)),
+        }
+    }
+
+    /// What Java starts with and never gets to work, or loses sessions by.
+    fn refuse_what_cannot_work(&self, members: &Members) -> Result<(), ConfigError> {
+        let mut bytes: BTreeMap<u8, ServerId> = BTreeMap::new();
+        let mut ports: BTreeMap<(String, u16), ServerId> = BTreeMap::new();
+        let mut sorted: Vec<_> = members.iter().collect();
+        sorted.sort_by_key(|member| member.id);
+        for member in sorted {
+            let id = member.id;
+            if let Some(other) = bytes.insert(id.0 as u8, id) {
+                return Err(self.conflict(&format!(
+                    "server.{} and server.{}: session ids hold the last eight bits of a server's \
+                     number, and these are equal there",
+                    other.0, id.0
+                )));
+            }
+            for address in &member.addresses {
+                let wildcard = address.host == "0.0.0.0" || address.host == "0:0:0:0:0:0:0:0";
+                for port in [address.quorum, address.election].into_iter().filter(|_| !wildcard) {
+                    let place = (address.host.to_lowercase(), port);
+                    if let Some(other) = ports.insert(place, id) {
+                        return Err(self.conflict(&format!(
+                            "server.{} and server.{} are both at {} port {port}",
+                            other.0, id.0, address.host
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remark_on_size(voters: usize, remarks: &mut Vec<String>) {
+    if voters <= 2 {
+        remarks.push(format!("{voters} voters: the ensemble survives no failure; 3 survive one"));
+    } else if voters.is_multiple_of(2) {
+        let fewer = voters - 1;
+        remarks.push(format!("{voters} voters survive as many failures as {fewer} would"));
+    }
+}
+
+/// QuorumPeerConfig.setupPeerType: the line decides.
+fn remark_on_role(
+    s: &mut Source<'_>,
+    members: &Members,
+    me: ServerId,
+    remarks: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    let Some(found) = s.file("peerType") else { return Ok(()) };
+    let said = match found.value.to_ascii_lowercase().as_str() {
+        "participant" => Role::Participant,
+        "observer" => Role::Observer,
+        _ => return Err(found.refuse("participant or observer")),
+    };
+    if members.get(me).is_some_and(|member| member.role != said) {
+        remarks.push(format!(
+            "peerType={} in {}: the line of server.{} says otherwise, and it decides",
+            found.value, found.place, me.0
+        ));
+    }
+    Ok(())
+}
+
+/// The first line of `<dataDir>/myid`, when there is such a file.
+fn my_id(data_dir: &Path) -> Result<Option<i64>, ConfigError> {
+    let path = data_dir.join("myid");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    line.parse().map(Some).map_err(|_| {
+        ConfigError::Conflict(format!("{}: \"{line}\" is not a server number", path.display()))
+    })
+}
