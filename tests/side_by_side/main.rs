@@ -4,6 +4,8 @@
 //! * `cargo test --test side_by_side`: the fixed part, a few seeds.
 //! * `RK_SEEDS=500 RK_OPS=1000 cargo test --release --test side_by_side -- --nocapture`: the long
 //!   run; `RK_SEED_FIRST=n` starts at seed n.
+//! * `RK_CORES=x2/0`: ours with two network cores, and control alone on CPU 0 (without `/0` it
+//!   shares the first network core's thread where CPUs are few).
 //! * `RK_PIPELINED=1`: no session sends before it was answered.
 //! * `RK_TEST_SERVER=java`: Java against Java, which shows what of a difference is the
 //!   comparison's own.
@@ -24,6 +26,7 @@ use request::Profile;
 use side::Side;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::time::Instant;
 use stream::Turn;
 use support::server::{Kind, Server, super_settings};
@@ -54,11 +57,25 @@ fn streams_are_answered_alike() {
     let first = setting("RK_SEED_FIRST", 0);
     let seeds = setting("RK_SEEDS", 24);
     let operations = setting("RK_OPS", 300) as usize;
+    let cores = std::env::var("RK_CORES").unwrap_or_default();
+    compare_seeds(first..first + seeds, operations, &cores);
+}
+
+#[test]
+fn several_cores_answer_like_one() {
+    // Goal: the same when a stream's connections are spread over cores, with control on a thread
+    // of its own and with control beside a network core.
+    compare_seeds(1000..1004, 300, "x2/0");
+    compare_seeds(1008..1012, 300, "x3");
+    compare_seeds(1016..1018, 300, "x2/0");
+}
+
+fn compare_seeds(seeds: Range<u64>, operations: usize, cores: &str) {
     let start = Instant::now();
     let mut tally = Tally::default();
-    let mut seed = first;
-    while seed < first + seeds && tally.differences.len() < DIFFERENCES_MAX {
-        seed = play_together(seed, first + seeds, operations, &mut tally);
+    let mut seed = seeds.start;
+    while seed < seeds.end && tally.differences.len() < DIFFERENCES_MAX {
+        seed = play_together(seed, seeds.end, operations, cores, &mut tally);
     }
     println!("answers by error code: {:?}", tally.codes);
     println!(
@@ -74,7 +91,7 @@ fn streams_are_answered_alike() {
 }
 
 /// Plays seeds on one pair of servers, until the pair is old or the two differ; returns the next.
-fn play_together(first: u64, end: u64, operations: usize, tally: &mut Tally) -> u64 {
+fn play_together(first: u64, end: u64, operations: usize, cores: &str, tally: &mut Tally) -> u64 {
     let group = first / SEEDS_TOGETHER;
     let profile = [Profile::Plain, Profile::Extended, Profile::Quotas][(group % 3) as usize];
     let end = end.min((group + 1) * SEEDS_TOGETHER);
@@ -99,8 +116,11 @@ fn play_together(first: u64, end: u64, operations: usize, tally: &mut Tally) -> 
             .map(|(kind, first)| {
                 side += 1;
                 let folder = scratch(&format!("side_by_side/{first}-{side}"));
-                let settings = &settings;
-                scope.spawn(move || Side::start(kind, &folder, settings))
+                let mut settings = settings.clone();
+                if kind == Kind::Ringkeeper {
+                    settings.extend(placement(cores));
+                }
+                scope.spawn(move || Side::start(kind, &folder, &settings))
             })
             .map(|thread| thread.join().expect("a started server"))
     });
@@ -112,6 +132,17 @@ fn play_together(first: u64, end: u64, operations: usize, tally: &mut Tally) -> 
         }
     }
     end
+}
+
+/// The settings that `RK_CORES` stands for.
+fn placement(cores: &str) -> Vec<(&str, &str)> {
+    let (network, control) = match cores.split_once('/') {
+        Some((network, control)) => (network, Some(control)),
+        None => (cores, None),
+    };
+    let network = (!network.is_empty()).then_some(("ringkeeper.cores.network", network));
+    let control = control.map(|cpu| ("ringkeeper.cores.control", cpu));
+    network.into_iter().chain(control).collect()
 }
 
 /// Plays one seed on both; the error is the first difference, told so that it can be repeated.

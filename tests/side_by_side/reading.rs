@@ -43,10 +43,15 @@ impl Reading {
         zxid - self.void.partition_point(|void| *void <= zxid) as i64
     }
 
-    /// The zxid that is `back` counted ones before the last.
+    /// The zxid that is `back` counted ones before the last; a negative `back` is one that no
+    /// transaction of the stream reaches. (The last + 1 would not do: it may turn out to be one of
+    /// those that are not counted.)
     pub fn zxid_back(&self, back: i64) -> i64 {
+        if back < 0 {
+            return self.last + 1_000_000;
+        }
         let wanted = self.zxid(self.last) - back;
-        let mut zxid = self.last.max(wanted);
+        let mut zxid = self.last;
         while self.zxid(zxid) > wanted {
             zxid -= 1;
         }

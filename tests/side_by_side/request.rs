@@ -10,7 +10,8 @@ pub struct Request {
     pub xid: i32,
     pub opcode: i32,
     pub body: Vec<u8>,
-    /// The zxid `(last seen - n)` is written over the first eight bytes of the body when sent.
+    /// The zxid `(last seen - n)` is written over the first eight bytes of the body when sent; a
+    /// negative n stands for one in the future.
     pub zxid_back: Option<i64>,
     /// The server ends the connection after its answer.
     pub closes: bool,
@@ -207,7 +208,7 @@ fn watches(rng: &mut Rng, root: &str, xid: &mut i32) -> Request {
             let (opcode, lists) = rng.pick(&[(101, 3), (105, 5)]);
             let back = rng.pick(&[0, 1, 5, 20, 100, -1]);
             let mut body = Out::new().i64(0);
-            let mut text = format!("setWatches op {opcode} since last-{back}");
+            let mut text = format!("setWatches op {opcode} since last minus {back}");
             for _ in 0..lists {
                 let count = rng.below(4);
                 let paths: Vec<String> =
