@@ -12,9 +12,10 @@ impl Control {
     pub(super) fn apply(&mut self, committed: Committed<Origin>, now: Millis) {
         let (entry, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
-        assert!(zxid > self.tree.applied(), "I6: applied once, in order");
-        let outcome =
-            self.writer.apply(&entry.header, &entry.txn, &mut Publisher(&mut self.outlets));
+        let before = self.tree.applied();
+        assert!(zxid > before, "I6: applied once, in order");
+        let mut publisher = Publisher { outlets: &mut self.outlets, before };
+        let outcome = self.writer.apply(&entry.header, &entry.txn, &mut publisher);
         self.prep.applied(zxid);
         if let Some(digest) = entry.digest {
             self.check_digest(zxid, digest);

@@ -15,7 +15,9 @@ pub struct Stream {
     /// the node it will watch, the control core looks at it while it holds that node's lock: so
     /// either the read saw the change, or the change is sent.
     watching: AtomicBool,
-    /// Everything up to this zxid that concerns the core is in its mailbox.
+    /// Every change up to this zxid that concerns the core is in its mailbox. Raised on all
+    /// streams before an answer that shows the zxid leaves for any: what one client has been told,
+    /// no other core's next answer is older than.
     published: AtomicI64,
 }
 
@@ -58,25 +60,33 @@ impl Outlet {
     pub fn send(&mut self, message: ToNetwork) {
         self.batch.push(message);
     }
+}
 
-    pub fn flush(&mut self, applied: Zxid) {
-        if !self.batch.is_empty() {
-            self.sender.push_all(&mut self.batch);
-        }
-        self.stream.publish(applied);
+/// Sends what waits on every outlet. All changes up to `published` have left before, or are not
+/// wanted.
+pub fn flush(outlets: &mut [Outlet], published: Zxid) {
+    for outlet in outlets.iter() {
+        outlet.stream.publish(published);
+    }
+    for outlet in outlets.iter_mut().filter(|outlet| !outlet.batch.is_empty()) {
+        outlet.sender.push_all(&mut outlet.batch);
     }
 }
 
 /// Hands changes to the cores that watch.
-pub struct Publisher<'a>(pub &'a mut [Outlet]);
+pub struct Publisher<'a> {
+    pub outlets: &'a mut [Outlet],
+    /// The transaction before this one.
+    pub before: Zxid,
+}
 
 impl ChangeSink for Publisher<'_> {
     fn wants_changes(&self) -> bool {
-        self.0.iter().any(|outlet| outlet.stream.is_watching())
+        self.outlets.iter().any(|outlet| outlet.stream.is_watching())
     }
 
     fn change(&mut self, change: Change) {
-        for outlet in self.0.iter_mut().filter(|outlet| outlet.stream.is_watching()) {
+        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.stream.is_watching()) {
             outlet.batch.push(ToNetwork::Change(change.clone()));
         }
     }
@@ -84,8 +94,6 @@ impl ChangeSink for Publisher<'_> {
     /// Changes leave at once, behind the answers before them: the shards' locks are still held,
     /// and whoever reads next must find the changes in the mailbox (I7).
     fn publish(&mut self) {
-        for outlet in self.0.iter_mut().filter(|outlet| !outlet.batch.is_empty()) {
-            outlet.sender.push_all(&mut outlet.batch);
-        }
+        flush(self.outlets, self.before);
     }
 }

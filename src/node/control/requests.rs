@@ -1,6 +1,6 @@
 //! Requests of clients, on their way to becoming proposals.
 
-use super::{Control, Origin};
+use super::{Control, Origin, outlet};
 use crate::codec::request::WriteOp;
 use crate::log::Durable;
 use crate::node::message::ToNetwork;
@@ -64,10 +64,7 @@ impl Control {
     }
 
     pub(super) fn flush_outlets(&mut self) {
-        let applied = self.tree.applied();
-        for outlet in &mut self.outlets {
-            outlet.flush(applied);
-        }
+        outlet::flush(&mut self.outlets, self.tree.applied());
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up.

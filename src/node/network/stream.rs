@@ -11,7 +11,7 @@ use crate::types::{ConnId, Millis, Xid, Zxid};
 impl NetworkRole {
     /// Takes everything there is.
     pub(super) fn drain_all(&mut self) {
-        // Read before the mailbox is drained: all up to it is then in `arrived`.
+        // Read before the mailbox is drained: every change up to it is then in `arrived`.
         let published = self.stream.published();
         self.inbox.drain_into(&mut self.arrived);
         loop {
