@@ -307,9 +307,13 @@ SUITES = {"kazoo": kazoo, "go": go, "rust": rust, "node": node, "recipes": recip
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--server", default="both", choices=["java", "ringkeeper", "both"])
+    parser.add_argument("--venv", action="store_true", help="make the environment with kazoo, print its Python")
     parser.add_argument("suites", nargs="*", default=["all"], metavar="suite")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
+    if options.venv:
+        print(venv())
+        return
     names = list(SUITES) if "all" in options.suites else options.suites
     servers = ["java", "ringkeeper"] if options.server == "both" else [options.server]
     worse = False

@@ -1,0 +1,167 @@
+//! Rolling replacement: a running Java ensemble becomes ours, one member at a time, and Java's
+//! again, under continuous load. A new server takes over its predecessor's folder, or begins with
+//! an empty one and is synchronised.
+//!
+//! No acknowledged write is lost, no session ends, no client sees more than a reconnect, and at
+//! every pause the trees of all members are equal to the last field.
+//!
+//! `RK_ROLLING=all` adds five members, observers, and clients of kazoo with locks and watches.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::ensemble::{Ensemble, Plan, subject};
+use support::load::Load;
+use support::root;
+use support::server::{Kind, target};
+
+/// How long a replaced member may take to serve again.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a new server finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// Its predecessor's folder as it was left.
+    TheFolder,
+    /// Nothing: the leader brings it all.
+    Nothing,
+}
+
+#[test]
+fn three_are_replaced_and_back() {
+    // Goal: Java → ours on the same folders, ours → Java by synchronisation.
+    let there = (subject(), Takes::TheFolder);
+    let back = (Kind::Java, Takes::Nothing);
+    roll("three", Plan::new(&[Kind::Java; 3]), &[there, back]);
+}
+
+#[test]
+fn every_way_of_replacing() {
+    // Goal: both ways in both directions, with observers, with five, twice.
+    if std::env::var("RK_ROLLING").as_deref() != Ok("all") {
+        return;
+    }
+    let passes = [
+        (subject(), Takes::Nothing),
+        (Kind::Java, Takes::TheFolder),
+        (subject(), Takes::TheFolder),
+        (Kind::Java, Takes::Nothing),
+    ];
+    let observed = Plan::new(&[Kind::Java; 3]).observed_by(Kind::Java);
+    roll("three-observed", observed, &passes);
+    roll("five", Plan::new(&[Kind::Java; 5]), &passes);
+}
+
+fn roll(name: &str, plan: Plan, passes: &[(Kind, Takes)]) {
+    // Small, so that snapshots and rolls of the log fall among the replacements.
+    let plan = plan.set("snapCount", "4000");
+    let mut ensemble = Ensemble::start(&format!("rolling/{name}"), &plan);
+    let load = Load::start("load-", &ensemble.ports(), 6, false);
+    let mut kazoo = Kazoo::start(&ensemble.ports());
+    for (pass, (kind, takes)) in passes.iter().enumerate() {
+        let leader = ensemble.wait_all();
+        // Observers, followers, the leader last: one change of the epoch in a pass.
+        let mut order: Vec<u64> = ensemble.ids();
+        order.sort_by_key(|id| (*id == leader, !ensemble.member(*id).observer, *id));
+        for id in order {
+            let told = format!("{name}, pass {pass}: member {id} becomes {kind:?}, {takes:?}");
+            let start = Instant::now();
+            let member = ensemble.member(id);
+            member.terminate();
+            if *takes == Takes::Nothing {
+                member.wipe();
+            }
+            member.kind = *kind;
+            member.spawn();
+            if let Err(e) = ensemble.wait_within(PATIENCE) {
+                panic!("{told}: {e}\n{}", ensemble.logs());
+            }
+            load.wait_progress(&told, PATIENCE);
+            load.rest(&told);
+            kazoo.say("rest");
+            kazoo.hear("resting", &told);
+            for member in &ensemble.members {
+                load.check(member.port, &told);
+                // Java's servers alone count some after a snapshot that was sent under load.
+                let mismatches = member.figure("zk_digest_mismatches_count").unwrap_or(0);
+                let of_java = member.kind == Kind::Java;
+                assert!(of_java || mismatches == 0, "{told}: digests at member {}", member.id);
+                if mismatches > 0 {
+                    println!("member {} counts {mismatches} mismatches", member.id);
+                }
+            }
+            ensemble.assert_equal_trees(&told);
+            load.go_on();
+            kazoo.say("go");
+            println!("{told}: {:.1} s", start.elapsed().as_secs_f64());
+        }
+    }
+    kazoo.finish(name);
+    println!("{name}: {:?}", load.finish(name));
+}
+
+/// The clients of `tests/clients/rolling_load.py`, if they are wanted.
+struct Kazoo(Option<(Child, ChildStdin, BufReader<ChildStdout>)>);
+
+impl Kazoo {
+    fn start(ports: &[u16]) -> Kazoo {
+        if std::env::var("RK_ROLLING").as_deref() != Ok("all") {
+            return Kazoo(None);
+        }
+        let made = Command::new("python3")
+            .arg(root().join("tests/clients/run.py"))
+            .arg("--venv")
+            .env("CARGO_TARGET_DIR", target())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("python3");
+        assert!(made.status.success(), "no environment with kazoo");
+        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let mut child = Command::new(String::from_utf8(made.stdout).unwrap().trim())
+            .arg(root().join("tests/clients/rolling_load.py"))
+            .arg(hosts.join(","))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the environment's Python");
+        let streams = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut kazoo = Kazoo(Some((child, streams.0, BufReader::new(streams.1))));
+        kazoo.hear("running", "kazoo's start");
+        kazoo
+    }
+
+    fn say(&mut self, word: &str) {
+        if let Some((_, input, _)) = &mut self.0 {
+            writeln!(input, "{word}").unwrap();
+        }
+    }
+
+    /// The next line, which must begin so.
+    fn hear(&mut self, beginning: &str, told: &str) -> String {
+        let Some((_, _, output)) = &mut self.0 else { return String::new() };
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert!(line.starts_with(beginning), "{told}: kazoo's clients say {line:?}");
+        line
+    }
+
+    fn finish(mut self, told: &str) {
+        self.say("end");
+        let sum = self.hear(if self.0.is_some() { "{" } else { "" }, told);
+        println!("{told}: kazoo {}", sum.trim());
+        assert!(self.0.is_none() || sum.contains("\"errors\": []"), "{told}: {sum}");
+    }
+}
+
+impl Drop for Kazoo {
+    fn drop(&mut self) {
+        if let Some((child, ..)) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
