@@ -59,3 +59,13 @@ pub const FORWARDED_IDENTITIES: usize = 4096;
 /// Lines of a configuration text, and servers of its groups. Reading takes the square of it at
 /// worst, and texts come from other servers too.
 pub const CONFIGURATION_LINES: usize = 4096;
+
+/// Bytes of packets a learner keeps while its disk is at work, before it stops reading from the
+/// leader.
+pub const LEARNER_HELD_PAUSE: usize = 1 << 20;
+
+/// Bytes of such packets at which it leaves the leader, should reading not have stopped: it would
+/// be far behind in any case, and catches up from the leader's log.
+pub const LEARNER_HELD: usize = 64 << 20;
+
+const _: () = assert!(LEARNER_HELD_PAUSE < LEARNER_HELD);

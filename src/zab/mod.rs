@@ -12,6 +12,9 @@ use crate::types::{Epoch, Zxid};
 pub mod line;
 pub mod window;
 
+pub mod learner;
+
+pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts};
 pub use line::{Committed, Due, Line};
 pub use window::Window;
 

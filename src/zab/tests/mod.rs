@@ -2,5 +2,6 @@
 //!
 //! [`play`] reads and runs them, [`words`] turns packets into text and back.
 
+mod learner;
 mod play;
 mod words;

@@ -1,0 +1,118 @@
+//! What goes into a learner and what comes out.
+
+use bytes::Bytes;
+
+use crate::codec::quorum::Packet;
+use crate::log::Durable;
+use crate::types::{Epoch, ServerId, SessionId, Zxid};
+use crate::zab::{Agreed, Stored, Timing};
+
+/// What a learner begins with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LearnerParts {
+    pub me: ServerId,
+    pub observer: bool,
+    /// The epoch files.
+    pub accepted: Epoch,
+    pub current: Epoch,
+    /// The last transaction of the log. All of it is durable and applied.
+    pub last: Zxid,
+    /// Version of the configuration in force.
+    pub config_version: i64,
+    pub leader: ServerId,
+    pub timing: Timing,
+    /// How long connecting may take: `connectToLearnerMasterLimit`, or else `initLimit`.
+    pub connect_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LearnerInput {
+    Connected,
+    ConnectFailed {
+        why: String,
+    },
+    Packet(Packet),
+    /// Some of the bytes behind a SNAP packet have come.
+    SnapshotBytes,
+    /// All of them; what is still to be done is this server's.
+    SnapshotReceived,
+    /// The tree holds it, the disk holds it, and no older log is left.
+    SnapshotLoaded {
+        zxid: Zxid,
+    },
+    /// The stream or the disk was not as it should be; tree, log and files are as before the SNAP.
+    SnapshotFailed {
+        why: String,
+    },
+    /// Log and tree end with this.
+    Truncated {
+        last: Zxid,
+    },
+    /// Nothing was cut: what is on the disk cannot give the state that was asked for. Tree, log and
+    /// files are as before.
+    CannotTruncate {
+        why: String,
+    },
+    Closed {
+        why: String,
+    },
+    Stored(Stored),
+    Durable(Durable),
+    Tick,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LearnerEffect {
+    /// To the leader's quorum port; a name is resolved anew.
+    Connect,
+    Send(Packet),
+    /// The connection, or the attempt to make one, is given up. Nothing of it is to be told any
+    /// more.
+    Close,
+    /// Stop taking bytes from the connection, or go on: back-pressure, so that what waits here for
+    /// the disk waits with the leader instead. Advice; what comes in spite of it is kept within a
+    /// bound.
+    Reading(bool),
+    /// Write the epoch file; then [`LearnerInput::Stored`].
+    Store(Stored),
+    /// Log and tree go back to this transaction; then [`LearnerInput::Truncated`] or
+    /// [`LearnerInput::CannotTruncate`].
+    Truncate {
+        after: Zxid,
+    },
+    /// The bytes behind the SNAP packet become the tree, a durable snapshot, and an empty log; then
+    /// [`LearnerInput::SnapshotLoaded`] or [`LearnerInput::SnapshotFailed`].
+    LoadSnapshot {
+        zxid: Zxid,
+    },
+    /// To the log and to the line of proposals. If it cannot be decoded the learner is to leave.
+    Append {
+        zxid: Zxid,
+        entry: Bytes,
+    },
+    Agreed(Agreed),
+    /// The oldest client sync that was sent to the leader is answered behind all agreed so far.
+    Synced,
+    Revalidated {
+        session: SessionId,
+        valid: bool,
+    },
+    /// Answer with [`Packet::Ping`] of this zxid and the sessions touched since the last.
+    Pinged {
+        zxid: Zxid,
+    },
+    /// A configuration is in force. `leader`: who is to lead after a reconfiguration.
+    NewConfig {
+        text: String,
+        version: i64,
+        leader: Option<ServerId>,
+    },
+    /// Clients may come. Everything in the tree is agreed.
+    Serve {
+        epoch: Epoch,
+    },
+    /// The role is over and takes no more input. An open connection was closed before.
+    Leave {
+        why: String,
+    },
+}

@@ -1,0 +1,77 @@
+//! Packets that came while the disk was at work, in order.
+
+use std::collections::VecDeque;
+
+use crate::codec::quorum::Packet;
+use crate::types::limits;
+
+/// What a packet takes besides its entry, in bytes, roughly.
+const PACKET_BYTES: usize = 64;
+
+#[derive(Debug, Default)]
+pub struct Held {
+    packets: VecDeque<Packet>,
+    bytes: usize,
+    /// Whether the shell was asked to stop reading.
+    pub paused: bool,
+}
+
+impl Held {
+    /// False if that is more than may be kept (I9).
+    #[must_use]
+    pub fn push(&mut self, packet: Packet) -> bool {
+        self.bytes += weight(&packet);
+        self.packets.push_back(packet);
+        self.bytes <= limits::LEARNER_HELD
+    }
+
+    /// Back to where it was taken from.
+    pub fn push_front(&mut self, packet: Packet) {
+        self.bytes += weight(&packet);
+        self.packets.push_front(packet);
+    }
+
+    pub fn pop(&mut self) -> Option<Packet> {
+        let packet = self.packets.pop_front()?;
+        self.bytes -= weight(&packet);
+        Some(packet)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub fn is_much(&self) -> bool {
+        self.bytes >= limits::LEARNER_HELD_PAUSE
+    }
+
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.bytes = 0;
+    }
+}
+
+fn weight(packet: &Packet) -> usize {
+    let entry = match packet {
+        Packet::Proposal { entry, .. }
+        | Packet::Inform { entry, .. }
+        | Packet::InformAndActivate { entry, .. } => entry.len(),
+        Packet::NewLeader { config, .. } => config.as_ref().map_or(0, String::len),
+        Packet::Request(request) => request.body.len(),
+        Packet::Ping { touches, .. } => touches.as_ref().map_or(0, |t| t.len() * 12),
+        Packet::Ack { .. }
+        | Packet::Commit { .. }
+        | Packet::RevalidateAsk { .. }
+        | Packet::RevalidateAnswer { .. }
+        | Packet::Sync { .. }
+        | Packet::CommitAndActivate { .. }
+        | Packet::LearnerInfo { .. }
+        | Packet::UpToDate
+        | Packet::Diff { .. }
+        | Packet::Trunc { .. }
+        | Packet::Snap { .. }
+        | Packet::LeaderInfo { .. }
+        | Packet::AckEpoch { .. } => 0,
+    };
+    PACKET_BYTES + entry
+}

@@ -1,0 +1,266 @@
+//! The transactions of a learner's log, as its leader tells of them: what comes next, what is
+//! agreed, what is still to be acknowledged.
+//!
+//! ```text
+//!   agreed ≤ received ≤ position        durable ≤ position
+//! ```
+//!
+//! `position` is the log's end. `received` is how far the leader's stream has come; it is behind
+//! only when the leader sends again what it had sent before (see [`History::rejoin`]).
+
+use std::collections::VecDeque;
+
+use crate::types::Zxid;
+
+/// A proposal that is not agreed yet.
+#[derive(Debug)]
+struct Pending {
+    zxid: Zxid,
+    /// Of a reconfiguration: the new configuration.
+    config: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct History {
+    position: Zxid,
+    durable: Zxid,
+    received: Zxid,
+    agreed: Zxid,
+    /// A snapshot came, and it has the effects of everything up to here: what the leader sends of
+    /// that is passed over.
+    in_snapshot: Option<Zxid>,
+    /// Of these the proposals will not be sent again, their commits will: the next and the last.
+    implied: Option<(Zxid, Zxid)>,
+    pending: VecDeque<Pending>,
+    /// Proposals whose ACK the leader waits for.
+    to_ack: VecDeque<Zxid>,
+    /// What the tree held at the beginning: clients see it when all of it is agreed.
+    floor: Zxid,
+}
+
+/// What a transaction from the leader is to this log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The next one.
+    New,
+    /// In the log already.
+    InLog,
+    /// In the snapshot that was received.
+    InSnapshot,
+}
+
+/// Why the leader's stream cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StreamError {
+    /// I4.
+    #[error("transaction {found} does not follow {after}")]
+    Gap { after: Zxid, found: Zxid },
+    #[error("commit of {found}, but {head} is the oldest proposal that waits for one")]
+    CommitOutOfOrder { found: Zxid, head: Zxid },
+    #[error("commit of {found}, but no proposal waits for one")]
+    CommitOfNothing { found: Zxid },
+}
+
+/// Whether `next` can be the transaction after `zxid`: the following one, or the first of a later
+/// epoch.
+pub fn follows(zxid: Zxid, next: Zxid) -> bool {
+    zxid.next() == Some(next) || (next.epoch() > zxid.epoch() && next.counter() == 1)
+}
+
+impl History {
+    /// Log and tree end with `last`, and that is durable.
+    pub fn new(last: Zxid) -> History {
+        History {
+            position: last,
+            durable: last,
+            received: last,
+            agreed: last,
+            in_snapshot: None,
+            implied: None,
+            pending: VecDeque::new(),
+            to_ack: VecDeque::new(),
+            floor: last,
+        }
+    }
+
+    /// Everything was replaced by a snapshot.
+    pub fn of_snapshot(zxid: Zxid) -> History {
+        History { in_snapshot: Some(zxid), ..History::new(zxid) }
+    }
+
+    pub fn position(&self) -> Zxid {
+        self.position
+    }
+    pub fn agreed(&self) -> Zxid {
+        self.agreed
+    }
+
+    /// Whether the whole log is durable.
+    pub fn is_durable(&self) -> bool {
+        self.durable >= self.position
+    }
+
+    /// Whether all that clients could see is agreed.
+    pub fn is_settled(&self) -> bool {
+        self.agreed >= self.floor
+    }
+
+    pub fn durable(&mut self, upto: Zxid) {
+        assert!(upto <= self.position, "I1: durable beyond what was received");
+        self.durable = self.durable.max(upto);
+    }
+
+    /// The leader of the epoch that the log ends in says that less is agreed, and sends what comes
+    /// after `known` once more. It never takes back a proposal while it leads, so nothing is cut:
+    /// other servers' commits may already rest on this server's copy, and a cut would lose it until
+    /// it has come again.
+    pub fn rejoin(&mut self, known: Zxid) {
+        (self.received, self.agreed) = (known, known);
+    }
+
+    /// As [`History::rejoin`], but the leader will send only the commits.
+    pub fn rejoin_with_commits(&mut self, known: Zxid) {
+        let epoch = self.position.epoch();
+        let first = if known.epoch() == epoch { Zxid(known.0 + 1) } else { Zxid::new(epoch, 1) };
+        self.implied = Some((first, self.position));
+        self.agreed = known;
+    }
+
+    /// A proposal, or a transaction that is agreed already.
+    pub fn receive(&mut self, zxid: Zxid, config: Option<String>) -> Result<Place, StreamError> {
+        if self.in_snapshot.is_some_and(|upto| zxid <= upto) {
+            return Ok(Place::InSnapshot);
+        }
+        if !follows(self.received, zxid) {
+            return Err(StreamError::Gap { after: self.received, found: zxid });
+        }
+        self.received = zxid;
+        self.pending.push_back(Pending { zxid, config });
+        if zxid <= self.position {
+            return Ok(Place::InLog);
+        }
+        self.position = zxid;
+        Ok(Place::New)
+    }
+
+    /// The transaction received last is a proposal that wants an ACK.
+    pub fn want_ack(&mut self) {
+        self.to_ack.push_back(self.received);
+    }
+
+    /// Whether this is the proposal whose commit comes next.
+    pub fn is_head(&self, zxid: Zxid) -> bool {
+        self.head() == Some(zxid)
+    }
+
+    fn head(&self) -> Option<Zxid> {
+        self.implied.map(|(next, _)| next).or_else(|| self.pending.front().map(|p| p.zxid))
+    }
+
+    /// A commit: `None` if it is of something in the snapshot; else the configuration, if it is of
+    /// a reconfiguration.
+    pub fn agree(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
+        if self.in_snapshot.is_some_and(|upto| zxid <= upto) {
+            return Ok(None);
+        }
+        match self.head() {
+            Some(head) if head == zxid => self.agreed = zxid,
+            Some(head) => return Err(StreamError::CommitOutOfOrder { found: zxid, head }),
+            None => return Err(StreamError::CommitOfNothing { found: zxid }),
+        }
+        match self.implied {
+            Some((_, last)) => {
+                self.implied = (zxid < last).then(|| (Zxid(zxid.0 + 1), last));
+                Ok(Some(None))
+            }
+            None => Ok(Some(self.pending.pop_front().and_then(|p| p.config))),
+        }
+    }
+
+    /// What was agreed before NEWLEADER needs no ACK: the leader counts that one for it.
+    pub fn drop_agreed_acks(&mut self) {
+        while self.to_ack.front().is_some_and(|zxid| *zxid <= self.agreed) {
+            self.to_ack.pop_front();
+        }
+    }
+
+    /// The last of the implied proposals, if some are not agreed: one ACK stands for them all.
+    pub fn implied_ack(&self) -> Option<Zxid> {
+        self.implied.map(|(_, last)| last)
+    }
+
+    /// The next ACK that may be sent: only of what is durable (I1), one a proposal, in order.
+    pub fn next_ack(&mut self) -> Option<Zxid> {
+        let zxid = *self.to_ack.front()?;
+        if zxid > self.durable {
+            return None;
+        }
+        self.to_ack.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Epoch;
+
+    fn z(epoch: u32, counter: u32) -> Zxid {
+        Zxid::new(Epoch(epoch), counter)
+    }
+
+    #[test]
+    fn only_the_next_transaction_or_the_first_of_a_later_epoch_follows() {
+        assert!(follows(z(4, 7), z(4, 8)));
+        assert!(follows(z(4, 7), z(5, 1)) && follows(z(4, 7), z(6, 1)));
+        assert!(follows(z(4, 0), z(4, 1)));
+        for next in [z(4, 7), z(4, 6), z(4, 9), z(5, 0), z(5, 2), z(3, 1), z(3, 8)] {
+            assert!(!follows(z(4, 7), next), "{next}");
+        }
+        assert!(!follows(z(4, u32::MAX), z(5, 0)), "the counter is not carried over");
+    }
+
+    #[test]
+    fn a_commit_cannot_jump_over_the_end_of_an_epoch() {
+        let mut history = History::new(z(4, 7));
+        history.receive(z(4, 8), None).unwrap();
+        history.receive(z(5, 1), None).unwrap();
+        assert!(history.agree(z(5, 1)).is_err());
+        history.agree(z(4, 8)).unwrap();
+        history.agree(z(5, 1)).unwrap();
+        assert_eq!(history.agreed(), z(5, 1));
+    }
+
+    #[test]
+    fn acks_are_of_what_is_durable_one_by_one() {
+        let mut history = History::new(z(4, 7));
+        for counter in 8..=10 {
+            history.receive(z(4, counter), None).unwrap();
+            history.want_ack();
+        }
+        assert_eq!(history.next_ack(), None);
+        history.durable(z(4, 9));
+        assert_eq!(history.next_ack(), Some(z(4, 8)));
+        assert_eq!(history.next_ack(), Some(z(4, 9)));
+        assert_eq!(history.next_ack(), None);
+    }
+
+    #[test]
+    fn commits_of_proposals_that_are_not_sent_again_come_in_order() {
+        let mut history = History::new(z(5, 3));
+        history.rejoin_with_commits(z(4, 9));
+        assert!(!history.is_settled());
+        assert!(history.agree(z(5, 2)).is_err());
+        history.receive(z(5, 4), None).unwrap();
+        for counter in 1..=4 {
+            assert_eq!(history.implied_ack(), (counter < 4).then_some(z(5, 3)));
+            history.agree(z(5, counter)).unwrap();
+        }
+        assert!(history.is_settled());
+    }
+
+    #[test]
+    #[should_panic(expected = "I1")]
+    fn the_log_cannot_be_ahead_of_the_stream() {
+        History::new(z(4, 7)).durable(z(4, 8));
+    }
+}

@@ -1,0 +1,181 @@
+//! Plays of learners.
+
+use super::play::{Actor, play_all};
+use super::words::{Words, entry, packet, text, zxid, zxid_text};
+use crate::codec::quorum::Packet;
+use crate::log::Durable;
+use crate::types::{Epoch, Millis, ServerId, Zxid};
+use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Stored, Timing};
+
+struct Playing {
+    learner: Learner,
+    /// What the log was told to be durable, to hold every ACK against.
+    durable: Zxid,
+    appended: Zxid,
+    current: Epoch,
+    /// The epoch whose NEWLEADER was acknowledged last.
+    entered: Epoch,
+    left: bool,
+}
+
+#[test]
+fn learners() {
+    assert!(play_all("learner", begin) >= 25);
+}
+
+fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
+    let words = Words::of(line);
+    let observer = match words.name() {
+        "learner" => false,
+        "observer" => true,
+        other => panic!("{other:?} is no learner"),
+    };
+    let tick_ms = words.number_or("tick", 2000);
+    let timing = Timing {
+        tick_ms,
+        init_ticks: words.number_or("init", 10),
+        sync_ticks: words.number_or("sync", 5),
+    };
+    let (last, current) = (words.zxid("last"), Epoch(words.number("current") as u32));
+    let parts = LearnerParts {
+        me: ServerId(words.number_or("me", 1)),
+        observer,
+        accepted: Epoch(words.number("accepted") as u32),
+        current,
+        last,
+        config_version: 0,
+        leader: ServerId(words.number_or("leader", 3)),
+        timing,
+        connect_ms: timing.init_ms(),
+    };
+    let mut out = Vec::new();
+    let learner = Learner::new(parts, Millis(0), &mut out);
+    let (durable, appended, entered) = (last, last, Epoch(u32::MAX));
+    let mut playing = Playing { learner, durable, appended, current, entered, left: false };
+    let said = playing.say(out);
+    (Box::new(playing), said)
+}
+
+impl Actor for Playing {
+    fn hear(&mut self, now: Millis, line: &str) -> Vec<String> {
+        let words = Words::of(line);
+        let why = || words.rest().to_owned();
+        let input = match words.name() {
+            "deadline" => {
+                let at = self.learner.deadline().map_or("none".into(), |at| at.0.to_string());
+                return vec![format!("deadline {at} in {:?}", self.learner.phase())];
+            }
+            "connected" => LearnerInput::Connected,
+            "connectfailed" => LearnerInput::ConnectFailed { why: why() },
+            "closed" => LearnerInput::Closed { why: why() },
+            "snapshotbytes" => LearnerInput::SnapshotBytes,
+            "snapshotreceived" => LearnerInput::SnapshotReceived,
+            "snapshotloaded" => {
+                let zxid = zxid(words.at(1));
+                (self.durable, self.appended) = (zxid, zxid);
+                LearnerInput::SnapshotLoaded { zxid }
+            }
+            "snapshotfailed" => LearnerInput::SnapshotFailed { why: why() },
+            "truncated" => {
+                let last = zxid(words.at(1));
+                (self.durable, self.appended) = (last, last);
+                LearnerInput::Truncated { last }
+            }
+            "cannottruncate" => LearnerInput::CannotTruncate { why: why() },
+            "stored" => LearnerInput::Stored(match words.find("accepted") {
+                Some(_) => Stored::Accepted(Epoch(words.number("accepted") as u32)),
+                None => {
+                    self.current = Epoch(words.number("current") as u32);
+                    Stored::Current(self.current)
+                }
+            }),
+            "durable" => {
+                self.durable = zxid(words.at(1));
+                LearnerInput::Durable(Durable::assumed(self.durable))
+            }
+            "tick" => LearnerInput::Tick,
+            "flood" => return self.flood(now, zxid(words.at(1)), words.at(2).parse().unwrap()),
+            _ => LearnerInput::Packet(packet(line)),
+        };
+        let mut out = Vec::new();
+        self.learner.step(now, input, &mut out);
+        self.say(out)
+    }
+}
+
+impl Playing {
+    /// Effects as text, each held against the invariants on the way.
+    fn say(&mut self, effects: Vec<LearnerEffect>) -> Vec<String> {
+        let said: Vec<String> = effects.iter().map(|effect| self.say_one(effect)).collect();
+        // A long run of appends is one line.
+        let mut lines = Vec::new();
+        for run in said.chunk_by(|a, b| a.starts_with("append") && b.starts_with("append")) {
+            match run {
+                [first, .., last] if run.len() > 3 => {
+                    lines.push(format!("{first} to {last}: {}", run.len()));
+                }
+                _ => lines.extend_from_slice(run),
+            }
+        }
+        lines
+    }
+
+    /// Proposals, one after the other, from this one on.
+    fn flood(&mut self, now: Millis, first: Zxid, count: i64) -> Vec<String> {
+        let mut out = Vec::new();
+        for zxid in (first.0..first.0 + count).map(Zxid) {
+            let packet = Packet::Proposal { zxid, entry: entry(zxid, None) };
+            self.learner.step(now, LearnerInput::Packet(packet), &mut out);
+        }
+        self.say(out)
+    }
+
+    fn say_one(&mut self, effect: &LearnerEffect) -> String {
+        assert!(!self.left, "{effect:?} after Leave");
+        match effect {
+            LearnerEffect::Connect => "connect".into(),
+            LearnerEffect::Send(packet) => {
+                if let Packet::Ack { zxid } = packet {
+                    assert!(zxid.counter() == 0 || *zxid <= self.durable, "I1");
+                    assert!(zxid.counter() != 0 || self.current == zxid.epoch(), "I3");
+                    let is_first = zxid.counter() == 0 && self.entered != zxid.epoch();
+                    if is_first {
+                        assert!(self.durable == self.appended, "I3: the whole history");
+                        self.entered = zxid.epoch();
+                    }
+                }
+                format!("send {}", text(packet))
+            }
+            LearnerEffect::Close => "close".into(),
+            LearnerEffect::Reading(on) => format!("reading {on}"),
+            LearnerEffect::Store(Stored::Accepted(epoch)) => format!("store accepted={}", epoch.0),
+            LearnerEffect::Store(Stored::Current(epoch)) => {
+                assert!(self.durable >= self.appended, "I3: history before epoch");
+                format!("store current={}", epoch.0)
+            }
+            LearnerEffect::Truncate { after } => format!("truncate {}", zxid_text(*after)),
+            LearnerEffect::LoadSnapshot { zxid } => format!("loadsnapshot {}", zxid_text(*zxid)),
+            LearnerEffect::Append { zxid, .. } => {
+                assert!(zxid.epoch() <= self.current, "I3: the log ahead of its epoch");
+                assert!(*zxid > self.appended, "I4");
+                self.appended = *zxid;
+                format!("append {}", zxid_text(*zxid))
+            }
+            LearnerEffect::Agreed(agreed) => format!("agreed {}", zxid_text(agreed.zxid())),
+            LearnerEffect::Synced => "synced".into(),
+            LearnerEffect::Revalidated { session, valid } => {
+                format!("revalidated session={session} valid={valid}")
+            }
+            LearnerEffect::Pinged { zxid } => format!("pinged {}", zxid_text(*zxid)),
+            LearnerEffect::NewConfig { text, version, leader } => {
+                let leader = leader.map_or("none".into(), |l| l.0.to_string());
+                format!("newconfig {} version={version:x} leader={leader}", text.replace('\n', "|"))
+            }
+            LearnerEffect::Serve { epoch } => format!("serve epoch={}", epoch.0),
+            LearnerEffect::Leave { why } => {
+                self.left = true;
+                format!("leave: {why}")
+            }
+        }
+    }
+}
