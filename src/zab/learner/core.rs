@@ -29,16 +29,25 @@ type Step = Result<(), String>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// `again`: when the next try is due; `None` while one is under way.
-    Connecting { tries: u32, since: Millis, again: Option<Millis> },
+    Connecting {
+        tries: u32,
+        since: Millis,
+        again: Option<Millis>,
+    },
     /// LEADERINFO is expected.
     Discovery,
     /// The new epoch is promised when its file is durable.
     Promising,
     /// DIFF, TRUNC or SNAP is expected.
     Choosing,
-    Truncating { after: Zxid },
+    Truncating {
+        after: Zxid,
+    },
     /// `received`: all of the stream has come.
-    Loading { zxid: Zxid, received: bool },
+    Loading {
+        zxid: Zxid,
+        received: bool,
+    },
     /// History comes, until NEWLEADER.
     Synchronization,
     /// NEWLEADER has come: history and epoch become durable.
@@ -198,7 +207,10 @@ impl Learner {
         }
         let Phase::Connecting { tries, since, .. } = self.phase else {
             let silent = now.0 - self.heard.0;
-            return Err(format!("nothing heard from the leader for {silent} ms ({:?})", self.phase));
+            return Err(format!(
+                "nothing heard from the leader for {silent} ms ({:?})",
+                self.phase
+            ));
         };
         if now >= since + self.parts.connect_ms {
             return Err(format!("no connection to the leader within {} ms", self.parts.connect_ms));
