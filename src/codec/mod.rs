@@ -25,4 +25,4 @@ pub mod txnlog;
 #[cfg(test)]
 mod exchanges;
 #[cfg(test)]
-mod generate;
+pub(crate) mod generate;

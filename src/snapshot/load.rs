@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
 use crate::tree::{RestoreError as TreeError, TreeWriter};
 use crate::types::{SessionId, Zxid};
@@ -20,11 +21,13 @@ pub struct Loaded {
     pub czxid_max: Zxid,
 }
 
-/// The file is not a whole and sound snapshot. Another one is to be tried.
+/// The file, or the leader's stream, is not a whole and sound snapshot. Another one is to be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
     Bytes(#[from] SnapshotError),
+    #[error(transparent)]
+    Stream(StreamError),
     #[error("node {0}: {1}")]
     Tree(u64, TreeError),
 }

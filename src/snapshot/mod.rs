@@ -9,6 +9,7 @@
 //!   [`pace`]: how fast
 //! * [`restore`](mod@restore): the whole way back at a start; [`directory`]: what it starts on
 //! * [`load`]: one snapshot back into the tree
+//! * [`stream`]: from a leader's tree into a learner's
 //! * [`replay`]: the log over it
 //! * [`pack`]: plain, gzip and snappy streams; the layout is [`crate::codec::snapfile`]'s
 //! * [`name`], [`side`]: names, and the checksum that lies beside a file
@@ -23,11 +24,13 @@ pub mod pack;
 pub mod replay;
 pub mod restore;
 pub mod side;
+pub mod stream;
 pub mod walk;
 pub mod write;
 
 pub use directory::{Directories, DirectoryError};
 pub use restore::{DamagedFile, LoadedFile, RestoreError, RestoreOptions, Restored, restore};
+pub use stream::{StreamLoad, StreamSource};
 pub use write::{SnapshotReport, WriteError, WriteOptions, write_file};
 
 #[cfg(test)]

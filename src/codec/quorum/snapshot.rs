@@ -68,6 +68,8 @@ pub enum StreamError {
     TooLong { at: u64, wanted: usize, max: usize },
     #[error("snapshot stream ends in {0:?}, not in \"BenWasHere\"")]
     Signature(String),
+    #[error("snapshot stream has not come to its signature")]
+    Unfinished,
 }
 
 /// Takes the stream in pieces of any size. Memory: one record, whose fields are at most `field_max`

@@ -5,6 +5,7 @@ mod damage;
 mod fuzzy;
 mod java;
 mod start;
+mod stream;
 mod workload;
 
 use std::collections::BTreeMap;

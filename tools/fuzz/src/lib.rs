@@ -8,6 +8,7 @@
 //!
 //! * [`client`]: the client port, both directions
 //! * [`files`]: transactions, log files, snapshots
+//! * [`peers`]: servers of an ensemble among themselves
 //! * [`config`]: the configuration file, zoo.cfg
 //! * [`recovery`]: what a start makes of any directory; [`memory`]: that directory
 
@@ -15,13 +16,14 @@ pub mod client;
 pub mod config;
 pub mod files;
 pub mod memory;
+pub mod peers;
 pub mod recovery;
 
 /// A target takes one input and panics if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("connect", client::fuzz_connect),
     ("request", client::fuzz_request),
     ("reply", client::fuzz_reply),
@@ -29,6 +31,9 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("txnlog", files::fuzz_txnlog),
     ("snapfile", files::fuzz_snapfile),
     ("config", config::fuzz_config),
+    ("quorum_packet", peers::fuzz_quorum_packet),
+    ("quorum_snapshot", peers::fuzz_quorum_snapshot),
+    ("election", peers::fuzz_election),
     ("log_recovery", recovery::fuzz_log_recovery),
     ("snapshot_restore", recovery::fuzz_snapshot_restore),
 ];
