@@ -78,4 +78,4 @@ pub enum LogEnd {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

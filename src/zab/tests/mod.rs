@@ -3,5 +3,5 @@
 //! [`play`] reads and runs them, [`words`] turns packets into text and back.
 
 mod learner;
-mod play;
-mod words;
+pub(crate) mod play;
+pub(crate) mod words;

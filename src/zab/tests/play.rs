@@ -29,7 +29,12 @@ pub trait Actor {
 /// set-up line (words `key=value` behind its name), and gives the effects of its making. Gives the
 /// number of plays.
 pub fn play_all(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/zab/tests/plays").join(folder);
+    play_folder(&format!("src/zab/tests/plays/{folder}"), begin)
+}
+
+/// The same for a folder of the repository.
+pub fn play_folder(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "txt"));

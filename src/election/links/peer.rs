@@ -1,0 +1,186 @@
+//! One server of the mesh, as seen from here: how to reach it, and what waits for it.
+
+use super::effect::Dial;
+use super::settings::{DIAL_GAP_MS, GOOD_MS, KNOCK_MS_MIN, RETRY_MS_MAX, RETRY_MS_MIN};
+use crate::codec::election::{ElectionAddress, Notification};
+use crate::types::{Link, Millis};
+
+#[derive(Debug)]
+pub(super) enum Line {
+    /// No connection; when the next attempt is due, if one is wanted.
+    Down { retry_at: Option<Millis> },
+    Dialing { dial: Dial, until: Millis },
+    /// `unsent_since`: something was written then that has not left yet.
+    Up { link: Link, since: Millis, unsent_since: Option<Millis> },
+}
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Its id is larger than ours: it opens the connection, and we can only ask for that.
+    pub calls_us: bool,
+    /// A connection to it is kept up always: it votes.
+    wanted: bool,
+    /// Of the configuration; none for a server that is in none.
+    configured: Vec<ElectionAddress>,
+    /// What it said itself when it called.
+    claimed: Vec<ElectionAddress>,
+    pub line: Line,
+    /// The newest message that has not been written.
+    pub pending: Option<Notification>,
+    /// Which address is tried next, and how many have failed one after another.
+    next_address: usize,
+    failures: usize,
+    /// Before the next attempt but one.
+    pause_ms: i64,
+    last_dial: Option<Millis>,
+    last_knock: Option<Millis>,
+    /// It was said to be unreachable, and no connection has come since.
+    pub given_up: bool,
+}
+
+impl Peer {
+    pub fn new(calls_us: bool) -> Peer {
+        Peer {
+            calls_us,
+            wanted: false,
+            configured: Vec::new(),
+            claimed: Vec::new(),
+            line: Line::Down { retry_at: None },
+            pending: None,
+            next_address: 0,
+            failures: 0,
+            pause_ms: RETRY_MS_MIN,
+            last_dial: None,
+            last_knock: None,
+            given_up: false,
+        }
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    pub fn is_member(&self) -> bool {
+        !self.configured.is_empty()
+    }
+
+    pub fn link(&self) -> Option<Link> {
+        match self.line {
+            Line::Up { link, .. } => Some(link),
+            Line::Down { .. } | Line::Dialing { .. } => None,
+        }
+    }
+
+    /// When this peer has something to do.
+    pub fn due(&self, stall_ms: i64) -> Option<Millis> {
+        match self.line {
+            Line::Down { retry_at } => retry_at,
+            Line::Dialing { until, .. } => Some(until),
+            Line::Up { unsent_since, .. } => unsent_since.map(|since| since + stall_ms),
+        }
+    }
+
+    pub fn configure(&mut self, addresses: Vec<ElectionAddress>, wanted: bool, now: Millis) {
+        let news = addresses != self.configured || (wanted && !self.wanted);
+        (self.configured, self.wanted) = (addresses, wanted);
+        if news {
+            self.next_address = 0;
+            if self.wanted {
+                self.hasten(now);
+            }
+        }
+    }
+
+    pub fn claim(&mut self, addresses: Vec<ElectionAddress>) {
+        if !addresses.is_empty() {
+            self.claimed = addresses;
+        }
+    }
+
+    /// The configuration's addresses come before its own: a host that knows itself as 127.0.1.1,
+    /// as many do, would lead us to ourselves.
+    fn addresses(&self) -> impl Iterator<Item = &ElectionAddress> {
+        let own = self.claimed.iter().filter(|address| !self.configured.contains(address));
+        self.configured.iter().chain(own)
+    }
+
+    /// Begins an attempt; `None` where no address is known.
+    pub fn dial(&mut self, now: Millis, dial: Dial, timeout_ms: i64) -> Option<ElectionAddress> {
+        let count = self.addresses().count();
+        let Some(address) = self.addresses().nth(self.next_address % count.max(1)).cloned() else {
+            self.line = Line::Down { retry_at: None };
+            return None;
+        };
+        self.last_dial = Some(now);
+        self.line = Line::Dialing { dial, until: now + timeout_ms };
+        Some(address)
+    }
+
+    /// An attempt has failed. True when every address has by now.
+    pub fn failed(&mut self, now: Millis) -> bool {
+        self.next_address += 1;
+        self.failures += 1;
+        if self.failures < self.addresses().count() {
+            self.line = Line::Down { retry_at: Some(now) };
+            return false;
+        }
+        self.failures = 0;
+        if !self.wanted {
+            self.pending = None;
+        }
+        self.rest(now, self.pause_ms);
+        true
+    }
+
+    /// We have asked the peer to call; it needs a round trip or two for that.
+    pub fn knocked(&mut self, now: Millis) {
+        self.failures = 0;
+        self.last_knock = Some(now);
+        self.rest(now, self.pause_ms.max(KNOCK_MS_MIN));
+    }
+
+    pub fn up(&mut self, now: Millis, link: Link) {
+        self.failures = 0;
+        self.given_up = false;
+        self.line = Line::Up { link, since: now, unsent_since: None };
+    }
+
+    /// The connection has ended. When it had lasted, that is news, and the peer is tried at once;
+    /// the end of a short one may be the two servers' crossing, and is left to settle.
+    pub fn down(&mut self, now: Millis) {
+        let lasted = matches!(self.line, Line::Up { since, .. } if now >= since + GOOD_MS);
+        if lasted {
+            self.pause_ms = RETRY_MS_MIN;
+            self.line = Line::Down { retry_at: self.is_needed().then_some(now) };
+        } else if self.calls_us {
+            self.rest(now, self.pause_ms.max(KNOCK_MS_MIN));
+        } else {
+            self.rest(now, self.pause_ms);
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.wanted || (self.is_member() && self.pending.is_some())
+    }
+
+    fn rest(&mut self, now: Millis, pause_ms: i64) {
+        self.line = Line::Down { retry_at: self.is_needed().then_some(now + pause_ms) };
+        self.pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
+    }
+
+    /// An attempt as soon as is decent, where there is neither connection nor attempt.
+    pub fn hasten(&mut self, now: Millis) {
+        if let Line::Down { retry_at } = &mut self.line {
+            let after_dial = self.last_dial.map_or(now, |last| last + DIAL_GAP_MS);
+            let after_knock = self.last_knock.map_or(now, |last| last + KNOCK_MS_MIN);
+            let earliest = now.max(after_dial).max(after_knock);
+            *retry_at = Some(retry_at.map_or(earliest, |at| at.min(earliest)));
+        }
+    }
+
+    /// As [`Peer::hasten`], with the pauses beginning anew.
+    pub fn hasten_anew(&mut self, now: Millis) {
+        self.pause_ms = RETRY_MS_MIN;
+        self.hasten(now);
+    }
+}

@@ -1,0 +1,44 @@
+//! The mesh's settings, and its bounds with their reasons.
+
+use crate::codec::election::HeaderProtocol;
+use crate::types::ServerId;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkSettings {
+    pub me: ServerId,
+    /// V2 only where `multiAddress.enabled` says so (ZOOKEEPER-3720).
+    pub protocol: HeaderProtocol,
+    /// `cnxTimeout`: an attempt to connect ends, in ms.
+    pub connect_timeout_ms: i64,
+    /// `tickTime` × `syncLimit`: who has connected must have said who it is, in ms.
+    pub header_timeout_ms: i64,
+}
+
+/// Connections that have not said who they are. The oldest makes way.
+pub(super) const CALLS_MAX: usize = 64;
+
+/// Callers that are in no configuration we know: joining servers, observers of others. The one
+/// connected longest makes way.
+pub(super) const STRANGERS_MAX: usize = 64;
+
+/// First and last pause between attempts to reach a peer. The last is what a returning peer may
+/// have to wait for us at most, unless it calls itself, as all do when they start.
+pub(super) const RETRY_MS_MIN: i64 = 50;
+pub(super) const RETRY_MS_MAX: i64 = 2000;
+
+/// After a knock the peer needs a round trip or two to call; a second knock would make it drop
+/// the connection it has just opened.
+pub(super) const KNOCK_MS_MIN: i64 = 500;
+
+/// Attempts never follow one another quicker, whatever asks for them.
+pub(super) const DIAL_GAP_MS: i64 = 20;
+
+/// A connection that has lasted so long was a good one: it is replaced at once when it ends.
+/// Shorter ones may be the two ends' crossing, and wait for it to settle.
+pub(super) const GOOD_MS: i64 = 1000;
+
+/// A peer that takes nothing for so long is given up. A message is a few hundred bytes, which any
+/// peer that reads at all takes at once.
+pub(super) const STALL_MS: i64 = 10_000;
+
+const _: () = assert!(RETRY_MS_MIN >= DIAL_GAP_MS && KNOCK_MS_MIN <= RETRY_MS_MAX);

@@ -1,0 +1,34 @@
+//! An election's settings, and its bounds with their reasons.
+
+use crate::types::ServerId;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ElectionSettings {
+    pub me: ServerId,
+    /// `peerType`, for a server that its configuration does not list: it follows without a vote,
+    /// or it observes.
+    pub observer: bool,
+    /// `zookeeper.fastleader.minNotificationInterval` and `.maxNotificationInterval`: the vote is
+    /// sent again after so long without a decision; the pause doubles. In ms.
+    pub resend_ms_min: i64,
+    pub resend_ms_max: i64,
+    /// How long a quorum's choice waits for a better candidate that may still be on its way, where
+    /// not every voter has agreed to it (FastLeaderElection.finalizeWait). In ms.
+    pub finalize_ms: i64,
+}
+
+impl ElectionSettings {
+    /// Java's times.
+    pub fn new(me: ServerId) -> ElectionSettings {
+        ElectionSettings {
+            me,
+            observer: false,
+            resend_ms_min: 200,
+            resend_ms_max: 60_000,
+            finalize_ms: 200,
+        }
+    }
+}
+
+/// Servers without a vote that are told how an election ends. More may ask again.
+pub(super) const ASKERS_MAX: usize = 64;
