@@ -9,16 +9,28 @@ pub enum ElectionInput {
     /// This server has no leader: begin a round. `zxid` is the last transaction that is durable in
     /// the log here (I2), or -1 when the data cannot be trusted; `peer_epoch` the epoch entered
     /// (`currentEpoch`).
-    Look { zxid: Zxid, peer_epoch: Epoch },
+    Look {
+        zxid: Zxid,
+        peer_epoch: Epoch,
+    },
     /// The role that the last round gave is over. Nothing is said for this server until it looks,
     /// so that nobody counts it for a leader it has left.
     Leave,
-    Heard { from: ServerId, notification: Notification },
+    Heard {
+        from: ServerId,
+        notification: Notification,
+    },
     /// From the mesh.
-    Reachable { server: ServerId },
-    Unreachable { server: ServerId },
+    Reachable {
+        server: ServerId,
+    },
+    Unreachable {
+        server: ServerId,
+    },
     /// The leader has won this epoch, whether we follow it or are it.
-    Established { epoch: Epoch },
+    Established {
+        epoch: Epoch,
+    },
     /// The configurations in force have changed; a round that is being held begins anew.
     Members(Electorate),
     Tick,
@@ -33,16 +45,24 @@ pub enum ElectedRole {
 
 #[derive(Clone, Debug)]
 pub enum ElectionEffect {
-    Send { to: ServerId, notification: Notification },
+    Send {
+        to: ServerId,
+        notification: Notification,
+    },
     /// Our vote and state have changed: who connects is to be told this first.
     Greeting(Notification),
     /// Connect to everyone who is missing.
     Reconnect,
-    Decided { leader: ServerId, role: ElectedRole },
+    Decided {
+        leader: ServerId,
+        role: ElectedRole,
+    },
     /// We lead, and a voter whose vote brought us there is looking again. Before a quorum has
     /// joined the leader this means that it may wait in vain
     /// (`zookeeper.leader.maxTimeToWaitForEpoch`).
-    Deserted { by: ServerId },
+    Deserted {
+        by: ServerId,
+    },
     /// While looking: another server is in a newer configuration. Where reconfiguration is enabled
     /// it is to be made ours, and told with [`ElectionInput::Members`].
     NewerMembers(Members),

@@ -60,11 +60,7 @@ impl Looking {
 
     /// Nobody is left who could still bring a better candidate: every voter that has a weight
     /// agrees with us or cannot be reached.
-    pub fn is_unanimous(
-        &self,
-        electorate: &Electorate,
-        unreachable: &BTreeSet<ServerId>,
-    ) -> bool {
+    pub fn is_unanimous(&self, electorate: &Electorate, unreachable: &BTreeSet<ServerId>) -> bool {
         electorate
             .voters()
             .filter(|&server| weighs(electorate, server))

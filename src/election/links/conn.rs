@@ -10,7 +10,9 @@ use crate::types::{Millis, ServerId};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Party {
     /// Has not said it yet, and must by then.
-    Unknown { until: Millis },
+    Unknown {
+        until: Millis,
+    },
     Server(ServerId),
 }
 

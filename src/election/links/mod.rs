@@ -24,10 +24,9 @@ mod settings;
 mod effect;
 mod mesh;
 
-mod peer;
 mod conn;
+mod peer;
 
 pub use effect::{Dial, LinksEffect, LinksInput};
 pub use mesh::Links;
 pub use settings::LinkSettings;
-

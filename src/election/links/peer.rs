@@ -8,10 +8,19 @@ use crate::types::{Link, Millis};
 #[derive(Debug)]
 pub(super) enum Line {
     /// No connection; when the next attempt is due, if one is wanted.
-    Down { retry_at: Option<Millis> },
-    Dialing { dial: Dial, until: Millis },
+    Down {
+        retry_at: Option<Millis>,
+    },
+    Dialing {
+        dial: Dial,
+        until: Millis,
+    },
     /// `unsent_since`: something was written then that has not left yet.
-    Up { link: Link, since: Millis, unsent_since: Option<Millis> },
+    Up {
+        link: Link,
+        since: Millis,
+        unsent_since: Option<Millis>,
+    },
 }
 
 #[derive(Debug)]

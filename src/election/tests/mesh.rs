@@ -64,9 +64,7 @@ impl Actor for Mesh {
             "failed" => LinksInput::ConnectFailed { dial: Dial(number(1) as u64) },
             "written" => LinksInput::Written { link: link() },
             "closed" => LinksInput::Closed { link: link() },
-            "send" => {
-                LinksInput::Send { to: id(1), notification: notification(&words, 2, CONFIG) }
-            }
+            "send" => LinksInput::Send { to: id(1), notification: notification(&words, 2, CONFIG) },
             "greet" => LinksInput::Greeting(notification(&words, 1, CONFIG)),
             "reconnect" => LinksInput::Reconnect,
             "tick" => LinksInput::Tick,

@@ -15,8 +15,7 @@ use crate::zab::tests::words::Words;
 /// election port 3000 + id.
 pub fn electorate(words: &Words<'_>) -> Electorate {
     let mut text = servers(words.get("voters"), words.find("observers").unwrap_or(""));
-    for (number, group) in words.find("groups").into_iter().flat_map(|g| g.split('|')).enumerate()
-    {
+    for (number, group) in words.find("groups").into_iter().flat_map(|g| g.split('|')).enumerate() {
         text += &format!("group.{}={group}\n", number + 1);
     }
     if let Some((server, weight)) = words.find("weight").and_then(|w| w.split_once(':')) {
