@@ -69,3 +69,29 @@ pub const LEARNER_HELD_PAUSE: usize = 1 << 20;
 pub const LEARNER_HELD: usize = 64 << 20;
 
 const _: () = assert!(LEARNER_HELD_PAUSE < LEARNER_HELD);
+
+/// Connections to a leader's quorum port, learners and those that have not said what they are.
+pub const LEARNERS: usize = 1024;
+
+/// Bytes on their way to one learner before it is closed. A learner that stands still this long
+/// under load takes a sync again when it comes back; memory for it must end somewhere (Java has
+/// no bound here).
+pub const LEARNER_BYTES: usize = 128 << 20;
+
+/// Bytes on their way to a learner in synchronisation before the rest of the history waits: a
+/// slow one holds no more than this, however much it lacks.
+pub const SYNC_BYTES: usize = 4 << 20;
+
+/// Proposals, and their bytes, that wait for a quorum before no more requests are taken.
+pub const OUTSTANDING_PROPOSALS: usize = 65_536;
+pub const OUTSTANDING_BYTES: usize = 256 << 20;
+
+/// Synchronisations at the same time (`zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`,
+/// configuration). Observers beyond are refused; voters never are.
+pub const SNAP_SYNCS: usize = 10;
+pub const DIFF_SYNCS: usize = 100;
+
+/// From this counter on a leader takes no new work, so that what is on its way finishes and
+/// another epoch begins with nothing lost. Far more numbers are left than requests can be on
+/// their way.
+pub const HANDOVER_COUNTER: u32 = 0xff00_0000;

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use crate::log::Durable;
 use crate::types::{Epoch, Zxid};
 
+pub mod leader;
+pub mod learner;
 pub mod line;
+pub mod sync;
 pub mod window;
 
-pub mod learner;
-
+pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, SyncRules};
 pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts};
 pub use line::{Committed, Due, Line};
 pub use window::Window;

@@ -50,7 +50,7 @@ impl Window {
 
     /// A transaction that is committed. `entry`: its bytes in the log.
     pub fn push(&mut self, zxid: Zxid, entry: Bytes) {
-        let last = self.max().or(self.before);
+        let last = self.end();
         assert!(last.is_none_or(|last| zxid > last), "I6: {zxid} committed behind {last:?}");
         if last.is_some_and(|last| !follows(zxid, last)) {
             self.clear();
@@ -72,6 +72,11 @@ impl Window {
     /// The last entry.
     pub fn max(&self) -> Option<Zxid> {
         self.entries.back().map(|(zxid, _)| *zxid)
+    }
+
+    /// Where the history ends: the last entry, or where the window was begun.
+    pub fn end(&self) -> Option<Zxid> {
+        self.max().or(self.before)
     }
 
     /// The newest transaction of the history that is not newer than `zxid`; `None` when it lies

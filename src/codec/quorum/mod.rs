@@ -23,6 +23,11 @@ use crate::types::{Epoch, Identity, ServerId, SessionId, Zxid, limits};
 /// The learner protocol of ZooKeeper 3.5 and later (LearnerInfo.protocolVersion).
 pub const PROTOCOL: i32 = 0x10000;
 
+/// What a learner of this kind says in its place ("RING"): leaders ask for no less than
+/// [`PROTOCOL`] and look no further, and one of this kind knows that a cut history and what
+/// follows it are durable before they are acknowledged (zab::sync).
+pub const PROTOCOL_OWN: i32 = 0x5249_4e47;
+
 /// A client's request, on its way from a learner to the leader.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Forwarded {

@@ -2,6 +2,8 @@
 //!
 //! [`play`] reads and runs them, [`words`] turns packets into text and back.
 
+mod leader;
 mod learner;
 pub(crate) mod play;
+mod sync;
 pub(crate) mod words;

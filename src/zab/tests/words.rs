@@ -130,7 +130,7 @@ pub fn packet(line: &str) -> Packet {
             observer: name == "observerinfo",
             accepted: Epoch(words.number("accepted") as u32),
             server: ServerId(words.number("server")),
-            protocol: PROTOCOL,
+            protocol: words.number_or("protocol", PROTOCOL.into()) as i32,
             config_version: words.number_or("config", 0),
         },
         "uptodate" => Packet::UpToDate,

@@ -1,0 +1,199 @@
+//! Proposals, acks and commits (Leader.propose, processAck, tryToCommit, processSync), and the end
+//! of an epoch's numbers.
+
+use bytes::Bytes;
+
+use super::LeaderEffect;
+use super::core::{Leader, Phase};
+use super::learner::{Learner, Stage};
+use crate::codec::quorum::Packet;
+use crate::membership::Electorate;
+use crate::types::{Link, ServerId, Zxid, limits};
+use crate::zab::sync::is_beginning;
+use crate::zab::{Agreed, Window};
+
+impl Leader {
+    /// Once for every batch of inputs: counts acks, and commits what a quorum has. The cost is that
+    /// of the learners and of what is committed; what is outstanding is not looked at.
+    pub fn settle(&mut self, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.counting && self.phase == Phase::Broadcast {
+            self.counting = false;
+            let upto = self.agreed_upto();
+            if upto > self.committed {
+                self.commit(upto, window, out);
+            }
+        }
+        self.close_doomed(out);
+        if self.is_handed_over() {
+            let at = self.proposed;
+            self.step_down(format!("the numbers of this epoch are used up ({at})"), out);
+        }
+    }
+
+    /// New work may be taken. No longer so close to the end of an epoch's numbers.
+    pub fn accepts(&self) -> bool {
+        self.phase == Phase::Broadcast && self.proposed.counter() < self.parts.handover_counter
+    }
+
+    /// More proposals may be made now; if not, learners' packets and clients' writes have to wait.
+    pub fn has_room(&self) -> bool {
+        self.outstanding.len() < limits::OUTSTANDING_PROPOSALS
+            && self.outstanding_bytes < limits::OUTSTANDING_BYTES
+    }
+
+    /// What was on its way is finished; or new work goes on coming in, and has used half of what
+    /// was left.
+    fn is_handed_over(&self) -> bool {
+        let handover = self.parts.handover_counter;
+        let finished = self.outstanding.is_empty() && self.durable >= self.proposed;
+        let pressed = self.proposed.counter() >= handover + (u32::MAX - handover) / 2;
+        self.phase == Phase::Broadcast && !self.accepts() && (finished || pressed)
+    }
+
+    pub(super) fn propose(&mut self, zxid: Zxid, entry: Bytes, out: &mut Vec<LeaderEffect>) {
+        assert_eq!(self.phase, Phase::Broadcast, "proposed by a leader that does not serve");
+        assert_eq!(self.proposed.next(), Some(zxid), "I4: proposals have no gaps");
+        self.proposed = zxid;
+        for learner in self.learners.values_mut() {
+            if learner.is_live() && !learner.observer {
+                let packet = Packet::Proposal { zxid, entry: entry.clone() };
+                learner.propose(zxid, packet, self.beat, out);
+            }
+        }
+        self.outstanding_bytes += entry.len();
+        self.outstanding.push_back((zxid, entry));
+    }
+
+    /// A packet of a learner that has taken over the history.
+    pub(super) fn heard(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
+        let until = self.beat + self.sync_beats();
+        let accepts = self.accepts();
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.counts_until = until;
+        let serves = learner.stage == Stage::UpToDate;
+        if serves {
+            learner.silent_by = Some(until);
+        }
+        match (packet, learner.server) {
+            (Packet::Ack { zxid }, _) => self.acked(link, zxid, out),
+            (Packet::Ping { touches, .. }, _) => {
+                if let Some(sessions) = touches.filter(|touches| !touches.is_empty()) {
+                    out.push(LeaderEffect::Touched { link, sessions });
+                }
+            }
+            (Packet::RevalidateAsk { session, timeout }, _) if serves => {
+                out.push(LeaderEffect::Revalidate { link, session, timeout });
+            }
+            (Packet::Request(request), Some(server)) if serves => {
+                // At the end of an epoch's numbers requests stay without an answer: the learner
+                // loses this leader in a moment, and its clients their connections.
+                if accepts {
+                    out.push(LeaderEffect::Request { link, server, request });
+                }
+            }
+            (packet, _) => self.close(link, format!("{} came out of turn", packet.name()), out),
+        }
+    }
+
+    fn acked(&mut self, link: Link, zxid: Zxid, out: &mut Vec<LeaderEffect>) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        // UPTODATE is acknowledged with the beginning of the epoch once more; observers have none
+        // to give.
+        if learner.observer || is_beginning(zxid) {
+            return;
+        }
+        let sent = learner.sent.max(learner.position);
+        if zxid > sent {
+            let why = format!("it acknowledged {zxid}, and was sent no more than {sent}");
+            return self.close(link, why, out);
+        }
+        if zxid > learner.acked {
+            learner.acked = zxid;
+            learner.patience.acked(zxid);
+            self.counting = true;
+        }
+    }
+
+    /// The newest transaction that a quorum has in its logs. Acks come in order, so an ack stands
+    /// for everything before it.
+    fn agreed_upto(&self) -> Zxid {
+        let mut horizons: Vec<(ServerId, Zxid)> = vec![(self.parts.me, self.durable)];
+        let learners = self.learners.values().filter(|learner| learner.has_acked());
+        horizons.extend(learners.filter_map(|l| Some((l.votes_as()?, l.acked))));
+        let mut found = self.committed;
+        for &(_, upto) in &horizons {
+            let has = |server: ServerId| horizons.iter().any(|(s, at)| *s == server && *at >= upto);
+            if upto > found && self.parts.electorate.has_quorum(has) {
+                found = upto;
+            }
+        }
+        found
+    }
+
+    fn commit(&mut self, upto: Zxid, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        let count = self.outstanding.partition_point(|(zxid, _)| *zxid <= upto);
+        let batch: Vec<(Zxid, Bytes)> = self.outstanding.drain(..count).collect();
+        assert_eq!(batch.last().map(|(zxid, _)| *zxid), Some(upto), "I6: commits what was proposed");
+        self.committed = upto;
+        for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
+            tell_committed(learner, &batch, out);
+        }
+        out.push(LeaderEffect::Agreed(Agreed(upto)));
+        for (zxid, entry) in batch {
+            self.outstanding_bytes -= entry.len();
+            window.push(zxid, entry);
+        }
+        let waiting = self.learners.values().filter(|learner| learner.stage == Stage::Acked);
+        for link in waiting.map(|learner| learner.link).collect::<Vec<Link>>() {
+            self.admit(link, out);
+        }
+    }
+
+    /// The turn of a learner's client sync: answered when everything proposed until now is
+    /// committed, right behind that commit, for a learner matches what comes with the first thing
+    /// it waits for.
+    pub(super) fn client_sync(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if self.outstanding.is_empty() {
+            return learner.send(Packet::Sync { zxid: Zxid::ZERO }, out);
+        }
+        if learner.syncs.len() >= limits::OUTSTANDING_PROPOSALS {
+            let why = format!("{} client syncs of it wait already", learner.syncs.len());
+            return self.close(link, why, out);
+        }
+        learner.syncs.push_back(self.proposed);
+    }
+
+    /// Other configurations are in force, for everything that is not committed yet.
+    pub(super) fn electorate(&mut self, electorate: Electorate, out: &mut Vec<LeaderEffect>) {
+        let members = electorate.next.as_ref().unwrap_or(&electorate.committed);
+        if members.version() >= self.announced.version() {
+            self.announced = std::sync::Arc::clone(members);
+        }
+        self.parts.electorate = electorate;
+        self.counting = true;
+        if !self.parts.electorate.is_voter(self.parts.me) {
+            self.step_down("this server is no voter of the configuration any more".into(), out);
+        }
+    }
+}
+
+fn tell_committed(learner: &mut Learner, batch: &[(Zxid, Bytes)], out: &mut Vec<LeaderEffect>) {
+    for (zxid, entry) in batch {
+        let zxid = *zxid;
+        if zxid > learner.held {
+            let packet = match learner.observer {
+                true => Packet::Inform { zxid, entry: entry.clone() },
+                false => Packet::Commit { zxid },
+            };
+            learner.send(packet, out);
+        }
+        while learner.syncs.front().is_some_and(|behind| *behind <= zxid) {
+            learner.syncs.pop_front();
+            learner.send(Packet::Sync { zxid: Zxid::ZERO }, out);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A leader's state, and who handles which input.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::learner::{Beat, Learner, LearnerFigures, Stage};
+use super::{LeaderEffect, LeaderInput, LeaderParts};
+use crate::codec::quorum::Packet;
+use crate::membership::Members;
+use crate::types::{Epoch, Link, Millis, ServerId, Zxid, limits};
+use crate::zab::{Stored, Window};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Phase {
+    /// Waits for a quorum to connect, to choose an epoch newer than any that one of them promised.
+    Discovery,
+    /// The epoch is being stored.
+    Accepting,
+    /// Waits for a quorum to promise that it follows no older leader.
+    Promises,
+    /// The entered epoch is being stored.
+    Entering,
+    /// Waits for a quorum to take over the history.
+    Synchronization,
+    Broadcast,
+    /// Has stepped down.
+    Over,
+}
+
+pub struct Leader {
+    pub(super) parts: LeaderParts,
+    pub(super) phase: Phase,
+    /// The beat at which the phase must be over.
+    pub(super) phase_ends: Beat,
+    /// 0 until it is chosen.
+    pub(super) epoch: Epoch,
+    /// The newest epoch that anybody who connected has promised.
+    pub(super) highest_accepted: Epoch,
+    pub(super) announced: Arc<Members>,
+    pub(super) learners: BTreeMap<Link, Learner>,
+    /// Proposed and not committed, in order.
+    pub(super) outstanding: VecDeque<(Zxid, Bytes)>,
+    pub(super) outstanding_bytes: usize,
+    pub(super) proposed: Zxid,
+    /// The end of what is committed, which at first is the whole own history; the window ends here.
+    pub(super) committed: Zxid,
+    /// The own log's horizon.
+    pub(super) durable: Zxid,
+    /// An ack has come, or the electorate has changed, since commits were last counted.
+    pub(super) counting: bool,
+    /// The log on disk was found to end or have a hole here: no history older than it is read from
+    /// there.
+    pub(super) log_broken_at: Zxid,
+    pub(super) beat: Beat,
+    pub(super) next_beat: Millis,
+}
+
+impl Leader {
+    /// Begins to lead: an election has been won, the quorum port is open.
+    pub fn new(parts: LeaderParts, now: Millis, out: &mut Vec<LeaderEffect>) -> Leader {
+        let mut leader = Leader {
+            phase: Phase::Discovery,
+            phase_ends: 0,
+            epoch: Epoch(0),
+            highest_accepted: parts.accepted.max(parts.current).max(parts.last.epoch()),
+            announced: Arc::clone(&parts.electorate.committed),
+            learners: BTreeMap::new(),
+            outstanding: VecDeque::new(),
+            outstanding_bytes: 0,
+            proposed: parts.last,
+            committed: parts.last,
+            durable: parts.last,
+            counting: false,
+            log_broken_at: Zxid(-1),
+            beat: 0,
+            next_beat: now,
+            parts,
+        };
+        leader.next_beat = now + leader.half_tick();
+        leader.enter(Phase::Discovery);
+        if leader.parts.electorate.is_voter(leader.parts.me) {
+            leader.consider_epoch(out);
+        } else {
+            leader.step_down("this server is no voter of the configuration".into(), out);
+        }
+        leader
+    }
+
+    /// One input. What is committed by it comes out of [`Leader::settle`].
+    pub fn step(
+        &mut self,
+        now: Millis,
+        input: LeaderInput,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        match input {
+            LeaderInput::Opened { link } => self.opened(link, out),
+            LeaderInput::Packet { link, packet } => self.packet(link, packet, window, out),
+            LeaderInput::Closed { link } => self.forget(link, out),
+            LeaderInput::Drained { link } => self.drained(link, window, out),
+            LeaderInput::Stored(Stored::Accepted(epoch)) => self.accepted(epoch, out),
+            LeaderInput::Stored(Stored::Current(epoch)) => self.entered(epoch, window, out),
+            LeaderInput::Durable(durable) => {
+                self.durable = self.durable.max(durable.zxid());
+                self.counting = true;
+            }
+            LeaderInput::Proposed { zxid, entry } => self.propose(zxid, entry, out),
+            LeaderInput::Revalidated { link, session, valid } => {
+                if let Some(learner) = self.learners.get_mut(&link) {
+                    learner.send(Packet::RevalidateAnswer { session, valid }, out);
+                }
+            }
+            LeaderInput::SyncFor { link } => self.client_sync(link, out),
+            LeaderInput::LogRead { link, chunk } => self.log_read(link, chunk, window, out),
+            LeaderInput::SnapshotSent { link, zxid } => {
+                self.snapshot_sent(link, zxid, window, out);
+            }
+            LeaderInput::Electorate(electorate) => self.electorate(electorate, out),
+            LeaderInput::Tick => self.tick(now, out),
+        }
+    }
+
+    /// When the next `Tick` is due.
+    pub fn deadline(&self) -> Option<Millis> {
+        (self.phase != Phase::Over).then_some(self.next_beat)
+    }
+
+    /// A packet of a learner, each with its place in the conversation.
+    fn packet(
+        &mut self,
+        link: Link,
+        packet: Packet,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link).filter(|l| l.doomed.is_none()) else {
+            return;
+        };
+        match learner.stage {
+            Stage::Opened => self.greeted(link, packet, out),
+            Stage::Informed => self.promised(link, packet, window, out),
+            Stage::Announced => self.acknowledged(link, packet, out),
+            Stage::Acked | Stage::UpToDate => self.heard(link, packet, out),
+            stage @ (Stage::Greeted
+            | Stage::Promised { .. }
+            | Stage::Asking { .. }
+            | Stage::Reading
+            | Stage::Sending
+            | Stage::Snapshot) => {
+                let why = format!("{} came out of turn ({stage:?})", packet.name());
+                self.close(link, why, out);
+            }
+        }
+    }
+
+    fn opened(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        if self.learners.len() >= limits::LEARNERS {
+            let why = format!("{} learners are connected already", limits::LEARNERS);
+            return out.push(LeaderEffect::Close { link, why });
+        }
+        let silent_by = self.beat + self.init_beats();
+        let counts_until = silent_by + self.sync_beats();
+        self.learners.insert(link, Learner::new(link, silent_by, counts_until));
+    }
+
+    pub(super) fn close(&mut self, link: Link, why: String, out: &mut Vec<LeaderEffect>) {
+        if self.learners.contains_key(&link) {
+            out.push(LeaderEffect::Close { link, why });
+            self.forget(link, out);
+        }
+    }
+
+    fn forget(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let Some(learner) = self.learners.remove(&link) else { return };
+        if let (Stage::UpToDate, Some(server)) = (learner.stage, learner.server) {
+            out.push(LeaderEffect::LearnerGone { link, server });
+        }
+    }
+
+    /// Closes those that grew too slow while something was sent to all.
+    pub(super) fn close_doomed(&mut self, out: &mut Vec<LeaderEffect>) {
+        let doomed: Vec<(Link, String)> = self
+            .learners
+            .values_mut()
+            .filter_map(|learner| Some((learner.link, learner.doomed.take()?)))
+            .collect();
+        for (link, why) in doomed {
+            self.close(link, why, out);
+        }
+    }
+
+    pub(super) fn step_down(&mut self, why: String, out: &mut Vec<LeaderEffect>) {
+        self.phase = Phase::Over;
+        out.push(LeaderEffect::StepDown { why });
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.phase_ends = self.beat + self.init_beats();
+    }
+
+    pub(super) fn half_tick(&self) -> i64 {
+        (self.parts.timing.tick_ms / 2).max(1)
+    }
+
+    pub(super) fn init_beats(&self) -> Beat {
+        2 * self.parts.timing.init_ticks
+    }
+
+    pub(super) fn sync_beats(&self) -> Beat {
+        2 * self.parts.timing.sync_ticks
+    }
+
+    /// This server and the voters whose learner fits are a quorum.
+    pub(super) fn is_quorum(&self, fits: impl Fn(&Learner) -> bool) -> bool {
+        let mut servers: Vec<ServerId> = vec![self.parts.me];
+        let learners = self.learners.values().filter(|learner| fits(learner));
+        servers.extend(learners.filter_map(Learner::votes_as));
+        self.parts.electorate.has_quorum(|server| servers.contains(&server))
+    }
+
+    /// The epoch it leads; 0 while it is not chosen.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// A quorum follows.
+    pub fn is_serving(&self) -> bool {
+        self.phase == Phase::Broadcast
+    }
+
+    /// The configuration that NEWLEADER announces; in force from `Serve` on if configurations may
+    /// change at all (`reconfigEnabled`).
+    pub fn members(&self) -> &Arc<Members> {
+        &self.announced
+    }
+
+    pub fn proposed(&self) -> Zxid {
+        self.proposed
+    }
+
+    pub fn committed(&self) -> Zxid {
+        self.committed
+    }
+
+    /// Proposals that wait for a quorum.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Learners that have said who they are.
+    pub fn learners(&self) -> impl Iterator<Item = LearnerFigures> {
+        self.learners.values().filter_map(Learner::figures)
+    }
+}

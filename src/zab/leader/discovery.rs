@@ -1,0 +1,173 @@
+//! Which epoch, and who promised to follow it (Leader.getEpochToPropose, waitForEpochAck).
+
+use std::sync::Arc;
+
+use super::LeaderEffect;
+use super::core::{Leader, Phase};
+use super::learner::{Learner, Stage};
+use crate::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet};
+use crate::types::{Epoch, Link, Zxid};
+use crate::zab::sync::is_beginning;
+use crate::zab::{Stored, Window};
+
+/// Epochs at and above this one are not taken from a learner: there must be room for newer ones,
+/// and a zxid must stay positive.
+const EPOCH_LAST: Epoch = Epoch(0x7fff_fff0);
+
+impl Leader {
+    /// FOLLOWERINFO or OBSERVERINFO must come first.
+    pub(super) fn greeted(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
+        let Packet::LearnerInfo { observer, accepted, server, protocol, config_version } = packet
+        else {
+            return self.close(link, format!("{} came first", packet.name()), out);
+        };
+        let known = match self.is_serving() {
+            true => self.announced.version().max(self.parts.electorate.committed.version()),
+            false => self.parts.electorate.committed.version(),
+        };
+        let refusal = if protocol < PROTOCOL {
+            Some(format!("learner protocol {protocol:#x} is older than {PROTOCOL:#x}"))
+        } else if server == self.parts.me {
+            Some(format!("it says that it is server {}, which is this one", server.0))
+        } else if config_version > known {
+            Some(format!("its configuration {config_version:x} is newer than {known:x}"))
+        } else if accepted >= EPOCH_LAST {
+            Some(format!("its accepted epoch {} leaves no room for another", accepted.0))
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            return self.close(link, why, out);
+        }
+        // A server that connects again has given the old connection up, though nobody may have
+        // heard: what it acknowledged there may be cut off here, so the two must not both count.
+        let old = self.learners.values().find(|learner| learner.server == Some(server));
+        if let Some(old) = old.map(|learner| learner.link) {
+            self.close(old, format!("server {} has connected again", server.0), out);
+        }
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.server = Some(server);
+        learner.observer = observer;
+        learner.ours = protocol == PROTOCOL_OWN;
+        learner.stage = Stage::Greeted;
+        learner.silent_by = None;
+        if self.phase == Phase::Discovery {
+            self.highest_accepted = self.highest_accepted.max(accepted);
+            self.consider_epoch(out);
+        } else {
+            self.inform(link, out);
+        }
+    }
+
+    /// With a quorum of voters connected the epoch is fixed, newer than any they promised.
+    pub(super) fn consider_epoch(&mut self, out: &mut Vec<LeaderEffect>) {
+        if self.phase == Phase::Discovery && self.is_quorum(|l| l.stage == Stage::Greeted) {
+            self.epoch = Epoch(self.highest_accepted.0 + 1);
+            self.enter(Phase::Accepting);
+            out.push(LeaderEffect::Store(Stored::Accepted(self.epoch)));
+        }
+    }
+
+    /// The own promise is durable: no other server may hear of the epoch before.
+    pub(super) fn accepted(&mut self, epoch: Epoch, out: &mut Vec<LeaderEffect>) {
+        if self.phase != Phase::Accepting || epoch != self.epoch {
+            return; // asked for in an earlier role
+        }
+        self.proposed = Zxid::new(epoch, 0);
+        let electorate = &self.parts.electorate;
+        self.announced = match &electorate.next {
+            Some(next) => Arc::clone(next),
+            // A configuration that nobody numbered gets a version with this epoch's agreement, and
+            // so wins over any other that was never agreed upon (ZOOKEEPER-1783).
+            None if self.parts.reconfig_enabled && electorate.committed.version() == 0 => {
+                let members = (*electorate.committed).clone();
+                Arc::new(members.with_version(self.proposed.0))
+            }
+            None => Arc::clone(&electorate.committed),
+        };
+        self.enter(Phase::Promises);
+        let waiting: Vec<Link> = self.learners.keys().copied().collect();
+        for link in waiting {
+            self.inform(link, out);
+        }
+        self.consider_promises(out);
+    }
+
+    /// LEADERINFO, once the epoch may be told.
+    fn inform(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let silent_by = self.beat + self.init_beats();
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if self.phase >= Phase::Promises && learner.stage == Stage::Greeted {
+            learner.stage = Stage::Informed;
+            learner.silent_by = Some(silent_by);
+            learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol: PROTOCOL }, out);
+        }
+    }
+
+    /// ACKEPOCH.
+    pub(super) fn promised(
+        &mut self,
+        link: Link,
+        packet: Packet,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Packet::AckEpoch { last, current } = packet else {
+            let why = format!("{} came in place of ACKEPOCH", packet.name());
+            return self.close(link, why, out);
+        };
+        // Later ones are brought back by synchronisation: a quorum without them has decided.
+        if self.phase == Phase::Promises && current.is_some_and(|c| self.is_behind(c, last)) {
+            let (epoch, own) = (self.parts.current.0, self.parts.last);
+            let why = format!("its history up to {last} is newer than {own} of epoch {epoch} here");
+            return self.close(link, why, out);
+        }
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        // None: it promised this epoch on another connection, and what it said there is not known
+        // to hold for the history it has now.
+        learner.promised = current.is_some() && last.0 != -1;
+        learner.stage = Stage::Promised { last };
+        learner.silent_by = None;
+        if self.phase >= Phase::Synchronization {
+            self.begin_sync(link, window, out);
+        } else {
+            self.consider_promises(out);
+        }
+    }
+
+    /// The other's history is newer (StateSummary.isMoreRecentThan). The beginning of an epoch that
+    /// this server was in is nothing that its history lacks.
+    fn is_behind(&self, current: Epoch, last: Zxid) -> bool {
+        let own = (self.parts.current, self.parts.last);
+        let common = is_beginning(last) && last.epoch() <= own.0;
+        current > own.0 || ((current, last) > own && !common)
+    }
+
+    fn consider_promises(&mut self, out: &mut Vec<LeaderEffect>) {
+        if self.phase == Phase::Promises && self.is_quorum(|learner: &Learner| learner.promised) {
+            self.enter(Phase::Entering);
+            out.push(LeaderEffect::Store(Stored::Current(self.epoch)));
+        }
+    }
+
+    /// The own history is the epoch's from now on, durably; no NEWLEADER goes out before.
+    pub(super) fn entered(
+        &mut self,
+        epoch: Epoch,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        if self.phase != Phase::Entering || epoch != self.epoch {
+            return; // asked for in an earlier role
+        }
+        if window.end() != Some(self.committed) {
+            window.restart(self.committed);
+        }
+        self.enter(Phase::Synchronization);
+        let waiting: Vec<Link> = self.learners.keys().copied().collect();
+        for link in waiting {
+            self.begin_sync(link, window, out);
+        }
+        self.consider_serving(out);
+    }
+}

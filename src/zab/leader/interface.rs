@@ -1,0 +1,115 @@
+//! What goes into a leader and what comes out.
+
+use bytes::Bytes;
+
+use crate::codec::quorum::{Forwarded, Packet};
+use crate::log::Durable;
+use crate::membership::Electorate;
+use crate::types::{Epoch, Link, ServerId, SessionId, Zxid, limits};
+use crate::zab::{Agreed, LogChunk, Stored, Timing};
+
+/// What a leader begins with.
+#[derive(Clone, Debug)]
+pub struct LeaderParts {
+    pub me: ServerId,
+    /// As stored in `acceptedEpoch`.
+    pub accepted: Epoch,
+    /// As stored in `currentEpoch`.
+    pub current: Epoch,
+    /// The end of the own history: durable in the own log and applied.
+    pub last: Zxid,
+    pub electorate: Electorate,
+    /// `reconfigEnabled`: a configuration without a version gets the new epoch's.
+    pub reconfig_enabled: bool,
+    pub timing: Timing,
+    pub rules: SyncRules,
+    /// No new work is taken from this counter on, so that an epoch's last proposals can finish
+    /// ([`limits::HANDOVER_COUNTER`]; less where the end of an epoch is to be seen).
+    pub handover_counter: u32,
+}
+
+/// How learners may be synchronised (configuration).
+#[derive(Clone, Copy, Debug)]
+pub struct SyncRules {
+    /// `zookeeper.forceSnapshotSync`.
+    pub force_snapshot: bool,
+    /// `zookeeper.snapshotSizeFactor` is not negative: the log on disk may be read for learners.
+    pub use_log: bool,
+    /// That factor times the size of the newest snapshot, in bytes: a learner that lacks more of
+    /// the log gets a snapshot. `None`: there is no snapshot to compare with.
+    pub log_bytes_max: Option<u64>,
+    /// `zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`: an observer beyond is refused.
+    pub snap_syncs: usize,
+    pub diff_syncs: usize,
+}
+
+impl Default for SyncRules {
+    fn default() -> SyncRules {
+        SyncRules {
+            force_snapshot: false,
+            use_log: true,
+            log_bytes_max: None,
+            snap_syncs: limits::SNAP_SYNCS,
+            diff_syncs: limits::DIFF_SYNCS,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum LeaderInput {
+    /// A server has connected to the quorum port.
+    Opened { link: Link },
+    Packet { link: Link, packet: Packet },
+    Closed { link: Link },
+    /// All that was sent before the last `WhenDrained` is in the socket.
+    Drained { link: Link },
+    /// An epoch file that was asked for is durable.
+    Stored(Stored),
+    /// The own log's horizon: the leader's own ack.
+    Durable(Durable),
+    /// A transaction that is on its way to the own log; broadcast it. Numbers have no gaps (I4).
+    Proposed { zxid: Zxid, entry: Bytes },
+    Revalidated { link: Link, session: SessionId, valid: bool },
+    /// The turn of a learner's client sync has come: everything it asked for before is proposed.
+    SyncFor { link: Link },
+    LogRead { link: Link, chunk: LogChunk },
+    /// The snapshot's last byte is on its way; it holds everything up to `zxid`.
+    SnapshotSent { link: Link, zxid: Zxid },
+    /// The configurations in force have changed.
+    Electorate(Electorate),
+    /// The deadline has passed.
+    Tick,
+}
+
+/// In order: what stands before must be done, or be on its way in the same queue.
+#[derive(Clone, Debug)]
+pub enum LeaderEffect {
+    Send { link: Link, packet: Packet },
+    Close { link: Link, why: String },
+    /// Answer `Drained` when everything sent until now is in the socket.
+    WhenDrained { link: Link },
+    /// Write it durably, then answer `Stored`.
+    Store(Stored),
+    /// A quorum follows: take clients' requests. The first transaction is (epoch, 1).
+    Serve { epoch: Epoch },
+    Agreed(Agreed),
+    /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one
+    /// that cannot be done with an error transaction), a client sync (opcode 9) with `SyncFor`:
+    /// a learner matches what is committed with the first of its requests only.
+    Request { link: Link, server: ServerId, request: Forwarded },
+    /// Sessions that a learner's clients have kept alive, with their timeouts in ms.
+    Touched { link: Link, sessions: Vec<(SessionId, i32)> },
+    Revalidate { link: Link, session: SessionId, timeout: i32 },
+    /// Read entries newer than `after` from the log on disk and answer one `LogRead` of about a
+    /// megabyte. The log must hold an entry that is not newer than `after`, and what is to be read
+    /// not be larger than `at_most` bytes (if given), else `LogEnd::NotThere`.
+    ReadLog { link: Link, after: Zxid, at_most: Option<u64> },
+    /// Send SNAP with the last applied zxid, the tree and the signature, then `SnapshotSent`.
+    SendSnapshot { link: Link },
+    /// The learner serves clients.
+    LearnerReady { link: Link, server: ServerId },
+    /// One that was ready is not connected any more.
+    LearnerGone { link: Link, server: ServerId },
+    /// Lead no longer. Nothing comes after it.
+    StepDown { why: String },
+}

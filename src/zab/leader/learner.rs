@@ -1,0 +1,257 @@
+//! What the leader knows of one learner, and the bounds of its link.
+
+use std::collections::VecDeque;
+
+use super::LeaderEffect;
+use crate::codec::quorum::Packet;
+use crate::types::{Link, ServerId, Zxid, limits};
+
+/// Bytes sent before the shell is asked whether they have left.
+const MARK_BYTES: usize = 256 << 10;
+/// What a packet weighs beside its data.
+const PACKET_BYTES: usize = 32;
+
+/// A beat is half a tick; deadlines are numbers of beats, so that a leader that was paused does
+/// not find everybody late before it has read what they sent.
+pub(super) type Beat = i64;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// Has not said who it is.
+    Opened,
+    /// Has; LEADERINFO waits until the leader has stored the epoch.
+    Greeted,
+    /// ACKEPOCH is awaited.
+    Informed,
+    /// Its history ends at `last`; synchronisation waits until the leader has entered the epoch.
+    Promised { last: Zxid },
+    /// The log on disk is asked whether it can serve this history.
+    Asking { last: Zxid },
+    /// A piece of the log on disk is awaited, to be sent.
+    Reading,
+    /// The rest of the history waits until what was sent has left.
+    Sending,
+    /// The shell sends a snapshot.
+    Snapshot,
+    /// NEWLEADER is sent, with all that was proposed before; from here on it hears everything.
+    Announced,
+    /// Its history is this one, durably.
+    Acked,
+    /// It serves clients.
+    UpToDate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SyncKind {
+    Log,
+    Snapshot,
+}
+
+#[derive(Debug)]
+pub(super) struct Learner {
+    pub link: Link,
+    /// Once it has said who it is.
+    pub server: Option<ServerId>,
+    pub observer: bool,
+    /// A server of this kind ([`crate::codec::quorum::PROTOCOL_OWN`]).
+    pub ours: bool,
+    pub stage: Stage,
+    /// It has promised to follow no leader of an older epoch, and has a history.
+    pub promised: bool,
+    pub sync: Option<SyncKind>,
+    /// In synchronisation: it has been sent everything up to here.
+    pub position: Zxid,
+    /// Proposals in flight that it brought along: they are in its log, so they are neither sent
+    /// again nor committed one by one; it serves when all of them are committed.
+    pub held: Zxid,
+    /// Everything up to here is in its log. Of this link only: what an older link acknowledged
+    /// may have been cut off since.
+    pub acked: Zxid,
+    /// Client syncs, each behind the proposal that was the last when its turn came.
+    pub syncs: VecDeque<Zxid>,
+    /// The last proposal sent to it.
+    pub sent: Zxid,
+    pub patience: Patience,
+    /// Without a packet until then it is closed.
+    pub silent_by: Option<Beat>,
+    /// It counts as connected until then (LearnerHandler.synced).
+    pub counts_until: Beat,
+    queue: Queue,
+    /// It has to be closed, for this reason; it gets nothing any more.
+    pub doomed: Option<String>,
+}
+
+/// Bytes on their way to the learner.
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: usize,
+    /// How many there were when the shell was last asked to say that they have left.
+    marked: Option<usize>,
+}
+
+/// The oldest proposal that waits for its ack (LearnerHandler.SyncLimitCheck): only one is timed,
+/// and when its ack comes the newest sent takes its place.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    waiting: Option<(Zxid, Beat)>,
+    newest: Option<(Zxid, Beat)>,
+}
+
+impl Patience {
+    fn sent(&mut self, zxid: Zxid, beat: Beat) {
+        match self.waiting {
+            None => self.waiting = Some((zxid, beat)),
+            Some(_) => self.newest = Some((zxid, beat)),
+        }
+    }
+
+    pub fn acked(&mut self, upto: Zxid) {
+        if self.waiting.is_some_and(|(zxid, _)| zxid <= upto) {
+            self.waiting = self.newest.take().filter(|(zxid, _)| *zxid > upto);
+        }
+    }
+
+    /// Since when a proposal waits.
+    pub fn since(&self) -> Option<Beat> {
+        self.waiting.map(|(_, beat)| beat)
+    }
+}
+
+/// A learner as operators see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LearnerFigures {
+    pub link: Link,
+    pub server: ServerId,
+    pub observer: bool,
+    /// It serves clients.
+    pub synced: bool,
+    /// Everything up to here is in its log, as far as it has said on this connection.
+    pub acked: Zxid,
+    /// Bytes on their way to it.
+    pub queued: usize,
+}
+
+impl Learner {
+    pub fn new(link: Link, silent_by: Beat, counts_until: Beat) -> Learner {
+        Learner {
+            link,
+            server: None,
+            observer: false,
+            ours: false,
+            stage: Stage::Opened,
+            promised: false,
+            sync: None,
+            position: Zxid::ZERO,
+            held: Zxid::ZERO,
+            acked: Zxid::ZERO,
+            syncs: VecDeque::new(),
+            sent: Zxid::ZERO,
+            patience: Patience::default(),
+            silent_by: Some(silent_by),
+            counts_until,
+            queue: Queue::default(),
+            doomed: None,
+        }
+    }
+
+    pub fn send(&mut self, packet: Packet, out: &mut Vec<LeaderEffect>) {
+        if self.doomed.is_some() {
+            return;
+        }
+        self.queue.bytes += weight(&packet);
+        if self.queue.bytes > limits::LEARNER_BYTES {
+            self.doomed = Some(format!(
+                "{} bytes wait to be sent to it, more than {}",
+                self.queue.bytes,
+                limits::LEARNER_BYTES
+            ));
+            return;
+        }
+        out.push(LeaderEffect::Send { link: self.link, packet });
+        if self.queue.bytes >= MARK_BYTES {
+            self.mark(out);
+        }
+    }
+
+    /// A proposal of the broadcast; its ack is awaited.
+    pub fn propose(&mut self, zxid: Zxid, packet: Packet, beat: Beat, out: &mut Vec<LeaderEffect>) {
+        self.send(packet, out);
+        self.sent = zxid;
+        if matches!(self.stage, Stage::Acked | Stage::UpToDate) {
+            self.patience.sent(zxid, beat);
+        }
+    }
+
+    /// Asks to hear when all that was sent has left.
+    pub fn mark(&mut self, out: &mut Vec<LeaderEffect>) {
+        if self.queue.marked.is_none() {
+            self.queue.marked = Some(self.queue.bytes);
+            out.push(LeaderEffect::WhenDrained { link: self.link });
+        }
+    }
+
+    /// What was marked has left. What was sent since may have too; the next mark will tell.
+    pub fn drained(&mut self, out: &mut Vec<LeaderEffect>) {
+        if let Some(marked) = self.queue.marked.take() {
+            self.queue.bytes -= marked;
+        }
+        if self.queue.bytes >= MARK_BYTES {
+            self.mark(out);
+        }
+    }
+
+    pub fn queued(&self) -> usize {
+        self.queue.bytes
+    }
+
+    /// It hears every proposal and every commit.
+    pub fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Announced | Stage::Acked | Stage::UpToDate)
+    }
+
+    /// Its history is the leader's, and it goes on acknowledging.
+    pub fn has_acked(&self) -> bool {
+        self.doomed.is_none() && matches!(self.stage, Stage::Acked | Stage::UpToDate)
+    }
+
+    /// Follower of a voting member's id; observers' words never count.
+    pub fn votes_as(&self) -> Option<ServerId> {
+        self.server.filter(|_| !self.observer)
+    }
+
+    pub fn figures(&self) -> Option<LearnerFigures> {
+        Some(LearnerFigures {
+            link: self.link,
+            server: self.server?,
+            observer: self.observer,
+            synced: self.stage == Stage::UpToDate,
+            acked: self.acked,
+            queued: self.queue.bytes,
+        })
+    }
+}
+
+fn weight(packet: &Packet) -> usize {
+    let data = match packet {
+        Packet::Proposal { entry, .. }
+        | Packet::Inform { entry, .. }
+        | Packet::InformAndActivate { entry, .. } => entry.len(),
+        Packet::NewLeader { config, .. } => config.as_ref().map_or(0, String::len),
+        Packet::Ack { .. }
+        | Packet::Commit { .. }
+        | Packet::Ping { .. }
+        | Packet::RevalidateAsk { .. }
+        | Packet::RevalidateAnswer { .. }
+        | Packet::Sync { .. }
+        | Packet::CommitAndActivate { .. }
+        | Packet::LearnerInfo { .. }
+        | Packet::UpToDate
+        | Packet::Diff { .. }
+        | Packet::Trunc { .. }
+        | Packet::Snap { .. }
+        | Packet::LeaderInfo { .. }
+        | Packet::AckEpoch { .. } => 0,
+        Packet::Request(request) => request.body.len(),
+    };
+    PACKET_BYTES + data
+}

@@ -1,0 +1,323 @@
+//! Making a learner's history this one (LearnerHandler.syncFollower, queueCommittedProposals,
+//! Leader.startForwarding, waitForNewLeaderAck).
+//!
+//! A learner that lacks much is served from one position that only moves forward: from the log on
+//! disk while it is older than the window, then from the window, and when it has everything that is
+//! committed, it gets the outstanding proposals and NEWLEADER in one step and is live. Between two
+//! pieces the link must drain, so a slow learner costs no memory; after a snapshot the same goes on
+//! from the snapshot's end, so nothing waits behind a long one.
+
+use super::LeaderEffect;
+use super::core::{Leader, Phase};
+use super::learner::{Learner, Stage, SyncKind};
+use crate::codec::quorum::Packet;
+use crate::types::{Link, Zxid, limits};
+use crate::zab::sync::{self, Disk, History, Peer, Plan};
+use crate::zab::window::follows;
+use crate::zab::{LogChunk, LogEnd, Window};
+
+impl Leader {
+    /// The learner has promised, and this server has entered the epoch.
+    pub(super) fn begin_sync(
+        &mut self,
+        link: Link,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Some(learner) = self.learners.get(&link) else { return };
+        if let Stage::Promised { last } = learner.stage {
+            self.choose(link, last, Disk::NotAsked, window, out);
+        }
+    }
+
+    /// Gives true if a piece of the log that came along is to be sent.
+    fn choose(
+        &mut self,
+        link: Link,
+        last: Zxid,
+        disk: Disk,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) -> bool {
+        let Some(learner) = self.learners.get(&link) else { return false };
+        let peer = Peer { last, cuts_well: learner.ours };
+        let history = History {
+            epoch: self.epoch,
+            committed: self.committed,
+            proposed: self.proposed,
+            window,
+            disk,
+            force_snapshot: self.parts.rules.force_snapshot,
+        };
+        match sync::choose(peer, &history) {
+            Plan::Diff { from } => {
+                // As Java's: the end of what is committed, though learners only log it.
+                let zxid = match sync::is_beginning(from) {
+                    true => self.committed,
+                    false => self.committed.max(from),
+                };
+                self.start(link, Some(Packet::Diff { zxid }), from, window, out)
+            }
+            Plan::Trunc { to } => self.start(link, Some(Packet::Trunc { zxid: to }), to, window, out),
+            Plan::Snap => self.start(link, None, Zxid::ZERO, window, out),
+            Plan::AskDisk { after } => {
+                let rules = self.parts.rules;
+                if !rules.use_log || last <= self.log_broken_at {
+                    return self.choose(link, last, Disk::Lacks, window, out);
+                }
+                let silent_by = self.beat + self.init_beats();
+                let Some(learner) = self.learners.get_mut(&link) else { return false };
+                learner.stage = Stage::Asking { last };
+                learner.silent_by = Some(silent_by);
+                out.push(LeaderEffect::ReadLog { link, after, at_most: rules.log_bytes_max });
+                false
+            }
+            Plan::Refuse(why) => {
+                self.close(link, format!("history up to {last}: {why}"), out);
+                false
+            }
+        }
+    }
+
+    /// The choice is made: `opening` and then everything newer than `from`, or a snapshot.
+    fn start(
+        &mut self,
+        link: Link,
+        opening: Option<Packet>,
+        from: Zxid,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) -> bool {
+        let (kind, most) = match opening {
+            Some(_) => (SyncKind::Log, self.parts.rules.diff_syncs),
+            None => (SyncKind::Snapshot, self.parts.rules.snap_syncs),
+        };
+        let busy = self.learners.values().filter(|learner| learner.sync == Some(kind)).count();
+        let Some(learner) = self.learners.get_mut(&link) else { return false };
+        if learner.observer && busy >= most {
+            self.close(link, format!("{busy} learners are being synchronised ({kind:?})"), out);
+            return false;
+        }
+        learner.sync = Some(kind);
+        let Some(opening) = opening else {
+            learner.stage = Stage::Snapshot;
+            learner.silent_by = None;
+            out.push(LeaderEffect::SendSnapshot { link });
+            return false;
+        };
+        learner.send(opening, out);
+        learner.position = from;
+        if !sync::is_beginning(from) && from > self.committed {
+            learner.held = from;
+        }
+        let was_asking = matches!(learner.stage, Stage::Asking { .. });
+        learner.stage = Stage::Sending;
+        if !was_asking {
+            self.advance(link, window, out);
+        }
+        was_asking
+    }
+
+    /// Sends what comes next, up to the bound of what may be on its way.
+    fn advance(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        let silent_by = self.beat + self.init_beats();
+        let committed = self.committed;
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.stage = Stage::Sending;
+        learner.silent_by = Some(silent_by);
+        if learner.position < committed && window.floor(learner.position).is_none() {
+            if is_full(learner) {
+                return learner.mark(out);
+            }
+            learner.stage = Stage::Reading;
+            let after = learner.position;
+            return out.push(LeaderEffect::ReadLog { link, after, at_most: None });
+        }
+        for (zxid, entry) in window.iter_after(learner.position) {
+            if is_full(learner) {
+                return learner.mark(out);
+            }
+            send_committed(learner, zxid, entry.clone(), out);
+        }
+        self.announce(link, out);
+    }
+
+    /// It has all that is committed: with the outstanding proposals and NEWLEADER it is live.
+    fn announce(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let (beat, silent_by) = (self.beat, self.beat + self.init_beats());
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if !learner.observer {
+            let has = learner.position;
+            for (zxid, entry) in self.outstanding.iter().filter(|(zxid, _)| *zxid > has) {
+                let packet = Packet::Proposal { zxid: *zxid, entry: entry.clone() };
+                learner.propose(*zxid, packet, beat, out);
+            }
+        }
+        learner.stage = Stage::Announced;
+        learner.silent_by = Some(silent_by);
+        let config = Some(self.announced.text());
+        learner.send(Packet::NewLeader { zxid: Zxid::new(self.epoch, 0), config }, out);
+    }
+
+    pub(super) fn drained(
+        &mut self,
+        link: Link,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.drained(out);
+        if learner.stage == Stage::Sending {
+            self.advance(link, window, out);
+        }
+    }
+
+    pub(super) fn log_read(
+        &mut self,
+        link: Link,
+        chunk: LogChunk,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Some(learner) = self.learners.get(&link) else { return };
+        match learner.stage {
+            Stage::Asking { last } => {
+                let disk = match (chunk.end, chunk.entries.first()) {
+                    (LogEnd::More | LogEnd::Done, Some((first, _))) => Disk::Holds { first: *first },
+                    (LogEnd::NotThere, _) | (_, None) => Disk::Lacks,
+                };
+                if self.choose(link, last, disk, window, out) {
+                    self.send_chunk(link, chunk, window, out);
+                }
+            }
+            Stage::Reading => self.send_chunk(link, chunk, window, out),
+            Stage::Opened
+            | Stage::Greeted
+            | Stage::Informed
+            | Stage::Promised { .. }
+            | Stage::Sending
+            | Stage::Snapshot
+            | Stage::Announced
+            | Stage::Acked
+            | Stage::UpToDate => {}
+        }
+    }
+
+    /// Entries of the log, of which the end may be uncommitted.
+    fn send_chunk(
+        &mut self,
+        link: Link,
+        chunk: LogChunk,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let committed = self.committed;
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        let began_at = learner.position;
+        // The one it was asked to begin with may fill a piece alone.
+        let is_old = |(zxid, _): &(Zxid, _)| *zxid <= began_at;
+        let goes_on = chunk.end == LogEnd::More && chunk.entries.last().is_some_and(is_old);
+        for (zxid, entry) in chunk.entries {
+            if zxid <= learner.position || zxid > committed {
+                continue;
+            }
+            // A hole in the log must not become one in a learner's history (ZOOKEEPER-4925, 5094).
+            if !follows(zxid, learner.position) {
+                break;
+            }
+            send_committed(learner, zxid, entry, out);
+        }
+        if learner.position > began_at || goes_on {
+            return self.advance(link, window, out);
+        }
+        let at = learner.position;
+        // When it connects again it will be given a snapshot.
+        self.log_broken_at = self.log_broken_at.max(at);
+        self.close(link, format!("the log on disk has nothing that follows {at}"), out);
+    }
+
+    pub(super) fn snapshot_sent(
+        &mut self,
+        link: Link,
+        zxid: Zxid,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if learner.stage == Stage::Snapshot {
+            assert!(zxid <= self.committed, "I6: a snapshot of what is not committed");
+            learner.position = zxid;
+            self.advance(link, window, out);
+        }
+    }
+
+    /// The first packet behind NEWLEADER must be its ack.
+    pub(super) fn acknowledged(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
+        let zxid = Zxid::new(self.epoch, 0);
+        if packet != (Packet::Ack { zxid }) {
+            let why = format!("{} came in place of NEWLEADER's ack", packet.name());
+            return self.close(link, why, out);
+        }
+        let counts_until = self.beat + self.sync_beats();
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.stage = Stage::Acked;
+        learner.sync = None;
+        learner.silent_by = None;
+        learner.counts_until = counts_until;
+        // Its whole history is durable, the proposals it brought along too.
+        learner.acked = learner.position;
+        self.counting = true;
+        if self.phase == Phase::Broadcast {
+            self.admit(link, out);
+        } else {
+            self.consider_serving(out);
+        }
+    }
+
+    /// With a quorum that has taken over the history, it is committed and service begins.
+    pub(super) fn consider_serving(&mut self, out: &mut Vec<LeaderEffect>) {
+        if self.phase != Phase::Synchronization || !self.is_quorum(Learner::has_acked) {
+            return;
+        }
+        self.phase = Phase::Broadcast;
+        out.push(LeaderEffect::Serve { epoch: self.epoch });
+        // Until now nobody had a reason to say anything.
+        let counts_until = self.beat + self.init_beats() + self.sync_beats();
+        let links: Vec<Link> = self.learners.keys().copied().collect();
+        for link in links {
+            if let Some(learner) = self.learners.get_mut(&link) {
+                learner.counts_until = learner.counts_until.max(counts_until);
+            }
+            self.admit(link, out);
+        }
+    }
+
+    /// UPTODATE, once this server serves and all the learner has in its tree is committed.
+    pub(super) fn admit(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let silent_by = self.beat + self.sync_beats();
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        let Some(server) = learner.server.filter(|_| learner.has_acked()) else { return };
+        if learner.stage == Stage::Acked && learner.held <= self.committed {
+            learner.stage = Stage::UpToDate;
+            learner.silent_by = Some(silent_by);
+            learner.send(Packet::UpToDate, out);
+            out.push(LeaderEffect::LearnerReady { link, server });
+        }
+    }
+}
+
+/// Observers get pairs too as long as they are synchronised.
+fn send_committed(
+    learner: &mut Learner,
+    zxid: Zxid,
+    entry: bytes::Bytes,
+    out: &mut Vec<LeaderEffect>,
+) {
+    learner.send(Packet::Proposal { zxid, entry }, out);
+    learner.send(Packet::Commit { zxid }, out);
+    learner.position = zxid;
+}
+
+fn is_full(learner: &Learner) -> bool {
+    learner.queued() >= limits::SYNC_BYTES
+}

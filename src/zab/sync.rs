@@ -1,0 +1,141 @@
+//! How a learner's history becomes the leader's: by what it lacks, by a cut, or by a snapshot
+//! (LearnerHandler.syncFollower). One pure function, [`choose`].
+//!
+//! ```text
+//!                 log on disk                    window            outstanding
+//!   ──┬───────────────────────────────┬───────────────────────┬───────────────────┬──►  zxid
+//!     │ AskDisk, then Diff or Snap    │ Diff, Trunc or Snap   │ Diff: it holds    │ Refuse
+//!   purged: Snap                 first entry              committed  proposals  proposed
+//! ```
+//!
+//! What is never done: cutting what may be committed. A cut is only ever made down to the newest
+//! transaction that both histories have, and everything the leader's history lacks behind it was
+//! never committed, for the leader was elected by a quorum none of whose histories were newer.
+
+use super::Window;
+use crate::types::{Epoch, Zxid};
+
+/// The learner, as its ACKEPOCH says.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The last transaction of its history.
+    pub last: Zxid,
+    /// After a cut it takes what follows as durably as anything else, which servers of this kind
+    /// do ([`crate::codec::quorum::PROTOCOL_OWN`]). A Java server keeps what follows a cut in a
+    /// snapshot that it does not flush before it acknowledges it, so it gets a cut only where
+    /// nothing follows; and there Java's leader cuts too.
+    pub cuts_well: bool,
+}
+
+/// What a leader has to give.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    /// The epoch it leads.
+    pub epoch: Epoch,
+    /// Everything up to here is committed; the window ends here. A leader's own history counts as
+    /// committed from the start: whoever follows it takes it over.
+    pub committed: Zxid,
+    /// Its last proposal.
+    pub proposed: Zxid,
+    pub window: &'a Window,
+    pub disk: Disk,
+    /// `zookeeper.forceSnapshotSync`.
+    pub force_snapshot: bool,
+}
+
+/// What the log on disk can give to a learner older than the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disk {
+    NotAsked,
+    /// It does not reach back so far, or reading it costs more than a snapshot.
+    Lacks,
+    /// Its first entry behind the `after` of [`Plan::AskDisk`].
+    Holds {
+        first: Zxid,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// The learner's history is the leader's up to `from`: DIFF and what is newer.
+    Diff {
+        from: Zxid,
+    },
+    /// The learner has transactions behind `to` that nobody committed: TRUNC and what is newer.
+    Trunc {
+        to: Zxid,
+    },
+    Snap,
+    /// Ask the log for entries newer than this, then choose again.
+    AskDisk {
+        after: Zxid,
+    },
+    /// No leader of this epoch may touch this history.
+    Refuse(&'static str),
+}
+
+/// The choice.
+///
+/// A counter of 0 names no transaction: a Java server that led epoch e and committed nothing in it
+/// (or took a snapshot from such a one) says (e, 0). It stands for the history that epoch began
+/// with. A quorum had taken it over before the server said so, hence every later leader's history
+/// begins with it too, and holds nothing more below (e, 0): all that is missing is what is newer.
+pub fn choose(peer: Peer, history: &History<'_>) -> Plan {
+    let last = peer.last;
+    if last.0 < 0 {
+        return Plan::Snap;
+    }
+    if last.epoch() > history.epoch {
+        return Plan::Refuse("its history has an epoch that is newer than this one");
+    }
+    if last.epoch() == history.epoch && last > history.proposed {
+        return Plan::Refuse("it has transactions of this epoch that were never proposed");
+    }
+    if history.force_snapshot {
+        return Plan::Snap;
+    }
+    if last.epoch() == history.epoch && last > history.committed {
+        // Proposed in this epoch by this leader, so the same transactions. They are not cut off:
+        // they would only have to be sent again, and a tree be loaded for nothing.
+        return Plan::Diff { from: last };
+    }
+    let floor = match last >= history.committed {
+        true => Some(history.committed),
+        false => history.window.floor(last),
+    };
+    match floor {
+        Some(floor) if floor == last || is_beginning(last) => Plan::Diff { from: last },
+        Some(floor) => beside(peer, floor, history.committed),
+        None => older(last, history.disk),
+    }
+}
+
+/// The learner's last transaction is not in the leader's history. `floor`: the newest one there
+/// that is older.
+fn beside(peer: Peer, floor: Zxid, committed: Zxid) -> Plan {
+    // In an epoch counters have no gaps, so a learner with a later transaction of the floor's
+    // epoch has the floor in its log. Across epochs that is true of a whole log only; one that
+    // began with a snapshot or was purged cannot be cut there (Java servers exit).
+    let has_floor = floor.epoch() == peer.last.epoch() && !is_beginning(floor);
+    if has_floor && (peer.cuts_well || floor == committed) {
+        return Plan::Trunc { to: floor };
+    }
+    Plan::Snap
+}
+
+fn older(last: Zxid, disk: Disk) -> Plan {
+    match disk {
+        _ if last == Zxid::ZERO => Plan::Snap,
+        // The entry itself must be there to show that the learner's end is in this history.
+        Disk::NotAsked if is_beginning(last) => Plan::AskDisk { after: last },
+        Disk::NotAsked => Plan::AskDisk { after: Zxid(last.0 - 1) },
+        Disk::Lacks => Plan::Snap,
+        Disk::Holds { first } if first == last || is_beginning(last) => Plan::Diff { from: last },
+        Disk::Holds { .. } => Plan::Snap,
+    }
+}
+
+/// Names the beginning of an epoch, not a transaction.
+pub fn is_beginning(zxid: Zxid) -> bool {
+    zxid.counter() == 0
+}
