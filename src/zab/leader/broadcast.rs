@@ -136,7 +136,11 @@ impl Leader {
     fn commit(&mut self, upto: Zxid, window: &mut Window, out: &mut Vec<LeaderEffect>) {
         let count = self.outstanding.partition_point(|(zxid, _)| *zxid <= upto);
         let batch: Vec<(Zxid, Bytes)> = self.outstanding.drain(..count).collect();
-        assert_eq!(batch.last().map(|(zxid, _)| *zxid), Some(upto), "I6: commits what was proposed");
+        assert_eq!(
+            batch.last().map(|(zxid, _)| *zxid),
+            Some(upto),
+            "I6: commits what was proposed"
+        );
         self.committed = upto;
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
             tell_committed(learner, &batch, out);

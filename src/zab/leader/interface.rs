@@ -58,23 +58,47 @@ impl Default for SyncRules {
 #[derive(Clone, Debug)]
 pub enum LeaderInput {
     /// A server has connected to the quorum port.
-    Opened { link: Link },
-    Packet { link: Link, packet: Packet },
-    Closed { link: Link },
+    Opened {
+        link: Link,
+    },
+    Packet {
+        link: Link,
+        packet: Packet,
+    },
+    Closed {
+        link: Link,
+    },
     /// All that was sent before the last `WhenDrained` is in the socket.
-    Drained { link: Link },
+    Drained {
+        link: Link,
+    },
     /// An epoch file that was asked for is durable.
     Stored(Stored),
     /// The own log's horizon: the leader's own ack.
     Durable(Durable),
     /// A transaction that is on its way to the own log; broadcast it. Numbers have no gaps (I4).
-    Proposed { zxid: Zxid, entry: Bytes },
-    Revalidated { link: Link, session: SessionId, valid: bool },
+    Proposed {
+        zxid: Zxid,
+        entry: Bytes,
+    },
+    Revalidated {
+        link: Link,
+        session: SessionId,
+        valid: bool,
+    },
     /// The turn of a learner's client sync has come: everything it asked for before is proposed.
-    SyncFor { link: Link },
-    LogRead { link: Link, chunk: LogChunk },
+    SyncFor {
+        link: Link,
+    },
+    LogRead {
+        link: Link,
+        chunk: LogChunk,
+    },
     /// The snapshot's last byte is on its way; it holds everything up to `zxid`.
-    SnapshotSent { link: Link, zxid: Zxid },
+    SnapshotSent {
+        link: Link,
+        zxid: Zxid,
+    },
     /// The configurations in force have changed.
     Electorate(Electorate),
     /// The deadline has passed.
@@ -84,32 +108,67 @@ pub enum LeaderInput {
 /// In order: what stands before must be done, or be on its way in the same queue.
 #[derive(Clone, Debug)]
 pub enum LeaderEffect {
-    Send { link: Link, packet: Packet },
-    Close { link: Link, why: String },
+    Send {
+        link: Link,
+        packet: Packet,
+    },
+    Close {
+        link: Link,
+        why: String,
+    },
     /// Answer `Drained` when everything sent until now is in the socket.
-    WhenDrained { link: Link },
+    WhenDrained {
+        link: Link,
+    },
     /// Write it durably, then answer `Stored`.
     Store(Stored),
     /// A quorum follows: take clients' requests. The first transaction is (epoch, 1).
-    Serve { epoch: Epoch },
+    Serve {
+        epoch: Epoch,
+    },
     Agreed(Agreed),
     /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one
     /// that cannot be done with an error transaction), a client sync (opcode 9) with `SyncFor`:
     /// a learner matches what is committed with the first of its requests only.
-    Request { link: Link, server: ServerId, request: Forwarded },
+    Request {
+        link: Link,
+        server: ServerId,
+        request: Forwarded,
+    },
     /// Sessions that a learner's clients have kept alive, with their timeouts in ms.
-    Touched { link: Link, sessions: Vec<(SessionId, i32)> },
-    Revalidate { link: Link, session: SessionId, timeout: i32 },
+    Touched {
+        link: Link,
+        sessions: Vec<(SessionId, i32)>,
+    },
+    Revalidate {
+        link: Link,
+        session: SessionId,
+        timeout: i32,
+    },
     /// Read entries newer than `after` from the log on disk and answer one `LogRead` of about a
     /// megabyte. The log must hold an entry that is not newer than `after`, and what is to be read
     /// not be larger than `at_most` bytes (if given), else `LogEnd::NotThere`.
-    ReadLog { link: Link, after: Zxid, at_most: Option<u64> },
+    ReadLog {
+        link: Link,
+        after: Zxid,
+        at_most: Option<u64>,
+    },
     /// Send SNAP with the last applied zxid, the tree and the signature, then `SnapshotSent`.
-    SendSnapshot { link: Link },
+    SendSnapshot {
+        link: Link,
+    },
     /// The learner serves clients.
-    LearnerReady { link: Link, server: ServerId },
+    LearnerReady {
+        link: Link,
+        server: ServerId,
+    },
     /// One that was ready is not connected any more.
-    LearnerGone { link: Link, server: ServerId },
+    LearnerGone {
+        link: Link,
+        server: ServerId,
+    },
     /// Lead no longer. Nothing comes after it.
-    StepDown { why: String },
+    StepDown {
+        why: String,
+    },
 }

@@ -58,7 +58,9 @@ impl Leader {
                 };
                 self.start(link, Some(Packet::Diff { zxid }), from, window, out)
             }
-            Plan::Trunc { to } => self.start(link, Some(Packet::Trunc { zxid: to }), to, window, out),
+            Plan::Trunc { to } => {
+                self.start(link, Some(Packet::Trunc { zxid: to }), to, window, out)
+            }
             Plan::Snap => self.start(link, None, Zxid::ZERO, window, out),
             Plan::AskDisk { after } => {
                 let rules = self.parts.rules;
@@ -159,12 +161,7 @@ impl Leader {
         learner.send(Packet::NewLeader { zxid: Zxid::new(self.epoch, 0), config }, out);
     }
 
-    pub(super) fn drained(
-        &mut self,
-        link: Link,
-        window: &mut Window,
-        out: &mut Vec<LeaderEffect>,
-    ) {
+    pub(super) fn drained(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.drained(out);
         if learner.stage == Stage::Sending {
@@ -183,7 +180,9 @@ impl Leader {
         match learner.stage {
             Stage::Asking { last } => {
                 let disk = match (chunk.end, chunk.entries.first()) {
-                    (LogEnd::More | LogEnd::Done, Some((first, _))) => Disk::Holds { first: *first },
+                    (LogEnd::More | LogEnd::Done, Some((first, _))) => {
+                        Disk::Holds { first: *first }
+                    }
                     (LogEnd::NotThere, _) | (_, None) => Disk::Lacks,
                 };
                 if self.choose(link, last, disk, window, out) {

@@ -108,9 +108,7 @@ fn inputs(part: &str) -> Vec<LeaderInput> {
         },
         "sync-for" => LeaderInput::SyncFor { link: link() },
         "log" => LeaderInput::LogRead { link: link(), chunk: chunk(&words) },
-        "snapshot-sent" => {
-            LeaderInput::SnapshotSent { link: link(), zxid: words.zxid("zxid") }
-        }
+        "snapshot-sent" => LeaderInput::SnapshotSent { link: link(), zxid: words.zxid("zxid") },
         "members" => LeaderInput::Electorate(electorate(&words)),
         "tick" => LeaderInput::Tick,
         number => {

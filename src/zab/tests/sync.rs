@@ -93,7 +93,11 @@ impl World {
         if established {
             proposed.extend((1..=random.below(6) as u32).map(|n| Zxid::new(epoch, n)));
             for server in followers.iter().chain([&leader]) {
-                let has = if *server == leader { proposed.len() } else { random.below(proposed.len() + 1) };
+                let has = if *server == leader {
+                    proposed.len()
+                } else {
+                    random.below(proposed.len() + 1)
+                };
                 acked[*server] = has;
                 self.servers[*server].log.extend(&proposed[..has]);
             }
