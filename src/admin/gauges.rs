@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use super::quorum::QuorumGauges;
 use crate::log::figures::{Figures, Values};
 use crate::types::{ConnId, Millis, WallMillis};
 
@@ -330,6 +331,8 @@ pub struct Gauges {
     pub txns_load_time: Summary,
     pub txns_loaded: Summary,
     pub db_init_time: Summary,
+    /// What the server is in its ensemble, if it has one.
+    pub quorum: QuorumGauges,
     /// The log thread's; set once it runs.
     log: OnceLock<Arc<Figures>>,
     /// Still serving.
@@ -352,6 +355,7 @@ impl Gauges {
             txns_load_time: Summary::default(),
             txns_loaded: Summary::default(),
             db_init_time: Summary::default(),
+            quorum: QuorumGauges::new(),
             log: OnceLock::new(),
             running: AtomicBool::new(true),
         }
@@ -390,6 +394,7 @@ impl Gauges {
             core.reset();
         }
         self.snapshot_time.reset();
+        self.quorum.reset();
         if let Some(figures) = self.log.get() {
             figures.reset();
         }

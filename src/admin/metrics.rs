@@ -1,6 +1,6 @@
 //! The names of `mntr`, and where their values come from (operations.md section 7).
 //!
-//! Names that describe parts a server on its own does not have (learners, Netty, watcher cleaners)
+//! Names that describe parts this server does not have (Netty, watcher cleaners, Java's pipeline)
 //! are printed with the value Java prints for an idle part: zero.
 
 use std::fmt::Write;
@@ -22,48 +22,33 @@ const IDLE_COUNTERS: &[&str] = &[
     "response_packet_cache_misses",
     "stale_replies",
     "ensemble_auth_fail",
-    "diff_count",
-    "quit_leading_due_to_disloyal_voter",
     "unrecoverable_error_count",
     "unsuccessful_handshake",
-    "commit_count",
-    "request_commit_queued",
     "ensemble_auth_skip",
-    "skip_learner_request_to_next_processor_count",
-    "proposal_count",
     "large_requests_rejected",
     "restore_error_count",
     "cnxn_closed_without_zk_server_running",
-    "looking_count",
     "snapshot_rate_limited_count",
-    "learner_proposal_received_count",
     "dead_watchers_cleared",
     "ensemble_auth_success",
-    "learner_commit_received_count",
     "response_packet_get_children_cache_misses",
-    "snap_count",
     "restore_rate_limited_count",
     "response_packet_get_children_cache_hits",
     "tls_handshake_exceeded",
-    "revalidate_count",
 ];
 
 const IDLE_SUMMARIES: &[&str] = &[
     "socket_closing_time",
     "proposal_process_time",
-    "leader_unavailable_time",
     "session_queues_drained",
     "write_commit_proc_req_queued",
     "connection_token_deficit",
     "read_commit_proc_req_queued",
     "sync_processor_queue_size",
-    "follower_sync_time",
     "prep_processor_queue_size",
-    "inflight_snap_count",
     "reads_issued_from_session_queue",
     "restore_time",
     "learner_request_processor_queue_size",
-    "unavailable_time",
     "reads_after_write_in_session_queue",
     "requests_in_session_queue",
     "write_commit_proc_issued",
@@ -71,11 +56,8 @@ const IDLE_SUMMARIES: &[&str] = &[
     "pending_session_queue_size",
     "time_waiting_empty_pool_in_commit_processor_read_ms",
     "commit_process_time",
-    "inflight_diff_count",
     "netty_queued_buffer_capacity",
-    "election_time",
     "commit_commit_proc_req_queued",
-    "observer_sync_time",
     "write_batch_time_in_commit_processor",
     "read_commit_proc_issued",
     "concurrent_request_processing_in_commit_processor",
@@ -89,14 +71,12 @@ const IDLE_ADVANCED: &[&str] = &[
     "read_commitproc_time_ms",
     "local_write_committed_time_ms",
     "request_throttle_queue_time_ms",
-    "quorum_ack_latency",
     "om_commit_process_time_ms",
     "read_final_proc_time_ms",
     "commit_propagation_latency",
     "dead_watchers_cleaner_latency",
     "write_final_proc_time_ms",
     "proposal_ack_creation_latency",
-    "proposal_latency",
     "om_proposal_process_time_ms",
     "sync_processor_queue_and_flush_time_ms",
     "propagation_latency",
@@ -187,7 +167,7 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
         ("stale_sessions_expired", gauges.stale_sessions_expired.get()),
         ("sync_processor_request_queued", gauges.prepared.get()),
     ];
-    for (name, value) in live_counters {
+    for (name, value) in live_counters.into_iter().chain(gauges.quorum.counters()) {
         line(out, name, value);
     }
     for name in IDLE_COUNTERS {
@@ -207,6 +187,9 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
     for (name, values) in live_summaries {
         summary(out, name, &Basic::from(&values));
     }
+    for (name, figures) in gauges.quorum.summaries() {
+        summary(out, name, &Basic::from(&figures.values()));
+    }
     summary(out, "fsynctime", &flushes(&gauges.log()));
     summary(out, "sync_processor_batch_size", &batches(&gauges.log()));
     for name in IDLE_SUMMARIES {
@@ -214,6 +197,9 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
     }
     advanced(out, "readlatency", &gauges.merged(|c| &c.read_latency));
     advanced(out, "updatelatency", &gauges.merged(|c| &c.update_latency));
+    for (name, figures) in gauges.quorum.advanced() {
+        advanced(out, name, &figures.values());
+    }
     for name in IDLE_ADVANCED {
         advanced(out, name, &SummaryValues::default());
     }

@@ -1,6 +1,7 @@
 //! What operators see: figures and four-letter words.
 //!
 //! * [`gauges`]: counters every role feeds; each has one writer, readers are anybody
+//! * [`quorum`]: those of a server of an ensemble
 //! * [`metrics`]: the names of `mntr`
 //! * [`words`]: the four-letter words' texts
 //!
@@ -8,4 +9,8 @@
 
 pub mod gauges;
 pub mod metrics;
+pub mod quorum;
 pub mod words;
+
+#[cfg(test)]
+mod tests;

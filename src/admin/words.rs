@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use super::gauges::{ConnGauges, Gauges, NO_OP};
 use super::metrics;
+use super::quorum::{EnsembleFacts, Mode};
 use crate::codec::request::opcode;
 use crate::tree::Tree;
 use crate::types::Millis;
@@ -46,7 +47,9 @@ pub struct Facts {
     pub min_session_timeout: i64,
     pub max_session_timeout: i64,
     pub backlog: i64,
+    /// 0 for a server on its own.
     pub server_id: i64,
+    pub ensemble: Option<EnsembleFacts>,
 }
 
 /// `4lw.commands.whitelist`.
@@ -83,10 +86,13 @@ impl Desk {
         if !self.whitelist.allows(word) {
             return format!("{word} is not executed because it is not in the whitelist.\n");
         }
-        let running = self.gauges.running.load(Ordering::Relaxed);
+        let quorum = &self.gauges.quorum;
+        let running = self.gauges.running.load(Ordering::Relaxed) && quorum.is_serving();
+        let read_only = quorum.mode() == Mode::ReadOnly;
         match word {
             "ruok" => return "imok".to_string(),
-            "isro" => return if running { "rw" } else { "null" }.to_string(),
+            "isro" if !running => return "null".to_string(),
+            "isro" => return if read_only { "ro" } else { "rw" }.to_string(),
             "gtmk" | "stmk" => return TRACE_MASK_DEFAULT.to_string(),
             "envi" => return environment(),
             _ => {}
@@ -129,6 +135,9 @@ impl Desk {
     fn server(&self, clients_for: Option<&ConnGauges>) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "Zookeeper version: {VERSION}, {BUILT}");
+        if self.gauges.quorum.mode() == Mode::ReadOnly {
+            out.push_str("READ-ONLY mode; serving only read-only clients\n");
+        }
         if let Some(asker) = clients_for {
             out.push_str("Clients:\n");
             self.each_connection(|_, conn| {
@@ -150,8 +159,11 @@ impl Desk {
         let _ = writeln!(out, "Connections: {}", self.connection_count());
         let _ = writeln!(out, "Outstanding: {}", self.gauges.outstanding.get());
         let _ = writeln!(out, "Zxid: {}", self.tree.applied());
-        let _ = writeln!(out, "Mode: standalone");
+        let _ = writeln!(out, "Mode: {}", self.gauges.quorum.mode().word());
         let _ = writeln!(out, "Node count: {}", self.tree.node_count());
+        if let Some(sizes) = self.gauges.quorum.proposal_sizes() {
+            let _ = writeln!(out, "Proposal sizes last/min/max: {sizes}");
+        }
         out
     }
 
@@ -168,11 +180,12 @@ impl Desk {
             .filter(|v| *v >= 0)
             .min()
             .unwrap_or(-1);
+        metrics::line(&mut out, "version", format!("{VERSION}, {BUILT}"));
+        metrics::line(&mut out, "server_state", gauges.quorum.mode().word());
+        gauges.quorum.write_state(&mut out);
         let mut put = |name: &str, value: &dyn std::fmt::Display| {
             metrics::line(&mut out, name, value);
         };
-        put("version", &format!("{VERSION}, {BUILT}"));
-        put("server_state", &"standalone");
         put("ephemerals_count", &self.tree.ephemeral_count());
         put("num_alive_connections", &self.connection_count());
         put("avg_latency", &metrics::decimal(latency.average()));
@@ -192,11 +205,13 @@ impl Desk {
         put("approximate_data_size", &self.tree.data_bytes());
         put("open_file_descriptor_count", &open_descriptors());
         put("local_sessions", &0);
-        put("uptime", &(now.0 - gauges.started.0));
+        let since = gauges.quorum.since().unwrap_or(gauges.started);
+        put("uptime", &(now.0 - since.0));
         put("max_latency", &latency.max());
         put("outstanding_tls_handshake", &0);
         put("min_client_response_size", &least);
         put("non_mtls_local_conn_count", &0);
+        gauges.quorum.write_gauges(&mut out, now);
         metrics::write_all(&mut out, gauges);
         out
     }
@@ -219,6 +234,9 @@ impl Desk {
         put("maxSessionTimeout", &facts.max_session_timeout);
         put("clientPortListenBacklog", &facts.backlog);
         put("serverId", &facts.server_id);
+        if let Some(ensemble) = &facts.ensemble {
+            ensemble.write(&mut out, &self.gauges.quorum);
+        }
         out
     }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use super::{BootError, Server};
 use crate::acl;
 use crate::admin::gauges::Gauges;
+use crate::admin::quorum::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::log::{self, LogParts};
+use crate::membership::Role;
 use crate::net::NetSettings;
 use crate::node::config::{self, Settings};
 use crate::node::control::{Control, ControlParts, ControlSettings, Outlet, Stream};
@@ -467,7 +469,13 @@ fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
             min_session_timeout: i64::from(settings.session.timeout_ms_min),
             max_session_timeout: i64::from(settings.session.timeout_ms_max),
             backlog: i64::from(settings.client.backlog),
-            server_id: 0,
+            server_id: settings.ensemble.as_ref().map_or(0, |ensemble| ensemble.me.0),
+            ensemble: settings.ensemble.as_ref().map(|ensemble| EnsembleFacts {
+                init_limit: ensemble.timing.init_ticks,
+                sync_limit: ensemble.timing.sync_ticks,
+                addresses: ensemble.addresses().to_vec(),
+                observer: ensemble.role == Role::Observer,
+            }),
         },
     }
 }
