@@ -45,7 +45,10 @@ fn start_echo() -> Echo {
                         let n = input.len();
                         net.consume(conn, n);
                     }
-                    NetEvent::Drained(_) | NetEvent::Closed(..) | NetEvent::Woken => {}
+                    NetEvent::Connected(_)
+                    | NetEvent::Drained(_)
+                    | NetEvent::Closed(..)
+                    | NetEvent::Woken => {}
                 }
             }
         }

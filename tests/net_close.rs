@@ -222,7 +222,7 @@ fn every_connection_ends_exactly_once_whatever_races() {
                     assert!(alive.remove(&conn).is_some(), "it ends once");
                     ended += 1;
                 }
-                NetEvent::Woken => {}
+                NetEvent::Connected(_) | NetEvent::Woken => {}
             }
         }
         for conn in paused.drain(..) {

@@ -33,7 +33,10 @@ fn a_listener_outlives_a_lack_of_descriptors() {
         match event {
             NetEvent::Accepted { .. } => accept.send(()).unwrap(),
             NetEvent::Woken => say.send(fs::read_link("/proc/thread-self").unwrap()).unwrap(),
-            NetEvent::Received(_) | NetEvent::Drained(_) | NetEvent::Closed(..) => {}
+            NetEvent::Connected(_)
+            | NetEvent::Received(_)
+            | NetEvent::Drained(_)
+            | NetEvent::Closed(..) => {}
         }
         echo(net, event);
     });

@@ -1,9 +1,11 @@
 //! One connection: its way from adoption to its end.
 //!
 //! ```text
-//!           close(AfterFlush),          all sent             peer's end,
+//!   Connecting ─── failure, time is up, close ────────────────────────┐
+//!    │                                                                │
+//!    ▼      close(AfterFlush),          all sent             peer's end,
 //!           peer's end                  (Closed said)        time is up
-//!   Open ────────────────────► Flushing ────────────► Lingering ──────┐
+//!   Open ────────────────────► Flushing ────────────► Lingering ──────┤
 //!    │                            │ peer has ended, or failed         ▼
 //!    └──── close(Now | Reset), failure, slow reader ─────────────► Ending ──► slot free
 //!                                                                  waits for its operations
@@ -25,6 +27,8 @@ use super::spare::Spare;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
+    /// The peer has not taken it yet.
+    Connecting,
     Open,
     /// Sends what is left; reads only to hear the peer's end.
     Flushing,
@@ -41,6 +45,7 @@ pub(super) struct Conn {
     pub(super) phase: Phase,
     pub(super) input: Input,
     pub(super) outgoing: Outgoing,
+    /// The connecting, and later the receiving: never both.
     receiving: Option<OperationId>,
     /// When the present phase ends by itself.
     deadline: Option<Instant>,
@@ -61,6 +66,10 @@ pub(super) struct Conn {
     /// What is in flight and no longer wanted has been cancelled.
     cancelling: bool,
     peer_ended: bool,
+    /// It is read though it be choked.
+    always_read: bool,
+    /// `Drained` is owed once no more than so many bytes are unsent.
+    notify_below: Option<u32>,
 }
 
 // Ten thousand idle connections are a few megabytes here.
@@ -107,7 +116,31 @@ impl Conn {
             choked: false,
             cancelling: false,
             peer_ended: false,
+            always_read: false,
+            notify_below: None,
         }
+    }
+
+    /// One whose peer has still to take it, by `deadline` at the latest.
+    pub(super) fn connecting(socket: Socket, peer: SocketAddr, deadline: Instant) -> Conn {
+        let mut conn = Conn::new(socket, peer);
+        conn.phase = Phase::Connecting;
+        conn.deadline = Some(deadline);
+        conn
+    }
+
+    pub(super) fn always_read(&mut self, always: bool) {
+        self.always_read = always;
+    }
+
+    pub(super) fn notify_below(&mut self, bytes: u32) {
+        self.notify_below = Some(bytes);
+    }
+
+    /// Asks the kernel to connect; once.
+    pub(super) fn begin_connecting(&mut self, id: ConnId, ring: &mut Ring) {
+        assert!(self.phase == Phase::Connecting && self.receiving.is_none(), "asked once");
+        self.receiving = Some(ring.connect(&self.socket, self.peer.into(), token(id)));
     }
 
     pub(super) fn pause(&mut self) {
@@ -130,6 +163,9 @@ impl Conn {
             self.phase = Phase::Flushing;
             self.reason = reason;
             self.input.clear(ring, spare);
+        } else if self.phase == Phase::Connecting {
+            // There is nothing to be sent first.
+            self.end(reason);
         }
     }
 
@@ -162,6 +198,7 @@ impl Conn {
         self.announced = false;
         self.input.settle(around.ring, around.spare);
         match self.phase {
+            Phase::Connecting => Next::Nothing,
             Phase::Open => self.attend_open(id, around),
             Phase::Flushing => self.attend_flushing(id, around),
             Phase::Lingering => self.attend_lingering(id, around),
@@ -191,8 +228,12 @@ impl Conn {
             self.choked = false;
             around.events.push(NetEvent::Drained(id));
         }
-        let wanted =
-            !self.paused && !self.choked && !self.peer_ended && !self.is_full(around.settings);
+        if self.notify_below.is_some_and(|low| unsent <= low as usize) {
+            self.notify_below = None;
+            around.events.push(NetEvent::Drained(id));
+        }
+        let choked = self.choked && !self.always_read;
+        let wanted = !self.paused && !choked && !self.peer_ended && !self.is_full(around.settings);
         self.read_if(wanted, id, around.ring);
         if self.announced { Next::Again } else { Next::Nothing }
     }
@@ -281,6 +322,26 @@ impl Conn {
 
 /// What the kernel and the clock say.
 impl Conn {
+    pub(super) fn connected(
+        &mut self,
+        id: ConnId,
+        result: std::io::Result<()>,
+        around: &mut Around<'_>,
+    ) -> Next {
+        self.receiving = None;
+        match (self.phase, result) {
+            (Phase::Connecting, Ok(())) => {
+                self.phase = Phase::Open;
+                self.deadline = None;
+                around.events.push(NetEvent::Connected(id));
+            }
+            (Phase::Connecting, Err(error)) => return self.fail(id, reason(&error), around),
+            // Given up meanwhile.
+            (_, _) => self.cancelling = false,
+        }
+        Next::Again
+    }
+
     pub(super) fn received(
         &mut self,
         id: ConnId,
@@ -335,7 +396,7 @@ impl Conn {
             }
             (_, Ok(n)) => {
                 self.outgoing.sent(n, bytes, around.spare);
-                let idle = self.phase == Phase::Open && !self.choked;
+                let idle = self.phase == Phase::Open && !self.choked && self.notify_below.is_none();
                 if idle && self.outgoing.unsent() == 0 {
                     return Next::Nothing;
                 }
@@ -354,6 +415,7 @@ impl Conn {
             return Next::Nothing;
         }
         match self.phase {
+            Phase::Connecting => self.fail(id, CloseReason::ConnectTimeout, around),
             Phase::Flushing => {
                 let unsent = self.outgoing.unsent();
                 self.fail(id, CloseReason::Undelivered { unsent }, around)

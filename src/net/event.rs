@@ -5,16 +5,21 @@ use std::os::fd::OwnedFd;
 
 use crate::types::ConnId;
 
-/// Of one connection: any number of `Received` and `Drained`, then exactly one `Closed`.
+/// Of one connection: `Connected` first if this side asked for it and the other took it, then any
+/// number of `Received` and `Drained`, then exactly one `Closed`.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A peer has connected. The role adopts the socket here or hands it to another core;
     /// dropping it closes it. `listener` is the address that `listen` returned.
     Accepted { fd: OwnedFd, peer: SocketAddr, listener: SocketAddr },
+    /// A connection that [`super::Net::connect`] asked for is there. It may be written to from now
+    /// on. If it does not come to be, `Closed` is all that is said.
+    Connected(ConnId),
     /// There are bytes in `input`. Said once for what one turn has brought, and again after
     /// `resume` when bytes are left; not said while the connection is paused or closing.
     Received(ConnId),
-    /// `unsent` had gone above `outbound_pause` and is below it again.
+    /// `unsent` had gone above `outbound_pause` and is below it again, or is as low as
+    /// [`super::Net::notify_below`] asked.
     Drained(ConnId),
     /// The connection is gone. What came before its end can still be read with `input` until the
     /// next turn.
@@ -29,6 +34,9 @@ pub enum CloseReason {
     /// `close` was called, and what it promised is done.
     #[error("closed by this server")]
     Asked,
+    /// Nobody took the connection in the time it was given.
+    #[error("not connected in time")]
+    ConnectTimeout,
     /// The peer has ended its direction; what was queued for it has been sent.
     #[error("closed by the peer")]
     PeerClosed,

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,10 @@ enum State {
     },
     /// To be started when there is room for more connections.
     Idle,
-    Closed,
+    /// Its place is free for another once nothing is in flight.
+    Closed {
+        in_flight: bool,
+    },
 }
 
 struct Listener {
@@ -83,23 +86,33 @@ impl Listeners {
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-        self.listeners.push(Listener {
+        let listener = Listener {
             socket: Socket::new(socket.into()),
             address: bound,
             state: State::Idle,
             rest: REST,
-        });
+        };
+        match self.listeners.iter_mut().find(|l| l.is_free()) {
+            Some(free) => *free = listener,
+            None => self.listeners.push(listener),
+        }
         Ok(bound)
     }
 
     pub(super) fn close_all(&mut self, ring: &mut Ring) {
-        for listener in &mut self.listeners {
-            if let State::Accepting { operation, .. } = listener.state {
-                ring.cancel(operation);
-            }
-            listener.state = State::Closed;
-        }
+        self.listeners.iter_mut().for_each(|listener| listener.close(ring));
         self.arrivals.clear();
+    }
+
+    /// Closes the listener of that address, if there is one.
+    pub(super) fn close(&mut self, address: SocketAddr, ring: &mut Ring) {
+        let open = |listener: &Listener| !matches!(listener.state, State::Closed { .. });
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            if listener.address == address && open(listener) {
+                listener.close(ring);
+                self.arrivals.retain(|(_, from)| *from != index);
+            }
+        }
     }
 
     /// Once a round: begins to accept where that has stopped and may go on, stops where too many
@@ -117,7 +130,10 @@ impl Listeners {
                     let operation = ring.accept(&listener.socket, Token(index as u64));
                     listener.state = State::Accepting { operation, cancelled: false };
                 }
-                State::Accepting { .. } | State::Resting { .. } | State::Idle | State::Closed => {}
+                State::Accepting { .. }
+                | State::Resting { .. }
+                | State::Idle
+                | State::Closed { .. } => {}
             }
         }
     }
@@ -145,9 +161,9 @@ impl Listeners {
     ) {
         let index = token.0 as usize;
         let listener = &mut self.listeners[index];
-        let closed = matches!(listener.state, State::Closed);
-        if ended && !closed {
-            listener.state = State::Idle;
+        let closed = matches!(listener.state, State::Closed { .. });
+        if ended {
+            listener.state = if closed { State::Closed { in_flight: false } } else { State::Idle };
         }
         match result {
             Ok(_) if closed => {}
@@ -225,7 +241,26 @@ impl Listener {
     fn rests_until(&self) -> Option<Instant> {
         match self.state {
             State::Resting { until } => Some(until),
-            State::Accepting { .. } | State::Idle | State::Closed => None,
+            State::Accepting { .. } | State::Idle | State::Closed { .. } => None,
         }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.state, State::Closed { in_flight: false })
+    }
+
+    fn close(&mut self, ring: &mut Ring) {
+        let in_flight = match self.state {
+            State::Accepting { operation, .. } => {
+                ring.cancel(operation);
+                true
+            }
+            State::Closed { in_flight } => in_flight,
+            State::Resting { .. } | State::Idle => false,
+        };
+        // The accept that is being cancelled keeps the socket for a while yet. It must not go on
+        // taking connections in the kernel, nor keep the address from the next listener.
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+        self.state = State::Closed { in_flight };
     }
 }

@@ -1,4 +1,4 @@
-//! One network core's transport: listeners, connections and their bytes. No protocol.
+//! One core's transport: listeners, connections in and out, and their bytes. No protocol.
 //!
 //! A [`Net`] lives on one thread. Its role fills outputs, calls [`Net::turn`], and works off the
 //! events; all that was queued leaves in that turn, one send a connection. What was received
@@ -23,5 +23,5 @@ mod table;
 mod listener;
 
 pub use event::{CloseReason, How, NetEvent};
-pub use settings::NetSettings;
+pub use settings::{ConnOptions, NetSettings};
 pub use transport::Net;

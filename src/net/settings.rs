@@ -36,6 +36,16 @@ pub struct NetSettings {
     pub spin: Duration,
 }
 
+/// What one connection has for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnOptions {
+    /// As [`NetSettings::keepalive`].
+    pub keepalive: Option<Duration>,
+    /// Whether it is read however much is unsent, up to `outbound_close`. So it must be where both
+    /// ends obey `outbound_pause` and both may have much to say: each would wait for the other.
+    pub always_read: bool,
+}
+
 impl Default for NetSettings {
     fn default() -> NetSettings {
         NetSettings {

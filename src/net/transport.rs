@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
 use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::{Completion, Ring, RingSettings, Socket, Waker};
@@ -26,7 +26,7 @@ use crate::types::ConnId;
 use super::conn::{Around, Conn, Next, Phase};
 use super::event::{How, NetEvent};
 use super::listener::Listeners;
-use super::settings::NetSettings;
+use super::settings::{ConnOptions, NetSettings};
 use super::spare::Spare;
 use super::table::Table;
 
@@ -96,18 +96,56 @@ impl Net {
         self.listeners.close_all(&mut self.ring);
     }
 
+    /// Closes the listener at that address, which `listen` returned; it may be bound again at once.
+    /// Connections stay.
+    pub fn stop_listening_at(&mut self, address: SocketAddr) {
+        self.listeners.close(address, &mut self.ring);
+    }
+
     /// Takes over an accepted socket and begins to read it in the next turn.
     pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
-        let socket = SockRef::from(&stream);
-        // These fail only on a connection that is dead already, which reading will tell.
-        let _ = socket.set_tcp_nodelay(true);
-        if let Some(idle) = self.settings.keepalive {
-            let _ = match idle.is_zero() {
-                true => socket.set_keepalive(true),
-                false => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
-            };
+        let options = ConnOptions { keepalive: self.settings.keepalive, always_read: false };
+        self.adopt_with(stream, peer, &options)
+    }
+
+    /// As [`Net::adopt`], with options of its own.
+    pub fn adopt_with(
+        &mut self,
+        stream: OwnedFd,
+        peer: SocketAddr,
+        options: &ConnOptions,
+    ) -> ConnId {
+        set_up(&SockRef::from(&stream), options.keepalive);
+        let mut conn = Conn::new(Socket::new(stream), peer);
+        conn.always_read(options.always_read);
+        self.insert(conn)
+    }
+
+    /// Connects to `peer` from the next turn on. [`NetEvent::Connected`] says when it is there,
+    /// [`NetEvent::Closed`] when that takes longer than `timeout` or fails. The error is a lack of
+    /// descriptors or memory.
+    pub fn connect(
+        &mut self,
+        peer: SocketAddr,
+        timeout: Duration,
+        options: &ConnOptions,
+    ) -> io::Result<ConnId> {
+        let domain = Domain::for_address(peer);
+        let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        set_up(&SockRef::from(&socket), options.keepalive);
+        let deadline = Instant::now() + timeout;
+        let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
+        conn.always_read(options.always_read);
+        let id = self.insert(conn);
+        self.deadlines.push(Reverse((deadline, id)));
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.begin_connecting(id, &mut self.ring);
         }
-        let id = self.conns.insert(Conn::new(Socket::new(stream), peer));
+        Ok(id)
+    }
+
+    fn insert(&mut self, conn: Conn) -> ConnId {
+        let id = self.conns.insert(conn);
         self.open += 1;
         self.list(id.slot);
         id
@@ -163,6 +201,15 @@ impl Net {
     /// is gone.
     pub fn unsent(&self, conn: ConnId) -> usize {
         self.conns.get(conn).map_or(0, |c| c.outgoing.unsent())
+    }
+
+    /// Says [`NetEvent::Drained`] once when no more than so many bytes are unsent, in the next turn if
+    /// that is so already. What is queued until then counts.
+    pub fn notify_below(&mut self, conn: ConnId, bytes: u32) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.notify_below(bytes);
+            self.list(conn.slot);
+        }
     }
 
     /// Stops reading the connection, and `Received` for it.
@@ -311,6 +358,11 @@ impl Net {
                         conn.sent(id, result, bytes, around)
                     });
                 }
+                Completion::Connected { token, result } => {
+                    self.step(token.0 as u32, now, events, |conn, id, around| {
+                        conn.connected(id, result, around)
+                    });
+                }
                 Completion::Accepted { token, result, ended } => {
                     self.listeners.accepted(token, result, ended, now);
                 }
@@ -362,5 +414,16 @@ impl Net {
                 self.listeners.rouse(now);
             }
         }
+    }
+}
+
+/// What every connection has. These fail only on one that is dead already, which reading will tell.
+fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
+    let _ = socket.set_tcp_nodelay(true);
+    if let Some(idle) = keepalive {
+        let _ = match idle.is_zero() {
+            true => socket.set_keepalive(true),
+            false => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
+        };
     }
 }

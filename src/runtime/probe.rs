@@ -84,6 +84,7 @@ pub fn probe() -> Result<KernelReport, Unsupported> {
         ("polling without threads (5.7)", params.is_feature_fast_poll()),
         ("waiting with a time limit (5.11)", params.is_feature_ext_arg()),
         ("accept", operations.is_supported(opcode::AcceptMulti::CODE)),
+        ("connect", operations.is_supported(opcode::Connect::CODE)),
         ("receive", operations.is_supported(opcode::RecvMulti::CODE)),
         ("send", operations.is_supported(opcode::Send::CODE)),
         ("poll", operations.is_supported(opcode::PollAdd::CODE)),

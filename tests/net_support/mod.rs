@@ -84,7 +84,7 @@ pub fn echo(net: &mut Net, event: NetEvent) {
                 net.consume(conn, n);
             }
         }
-        NetEvent::Drained(_) | NetEvent::Closed(..) | NetEvent::Woken => {}
+        NetEvent::Connected(_) | NetEvent::Drained(_) | NetEvent::Closed(..) | NetEvent::Woken => {}
     }
 }
 

@@ -192,7 +192,8 @@ impl NetworkRole {
                 NetEvent::Received(conn) => self.serve(conn),
                 NetEvent::Drained(conn) => self.unstall(conn),
                 NetEvent::Closed(conn, reason) => self.closed(conn, reason),
-                NetEvent::Woken => {}
+                // Nobody connects out of a network role.
+                NetEvent::Connected(_) | NetEvent::Woken => {}
             }
         }
         self.take_stream();

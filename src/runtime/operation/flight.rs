@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 
 use io_uring::types::Fd;
+use socket2::SockAddr;
 
 use crate::runtime::Waker;
 use crate::runtime::buffers::Filled;
@@ -45,6 +46,8 @@ impl AsFd for Socket {
 pub enum Completion {
     /// A connection, or the error that ended the accepting.
     Accepted { token: Token, result: io::Result<OwnedFd>, ended: bool },
+    /// A socket asked to connect has, or has not.
+    Connected { token: Token, result: io::Result<()> },
     /// Something was received.
     Received { token: Token, result: Received, ended: bool },
     /// All asked for was sent (or less, or nothing: the connection is no good any more). The
@@ -70,6 +73,7 @@ pub enum Received {
 /// An operation and what it owns. The fields that nobody reads are there to be kept alive.
 pub(in crate::runtime) enum Operation {
     Accept { _listener: Socket },
+    Connect { _socket: Socket, _address: Box<SockAddr> },
     Receive { _socket: Socket },
     Send { _socket: Socket, bytes: Vec<u8> },
     Watch { _bell: Waker },
@@ -123,7 +127,9 @@ impl Flight {
                 Some((token, Operation::Accept { .. })) => accepted(*token, result, false),
                 Some((token, Operation::Receive { .. })) => received(*token, result, filled, false),
                 Some((_, Operation::Watch { .. })) => Completion::Rang { ended: false },
-                Some((_, Operation::Send { .. })) | None => unreachable!("a send completes once"),
+                Some((_, Operation::Send { .. } | Operation::Connect { .. })) | None => {
+                    unreachable!("a send or connect completes once")
+                }
             };
         }
         let held = slot.held.take();
@@ -131,6 +137,9 @@ impl Flight {
         self.free.push(index);
         match held {
             Some((token, Operation::Accept { .. })) => accepted(token, result, true),
+            Some((token, Operation::Connect { .. })) => {
+                Completion::Connected { token, result: outcome(result).map(drop) }
+            }
             Some((token, Operation::Receive { .. })) => received(token, result, filled, true),
             Some((token, Operation::Send { bytes, .. })) => {
                 let result = outcome(result).map(|sent| sent as usize);

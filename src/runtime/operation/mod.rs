@@ -1,6 +1,7 @@
 //! Operations on the ring, one a file, and the slab of those in flight.
 
 mod accept;
+mod connect;
 mod flight;
 mod receive;
 mod send;
