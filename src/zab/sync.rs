@@ -20,10 +20,12 @@ use crate::types::{Epoch, Zxid};
 pub struct Peer {
     /// The last transaction of its history.
     pub last: Zxid,
-    /// After a cut it takes what follows as durably as anything else, which servers of this kind
-    /// do ([`crate::codec::quorum::PROTOCOL_OWN`]). A Java server keeps what follows a cut in a
-    /// snapshot that it does not flush before it acknowledges it, so it gets a cut only where
-    /// nothing follows; and there Java's leader cuts too.
+    /// It can be cut anywhere, as servers of this kind can
+    /// ([`crate::codec::quorum::PROTOCOL_OWN`]): what follows the cut is as durable as anything
+    /// else when it is acknowledged, and if its log cannot be cut there it asks for a snapshot. A
+    /// Java server keeps what follows a cut in a snapshot that it does not flush, and exits if it
+    /// cannot be cut; it is cut only where nothing follows, inside an epoch. There Java's leader
+    /// cuts too.
     pub cuts_well: bool,
 }
 
@@ -113,14 +115,15 @@ pub fn choose(peer: Peer, history: &History<'_>) -> Plan {
 /// The learner's last transaction is not in the leader's history. `floor`: the newest one there
 /// that is older.
 fn beside(peer: Peer, floor: Zxid, committed: Zxid) -> Plan {
-    // In an epoch counters have no gaps, so a learner with a later transaction of the floor's
-    // epoch has the floor in its log. Across epochs that is true of a whole log only; one that
-    // began with a snapshot or was purged cannot be cut there (Java servers exit).
-    let has_floor = floor.epoch() == peer.last.epoch() && !is_beginning(floor);
-    if has_floor && (peer.cuts_well || floor == committed) {
-        return Plan::Trunc { to: floor };
+    if is_beginning(floor) {
+        return Plan::Snap;
     }
-    Plan::Snap
+    // In an epoch counters have no gaps, so a learner with a later transaction of the floor's
+    // epoch has the floor in its log. Across epochs it has it too, for that epoch's leader had a
+    // quorum for a history that ended there; but in a log that was purged, or began with a
+    // snapshot, it need not be found.
+    let is_plain = floor.epoch() == peer.last.epoch() && floor == committed;
+    if peer.cuts_well || is_plain { Plan::Trunc { to: floor } } else { Plan::Snap }
 }
 
 fn older(last: Zxid, disk: Disk) -> Plan {

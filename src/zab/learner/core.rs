@@ -7,7 +7,7 @@
 use super::effects::{LearnerEffect, LearnerInput, LearnerParts};
 use super::held::Held;
 use super::history::{History, Place, StreamError};
-use crate::codec::quorum::{PROTOCOL, Packet};
+use crate::codec::quorum::{PROTOCOL_OWN, Packet};
 use crate::codec::txn::{Txn, decode_entry, decode_entry_header, kind};
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::{Agreed, Stored};
@@ -238,7 +238,7 @@ impl Learner {
             observer: self.parts.observer,
             accepted: self.accepted,
             server: self.parts.me,
-            protocol: PROTOCOL,
+            protocol: PROTOCOL_OWN,
             config_version: self.parts.config_version,
         }));
         Ok(())
