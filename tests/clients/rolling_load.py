@@ -10,6 +10,7 @@ a watch that did not fire.
 """
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -197,6 +198,8 @@ class Load:
 
 
 def main():
+    # A lost connection is what this is about, and is counted.
+    logging.getLogger("kazoo").setLevel(logging.CRITICAL)
     load = Load(sys.argv[1])
     load.begin()
     print("running", flush=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Client suites and recipes that no one here wrote, run against Java ZooKeeper 3.9.5 and against us.
 
-    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|go|rust|node|recipes|curator|all]...
+    tests/clients/run.py [--server java|ringkeeper|both] [kazoo|kazoo3|go|rust|node|recipes|curator|all]...
 
 For each suite: how many tests passed and failed against each server, and the names of those that
 differ. Ends with 1 when one passes against Java and not against us. What needs an ensemble or a
@@ -145,8 +145,15 @@ def venv():
     return python
 
 
-def kazoo(server):
-    """kazoo's own tests, one server: the cluster's size is set to one."""
+def kazoo3(server):
+    """kazoo's own tests as they are meant: on a cluster of three servers."""
+    return kazoo(server, 3)
+
+
+def kazoo(server, size=1):
+    """kazoo's own tests on a cluster of one server."""
+    name = "kazoo" if size == 1 else f"kazoo{size}"
+    left_out = excluded("kazoo") + (excluded("kazoo-alone") if size == 1 else [])
     python = venv()
     source = WORK / "kazoo-2.11.0"
     if not source.exists():
@@ -157,15 +164,15 @@ def kazoo(server):
     env = environment(server)
     env.update(
         ZOOKEEPER_PATH="/nowhere", ZOOKEEPER_CLASSPATH=env["ZOOKEEPER_JARS"], ZOOKEEPER_VERSION="3.9.5",
-        ZOOKEEPER_CLUSTER_SIZE="1", ZOOKEEPER_PORT_OFFSET=str(random.randrange(21000, 31000, 10)),
+        ZOOKEEPER_CLUSTER_SIZE=str(size), ZOOKEEPER_PORT_OFFSET=str(random.randrange(21000, 31000, 10)),
     )
-    words = [name for name in excluded("kazoo") if not name.endswith(".py")]
-    ignores = [a for name in excluded("kazoo") if name.endswith(".py") for a in ("--ignore", name)]
+    words = [word for word in left_out if not word.endswith(".py")]
+    ignores = [a for file in left_out if file.endswith(".py") for a in ("--ignore", file)]
     command = [python, "-m", "pytest", "-q", "--color=no", "-rA", "--timeout", "120", "-p", "no:cacheprovider",
                "-o", "log_cli=false", "--show-capture=no", "--tb=short", "kazoo/tests", *ignores]
     if words:
         command += ["-k", " and ".join(f"not {word}" for word in words)]
-    output = run_logged("kazoo", server, command, 1500, cwd=source, env=env)
+    output = run_logged(name, server, command, 1500 + 600 * (size - 1), cwd=source, env=env)
     return {
         name: outcome == "PASSED"
         for outcome, name in re.findall(r"^(PASSED|FAILED|ERROR) (\S+)", output, re.M)
@@ -301,7 +308,7 @@ def curator(server):
         running.stop()
 
 
-SUITES = {"kazoo": kazoo, "go": go, "rust": rust, "node": node, "recipes": recipes, "curator": curator}
+SUITES = {"kazoo": kazoo, "kazoo3": kazoo3, "go": go, "rust": rust, "node": node, "recipes": recipes, "curator": curator}
 
 
 def main():

@@ -342,6 +342,8 @@ fn plain_settings() -> Vec<(String, String)> {
         ("maxSessionTimeout", "60000"),
         ("extendedTypesEnabled", "true"),
         ("preAllocSize", "1024"),
+        // Java's servers would wait a minute before they call a peer again.
+        ("fastleader.maxNotificationInterval", "2000"),
         // Java's reaper of containers would write beside a test.
         ("znode.container.checkIntervalMs", "100000000"),
         (key, value),
