@@ -6,6 +6,7 @@
 //! * [`message`]: what the roles say to one another
 //! * [`network`]: the network role, a core's clients
 //! * [`control`]: the control role, the line from request to commit
+//! * [`store`]: files of a server of an ensemble: epochs, cutting, replacing, reading the log
 //! * [`peers`]: sockets towards other servers of the ensemble
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`threads`]: the loops that give the roles their turns
@@ -18,4 +19,5 @@ pub mod message;
 pub mod network;
 pub mod peers;
 pub mod placement;
+pub mod store;
 pub mod threads;

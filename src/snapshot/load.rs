@@ -5,7 +5,7 @@ use std::io::Read;
 
 use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
-use crate::tree::{RestoreError as TreeError, TreeWriter};
+use crate::tree::{RestoreError as TreeError, StoredStat, TreeWriter};
 use crate::types::{SessionId, Zxid};
 
 /// What a snapshot held besides the nodes.
@@ -19,6 +19,23 @@ pub struct Loaded {
     pub last_zxid: Option<Zxid>,
     /// The youngest node's: above the file's zxid if the snapshot is Java's and fuzzy.
     pub czxid_max: Zxid,
+    /// The youngest change that a node's stat tells of.
+    pub changed_max: Zxid,
+}
+
+impl Loaded {
+    /// The last transaction of which there may be effects: above the zxid of the file's name in a
+    /// fuzzy snapshot. Of a changed access list alone a node does not tell.
+    pub fn reach(&self) -> Zxid {
+        let digest = self.digest.map_or(Zxid::ZERO, |at| at.zxid);
+        self.changed_max.max(digest).max(self.last_zxid.unwrap_or(Zxid::ZERO))
+    }
+
+    pub(super) fn saw(&mut self, stat: &StoredStat) {
+        self.nodes += 1;
+        self.czxid_max = self.czxid_max.max(stat.czxid);
+        self.changed_max = self.changed_max.max(stat.czxid).max(stat.mzxid).max(stat.pzxid);
+    }
 }
 
 /// The file, or the leader's stream, is not a whole and sound snapshot. Another one is to be tried.
@@ -47,8 +64,7 @@ pub fn load(
         Loaded { sessions: header.sessions.into_iter().collect(), ..Loaded::default() };
     writer.restore_acls(header.acls);
     while let Some(node) = reader.node()? {
-        loaded.nodes += 1;
-        loaded.czxid_max = loaded.czxid_max.max(node.stat.czxid);
+        loaded.saw(&node.stat);
         writer
             .restore_node(&node.path, node.data, node.acl_key, &node.stat)
             .map_err(|cause| LoadError::Tree(loaded.nodes, cause))?;

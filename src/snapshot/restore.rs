@@ -145,7 +145,7 @@ pub fn restore(
     directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
     let log = settle(dirs.logs.as_ref(), options.field_max)?;
     let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
-    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer);
+    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer, Zxid(i64::MAX));
     let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
         RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
     })?;
@@ -159,10 +159,79 @@ pub fn restore(
     };
     let zxid = file.as_ref().map_or(Zxid::ZERO, |f| f.zxid);
     let czxid_max = loaded.czxid_max;
-    let replayed = replay(dirs.logs.as_ref(), writer, zxid, loaded, options, seen)?;
+    let logs = dirs.logs.as_ref();
+    let replayed = replay(logs, writer, (zxid, Zxid(i64::MAX)), loaded, options, seen)?;
+    Ok(settled(writer, replayed, (file, damaged, czxid_max, log), options))
+}
+
+/// What [`restore_at`] found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RestoredAt {
+    /// The tree is as of that transaction; the snapshot's name.
+    Done { restored: Box<Restored>, base: String },
+    /// The files cannot give that state. The tree is in no state to be used.
+    Impossible { why: String },
+}
+
+/// Fills the tree as it was after transaction `at`, as far as the files can say. The log behind it
+/// is read to its end, so that all of it is known to be whole; nothing but a torn tail is changed.
+///
+/// A snapshot with effects of later transactions cannot be the base, whatever its name says.
+pub fn restore_at(
+    dirs: &Directories,
+    writer: &mut TreeWriter,
+    options: &RestoreOptions,
+    at: Zxid,
+) -> Result<RestoredAt, RestoreError> {
+    let snapshots = dirs.snapshots.as_ref();
+    let list = directory::snapshots(snapshots).map_err(|cause| RestoreError::Io {
+        what: "cannot list",
+        file: snapshots.show(""),
+        cause,
+    })?;
+    let log = settle(dirs.logs.as_ref(), options.field_max)?;
+    let files: Vec<SnapshotFile> = list.into_iter().filter(|f| f.zxid <= at).collect();
+    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer, at);
+    let Some((loaded, file)) = found else {
+        let why = match list_or_none(&damaged) {
+            None => format!("no snapshot is as old as {at}"),
+            Some(damaged) => format!("no snapshot gives {at}: {damaged}"),
+        };
+        return Ok(RestoredAt::Impossible { why });
+    };
+    let base = files.iter().find(|f| snapshots.show(&f.name) == file.file);
+    let base = base.map_or(String::new(), |f| f.name.clone());
+    let (zxid, czxid_max) = (file.zxid, loaded.czxid_max);
+    let logs = dirs.logs.as_ref();
+    let replayed = match replay(logs, writer, (zxid, at), loaded, options, &mut |_, _| {}) {
+        Ok(replayed) if replayed.zxid == at => replayed,
+        Ok(replayed) => {
+            let why = format!("{at} is not in the log, which has {} before it", replayed.zxid);
+            return Ok(RestoredAt::Impossible { why });
+        }
+        Err(e @ (RestoreError::Io { .. } | RestoreError::Log(ReplayError::Io { .. }))) => {
+            return Err(e);
+        }
+        Err(e) => return Ok(RestoredAt::Impossible { why: e.to_string() }),
+    };
+    let restored = settled(writer, replayed, (Some(file), damaged, czxid_max, log), options);
+    Ok(RestoredAt::Done { restored: Box::new(restored), base })
+}
+
+fn list_or_none(damaged: &[DamagedFile]) -> Option<String> {
+    (!damaged.is_empty()).then(|| list(damaged))
+}
+
+/// The end of every restoration.
+fn settled(
+    writer: &mut TreeWriter,
+    replayed: Replayed,
+    (file, damaged, czxid_max, log): (Option<LoadedFile>, Vec<DamagedFile>, Zxid, Settled),
+    options: &RestoreOptions,
+) -> Restored {
     let (killed, ttl_nodes_kept) = kill_lost_sessions(writer, &replayed, options.types);
     let as_in_file = replayed.applied == 0 && killed.is_empty() && damaged.is_empty();
-    Ok(Restored {
+    Restored {
         zxid: replayed.zxid,
         sessions: replayed.sessions,
         snapshot_due: file.is_none() || !as_in_file,
@@ -176,15 +245,17 @@ pub fn restore(
         ttl_nodes_kept,
         unknown_acls: writer.unknown_acls(),
         log,
-    })
+    }
 }
 
-/// Loads the newest file that is whole. The others are named with what is wrong with them.
+/// Loads the newest file that is whole and reaches no further than `reach_max`. The others are named
+/// with what is wrong with them.
 fn load_newest(
     dir: &dyn Dir,
     files: &[SnapshotFile],
     field_max: usize,
     writer: &mut TreeWriter,
+    reach_max: Zxid,
 ) -> (Option<(Loaded, LoadedFile)>, Vec<DamagedFile>) {
     let mut damaged = Vec::new();
     let mut tried = 0;
@@ -196,6 +267,9 @@ fn load_newest(
             Ok(true) => {
                 tried += 1;
                 match load_file(dir, file, field_max, writer) {
+                    Ok((loaded, _)) if loaded.reach() > reach_max => {
+                        format!("it has effects of transactions up to {}", loaded.reach())
+                    }
                     Ok(loaded) => return (Some(loaded), damaged),
                     Err(e) => e.to_string(),
                 }
@@ -305,10 +379,11 @@ fn first_logged(logs: &dyn Dir, entry_max: usize) -> Result<Zxid, RestoreError> 
     Ok(replay.next_record()?.map_or(Zxid::ZERO, |r| r.zxid))
 }
 
+/// Applies what comes behind the snapshot at `zxid`, up to `upto`; the rest is only read.
 fn replay(
     logs: &dyn Dir,
     writer: &mut TreeWriter,
-    zxid: Zxid,
+    (zxid, upto): (Zxid, Zxid),
     loaded: Loaded,
     options: &RestoreOptions,
     seen: &mut dyn FnMut(&Entry, &[u8]),
@@ -318,6 +393,7 @@ fn replay(
     loop {
         let (offset, at, cause) = match replay.next_record()? {
             None => break,
+            Some(record) if record.zxid > upto => continue,
             Some(record) => match decode_entry(record.entry, options.field_max) {
                 Ok(entry) => {
                     replayer.entry(&entry);

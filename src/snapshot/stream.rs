@@ -136,8 +136,7 @@ impl Filling {
                     self.restore_acls(writer);
                 }
                 let loaded = &mut self.loaded;
-                loaded.nodes += 1;
-                loaded.czxid_max = loaded.czxid_max.max(node.stat.czxid);
+                loaded.saw(&node.stat);
                 let restored = writer.restore_node(&node.path, node.data, node.acl_key, &node.stat);
                 self.failed = restored.err().map(|cause| LoadError::Tree(loaded.nodes, cause));
             }

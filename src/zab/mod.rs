@@ -16,7 +16,7 @@ pub mod sync;
 pub mod window;
 
 pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, SyncRules};
-pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts};
+pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts, follows};
 pub use line::{Committed, Due, Line};
 pub use window::Window;
 

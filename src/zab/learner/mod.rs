@@ -34,3 +34,4 @@ mod history;
 
 pub use self::core::{Learner, Phase};
 pub use effects::{LearnerEffect, LearnerInput, LearnerParts};
+pub use history::follows;

@@ -1,0 +1,25 @@
+//! What a server of an ensemble does with its files besides logging and restoring: blocking calls,
+//! for threads that serve no requests, through [`crate::disk`], so that every crash can be
+//! simulated.
+//!
+//! Each change of several files is a sequence in which every crash leaves a state that is this
+//! server's own history, or a beginning of it, or what was to come of the change: a start, of this
+//! server or of Java's, needs no record of what was under way, and the same call can follow.
+//!
+//! * [`epochs`]: what was promised and entered (QuorumPeer.loadDataBase)
+//! * [`mod@rewind`]: log and tree back to an earlier transaction (ZKDatabase.truncateLog)
+//! * [`mod@replace`]: a leader's snapshot in place of everything
+//! * [`read`]: the log on the disk, for learners that lag behind
+
+pub mod epochs;
+pub mod read;
+pub mod replace;
+pub mod rewind;
+
+pub use epochs::{EpochError, Epochs};
+pub use read::{LogReader, read_log_chunk};
+pub use replace::{ReplaceError, Replaced, replace};
+pub use rewind::{Rewind, rewind};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! The log on the disk, for learners whose history is older than what is kept in memory
+//! (ZKDatabase.getProposalsFromTxnLog). On a thread of its own: the log may be long.
+//!
+//! A hole is never passed over (ZOOKEEPER-2418, 4882). Within an epoch the numbers show one. At the
+//! end of an epoch they do not; but transactions can only be missing there if a snapshot took their
+//! place, on this server or on the Java server that had the files before, and every snapshot stays
+//! as long as the log before it. So a log with a snapshot between two epochs is not read across: a
+//! Java leader's snapshot at the beginning of its epoch looks the same, and costs its laggards a
+//! snapshot in place of a DIFF.
+
+use bytes::Bytes;
+
+use crate::disk::Dir;
+use crate::log::{Replay, ReplayError};
+use crate::snapshot::directory;
+use crate::types::Zxid;
+use crate::zab::{LogChunk, LogEnd, follows};
+
+/// Reads on from where it stopped, chunk by chunk.
+#[derive(Debug)]
+pub struct LogReader<'a> {
+    logs: &'a dyn Dir,
+    snapshots: &'a dyn Dir,
+    entry_max: usize,
+    position: Zxid,
+    /// The transaction at `position` is not in the log: only its successor by number can be next.
+    exact: bool,
+    replay: Option<Replay<'a>>,
+    /// Why it ended with [`LogEnd::NotThere`].
+    trouble: Option<String>,
+}
+
+/// One chunk of what comes after `after`: see [`LogReader::next_chunk`]. To read more than one, keep
+/// a reader.
+pub fn read_log_chunk(
+    (logs, snapshots): (&dyn Dir, &dyn Dir),
+    after: Zxid,
+    upto: Zxid,
+    max_bytes: usize,
+    entry_max: usize,
+) -> LogChunk {
+    LogReader::new(logs, snapshots, after, entry_max).next_chunk(upto, max_bytes)
+}
+
+impl<'a> LogReader<'a> {
+    /// Will give what comes after `after`.
+    pub fn new(
+        logs: &'a dyn Dir,
+        snapshots: &'a dyn Dir,
+        after: Zxid,
+        entry_max: usize,
+    ) -> LogReader<'a> {
+        LogReader {
+            logs,
+            snapshots,
+            entry_max,
+            position: after,
+            exact: false,
+            replay: None,
+            trouble: None,
+        }
+    }
+
+    /// The last transaction given.
+    pub fn position(&self) -> Zxid {
+        self.position
+    }
+
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// The next entries, in order and without a hole: at least one, and no more once there are
+    /// `max_bytes` of them. `upto`: the log's horizon when asked; what is behind it may be half
+    /// written and is not looked at. [`LogEnd::Done`]: `upto` was reached.
+    pub fn next_chunk(&mut self, upto: Zxid, max_bytes: usize) -> LogChunk {
+        let mut entries = Vec::new();
+        let end = self.read(upto, max_bytes, &mut entries).unwrap_or_else(|why| {
+            self.trouble = Some(why);
+            LogEnd::NotThere
+        });
+        LogChunk { entries, end }
+    }
+
+    fn read(
+        &mut self,
+        upto: Zxid,
+        max_bytes: usize,
+        entries: &mut Vec<(Zxid, Bytes)>,
+    ) -> Result<LogEnd, String> {
+        let mut bytes = 0;
+        // What was opened may be out of date: files have grown, or new ones begun. Opened anew
+        // without any progress it is not.
+        let mut is_fresh = false;
+        loop {
+            if self.position >= upto {
+                return Ok(LogEnd::Done);
+            }
+            if bytes >= max_bytes && !entries.is_empty() {
+                return Ok(LogEnd::More);
+            }
+            let mut replay = match self.replay.take() {
+                Some(replay) => replay,
+                None if is_fresh => return Err(format!("the log ends with {}", self.position)),
+                None => {
+                    is_fresh = true;
+                    self.open()?
+                }
+            };
+            let (zxid, entry) = match replay.next_record() {
+                Ok(Some(record)) => (record.zxid, record.entry),
+                Ok(None) => continue,
+                Err(e) if is_fresh => return Err(e.to_string()),
+                Err(_) => continue,
+            };
+            // Java's log may have some twice.
+            if zxid > self.position {
+                self.check(zxid)?;
+                if zxid > upto {
+                    return Ok(LogEnd::Done);
+                }
+                entries.push((zxid, Bytes::copy_from_slice(entry)));
+                bytes += entry.len();
+                (self.position, self.exact, is_fresh) = (zxid, false, false);
+            }
+            self.replay = Some(replay);
+        }
+    }
+
+    /// At the record of `position`, or, if that is not in the log, before its successor.
+    fn open(&mut self) -> Result<Replay<'a>, String> {
+        let text = |e: ReplayError| e.to_string();
+        let mut replay = Replay::open(self.logs, self.position, self.entry_max).map_err(text)?;
+        let found = match replay.next_record() {
+            Ok(Some(record)) => record.zxid == self.position,
+            Ok(None) | Err(ReplayError::Gap { .. }) => false,
+            Err(e) => return Err(e.to_string()),
+        };
+        if found {
+            return Ok(replay);
+        }
+        self.exact = true;
+        let next = Zxid(self.position.0.saturating_add(1));
+        Replay::open(self.logs, next, self.entry_max).map_err(text)
+    }
+
+    /// Whether this transaction comes right after `position` (I4).
+    fn check(&self, zxid: Zxid) -> Result<(), String> {
+        let position = self.position;
+        if position.next() == Some(zxid) {
+            return Ok(());
+        }
+        if self.exact || !follows(position, zxid) {
+            return Err(format!("the log goes on with {zxid} behind {position}"));
+        }
+        let snapshots = directory::snapshots(self.snapshots).map_err(|e| e.to_string())?;
+        match snapshots.iter().find(|file| file.zxid > position && file.zxid < zxid) {
+            None => Ok(()),
+            Some(file) => {
+                Err(format!("{} may stand for what is missing before {zxid}", file.name))
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A leader's snapshot in place of everything (Learner.syncWithLeader on SNAP).
+//!
+//! ```text
+//! cut the log to the snapshot's zxid ─► write the snapshot ─► remove all others ─► remove the log
+//! ```
+//!
+//! Most often the log ends far below that zxid, and the first step finds nothing to do. It is there
+//! for a log that goes beyond: behind the new snapshot its rest would be replayed, though it may be
+//! another history's. Cut first, every state on the way is the old history, or a beginning of it,
+//! until the snapshot has its name and nothing newer is left. What is cut is in no history of this
+//! leader's and so was never agreed upon.
+//!
+//! Older snapshots go before the log, and the log from its end: no snapshot stays whose log has
+//! gone, and no log stays with a hole in it. Java keeps both, and its log has a hole then.
+
+use std::io;
+
+use super::{epochs, rewind};
+use crate::log::{ReplayError, settle, truncate};
+use crate::snapshot::write::Pace;
+use crate::snapshot::{Directories, SnapshotReport, WriteError, WriteOptions, directory, write_file};
+use crate::tree::Tree;
+use crate::types::{Epoch, SessionId, Zxid};
+
+/// What was received, and is in the tree.
+#[derive(Clone, Copy)]
+pub struct Received<'a> {
+    pub tree: &'a Tree,
+    /// Timeouts in milliseconds.
+    pub sessions: &'a [(SessionId, i32)],
+    /// `at` is the SNAP packet's zxid, `restored_upto` the stream's
+    /// [`crate::snapshot::load::Loaded::czxid_max`]; `quiet`.
+    pub options: &'a WriteOptions,
+    /// `currentEpoch`.
+    pub current: Epoch,
+    /// Largest entry of the log.
+    pub entry_max: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaced {
+    pub report: SnapshotReport,
+    /// Paths, in the order of their removal.
+    pub removed: Vec<String>,
+}
+
+/// The process ends (I11); the next start finds its own history, or the snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    #[error("received snapshot: {0}")]
+    Write(#[from] WriteError),
+    #[error("log before a received snapshot: {0}")]
+    Log(#[from] ReplayError),
+    #[error("{what} {file}: {cause}")]
+    Io { what: &'static str, file: String, cause: io::Error },
+}
+
+/// Leaves one snapshot and no log. The log thread has ended, nobody else writes or purges snapshots,
+/// and the tree does not change.
+pub fn replace(
+    dirs: &Directories,
+    received: &Received<'_>,
+    pace: Pace<'_>,
+) -> Result<Replaced, ReplaceError> {
+    let (snapshots, logs) = (dirs.snapshots.as_ref(), dirs.logs.as_ref());
+    let at = received.options.at;
+    let failed = |what| move |cause| ReplaceError::Io { what, file: snapshots.show(""), cause };
+    if at.epoch() > received.current {
+        // From the snapshot's name on, and until the learner has stored its epoch, the files are
+        // ahead of currentEpoch.
+        epochs::announce(snapshots, at.epoch()).map_err(failed("cannot announce the epoch in"))?;
+    }
+    let mut removed = truncate(logs, at, received.entry_max)?.removed;
+    let report = write_file(snapshots, received.tree, received.sessions, received.options, pace)?;
+    let all = directory::snapshots(snapshots).map_err(failed("cannot list"))?;
+    let others: Vec<String> =
+        all.into_iter().map(|file| file.name).filter(|name| *name != report.name).collect();
+    let gone = rewind::remove(snapshots, &others);
+    removed.extend(gone.map_err(failed("cannot remove older snapshots in"))?);
+    removed.extend(truncate(logs, Zxid(-1), received.entry_max)?.removed);
+    settle(logs, received.entry_max)?;
+    Ok(Replaced { report, removed })
+}

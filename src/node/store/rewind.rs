@@ -1,0 +1,83 @@
+//! Log and tree back to an earlier transaction: a new leader never had what came after it
+//! (Learner.syncWithLeader, ZKDatabase.truncateLog).
+//!
+//! ```text
+//! load the tree as of the cut ─► remove newer snapshots, newest first ─► cut the log
+//!   (changes nothing)               (the log still gives the old state)
+//! ```
+//!
+//! Nothing is removed before the state that is to be has been loaded (ZOOKEEPER-3701), and before
+//! the log has been read from that state to its end: each snapshot that goes leaves an older one
+//! from which the log gives the same state. Java leaves newer snapshots in place, and comes back
+//! with what it had cut (ZOOKEEPER-4837).
+
+use crate::disk::{Dir, remove_if_present};
+use crate::log::truncate;
+use crate::snapshot::directory;
+use crate::snapshot::restore::{RestoreError, RestoreOptions, Restored, RestoredAt};
+use crate::snapshot::{Directories, restore, restore_at, side};
+use crate::tree::TreeWriter;
+use crate::types::Zxid;
+use std::io;
+
+/// The tree is usable in either case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rewind {
+    /// Tree and files end with the transaction asked for.
+    Done {
+        restored: Box<Restored>,
+        /// Paths, in the order of their removal.
+        removed: Vec<String>,
+        /// The log file that was cut, and where.
+        cut: Option<(String, u64)>,
+    },
+    /// The files cannot give that state, and are as they were; so is the tree.
+    Impossible { why: String, restored: Box<Restored> },
+}
+
+/// Back to `after`. The log thread has ended, and nobody writes or purges snapshots. After an error
+/// the process ends (I11); a start, or the same call, goes on from whatever is there.
+pub fn rewind(
+    dirs: &Directories,
+    writer: &mut TreeWriter,
+    options: &RestoreOptions,
+    after: Zxid,
+) -> Result<Rewind, RestoreError> {
+    let (restored, base) = match restore_at(dirs, writer, options, after)? {
+        RestoredAt::Done { restored, base } => (restored, base),
+        RestoredAt::Impossible { why } => {
+            let restored = restore(dirs, writer, options, &mut |_, _| {})?;
+            return Ok(Rewind::Impossible { why, restored: Box::new(restored) });
+        }
+    };
+    let snapshots = dirs.snapshots.as_ref();
+    let newer = newer_than(snapshots, &base).and_then(|newer| remove(snapshots, &newer));
+    let mut removed = newer.map_err(|cause| RestoreError::Io {
+        what: "cannot remove snapshots newer than",
+        file: snapshots.show(&base),
+        cause,
+    })?;
+    let truncated = truncate(dirs.logs.as_ref(), after, options.field_max)?;
+    removed.extend(truncated.removed);
+    Ok(Rewind::Done { restored, removed, cut: truncated.cut })
+}
+
+/// Names of the snapshots that a start would take rather than `base`, newest first. One that could
+/// not be loaded is among them: what was unreadable once may not be so the next time.
+fn newer_than(dir: &dyn Dir, base: &str) -> io::Result<Vec<String>> {
+    let names = directory::snapshots(dir)?.into_iter().map(|file| file.name);
+    Ok(names.take_while(|name| name != base).collect())
+}
+
+/// Removes snapshots in this order, each durably before the next. Gives their paths.
+pub(super) fn remove(dir: &dyn Dir, names: &[String]) -> io::Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for name in names {
+        if remove_if_present(dir, name)? {
+            removed.push(dir.show(name));
+        }
+        dir.flush()?;
+        side::remove(dir, name)?;
+    }
+    Ok(removed)
+}

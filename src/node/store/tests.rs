@@ -1,0 +1,497 @@
+//! The files of a server of an ensemble, on a simulated disk, with a crash at every point.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::epochs;
+use super::replace::{Received, replace};
+use super::rewind::{Rewind, rewind};
+use super::{LogReader, read_log_chunk};
+use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, encode_entry};
+use crate::disk::Dir;
+use crate::disk::sim::{Contents, SimDisk};
+use crate::log::frame;
+use crate::snapshot::pack::Compression;
+use crate::snapshot::{Directories, RestoreOptions, WriteOptions, restore, write_file};
+use crate::tree::{NoSink, Tree, TreeOptions, TreeWriter};
+use crate::types::{Epoch, SessionId, TypeRules, WallMillis, Zxid, open_acl};
+use crate::zab::{LogEnd, Stored};
+
+const FIELD_MAX: usize = 1 << 16;
+
+const OPTIONS: RestoreOptions = RestoreOptions {
+    trust_empty: false,
+    autocreate: false,
+    digest: true,
+    field_max: FIELD_MAX,
+    types: TypeRules { extended_types: true, emulate_353_ttl: false },
+};
+
+fn z(epoch: u32, counter: u32) -> Zxid {
+    Zxid::new(Epoch(epoch), counter)
+}
+
+/// Transactions of one epoch.
+fn range(epoch: u32, counters: std::ops::RangeInclusive<u32>) -> Vec<Zxid> {
+    counters.map(|counter| z(epoch, counter)).collect()
+}
+
+fn new_tree() -> (Arc<Tree>, TreeWriter) {
+    Tree::new(TreeOptions { shards: 4, hash_seed: 1, types: OPTIONS.types, digest: true })
+}
+
+/// Each transaction makes a node named for it, so that a tree tells which it has.
+fn entry(zxid: Zxid) -> Entry {
+    let op = Op::Create(CreateTxn {
+        path: format!("/{:x}", zxid.0),
+        data: None,
+        acl: open_acl(),
+        kind: CreateTxnKind::Create { ephemeral: false },
+        parent_cversion: -1,
+    });
+    let header = TxnHeader { session: SessionId(1), cxid: 0, zxid, time: WallMillis(1) };
+    Entry { header, txn: Txn::Op(op), digest: None }
+}
+
+fn apply(writer: &mut TreeWriter, history: &[Zxid]) {
+    for zxid in history {
+        let entry = entry(*zxid);
+        writer.apply(&entry.header, &entry.txn, &mut NoSink);
+    }
+}
+
+/// The transactions a tree has, by its nodes.
+fn history_of(tree: &Tree) -> Vec<Zxid> {
+    let mut found: Vec<Zxid> = tree.read("", |root| {
+        let names = root.unwrap();
+        names
+            .children()
+            .filter_map(|name| i64::from_str_radix(name, 16).ok())
+            .map(Zxid)
+            .collect()
+    })
+    .0;
+    found.sort();
+    found
+}
+
+fn snapshot_options(at: Zxid) -> WriteOptions {
+    WriteOptions {
+        at,
+        restored_upto: Zxid::ZERO,
+        quiet: true,
+        digest: true,
+        last_zxid: true,
+        compression: Compression::None,
+    }
+}
+
+/// A server's disk, both directories in one.
+struct Server {
+    disk: SimDisk,
+}
+
+impl Server {
+    fn new() -> Server {
+        Server { disk: SimDisk::new() }
+    }
+
+    fn log(&self, entries: &[Zxid]) {
+        let mut bytes = frame::header(frame::Nonce(7)).to_vec();
+        for zxid in entries {
+            let mut encoded = Vec::new();
+            encode_entry(&entry(*zxid), &mut encoded);
+            frame::put_record(&mut bytes, &encoded);
+        }
+        let file = self.disk.create(&format!("log.{:x}", entries[0].0)).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        file.flush().unwrap();
+        Dir::flush(&self.disk).unwrap();
+    }
+
+    /// A snapshot named for `at` with the effects of `history`.
+    fn snapshot(&self, at: Zxid, history: &[Zxid]) {
+        let (tree, mut writer) = new_tree();
+        apply(&mut writer, history);
+        // As a fuzzy one: what came after its beginning is there too.
+        let options = WriteOptions { restored_upto: Zxid(i64::MAX), ..snapshot_options(at) };
+        write_file(&self.disk, &tree, &[], &options, &mut |_| true).unwrap();
+    }
+
+    fn names(&self) -> Vec<String> {
+        names(&self.disk)
+    }
+}
+
+fn dirs(disk: &SimDisk) -> Directories {
+    let dir: Arc<dyn Dir> = Arc::new(disk.clone());
+    Directories::of(dir.clone(), dir, Arc::new(SimDisk::new()))
+}
+
+fn names(disk: &SimDisk) -> Vec<String> {
+    let names = disk.list().unwrap().into_iter().map(|f| f.name);
+    names.filter(|n| !n.starts_with("ringkeeper.")).collect()
+}
+
+/// What a start finds: the history, and its end.
+fn started(contents: &Contents) -> (Vec<Zxid>, Zxid) {
+    let disk = SimDisk::holding(contents);
+    let (tree, mut writer) = new_tree();
+    let restored = restore(&dirs(&disk), &mut writer, &OPTIONS, &mut |_, _| {})
+        .unwrap_or_else(|e| panic!("{:?}: {e}", contents.keys()));
+    assert!(restored.damaged.is_empty());
+    (history_of(&tree), restored.zxid)
+}
+
+/// Does `act` on a twin, then crashes at every point of it, and gives each state to `look`.
+fn at_every_crash(disk: &SimDisk, act: impl Fn(&SimDisk), mut look: impl FnMut(&Contents)) {
+    let recording = SimDisk::holding(&disk.contents());
+    act(&recording);
+    let again = SimDisk::holding(&disk.contents());
+    let mut seen = std::collections::BTreeSet::new();
+    for change in [None].into_iter().chain(recording.changes().into_iter().map(Some)) {
+        change.iter().for_each(|change| again.redo(change));
+        for state in again.crash_states() {
+            if seen.insert(state.clone()) {
+                look(&state);
+            }
+        }
+    }
+    assert!(seen.len() > 3, "{} states", seen.len());
+}
+
+fn rewind_now(disk: &SimDisk, after: Zxid) -> (Rewind, Vec<Zxid>) {
+    let (tree, mut writer) = new_tree();
+    let done = rewind(&dirs(disk), &mut writer, &OPTIONS, after).unwrap();
+    (done, history_of(&tree))
+}
+
+/// Three snapshots, three logs, two epochs; the cut lies in the second log.
+fn rich() -> (Server, Vec<Zxid>) {
+    let server = Server::new();
+    let history = [range(1, 1..=6), range(2, 1..=4)].concat();
+    server.snapshot(Zxid::ZERO, &[]);
+    server.log(&history[..3]);
+    server.snapshot(z(1, 2), &history[..3]);
+    server.log(&history[3..8]);
+    server.snapshot(z(1, 5), &history[..5]);
+    server.log(&history[8..]);
+    server.snapshot(z(2, 3), &history[..9]);
+    (server, history)
+}
+
+#[test]
+fn a_cut_leaves_what_was_before_it_whatever_the_snapshots_are() {
+    for (cut, kept) in [(z(1, 6), 6), (z(1, 5), 5), (z(1, 3), 3), (z(2, 4), 10), (z(2, 1), 7)] {
+        let (server, history) = rich();
+        let (done, tree) = rewind_now(&server.disk, cut);
+        assert!(matches!(done, Rewind::Done { .. }), "{cut}: {done:?}");
+        assert_eq!(tree, history[..kept], "{cut}");
+        assert_eq!(started(&server.disk.contents()), (history[..kept].to_vec(), cut));
+        // The same call again finds nothing to do.
+        let before = server.disk.contents();
+        let (done, tree) = rewind_now(&server.disk, cut);
+        assert!(matches!(done, Rewind::Done { ref removed, cut: None, .. } if removed.is_empty()));
+        assert_eq!((tree, server.disk.contents()), (history[..kept].to_vec(), before));
+    }
+}
+
+#[test]
+fn a_crash_in_a_cut_leaves_a_beginning_of_the_history_that_reaches_the_cut() {
+    for cut in [z(1, 3), z(1, 6)] {
+        let (server, history) = rich();
+        let kept = history.iter().take_while(|zxid| **zxid <= cut).count();
+        let act = |disk: &SimDisk| {
+            assert!(matches!(rewind_now(disk, cut).0, Rewind::Done { .. }));
+        };
+        at_every_crash(&server.disk, act, |state| {
+            let (found, last) = started(state);
+            assert!(found.len() >= kept && history.starts_with(&found), "{found:?}");
+            assert_eq!(Some(&last), found.last());
+            // And the same call follows.
+            let disk = SimDisk::holding(state);
+            let (done, tree) = rewind_now(&disk, cut);
+            assert!(matches!(done, Rewind::Done { .. }), "{done:?}");
+            assert_eq!(tree, history[..kept]);
+            assert_eq!(started(&disk.contents()).0, history[..kept]);
+        });
+    }
+}
+
+#[test]
+fn a_fuzzy_snapshot_that_reaches_beyond_the_cut_is_no_base() {
+    // ZOOKEEPER-4837, and what is worse: the name is older than the cut, the contents are not.
+    let server = Server::new();
+    let history = range(1, 1..=9);
+    server.snapshot(Zxid::ZERO, &[]);
+    server.log(&history);
+    server.snapshot(z(1, 4), &history[..8]);
+    let (done, tree) = rewind_now(&server.disk, z(1, 6));
+    assert!(matches!(done, Rewind::Done { .. }), "{done:?}");
+    assert_eq!(tree, history[..6]);
+    assert_eq!(server.names(), ["log.100000001", "snapshot.0"]);
+    assert_eq!(started(&server.disk.contents()).0, history[..6]);
+}
+
+#[test]
+fn nothing_is_touched_when_the_cut_cannot_be_reached() {
+    let cases: [(&str, fn(&Server, &[Zxid])); 3] = [
+        ("no snapshot is as old", |server, history| {
+            server.snapshot(z(1, 7), &history[..7]);
+            server.log(&history[7..]);
+        }),
+        ("effects of transactions up to", |server, history| {
+            server.log(&history);
+            server.snapshot(z(1, 4), &history[..8]);
+        }),
+        ("is not in the log", |server, history| {
+            server.snapshot(z(1, 4), &history[..4]);
+            server.log(&[z(2, 1), z(2, 2)]);
+        }),
+    ];
+    for (why_part, make) in cases {
+        let server = Server::new();
+        make(&server, &range(1, 1..=9));
+        let before = server.disk.contents();
+        let (old, last) = started(&before);
+        let (done, tree) = rewind_now(&server.disk, z(1, 6));
+        let Rewind::Impossible { why, restored } = done else { panic!("{why_part}: {done:?}") };
+        assert!(why.contains(why_part), "{why}");
+        assert_eq!((tree, restored.zxid), (old, last));
+        assert_eq!(server.disk.contents(), before);
+    }
+}
+
+/// Puts a snapshot of `history` at its end in place of everything.
+fn replace_now(disk: &SimDisk, at: Zxid, history: &[Zxid]) {
+    let (tree, mut writer) = new_tree();
+    apply(&mut writer, history);
+    let options = snapshot_options(at);
+    let received = Received {
+        tree: &tree,
+        sessions: &[],
+        options: &options,
+        current: Epoch(2),
+        entry_max: FIELD_MAX,
+    };
+    let done = replace(&dirs(disk), &received, &mut |_| true).unwrap();
+    assert_eq!(done.report.at, at);
+}
+
+#[test]
+fn a_received_snapshot_replaces_everything_and_a_crash_leaves_old_or_new() {
+    // Beyond the old log's end; within it; before its last epoch; and older than every snapshot.
+    let leaders: [Vec<Zxid>; 4] = [
+        [range(1, 1..=6), range(2, 1..=2), range(3, 1..=4)].concat(),
+        [range(1, 1..=6), range(2, 1..=2)].concat(),
+        range(1, 1..=9),
+        range(1, 1..=1),
+    ];
+    for leader in leaders {
+        let (server, history) = rich();
+        let at = *leader.last().unwrap();
+        at_every_crash(
+            &server.disk,
+            |disk| replace_now(disk, at, &leader),
+            |state| {
+                let (found, _) = started(state);
+                let is_old = history.starts_with(&found);
+                assert!(is_old || found == leader, "a mixture: {found:?}");
+                // What is not in the leader's history may be gone, the rest never.
+                let common = history.iter().zip(&leader).take_while(|(a, b)| a == b).count();
+                assert!(found.len() >= common, "lost: {found:?}");
+                let disk = SimDisk::holding(state);
+                replace_now(&disk, at, &leader);
+                assert_eq!(started(&disk.contents()), (leader.clone(), at));
+            },
+        );
+        replace_now(&server.disk, at, &leader);
+        assert_eq!(started(&server.disk.contents()), (leader.clone(), at));
+        let mut expected = vec![format!("snapshot.{:x}", at.0)];
+        if at.epoch() > Epoch(2) {
+            expected.insert(0, "currentEpoch.tmp".into());
+        }
+        assert_eq!(server.names(), expected);
+    }
+}
+
+#[test]
+fn what_is_logged_behind_a_received_snapshot_has_no_hole_before_it() {
+    let (server, _) = rich();
+    let leader = [range(1, 1..=6), range(2, 1..=2), range(3, 1..=4)].concat();
+    replace_now(&server.disk, z(3, 4), &leader);
+    server.log(&[z(3, 5), z(4, 1)]);
+    let read = |after| {
+        let chunk = read_log_chunk((&server.disk, &server.disk), after, z(4, 1), 1 << 20, FIELD_MAX);
+        (chunk.entries.len(), chunk.end)
+    };
+    assert_eq!(read(z(3, 4)), (2, LogEnd::Done));
+    assert_eq!(read(z(3, 5)), (1, LogEnd::Done));
+    assert_eq!(read(z(2, 2)), (0, LogEnd::NotThere));
+}
+
+// ---- reading the log ----
+
+/// All of it, in chunks of so many bytes.
+fn read_all(server: &Server, after: Zxid, upto: Zxid, bytes: usize) -> (Vec<Zxid>, LogEnd) {
+    let mut reader = LogReader::new(&server.disk, &server.disk, after, FIELD_MAX);
+    let mut all = Vec::new();
+    loop {
+        let chunk = reader.next_chunk(upto, bytes);
+        all.extend(chunk.entries.iter().map(|(zxid, _)| *zxid));
+        if chunk.end != LogEnd::More {
+            assert_eq!(chunk.end == LogEnd::NotThere, reader.trouble().is_some());
+            return (all, chunk.end);
+        }
+        assert!(!chunk.entries.is_empty());
+    }
+}
+
+#[test]
+fn the_log_is_read_in_chunks_from_any_transaction_on() {
+    let (server, history) = rich();
+    for bytes in [1, 100, 200, 1 << 20] {
+        for (n, after) in history.iter().enumerate() {
+            let (found, end) = read_all(&server, *after, z(2, 4), bytes);
+            assert_eq!((&found[..], end), (&history[n + 1..], LogEnd::Done), "{after}");
+            // Nothing above the horizon.
+            let (found, end) = read_all(&server, *after, z(1, 6), bytes);
+            let wanted: Vec<Zxid> =
+                history[n + 1..].iter().copied().filter(|zxid| *zxid <= z(1, 6)).collect();
+            assert_eq!((found, end), (wanted, LogEnd::Done), "{after}");
+        }
+    }
+    // The transaction before the first one of the log, by number.
+    assert_eq!(read_all(&server, z(1, 0), z(2, 4), 100), (history.clone(), LogEnd::Done));
+    // Nobody's history: the epoch ended earlier.
+    assert_eq!(read_all(&server, z(1, 7), z(2, 4), 100).1, LogEnd::NotThere);
+    assert_eq!(read_all(&server, Zxid(-1), z(2, 4), 100).1, LogEnd::NotThere);
+}
+
+#[test]
+fn a_purged_log_is_not_there() {
+    let server = Server::new();
+    let history = range(1, 4..=9);
+    server.snapshot(z(1, 3), &range(1, 1..=3));
+    server.log(&history);
+    assert_eq!(read_all(&server, z(1, 3), z(1, 9), 50), (history, LogEnd::Done));
+    assert_eq!(read_all(&server, z(1, 2), z(1, 9), 50), (Vec::new(), LogEnd::NotThere));
+}
+
+#[test]
+fn a_hole_is_never_read_across() {
+    // Within an epoch.
+    let server = Server::new();
+    server.log(&range(1, 1..=4));
+    server.log(&range(1, 6..=8));
+    assert_eq!(read_all(&server, z(1, 1), z(1, 8), 1).1, LogEnd::NotThere);
+    // At the end of one: a Java learner got a snapshot at (2, 9), and kept its old log.
+    let server = Server::new();
+    server.log(&range(1, 1..=4));
+    server.snapshot(z(2, 9), &range(1, 1..=4));
+    server.log(&range(3, 1..=2));
+    let (found, end) = read_all(&server, z(1, 1), z(3, 2), 1 << 20);
+    assert_eq!((found, end), (range(1, 2..=4), LogEnd::NotThere));
+    // The first transaction of the later epoch is not the first.
+    let server = Server::new();
+    server.log(&range(1, 1..=4));
+    server.log(&range(3, 2..=3));
+    assert_eq!(read_all(&server, z(1, 1), z(3, 3), 1).1, LogEnd::NotThere);
+}
+
+#[test]
+fn a_reader_goes_on_in_a_log_that_grows() {
+    let server = Server::new();
+    server.log(&range(1, 1..=4));
+    let mut reader = LogReader::new(&server.disk, &server.disk, z(1, 1), FIELD_MAX);
+    assert_eq!(reader.next_chunk(z(1, 4), 1 << 20).entries.len(), 3);
+    assert_eq!(reader.next_chunk(z(1, 4), 1 << 20).end, LogEnd::Done);
+    server.log(&range(1, 5..=6));
+    let chunk = reader.next_chunk(z(1, 6), 1 << 20);
+    assert_eq!((chunk.entries.len(), chunk.end), (2, LogEnd::Done));
+}
+
+// ---- epochs ----
+
+fn epoch_files(files: &[(&str, &str)]) -> SimDisk {
+    let contents: Contents =
+        files.iter().map(|(n, t)| (n.to_string(), t.as_bytes().to_vec().into())).collect();
+    SimDisk::holding(&contents)
+}
+
+fn opened(files: &[(&str, &str)], last: Zxid) -> Result<(u32, u32, Option<u32>), String> {
+    let disk = epoch_files(files);
+    let epochs = epochs::open(&disk, last).map_err(|e| e.to_string())?;
+    let contents = disk.contents();
+    let text: BTreeMap<_, _> = contents.iter().map(|(n, b)| (n.as_str(), &b[..])).collect();
+    let (accepted, current) = (epochs.accepted.0.to_string(), epochs.current.0.to_string());
+    let expected: BTreeMap<&str, &[u8]> =
+        [("acceptedEpoch", accepted.as_bytes()), ("currentEpoch", current.as_bytes())].into();
+    assert_eq!(text, expected);
+    Ok((epochs.accepted.0, epochs.current.0, epochs.raised_from.map(|e| e.0)))
+}
+
+#[test]
+fn epochs_are_found_made_and_judged_as_java_judges_them() {
+    const A: &str = "acceptedEpoch";
+    const C: &str = "currentEpoch";
+    const T: &str = "currentEpoch.tmp";
+    let last = z(4, 7);
+    assert_eq!(opened(&[(A, "6"), (C, "5")], last), Ok((6, 5, None)));
+    let disk = epoch_files(&[(A, "6\n"), (C, "5\nx")]);
+    assert_eq!(epochs::open(&disk, last).unwrap().current, Epoch(5), "the first line counts");
+    // From a standalone server.
+    assert_eq!(opened(&[], last), Ok((4, 4, None)));
+    assert_eq!(opened(&[], Zxid::ZERO), Ok((0, 0, None)));
+    assert_eq!(opened(&[(A, "6")], last), Ok((6, 4, None)));
+    assert_eq!(opened(&[(C, "4")], last), Ok((4, 4, None)));
+    // Ahead of currentEpoch: a learner's death between history and epoch.
+    assert_eq!(opened(&[(A, "6"), (C, "3"), (T, "4")], last), Ok((6, 4, Some(3))));
+    assert_eq!(opened(&[(A, "6"), (C, "3")], last), Ok((6, 4, Some(3))));
+    assert_eq!(opened(&[(A, "6"), (C, "3"), (T, "x")], last), Ok((6, 4, Some(3))));
+    assert_eq!(opened(&[(A, "6"), (C, "3"), ("updatingEpoch", "")], last), Ok((6, 4, Some(3))));
+    // A temporary file that says nothing, since nothing is ahead.
+    assert_eq!(opened(&[(A, "6"), (C, "4"), (T, "6")], last), Ok((6, 4, None)));
+    for (files, part) in [
+        (&[(A, "3"), (C, "3")][..], "do not belong together"),
+        (&[(C, "3")][..], "do not belong together"),
+        (&[(A, "4"), (C, "5")][..], "a promise was lost"),
+        (&[(C, "5")][..], "a promise was lost"),
+        (&[(A, ""), (C, "4")][..], "which is no epoch"),
+        (&[(A, "4"), (C, "-1")][..], "which is no epoch"),
+        (&[(A, "4294967296"), (C, "4")][..], "which is no epoch"),
+    ] {
+        let error = opened(files, last).unwrap_err();
+        assert!(error.contains(part), "{files:?}: {error}");
+    }
+}
+
+#[test]
+fn an_epoch_file_is_the_old_one_or_the_new_one() {
+    let disk = epoch_files(&[("acceptedEpoch", "4"), ("currentEpoch", "4")]);
+    let mut met = std::collections::BTreeSet::new();
+    let act = |disk: &SimDisk| epochs::store(disk, Stored::Accepted(Epoch(12))).unwrap();
+    at_every_crash(&disk, act, |state| {
+        let disk = SimDisk::holding(state);
+        let epochs = epochs::open(&disk, z(4, 1)).unwrap();
+        assert_eq!(epochs.current, Epoch(4));
+        met.insert(epochs.accepted.0);
+    });
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), [4, 12]);
+}
+
+#[test]
+fn a_start_between_a_received_snapshot_and_its_epoch_enters_that_epoch() {
+    // As Java reads the files: ahead of currentEpoch, and the temporary file says how far.
+    let (server, _) = rich();
+    for stored in [Stored::Accepted(Epoch(5)), Stored::Current(Epoch(2))] {
+        epochs::store(&server.disk, stored).unwrap();
+    }
+    replace_now(&server.disk, z(4, 2), &[range(1, 1..=6), range(4, 1..=2)].concat());
+    let contents = server.disk.contents();
+    assert_eq!((&contents["currentEpoch"][..], &contents["currentEpoch.tmp"][..]), (&b"2"[..], &b"4"[..]));
+    let (_, last) = started(&contents);
+    let epochs = epochs::open(&server.disk, last).unwrap();
+    assert_eq!((epochs.accepted, epochs.current), (Epoch(5), Epoch(4)));
+    assert_eq!(epochs.raised_from, Some(Epoch(2)));
+}
