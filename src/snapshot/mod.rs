@@ -30,7 +30,8 @@ pub mod write;
 
 pub use directory::{Directories, DirectoryError};
 pub use restore::{
-    DamagedFile, LoadedFile, RestoreError, RestoreOptions, Restored, RestoredAt, restore, restore_at,
+    DamagedFile, LoadedFile, RestoreError, RestoreOptions, Restored, RestoredAt, restore,
+    restore_at,
 };
 pub use stream::{StreamLoad, StreamSource};
 pub use write::{SnapshotReport, WriteError, WriteOptions, write_file};

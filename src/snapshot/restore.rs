@@ -145,7 +145,8 @@ pub fn restore(
     directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
     let log = settle(dirs.logs.as_ref(), options.field_max)?;
     let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
-    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer, Zxid(i64::MAX));
+    let (found, damaged) =
+        load_newest(snapshots, &files, options.field_max, writer, Zxid(i64::MAX));
     let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
         RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
     })?;

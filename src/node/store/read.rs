@@ -156,9 +156,7 @@ impl<'a> LogReader<'a> {
         let snapshots = directory::snapshots(self.snapshots).map_err(|e| e.to_string())?;
         match snapshots.iter().find(|file| file.zxid > position && file.zxid < zxid) {
             None => Ok(()),
-            Some(file) => {
-                Err(format!("{} may stand for what is missing before {zxid}", file.name))
-            }
+            Some(file) => Err(format!("{} may stand for what is missing before {zxid}", file.name)),
         }
     }
 }

@@ -18,7 +18,9 @@ use std::io;
 use super::{epochs, rewind};
 use crate::log::{ReplayError, settle, truncate};
 use crate::snapshot::write::Pace;
-use crate::snapshot::{Directories, SnapshotReport, WriteError, WriteOptions, directory, write_file};
+use crate::snapshot::{
+    Directories, SnapshotReport, WriteError, WriteOptions, directory, write_file,
+};
 use crate::tree::Tree;
 use crate::types::{Epoch, SessionId, Zxid};
 

@@ -62,15 +62,16 @@ fn apply(writer: &mut TreeWriter, history: &[Zxid]) {
 
 /// The transactions a tree has, by its nodes.
 fn history_of(tree: &Tree) -> Vec<Zxid> {
-    let mut found: Vec<Zxid> = tree.read("", |root| {
-        let names = root.unwrap();
-        names
-            .children()
-            .filter_map(|name| i64::from_str_radix(name, 16).ok())
-            .map(Zxid)
-            .collect()
-    })
-    .0;
+    let mut found: Vec<Zxid> = tree
+        .read("", |root| {
+            let names = root.unwrap();
+            names
+                .children()
+                .filter_map(|name| i64::from_str_radix(name, 16).ok())
+                .map(Zxid)
+                .collect()
+        })
+        .0;
     found.sort();
     found
 }
@@ -322,7 +323,8 @@ fn what_is_logged_behind_a_received_snapshot_has_no_hole_before_it() {
     replace_now(&server.disk, z(3, 4), &leader);
     server.log(&[z(3, 5), z(4, 1)]);
     let read = |after| {
-        let chunk = read_log_chunk((&server.disk, &server.disk), after, z(4, 1), 1 << 20, FIELD_MAX);
+        let chunk =
+            read_log_chunk((&server.disk, &server.disk), after, z(4, 1), 1 << 20, FIELD_MAX);
         (chunk.entries.len(), chunk.end)
     };
     assert_eq!(read(z(3, 4)), (2, LogEnd::Done));
@@ -489,7 +491,10 @@ fn a_start_between_a_received_snapshot_and_its_epoch_enters_that_epoch() {
     }
     replace_now(&server.disk, z(4, 2), &[range(1, 1..=6), range(4, 1..=2)].concat());
     let contents = server.disk.contents();
-    assert_eq!((&contents["currentEpoch"][..], &contents["currentEpoch.tmp"][..]), (&b"2"[..], &b"4"[..]));
+    assert_eq!(
+        (&contents["currentEpoch"][..], &contents["currentEpoch.tmp"][..]),
+        (&b"2"[..], &b"4"[..])
+    );
     let (_, last) = started(&contents);
     let epochs = epochs::open(&server.disk, last).unwrap();
     assert_eq!((epochs.accepted, epochs.current), (Epoch(5), Epoch(4)));
