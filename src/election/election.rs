@@ -92,7 +92,7 @@ impl Election {
 
     pub fn deadline(&self) -> Option<Millis> {
         let State::Looking(looking) = &self.state else { return None };
-        Some(looking.final_at.map_or(looking.resend_at, |at| at.min(looking.resend_at)))
+        Some(looking.final_at.unwrap_or(looking.resend_at))
     }
 
     /// The vote that others are told; `None` before the first round and between two.
@@ -195,7 +195,10 @@ impl Election {
             return;
         }
         if !self.electorate.is_voter(from) {
-            return self.asked(now, from, out);
+            if n.state == PeerState::Looking {
+                self.asked(now, from, out);
+            }
+            return;
         }
         match &self.state {
             State::Silent => {}
@@ -220,7 +223,7 @@ impl Election {
 
     /// A server without a vote wants to know whom to follow. While there is no leader it is told
     /// once a vote, and at the end: two servers that each take the other for such a one would else
-    /// answer each other's answers for ever.
+    /// answer each other's answers for ever, as Java's do.
     fn asked(&mut self, now: Millis, from: ServerId, out: &mut Vec<ElectionEffect>) {
         match &self.state {
             State::Silent => {}
@@ -327,11 +330,12 @@ impl Election {
 
     fn run_due(&mut self, now: Millis, out: &mut Vec<ElectionEffect>) {
         let State::Looking(looking) = &mut self.state else { return };
-        if looking.final_at.is_some_and(|at| at <= now) {
-            let (vote, supporters) = (looking.proposal, looking.supporters());
-            return self.settle(vote, supporters, out);
-        }
-        if looking.resend_at <= now {
+        if let Some(at) = looking.final_at {
+            if at <= now {
+                let (vote, supporters) = (looking.proposal, looking.supporters());
+                self.settle(vote, supporters, out);
+            }
+        } else if looking.resend_at <= now {
             looking.resend_ms = (looking.resend_ms * 2).min(self.settings.resend_ms_max);
             self.tell_voters(now, out);
             out.push(ElectionEffect::Reconnect);
