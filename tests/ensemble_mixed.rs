@@ -30,7 +30,9 @@ fn plan(mixture: &str) -> Plan {
         _ => panic!("RK_MIXTURES={mixture}: J and R make a mixture"),
     };
     let voters: Vec<Kind> = voters.chars().map(kind).collect();
-    observers.chars().fold(Plan::new(&voters), |plan, letter| plan.observed_by(kind(letter)))
+    // A long log of small writes is to be sent as it is, however small the snapshot.
+    let plan = Plan::new(&voters).set("snapshotSizeFactor", "1000");
+    observers.chars().fold(plan, |plan, letter| plan.observed_by(kind(letter)))
 }
 
 /// Every mixture of three, each kind of observer in turn.
@@ -85,6 +87,9 @@ fn play(mixture: &str) {
     for id in ensemble.ids().into_iter().filter(|id| *id != leader) {
         comes_back(&mut ensemble, mixture, id, Sync::Diff);
         comes_back(&mut ensemble, mixture, id, Sync::Snap);
+    }
+    for id in ensemble.ids().into_iter().filter(|id| *id == 1 || *id > leader) {
+        comes_back_late(&mut ensemble, mixture, id);
     }
     truncation(&mut ensemble, mixture, leader);
     leader_loss(&mut ensemble, mixture);
@@ -253,6 +258,32 @@ fn comes_back(ensemble: &mut Ensemble, mixture: &str, id: u64, how: Sync) {
     ensemble.assert_equal_trees(&told);
     some_writes(ensemble.port(id), &format!("by-{id}-{how:?}"), 5);
     ensemble.assert_equal_trees(&format!("{told}, and writes there"));
+}
+
+/// A member misses more than the leader has in memory: the leader's log on disk has it.
+fn comes_back_late(ensemble: &mut Ensemble, mixture: &str, id: u64) {
+    let told = format!("{mixture}, member {id} back after a long time");
+    let leader = ensemble.wait_all();
+    ensemble.member(id).kill();
+    ensemble.wait_all();
+    let mut session = Roaming::new(&[ensemble.port(leader)], 0, SESSION_TIMEOUT);
+    assert_eq!(session.attach(PATIENCE), Ok(true), "{told}");
+    let path = format!("/late{id}");
+    assert_eq!(session.create(&path, b"", 0), Ok(0), "{told}");
+    for burst in 0..30 {
+        for number in 0..50 {
+            let text = format!("{burst} {number}");
+            let body = Out::new().str(&path).buffer(Some(text.as_bytes())).i32(-1);
+            session.send(5, &body).unwrap();
+        }
+        (0..50).for_each(|_| assert_eq!(session.reply().unwrap().err, 0, "{told}"));
+    }
+    session.call(-11, &Out::new()).unwrap();
+    ensemble.member(id).spawn();
+    ensemble.wait_all();
+    let found = ensemble.how_synced(id, leader);
+    assert_eq!(found.unwrap_or(Sync::Diff), Sync::Diff, "{told}\n{}", ensemble.logs());
+    ensemble.assert_equal_trees(&told);
 }
 
 /// The leader logs a write that no other member gets, and dies; the others go on without it.
