@@ -495,10 +495,7 @@ impl Learner {
         // A log that ends with the beginning of an epoch has no transaction of that number, and no
         // leader's window holds it; DIFF is the answer whatever its number (LearnerHandler).
         if zxid < last && last.counter() != 0 {
-            if last.epoch() != self.epoch {
-                return Err(format!("DIFF up to {zxid}, and the log goes on to {last}"));
-            }
-            self.history.rejoin_with_commits(zxid);
+            return Err(format!("DIFF up to {zxid}, and the log goes on to {last}"));
         }
         self.phase = Phase::Synchronization;
         Ok(())
@@ -644,11 +641,6 @@ impl Learner {
             && let Some(version) = version_of(&text)
         {
             out.push(LearnerEffect::NewConfig { text, version, leader: None });
-        }
-        if let Some(zxid) = self.history.implied_ack()
-            && !self.parts.observer
-        {
-            out.push(LearnerEffect::Send(Packet::Ack { zxid }));
         }
         self.send_acks(out);
         self.serve_if_settled(out);

@@ -29,8 +29,6 @@ pub struct History {
     /// A snapshot came, and it has the effects of everything up to here: what the leader sends of
     /// that is passed over.
     in_snapshot: Option<Zxid>,
-    /// Of these the proposals will not be sent again, their commits will: the next and the last.
-    implied: Option<(Zxid, Zxid)>,
     pending: VecDeque<Pending>,
     /// Proposals whose ACK the leader waits for.
     to_ack: VecDeque<Zxid>,
@@ -76,7 +74,6 @@ impl History {
             received: last,
             agreed: last,
             in_snapshot: None,
-            implied: None,
             pending: VecDeque::new(),
             to_ack: VecDeque::new(),
             floor: last,
@@ -118,14 +115,6 @@ impl History {
         (self.received, self.agreed) = (known, known);
     }
 
-    /// As [`History::rejoin`], but the leader will send only the commits.
-    pub fn rejoin_with_commits(&mut self, known: Zxid) {
-        let epoch = self.position.epoch();
-        let first = if known.epoch() == epoch { Zxid(known.0 + 1) } else { Zxid::new(epoch, 1) };
-        self.implied = Some((first, self.position));
-        self.agreed = known;
-    }
-
     /// A proposal, or a transaction that is agreed already.
     pub fn receive(&mut self, zxid: Zxid, config: Option<String>) -> Result<Place, StreamError> {
         if self.in_snapshot.is_some_and(|upto| zxid <= upto) {
@@ -154,7 +143,7 @@ impl History {
     }
 
     fn head(&self) -> Option<Zxid> {
-        self.implied.map(|(next, _)| next).or_else(|| self.pending.front().map(|p| p.zxid))
+        self.pending.front().map(|p| p.zxid)
     }
 
     /// A commit: `None` if it is of something in the snapshot; else the configuration, if it is of
@@ -168,13 +157,7 @@ impl History {
             Some(head) => return Err(StreamError::CommitOutOfOrder { found: zxid, head }),
             None => return Err(StreamError::CommitOfNothing { found: zxid }),
         }
-        match self.implied {
-            Some((_, last)) => {
-                self.implied = (zxid < last).then(|| (Zxid(zxid.0 + 1), last));
-                Ok(Some(None))
-            }
-            None => Ok(Some(self.pending.pop_front().and_then(|p| p.config))),
-        }
+        Ok(Some(self.pending.pop_front().and_then(|p| p.config)))
     }
 
     /// What was agreed before NEWLEADER needs no ACK: the leader counts that one for it.
@@ -182,11 +165,6 @@ impl History {
         while self.to_ack.front().is_some_and(|zxid| *zxid <= self.agreed) {
             self.to_ack.pop_front();
         }
-    }
-
-    /// The last of the implied proposals, if some are not agreed: one ACK stands for them all.
-    pub fn implied_ack(&self) -> Option<Zxid> {
-        self.implied.map(|(_, last)| last)
     }
 
     /// The next ACK that may be sent: only of what is durable (I1), one a proposal, in order.
@@ -242,20 +220,6 @@ mod tests {
         assert_eq!(history.next_ack(), Some(z(4, 8)));
         assert_eq!(history.next_ack(), Some(z(4, 9)));
         assert_eq!(history.next_ack(), None);
-    }
-
-    #[test]
-    fn commits_of_proposals_that_are_not_sent_again_come_in_order() {
-        let mut history = History::new(z(5, 3));
-        history.rejoin_with_commits(z(4, 9));
-        assert!(!history.is_settled());
-        assert!(history.agree(z(5, 2)).is_err());
-        history.receive(z(5, 4), None).unwrap();
-        for counter in 1..=4 {
-            assert_eq!(history.implied_ack(), (counter < 4).then_some(z(5, 3)));
-            history.agree(z(5, counter)).unwrap();
-        }
-        assert!(history.is_settled());
     }
 
     #[test]
