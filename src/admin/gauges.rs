@@ -183,7 +183,7 @@ impl ConnGauges {
         self.latency_count.set(0);
     }
 
-    pub fn answered(&self, cxid: i64, zxid: i64, latency: i64, at: WallMillis) {
+    pub fn answered(&self, cxid: i64, zxid: i64, latency: i64, at: Millis) {
         if cxid >= 0 {
             self.last_cxid.set(cxid);
         }
@@ -337,7 +337,12 @@ pub struct Gauges {
     log: OnceLock<Arc<Figures>>,
     /// Still serving.
     pub running: AtomicBool,
+    /// What `stmk` was last told (ZooTrace); nothing here depends on it.
+    pub trace_mask: Figure,
 }
+
+/// ZooTrace's mask at start.
+const TRACE_MASK: i64 = 306;
 
 impl Gauges {
     pub fn new(cores: usize, started: Millis) -> Gauges {
@@ -358,6 +363,7 @@ impl Gauges {
             quorum: QuorumGauges::new(),
             log: OnceLock::new(),
             running: AtomicBool::new(true),
+            trace_mask: Figure::new(TRACE_MASK),
         }
     }
 

@@ -3,11 +3,13 @@
 //! * [`gauges`]: counters every role feeds; each has one writer, readers are anybody
 //! * [`quorum`]: those of a server of an ensemble
 //! * [`metrics`]: the names of `mntr`
+//! * [`listings`]: the long answers, from what the roles tell
 //! * [`words`]: the four-letter words' texts
 //!
 //! Reads figures and settings; changes nothing but its own counters.
 
 pub mod gauges;
+pub mod listings;
 pub mod metrics;
 pub mod quorum;
 pub mod words;

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::gauges::{ConnGauges, Gauges, NO_OP};
-use super::metrics;
 use super::quorum::{EnsembleFacts, Mode};
+use super::{listings, metrics};
 use crate::codec::request::opcode;
 use crate::tree::Tree;
 use crate::types::Millis;
@@ -19,8 +20,6 @@ use crate::types::Millis;
 pub const VERSION: &str = concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"));
 /// Java prints its build's date; ours is the compatibility level's.
 pub const BUILT: &str = "built on 2026-02-11 20:18 UTC";
-
-const TRACE_MASK_DEFAULT: i64 = 306;
 
 /// Every word a connection may begin with, enabled or not.
 pub const WORDS: [&str; 19] = [
@@ -50,6 +49,8 @@ pub struct Facts {
     /// 0 for a server on its own.
     pub server_id: i64,
     pub ensemble: Option<EnsembleFacts>,
+    /// Connections without a session end after this long.
+    pub sessionless_ms: i64,
 }
 
 /// `4lw.commands.whitelist`.
@@ -77,8 +78,30 @@ pub fn recognise(first: [u8; 4]) -> Option<&'static str> {
     WORDS.iter().copied().find(|word| word.as_bytes() == first && *word != "lead")
 }
 
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+
+/// Bytes that Java sends of a word's answer at a time, each time counting a packet.
+const PACKET_BYTES: usize = 8192;
+
+/// Packets that an answer counts as in the figures.
+pub fn packets(text: &str) -> i64 {
+    text.len().div_ceil(PACKET_BYTES) as i64
+}
+
 impl Desk {
-    /// The whole answer. `asker` is the connection itself, which lists show without interest.
+    /// Words whose answer needs files, every connection, or what roles keep to themselves: they
+    /// are answered away from the network cores (`node::clerk`).
+    pub fn takes_time(&self, word: &str) -> bool {
+        let slow = ["cons", "conf", "crst", "dirs", "dump", "envi", "mntr", "stat", "wchc", "wchp"];
+        slow.contains(&word) && self.whitelist.allows(word) && self.is_serving()
+    }
+
+    fn is_serving(&self) -> bool {
+        self.gauges.running.load(Ordering::Relaxed) && self.gauges.quorum.is_serving()
+    }
+
+    /// The whole answer, but for `dump`, `wchc` and `wchp`, which are the clerk's to write. `asker`
+    /// is the connection itself, which lists show without interest.
     pub fn answer(&self, word: &str, now: Millis, asker: &ConnGauges) -> String {
         if word == "telnet close" {
             return String::new();
@@ -86,19 +109,18 @@ impl Desk {
         if !self.whitelist.allows(word) {
             return format!("{word} is not executed because it is not in the whitelist.\n");
         }
-        let quorum = &self.gauges.quorum;
-        let running = self.gauges.running.load(Ordering::Relaxed) && quorum.is_serving();
-        let read_only = quorum.mode() == Mode::ReadOnly;
+        let running = self.is_serving();
+        let read_only = self.gauges.quorum.mode() == Mode::ReadOnly;
         match word {
             "ruok" => return "imok".to_string(),
             "isro" if !running => return "null".to_string(),
             "isro" => return if read_only { "ro" } else { "rw" }.to_string(),
-            "gtmk" | "stmk" => return TRACE_MASK_DEFAULT.to_string(),
+            "gtmk" | "stmk" => return self.gauges.trace_mask.get().to_string(),
             "envi" => return environment(),
             _ => {}
         }
         if !running {
-            return "This ZooKeeper instance is not currently serving requests\n".to_string();
+            return NOT_SERVING.to_string();
         }
         match word {
             "srvr" => self.server(None),
@@ -108,22 +130,25 @@ impl Desk {
             "cons" => self.connections(asker),
             "dirs" => self.directories(),
             "wchs" => self.watch_summary(),
+            "hash" => listings::digests(&self.tree.digest_history()),
             "crst" => {
-                self.each_connection(|_, gauges| gauges.reset());
+                self.each_connection(ConnGauges::reset);
                 "Connection stats reset.\n".to_string()
             }
             "srst" => {
                 self.gauges.reset();
                 "Server stats reset.\n".to_string()
             }
-            other => format!("{other} is not served by this version.\n"),
+            // The clerk's words: the server began to serve this very moment.
+            _ => NOT_SERVING.to_string(),
         }
     }
 
-    fn each_connection(&self, mut f: impl FnMut(usize, &ConnGauges)) {
-        for (core, gauges) in self.gauges.cores.iter().enumerate() {
-            for conn in gauges.conns.lock().values() {
-                f(core, conn);
+    /// All connections, core by core.
+    pub fn each_connection(&self, mut f: impl FnMut(&ConnGauges)) {
+        for core in &self.gauges.cores {
+            for conn in core.conns.lock().values() {
+                f(conn);
             }
         }
     }
@@ -140,7 +165,7 @@ impl Desk {
         }
         if let Some(asker) = clients_for {
             out.push_str("Clients:\n");
-            self.each_connection(|_, conn| {
+            self.each_connection(|conn| {
                 brief(&mut out, conn, std::ptr::eq(conn, asker));
                 out.push_str(")\n");
             });
@@ -242,7 +267,7 @@ impl Desk {
 
     fn connections(&self, asker: &ConnGauges) -> String {
         let mut out = String::new();
-        self.each_connection(|_, conn| {
+        self.each_connection(|conn| {
             brief(&mut out, conn, std::ptr::eq(conn, asker));
             full(&mut out, conn);
             out.push_str(")\n");
@@ -346,7 +371,6 @@ fn op_code_word(op: i64) -> &'static str {
 
 fn environment() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let kib = |key: &str| -> u64 {
         read("/proc/meminfo")
             .lines()
@@ -367,13 +391,27 @@ fn environment() -> String {
     put("os.name", "Linux");
     put("os.arch", if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH });
     put("os.version", &read("/proc/sys/kernel/osrelease"));
-    put("user.name", &variable("USER"));
-    put("user.home", &variable("HOME"));
+    let (name, home) = user();
+    put("user.name", &name);
+    put("user.home", &home);
     put("user.dir", &std::env::current_dir().unwrap_or_default().display().to_string());
     put("os.memory.free", &format!("{}MB", kib("MemFree:") / 1024));
     put("os.memory.max", &format!("{}MB", kib("MemTotal:") / 1024));
     put("os.memory.total", &format!("{}MB", kib("MemTotal:") / 1024));
     out
+}
+
+/// Name and home of the user this process runs as, from /etc/passwd; a user it does not list has
+/// a number for a name.
+fn user() -> (String, String) {
+    let id = std::fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or_default();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mine = fields.filter(|f| f.len() > 5).find(|f| f[2].parse() == Ok(id));
+    match mine {
+        Some(fields) => (fields[0].to_string(), fields[5].to_string()),
+        None => (id.to_string(), std::env::var("HOME").unwrap_or_else(|_| "?".into())),
+    }
 }
 
 fn max_descriptors() -> u64 {

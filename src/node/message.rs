@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 
+use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Millis, SessionId, Xid, Zxid};
@@ -60,8 +61,30 @@ pub enum ToControl {
     Log(crate::log::LogEvent),
     /// The housekeeping thread has finished a snapshot, well or badly.
     SnapshotDone,
+    /// The clerk asks for a slice of the sessions.
+    TellSessions(SessionsAsked),
     /// Finish what is in flight, then stop the log.
     Stop,
+}
+
+/// Sessions with higher ids than `after`, lowest first; fewer than `max` are the last.
+pub struct SessionsAsked {
+    pub after: Option<SessionId>,
+    pub max: usize,
+    pub answer: mpsc::Sender<Vec<SessionLine>>,
+}
+
+/// Data watches, by path. `max` bounds the places looked at; `from` is 0 or an answer's `next`.
+pub struct WatchesAsked {
+    pub from: u32,
+    pub max: usize,
+    pub answer: mpsc::Sender<WatchesTold>,
+}
+
+/// A core's part of the watched paths, and who watches them.
+pub struct WatchesTold {
+    pub paths: Vec<(String, Vec<SessionId>)>,
+    pub next: Option<u32>,
 }
 
 /// From the control core to a network core: one stream in zxid order.
@@ -101,6 +124,13 @@ pub enum ToNetwork {
         fd: OwnedFd,
         peer: SocketAddr,
     },
+    /// The clerk asks for a slice of the watches.
+    TellWatches(WatchesAsked),
+    /// The clerk's answer to a four-letter word.
+    WordAnswered {
+        conn: ConnId,
+        text: String,
+    },
     /// Stop accepting and reading; leave when the output is out.
     Stop,
 }
@@ -115,7 +145,10 @@ impl ToNetwork {
             | ToNetwork::SessionReady { zxid, .. }
             | ToNetwork::SessionGone { zxid, .. }
             | ToNetwork::Drop { zxid, .. } => Some(*zxid),
-            ToNetwork::Adopt { .. } | ToNetwork::Stop => None,
+            ToNetwork::Adopt { .. }
+            | ToNetwork::TellWatches(_)
+            | ToNetwork::WordAnswered { .. }
+            | ToNetwork::Stop => None,
         }
     }
 }

@@ -9,9 +9,11 @@
 //! * [`store`]: files of a server of an ensemble: epochs, cutting, replacing, reading the log
 //! * [`peers`]: sockets towards other servers of the ensemble
 //! * [`housekeeping`]: snapshots and purging, beside everything else
+//! * [`clerk`]: four-letter words whose answers take time
 //! * [`threads`]: the loops that give the roles their turns
 
 pub mod boot;
+pub mod clerk;
 pub mod config;
 pub mod control;
 pub mod housekeeping;

@@ -2,7 +2,8 @@
 //!
 //! Java compares with the use the tree has recorded so far, so a client that sends a thousand
 //! creates at once passes a hard limit by as many as are in flight. Here the use that is in flight
-//! counts, too. Limits themselves take effect when they are applied, as in Java.
+//! counts, too; but no step of a multi counts for the next, as in Java, where that is nothing that
+//! races. Limits themselves take effect when they are applied, as in Java.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,7 +23,9 @@ struct Use {
 /// What the transactions in flight will add to the subtrees that have limits.
 #[derive(Default)]
 pub(super) struct InFlight {
+    /// Of the first `summed` changes: those of the transactions before the one in the making.
     sums: HashMap<String, Use, FixedState>,
+    summed: usize,
     changes: VecDeque<(Zxid, String, Use)>,
 }
 
@@ -47,24 +50,26 @@ impl InFlight {
             return;
         }
         let Some(quota) = tree.quota_of(path) else { return };
-        let change = Use { count, bytes };
-        let sum = self.sums.entry(quota.prefix.clone()).or_default();
-        sum.count += count;
-        sum.bytes += bytes;
-        self.changes.push_back((zxid, quota.prefix, change));
+        self.changes.push_back((zxid, quota.prefix, Use { count, bytes }));
     }
 
-    pub fn mark(&self) -> usize {
-        self.changes.len()
+    /// A transaction begins: from now on, what was noted before counts.
+    pub fn mark(&mut self) -> usize {
+        for (_, prefix, change) in self.changes.iter().skip(self.summed) {
+            let sum = match self.sums.get_mut(prefix) {
+                Some(sum) => sum,
+                None => self.sums.entry(prefix.clone()).or_default(),
+            };
+            sum.count += change.count;
+            sum.bytes += change.bytes;
+        }
+        self.summed = self.changes.len();
+        self.summed
     }
 
     /// The transaction that began at the mark failed.
     pub fn roll_back(&mut self, mark: usize) {
-        while self.changes.len() > mark
-            && let Some((_, prefix, change)) = self.changes.pop_back()
-        {
-            self.subtract(&prefix, change);
-        }
+        self.changes.truncate(mark);
     }
 
     /// The tree counts the transactions up to `zxid` itself.
@@ -72,7 +77,10 @@ impl InFlight {
         while self.changes.front().is_some_and(|(at, _, _)| *at <= zxid)
             && let Some((_, prefix, change)) = self.changes.pop_front()
         {
-            self.subtract(&prefix, change);
+            if self.summed > 0 {
+                self.summed -= 1;
+                self.subtract(&prefix, change);
+            }
         }
         if self.changes.is_empty() {
             self.sums.clear();

@@ -142,6 +142,13 @@ impl Sessions {
         self.by_id.get(&id).map(|session| session.timeout)
     }
 
+    /// When it will expire if it is not heard of any more; `heard` as in
+    /// [`due_unless_heard`](Self::due_unless_heard).
+    pub fn expiry_of(&self, id: SessionId, heard: Millis) -> Option<Millis> {
+        let session = self.by_id.get(&id)?;
+        Some(session.expires.max(self.buckets.round(heard + i64::from(session.lease))))
+    }
+
     pub fn owner(&self, id: SessionId) -> Option<Owner> {
         self.by_id.get(&id)?.owner
     }

@@ -89,9 +89,14 @@ impl Paths {
         self.free.push(at);
     }
 
-    /// All paths with their numbers, in the order of the numbers.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
-        let texts = self.slab.iter().enumerate();
+    /// One more than the highest number.
+    pub fn end(&self) -> u32 {
+        self.slab.len() as u32
+    }
+
+    /// Paths with numbers from `from` up to `to`, which is not among them, in their order.
+    pub fn range(&self, from: u32, to: u32) -> impl Iterator<Item = (u32, &str)> {
+        let texts = self.slab.iter().enumerate().take(to as usize).skip(from as usize);
         texts.filter_map(|(at, watched)| Some((at as u32, watched.text.as_deref()?)))
     }
 }

@@ -225,7 +225,23 @@ impl Watches {
 
     /// The data table for `wchp`: every watched path and its connections.
     pub fn by_path(&self) -> impl Iterator<Item = (&str, Vec<ConnId>)> {
-        self.paths.iter().filter_map(|(at, text)| {
+        self.by_path_among(0, self.paths.end())
+    }
+
+    /// A slice of it: `max` places from the place `from` on, and the place that comes after them,
+    /// if there is one. A path that is watched all along is in one of the slices.
+    pub fn by_path_slice(
+        &self,
+        from: u32,
+        max: usize,
+    ) -> (impl Iterator<Item = (&str, Vec<ConnId>)>, Option<u32>) {
+        let to = from.saturating_add(u32::try_from(max).unwrap_or(u32::MAX));
+        let next = (to < self.paths.end()).then_some(to);
+        (self.by_path_among(from, to), next)
+    }
+
+    fn by_path_among(&self, from: u32, to: u32) -> impl Iterator<Item = (&str, Vec<ConnId>)> {
+        self.paths.range(from, to).filter_map(|(at, text)| {
             let set = self.paths.set(at, DATA);
             let mut conns = Vec::with_capacity(self.crowds.len(set));
             self.crowds.each(set, |watcher| conns.push(self.conn_id(watcher.slot())));

@@ -208,6 +208,10 @@ fn dumps_and_counts_show_the_data_table() {
     assert_eq!(counts, expected);
     let by_path: Vec<_> = w.by_path().collect();
     assert_eq!(by_path, [("/a", vec![conn(1), conn(2)]), ("/b", vec![conn(1)])]);
+    let (first, next) = w.by_path_slice(0, 1);
+    assert_eq!((first.count(), next), (1, Some(1)));
+    let (rest, next) = w.by_path_slice(1, 100);
+    assert_eq!((rest.collect::<Vec<_>>(), next), (by_path[1..].to_vec(), None));
     let by_connection: Vec<_> = w.by_connection().collect();
     assert_eq!(by_connection, [(conn(1), vec!["/a", "/b"]), (conn(2), vec!["/a"])]);
 }

@@ -14,6 +14,7 @@ use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::log::{self, LogParts};
 use crate::membership::Role;
 use crate::net::NetSettings;
+use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
 use crate::node::control::{Control, ControlParts, ControlSettings, Outlet, Stream};
 use crate::node::housekeeping::Housekeeping;
@@ -225,10 +226,20 @@ pub fn start(
         gauges: gauges.clone(),
         now,
     }));
+    let desk = Arc::new(desk(&settings, tree.clone(), gauges.clone()));
+    let (clerk, questions) = mpsc::sync_channel(clerk::QUESTIONS_MAX);
+    Clerk {
+        desk: desk.clone(),
+        cores: cores.iter().map(|core| core.sender.clone()).collect(),
+        to_control: to_control.clone(),
+    }
+    .spawn(questions)
+    .map_err(BootError::Thread)?;
     let commons = Arc::new(Commons {
-        tree: tree.clone(),
+        tree,
         policy: Arc::new(policy(&settings)),
-        desk: Arc::new(desk(&settings, tree, gauges.clone())),
+        desk,
+        clerk,
         admission: Arc::new(Admission::new(
             settings.limits.cnxns_per_address as usize,
             settings.limits.cnxns as usize,
@@ -476,6 +487,7 @@ fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
                 addresses: ensemble.addresses().to_vec(),
                 observer: ensemble.role == Role::Observer,
             }),
+            sessionless_ms: settings.limits.sessionless_ms,
         },
     }
 }

@@ -216,6 +216,7 @@ impl Control {
             ToControl::Log(LogEvent::Durable { upto }) => self.durable(upto),
             ToControl::Log(LogEvent::SnapshotDue { .. }) => self.snapshot(),
             ToControl::Log(LogEvent::Stopped) => self.log_stopped = true,
+            ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::Stop => {
                 if matches!(self.stopping, Stopping::No) {
                     let until = now + self.settings.shutdown_grace_ms;

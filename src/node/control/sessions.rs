@@ -1,11 +1,13 @@
 //! Sessions: opened, resumed, left, expired; and the reaping of containers, which the same
 //! clock drives.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Control, Origin, Stopping};
+use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::node::message::{Pulse, ToNetwork};
+use crate::node::message::{Pulse, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, Zxid};
 
@@ -77,6 +79,21 @@ impl Control {
             let entry = self.prep.close_session(&self.tree, wall, session, 0);
             self.propose(entry, Origin::Close { conn: None, session });
         }
+    }
+
+    /// A slice of the sessions, for the clerk.
+    pub(super) fn tell_sessions(&self, ask: &SessionsAsked) {
+        let after = ask.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let slice = self.pulses.range((after, Bound::Unbounded)).take(ask.max);
+        let lines = slice
+            .map(|(session, pulse)| {
+                let heard = pulse.last();
+                let expires = self.sessions.expiry_of(*session, heard).unwrap_or(heard);
+                SessionLine { session: *session, expires, heard }
+            })
+            .collect();
+        // The clerk may have lost patience.
+        let _ = ask.answer.send(lines);
     }
 
     /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.

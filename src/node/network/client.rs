@@ -15,6 +15,8 @@ use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 pub enum Stage {
     /// Nothing whole received yet: a four-letter word or a connect request may follow.
     Fresh,
+    /// A four-letter word is with the clerk; what follows stays unread.
+    Asking,
     /// The connect request is with the control core; what follows stays unread.
     Opening,
     Live,
@@ -34,6 +36,8 @@ pub struct Client {
     /// What the open sync tickets will echo, in their order.
     pub sync_paths: VecDeque<Option<String>>,
     pub accepted: Millis,
+    /// When a new session was asked for.
+    pub asked: Option<Millis>,
     /// Whether the connect request carried the read-only byte, which the answer mirrors.
     pub read_only_byte: bool,
     /// Input is left unread until the line or the output is shorter.
@@ -54,6 +58,7 @@ impl Client {
             line: Line::default(),
             sync_paths: VecDeque::new(),
             accepted: now,
+            asked: None,
             read_only_byte: false,
             stalled: false,
             has_watches: false,

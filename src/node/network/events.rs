@@ -7,6 +7,9 @@ use crate::tree::Change;
 use crate::types::{AclList, EventKind, Perms};
 use crate::watch::Event;
 
+/// A frame's length is not counted in figures of bytes.
+const LENGTH_BYTES: usize = 4;
+
 impl NetworkRole {
     /// Tells every watcher of this core, each through its own output and in Java's order.
     pub(super) fn fire(&mut self, change: &Change) {
@@ -22,7 +25,7 @@ impl NetworkRole {
             let Some(out) = self.net.output(event.conn) else { continue };
             let start = out.len();
             reply::event(out, change.zxid, event.kind, &event.path);
-            self.gauges.watch_bytes.add((out.len() - start) as i64);
+            self.gauges.watch_bytes.add((out.len() - start - LENGTH_BYTES) as i64);
             self.gauges.sent.add(1);
             if let Some(client) = self.clients.look(event.conn) {
                 client.gauges.sent.add(1);

@@ -68,7 +68,7 @@ impl NetworkRole {
                         return;
                     }
                 }
-                Stage::Opening | Stage::Closing => return,
+                Stage::Asking | Stage::Opening | Stage::Closing => return,
             }
         }
     }
@@ -113,7 +113,7 @@ impl NetworkRole {
         let input = self.net.input(conn);
         let Some(first) = input.first_chunk::<4>() else { return false };
         if let Some(word) = words::recognise(*first) {
-            self.answer_word(conn, word);
+            self.take_word(conn, word);
             return false;
         }
         let Some(frame) = whole_frame(input, self.settings.frame_max) else {
@@ -124,6 +124,7 @@ impl NetworkRole {
             return false;
         };
         let length = frame.len() + 4;
+        self.gauges.bytes_received.add(length as i64);
         let decoded = request::decode_connect(frame);
         self.net.consume(conn, length);
         match decoded {
@@ -134,17 +135,6 @@ impl NetworkRole {
             }
         }
         true
-    }
-
-    fn answer_word(&mut self, conn: ConnId, word: &'static str) {
-        let Some(client) = self.clients.look(conn) else { return };
-        self.gauges.received.add(1);
-        client.gauges.received.add(1);
-        let text = self.commons.desk.answer(word, self.now, &client.gauges);
-        if let Some(out) = self.net.output(conn) {
-            out.extend_from_slice(text.as_bytes());
-        }
-        self.close(conn, How::AfterFlush);
     }
 
     /// One frame of a live connection. False: wait for more, or the connection is closing.

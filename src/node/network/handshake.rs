@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{NetworkRole, Stage};
 use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
-use crate::codec::request::ConnectRequest;
+use crate::codec::request::{ConnectRequest, opcode};
 use crate::net::How;
 use crate::node::message::{Pulse, ToControl};
-use crate::types::{ConnId, SessionId};
+use crate::types::{ConnId, SessionId, Zxid};
 
 impl NetworkRole {
     /// ZooKeeperServer.processConnectRequest.
@@ -29,6 +29,7 @@ impl NetworkRole {
         client.read_only_byte = request.read_only.is_some();
         client.stage = Stage::Opening;
         let message = if request.session == SessionId(0) {
+            client.asked = Some(self.now);
             ToControl::Open { conn: conn_ref, timeout }
         } else if !password::is_session_password(request.session, &request.password) {
             return self.session_gone(conn);
@@ -46,6 +47,7 @@ impl NetworkRole {
         session: SessionId,
         timeout: i32,
         pulse: Arc<Pulse>,
+        zxid: Zxid,
     ) {
         // The connection may have gone while its session came; the session lives on.
         let Some(client) = self.clients.get(conn).filter(|c| c.stage == Stage::Opening) else {
@@ -58,6 +60,12 @@ impl NetworkRole {
         client.gauges.timeout.set(i64::from(timeout));
         client.gauges.sent.add(1);
         self.gauges.sent.add(1);
+        if let Some(asked) = client.asked.take() {
+            let latency = self.now.0 - asked.0;
+            client.gauges.last_op.set(i64::from(opcode::CREATE_SESSION));
+            client.gauges.answered(0, zxid.0, latency, self.now);
+            self.update_run.record(latency, &self.gauges.update_latency);
+        }
         let read_only = client.read_only_byte.then_some(false);
         let response = ConnectResponse {
             timeout,

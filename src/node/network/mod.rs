@@ -18,15 +18,18 @@ mod limits;
 mod reads;
 mod rewatch;
 mod stream;
+mod words;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
 
+use super::clerk::Question;
 use super::control::Stream;
 use super::message::{ToControl, ToNetwork};
 use crate::acl::Policy;
@@ -61,6 +64,8 @@ pub struct Commons {
     pub policy: Arc<Policy>,
     pub desk: Arc<Desk>,
     pub admission: Arc<Admission>,
+    /// Takes the words that take time.
+    pub clerk: SyncSender<Question>,
     /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
     pub peers: Vec<Sender<ToNetwork>>,
 }

@@ -51,12 +51,14 @@ impl NetworkRole {
             ToNetwork::Change(change) => self.fire(&change),
             ToNetwork::Reply { conn, zxid, outcome } => self.answer(conn, zxid, &outcome),
             ToNetwork::Synced { conn, zxid } => self.synced(conn, zxid),
-            ToNetwork::SessionReady { conn, session, timeout, pulse, .. } => {
-                self.session_ready(conn, session, timeout, pulse);
+            ToNetwork::SessionReady { conn, session, timeout, pulse, zxid } => {
+                self.session_ready(conn, session, timeout, pulse, zxid);
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
+            ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
+            ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),
             ToNetwork::Stop => self.stop(),
         }
     }
@@ -127,7 +129,8 @@ impl NetworkRole {
     ) {
         let latency = self.now.0 - received.0;
         self.gauges.sent.add(1);
-        self.gauges.response(bytes as i64);
+        // Without the frame's length.
+        self.gauges.response(bytes as i64 - 4);
         if is_write {
             self.update_run.record(latency, &self.gauges.update_latency);
         } else {
@@ -135,7 +138,7 @@ impl NetworkRole {
         }
         if let Some(client) = self.clients.look(conn) {
             client.gauges.sent.add(1);
-            client.gauges.answered(i64::from(xid.0), zxid.0, latency, self.wall);
+            client.gauges.answered(i64::from(xid.0), zxid.0, latency, self.now);
         }
     }
 }

@@ -191,4 +191,14 @@ fn hard_quotas_count_what_is_in_flight() {
     w.apply_all();
     assert_eq!(verdict(w.prepare(&me(), &data("/q/4", b""))).err(), Some(QuotaExceeded));
     w.apply_all();
+    // As in Java, a multi is judged by what was there before it (side_by_side's seed 5108).
+    verdict(w.prepare(&me(), &delete("/q/3", -1))).unwrap();
+    let create = |path: &str| MultiOp::Create(create_op(path, 0));
+    let both = WriteOp::Multi(vec![create("/q/5"), create("/q/6")]);
+    let entry = w.prepare(&me(), &both);
+    assert!(
+        matches!(&entry.txn, Txn::Multi(steps) if matches!(steps[..], [SubTxn::Op(_), SubTxn::Op(_)]))
+    );
+    assert_eq!(verdict(w.prepare(&me(), &data("/q/7", b""))).err(), Some(QuotaExceeded));
+    w.apply_all();
 }

@@ -1,0 +1,129 @@
+//! The clerk: a thread for the four-letter words whose answers take time.
+//!
+//! Some need files or look at every connection; some need what other roles keep to themselves,
+//! the watch tables and the sessions. The clerk asks for that in slices, so that no role spends
+//! more than a moment on it, and sends the finished text back to the connection's core.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use super::message::{SessionsAsked, ToControl, ToNetwork, WatchesAsked};
+use crate::admin::gauges::ConnGauges;
+use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
+use crate::admin::words::Desk;
+use crate::runtime::{Sender, clock};
+use crate::types::{ConnRef, Millis, SessionId};
+
+/// Questions that may wait. A connection whose question finds no room is closed.
+pub const QUESTIONS_MAX: usize = 256;
+
+/// Sessions or watched paths that a role tells in one turn.
+const SLICE: usize = 2_000;
+
+/// How long a role may take to tell a slice before the question is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A word, and who wants to know.
+pub struct Question {
+    pub word: &'static str,
+    pub conn: ConnRef,
+    pub asker: Arc<ConnGauges>,
+}
+
+/// What the thread works with.
+pub struct Clerk {
+    pub desk: Arc<Desk>,
+    /// The network cores' mailboxes, by core.
+    pub cores: Vec<Sender<ToNetwork>>,
+    pub to_control: Sender<ToControl>,
+}
+
+impl Clerk {
+    /// Starts the thread. It ends with the network cores, whose end closes the queue.
+    pub fn spawn(self, questions: Receiver<Question>) -> io::Result<()> {
+        std::thread::Builder::new().name("clerk".into()).spawn(move || self.run(&questions))?;
+        Ok(())
+    }
+
+    fn run(self, questions: &Receiver<Question>) {
+        for Question { word, conn, asker } in questions {
+            let text = self.answer(word, &asker).unwrap_or_else(|| {
+                tracing::warn!(word, "not answered: a role did not tell what it has");
+                String::new()
+            });
+            if let Some(core) = self.cores.get(usize::from(conn.core.0)) {
+                core.push(ToNetwork::WordAnswered { conn: conn.conn, text });
+            }
+        }
+    }
+
+    /// `None`: a role is stopping, or hangs.
+    fn answer(&self, word: &str, asker: &ConnGauges) -> Option<String> {
+        Some(match word {
+            "wchp" => listings::watches_by_path(&self.watching()?),
+            "wchc" => listings::watches_by_session(&self.watching()?),
+            "dump" => self.dump()?,
+            word => self.desk.answer(word, clock::now(), asker),
+        })
+    }
+
+    fn watching(&self) -> Option<Watching> {
+        let mut watching = Watching::new();
+        for core in &self.cores {
+            let (answer, told) = mpsc::channel();
+            let mut from = Some(0);
+            while let Some(at) = from {
+                let ask = WatchesAsked { from: at, max: SLICE, answer: answer.clone() };
+                core.push(ToNetwork::TellWatches(ask));
+                let slice = told.recv_timeout(PATIENCE).ok()?;
+                for (path, sessions) in slice.paths {
+                    watching.entry(path).or_default().extend(sessions);
+                }
+                from = slice.next;
+            }
+        }
+        Some(watching)
+    }
+
+    fn sessions(&self) -> Option<Vec<SessionLine>> {
+        let (answer, told) = mpsc::channel();
+        let mut all: Vec<SessionLine> = Vec::new();
+        loop {
+            let after = all.last().map(|line| line.session);
+            let ask = SessionsAsked { after, max: SLICE, answer: answer.clone() };
+            self.to_control.push(ToControl::TellSessions(ask));
+            let slice = told.recv_timeout(PATIENCE).ok()?;
+            let is_last = slice.len() < SLICE;
+            all.extend(slice);
+            if is_last {
+                return Some(all);
+            }
+        }
+    }
+
+    fn dump(&self) -> Option<String> {
+        let sessions = self.sessions()?;
+        let at = Moment { now: clock::now(), wall: clock::wall() };
+        let heard: BTreeMap<SessionId, Millis> =
+            sessions.iter().map(|line| (line.session, line.heard)).collect();
+        let tree = &self.desk.tree;
+        let ephemerals: Vec<(SessionId, Vec<String>)> = tree
+            .sessions_with_ephemerals()
+            .into_iter()
+            .map(|session| (session, tree.ephemerals_of(session)))
+            .collect();
+        let mut conns = Vec::new();
+        self.desk.each_connection(|conn| {
+            let session = SessionId(conn.session.get());
+            // A connection ends with its session's lease, or without a session soon.
+            let since = heard.get(&session).copied().unwrap_or(at.now);
+            let interval = self.desk.facts.sessionless_ms.max(1);
+            let expires = ((since.0 + conn.timeout.get()) / interval + 1) * interval;
+            conns.push(ConnLine { peer: conn.peer, session, expires: Millis(expires) });
+        });
+        Some(listings::dump(&sessions, &ephemerals, &conns, at))
+    }
+}
