@@ -42,6 +42,11 @@ pub enum PeerCommand {
     WhenDrained {
         link: Link,
     },
+    /// Whether bytes of this link are taken in: what waits for the disk waits with the peer.
+    Reading {
+        link: Link,
+        on: bool,
+    },
     /// What was sent before still leaves.
     Close {
         link: Link,
@@ -53,6 +58,13 @@ pub enum PeerEvent {
     Heard {
         from: ServerId,
         notification: Notification,
+    },
+    /// There is a connection to this server's election port now, or none can be had.
+    Reachable {
+        server: ServerId,
+    },
+    Unreachable {
+        server: ServerId,
     },
     /// A learner is there.
     Opened {

@@ -1,6 +1,37 @@
 //! Sockets towards the other servers of the ensemble: the election's mesh, learners' links, the
-//! link to the leader.
+//! link to the leader. A shell on the control role's thread and on that thread's transport.
+//!
+//! ```text
+//!   control ──PeerCommand──► Peers ──► Links (core) ──► election port, one connection a server
+//!           ◄──PeerEvent────   │
+//!                              └─ quorum port, while leading; or one link to the leader
+//! ```
+//!
+//! It decides nothing: which connection lasts is [`crate::election::Links`]' to say, what a packet
+//! means the control role's. It cuts streams into packets, looks names up anew for every
+//! connection, on threads that nobody waits for, and keeps every link within bounds.
+//!
+//! * [`Peers`]: commands and events, and whose a connection is
+//! * `election`: the mesh's effects; `quorum`: links that carry packets
+//! * `calls`: connections on their way; `doors`: listening, and trying again to
+//! * [`Resolver`]: names into addresses
 
 mod message;
+mod settings;
+
+mod shell;
+
+mod election;
+mod quorum;
+
+mod calls;
+mod doors;
+mod resolver;
 
 pub use message::{PeerCommand, PeerEvent};
+pub use resolver::Resolver;
+pub use settings::PeerSettings;
+pub use shell::{Peers, PeersError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Connections of ours on their way: a name, its addresses one after another, a connection.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::resolver::{Answer, Asked, Resolver};
+use crate::election::links::Dial;
+use crate::net::{ConnOptions, How, Net};
+use crate::types::{ConnId, Millis};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct CallId(u64);
+
+/// For whom a connection is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whom {
+    Election(Dial),
+    Leader,
+}
+
+/// How a call has ended.
+pub(super) enum Called {
+    Connected { whom: Whom, conn: ConnId, address: SocketAddr },
+    Failed { whom: Whom, why: String },
+}
+
+struct Call {
+    whom: Whom,
+    /// Not looked up yet.
+    names: VecDeque<(String, u16)>,
+    /// Not tried yet.
+    targets: VecDeque<SocketAddr>,
+    trying: Option<(ConnId, SocketAddr)>,
+    until: Millis,
+    /// The last failure, for the log.
+    why: String,
+}
+
+#[derive(Default)]
+pub(super) struct Calls {
+    calls: BTreeMap<CallId, Call>,
+    last: u64,
+    ended: VecDeque<Called>,
+}
+
+impl Calls {
+    /// Begins to call. [`Calls::take_ended`] says what became of it, after `timeout_ms` at the
+    /// latest.
+    pub fn begin(
+        &mut self,
+        around: &mut CallsAround<'_>,
+        whom: Whom,
+        names: impl IntoIterator<Item = (String, u16)>,
+        timeout_ms: i64,
+    ) {
+        self.last += 1;
+        let call = Call {
+            whom,
+            names: names.into_iter().collect(),
+            targets: VecDeque::new(),
+            trying: None,
+            until: around.now + timeout_ms,
+            why: "it has no address".to_owned(),
+        };
+        let id = CallId(self.last);
+        self.calls.insert(id, call);
+        self.go_on(around, id);
+    }
+
+    /// Nobody wants it any more; nothing is said of it. A connection that was being tried is to be
+    /// forgotten.
+    pub fn cancel(&mut self, net: &mut Net, whom: Whom) -> Option<ConnId> {
+        let id = *self.calls.iter().find(|(_, call)| call.whom == whom)?.0;
+        let call = self.calls.remove(&id)?;
+        let (conn, _) = call.trying?;
+        net.close(conn, How::Now);
+        Some(conn)
+    }
+
+    pub fn answered(&mut self, around: &mut CallsAround<'_>, id: CallId, answer: Answer) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match answer.found {
+            Ok(found) => call.targets.extend(found),
+            Err(why) => call.why = why,
+        }
+        self.go_on(around, id);
+    }
+
+    pub fn connected(&mut self, conn: ConnId) {
+        let Some(id) = self.of(conn) else { return };
+        if let Some(Call { whom, trying: Some((conn, address)), .. }) = self.calls.remove(&id) {
+            self.ended.push_back(Called::Connected { whom, conn, address });
+        }
+    }
+
+    pub fn closed(&mut self, around: &mut CallsAround<'_>, conn: ConnId, why: &str) {
+        let Some(id) = self.of(conn) else { return };
+        if let Some(call) = self.calls.get_mut(&id)
+            && let Some((_, address)) = call.trying.take()
+        {
+            call.why = format!("{address}: {why}");
+        }
+        self.go_on(around, id);
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        self.calls.values().map(|call| call.until).min()
+    }
+
+    /// Ends what has taken too long; the connections that were being tried are to be forgotten.
+    pub fn expire(&mut self, net: &mut Net, now: Millis) -> Vec<ConnId> {
+        let mut given_up = Vec::new();
+        let late = |(id, call): (&CallId, &Call)| (call.until <= now).then_some(*id);
+        while let Some(id) = self.calls.iter().find_map(late) {
+            let Some(call) = self.calls.remove(&id) else { break };
+            let why = match call.trying {
+                Some((conn, address)) => {
+                    net.close(conn, How::Now);
+                    given_up.push(conn);
+                    format!("{address}: not connected in time")
+                }
+                None => "its name is still being looked up".to_owned(),
+            };
+            self.ended.push_back(Called::Failed { whom: call.whom, why });
+        }
+        given_up
+    }
+
+    pub fn take_ended(&mut self) -> Option<Called> {
+        self.ended.pop_front()
+    }
+
+    fn of(&self, conn: ConnId) -> Option<CallId> {
+        let tries = |call: &Call| call.trying.is_some_and(|(trying, _)| trying == conn);
+        self.calls.iter().find(|(_, call)| tries(call)).map(|(id, _)| *id)
+    }
+
+    /// Tries the next address, looks up the next name, or ends.
+    fn go_on(&mut self, around: &mut CallsAround<'_>, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        loop {
+            if let Some(address) = call.targets.pop_front() {
+                // What is left of the time is shared among those that have not been tried.
+                let left = (call.until.0 - around.now.0).max(1) as u64;
+                let share = 1 + (call.targets.len() + call.names.len()) as u64;
+                let timeout = Duration::from_millis((left / share).max(1));
+                match around.net.connect(address, timeout, &around.options) {
+                    Ok(conn) => {
+                        call.trying = Some((conn, address));
+                        around.begun.push(conn);
+                        return;
+                    }
+                    Err(error) => call.why = format!("{address}: {error}"),
+                }
+            } else if let Some((host, port)) = call.names.pop_front() {
+                match around.resolver.ask(Asked::Call(id), &host, port) {
+                    Some(Answer { found: Ok(found), .. }) => call.targets.extend(found),
+                    Some(Answer { found: Err(why), .. }) => call.why = why,
+                    None => return,
+                }
+            } else {
+                let (whom, why) = (call.whom, std::mem::take(&mut call.why));
+                self.calls.remove(&id);
+                self.ended.push_back(Called::Failed { whom, why });
+                return;
+            }
+        }
+    }
+}
+
+/// What a call needs of its surroundings, and what it leaves there.
+pub(super) struct CallsAround<'a> {
+    pub net: &'a mut Net,
+    pub resolver: &'a Resolver,
+    pub options: ConnOptions,
+    pub now: Millis,
+    /// Connections that are ours from now on.
+    pub begun: Vec<ConnId>,
+}

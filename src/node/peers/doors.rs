@@ -1,0 +1,194 @@
+//! Listening for other servers: names are looked up, addresses bound, and what fails is tried again
+//! (QuorumCnxManager.Listener).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::resolver::{Answer, Asked, Resolver};
+use super::settings::BACKLOG;
+use crate::net::Net;
+use crate::types::Millis;
+
+/// One of the two ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Port {
+    Election,
+    Quorum,
+}
+
+/// One try to listen; an answer for an earlier one is not listened to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Attempt {
+    pub port: Port,
+    number: u64,
+    place: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Door {
+    port: Port,
+    /// Between two tries.
+    retry_ms: i64,
+    /// All addresses of this server, or one wildcard each port.
+    places: Vec<(String, u16)>,
+    state: State,
+    /// Tries begun, ever.
+    number: u64,
+    /// Tries that have failed since it was last shut or open.
+    failures: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Shut,
+    /// By place: what its name means, once that is known.
+    LookingUp(Vec<Option<SocketAddr>>),
+    Waiting(Millis),
+    Open(Vec<SocketAddr>),
+}
+
+impl Door {
+    pub fn new(port: Port, retry_ms: i64) -> Door {
+        let (places, state) = (Vec::new(), State::Shut);
+        Door { port, retry_ms, places, state, number: 0, failures: 0 }
+    }
+
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        self.open_at().contains(&address)
+    }
+
+    /// The addresses bound.
+    pub fn open_at(&self) -> &[SocketAddr] {
+        if let State::Open(bound) = &self.state { bound } else { &[] }
+    }
+
+    pub fn is_shut(&self) -> bool {
+        matches!(self.state, State::Shut)
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        if let State::Waiting(until) = self.state { Some(until) } else { None }
+    }
+
+    /// Listens at these places from now on; the error is that of a try, of which there will be
+    /// more.
+    pub fn open(
+        &mut self,
+        net: &mut Net,
+        resolver: &Resolver,
+        places: Vec<(String, u16)>,
+        now: Millis,
+    ) -> Result<(), Tried> {
+        if !self.is_shut() && self.places == places {
+            return Ok(());
+        }
+        self.shut(net);
+        self.places = places;
+        self.try_to(net, resolver, now)
+    }
+
+    pub fn shut(&mut self, net: &mut Net) {
+        for address in self.open_at() {
+            net.stop_listening_at(*address);
+        }
+        self.state = State::Shut;
+        self.failures = 0;
+    }
+
+    pub fn tick(&mut self, net: &mut Net, resolver: &Resolver, now: Millis) -> Result<(), Tried> {
+        match self.deadline() {
+            Some(until) if until <= now => self.try_to(net, resolver, now),
+            _ => Ok(()),
+        }
+    }
+
+    fn try_to(&mut self, net: &mut Net, resolver: &Resolver, now: Millis) -> Result<(), Tried> {
+        self.number += 1;
+        self.state = State::LookingUp(vec![None; self.places.len()]);
+        for (place, (host, port)) in self.places.clone().into_iter().enumerate() {
+            let attempt = Attempt { port: self.port, number: self.number, place };
+            if let Some(answer) = resolver.ask(Asked::Door(attempt), &host, port) {
+                self.answered(net, attempt, answer, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn answered(
+        &mut self,
+        net: &mut Net,
+        attempt: Attempt,
+        answer: Answer,
+        now: Millis,
+    ) -> Result<(), Tried> {
+        let State::LookingUp(found) = &mut self.state else { return Ok(()) };
+        if attempt.number != self.number {
+            return Ok(());
+        }
+        let address = match answer.found {
+            Ok(addresses) => addresses.first().copied(),
+            Err(why) => return Err(self.failed(why, now)),
+        };
+        if let Some(slot) = found.get_mut(attempt.place) {
+            *slot = address;
+        }
+        if found.iter().any(Option::is_none) {
+            return Ok(());
+        }
+        let mut addresses: Vec<SocketAddr> = found.iter().flatten().copied().collect();
+        addresses.sort();
+        addresses.dedup();
+        match bind(net, &addresses) {
+            Ok(bound) => {
+                tracing::info!(port = ?self.port, addresses = ?bound, "listening for other servers");
+                self.state = State::Open(bound);
+                self.failures = 0;
+                Ok(())
+            }
+            Err((address, error)) => Err(self.failed(format!("{address}: {error}"), now)),
+        }
+    }
+
+    fn failed(&mut self, why: String, now: Millis) -> Tried {
+        self.failures += 1;
+        self.state = State::Waiting(now + self.retry_ms);
+        Tried { port: self.port, failures: self.failures, why }
+    }
+}
+
+/// A try to listen that has failed.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub port: Port,
+    /// This one and those before it.
+    pub failures: u32,
+    pub why: String,
+}
+
+/// All of them or none.
+fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, (SocketAddr, io::Error)> {
+    let mut bound = Vec::new();
+    for address in wanted {
+        match listen(net, *address) {
+            Ok(address) => bound.push(address),
+            Err(error) => {
+                bound.into_iter().for_each(|address| net.stop_listening_at(address));
+                return Err((*address, error));
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Where there is no IPv6, the wildcard is IPv4's.
+fn listen(net: &mut Net, address: SocketAddr) -> io::Result<SocketAddr> {
+    net.listen(address, BACKLOG).or_else(|error| {
+        if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+            || error.kind() == io::ErrorKind::AddrInUse
+        {
+            return Err(error);
+        }
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        net.listen(SocketAddr::new(any, address.port()), BACKLOG)
+    })
+}

@@ -1,0 +1,196 @@
+//! The quorum port: links that carry packets, learners' here while this server leads, or the one to
+//! its leader.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+
+use super::calls::Whom;
+use super::message::PeerEvent;
+use super::settings::{DRAINED_BYTES, LINKS_MAX};
+use super::shell::{Peers, Use};
+use crate::codec::quorum::snapshot::SnapshotParser;
+use crate::codec::quorum::{Packet, decode, encode};
+use crate::net::{How, Net};
+use crate::types::{ConnId, Link, ServerId};
+
+/// One connection that carries packets.
+pub(super) struct QuorumLink {
+    pub conn: ConnId,
+    peer: SocketAddr,
+    /// The other end leads.
+    to_leader: bool,
+    /// The snapshot that is coming in. It is read here only to find its end.
+    stream: Option<SnapshotParser>,
+    /// [`PeerEvent::Drained`] is owed.
+    drained_wanted: bool,
+}
+
+pub(super) type QuorumLinks = BTreeMap<Link, QuorumLink>;
+
+impl Peers {
+    pub(super) fn quorum_accepted(
+        &mut self,
+        net: &mut Net,
+        fd: OwnedFd,
+        peer: SocketAddr,
+        out: &mut Vec<PeerEvent>,
+    ) {
+        if self.quorum.len() >= LINKS_MAX {
+            tracing::warn!(%peer, "learner turned away: there are {LINKS_MAX} links");
+            return;
+        }
+        let conn = net.adopt_with(fd, peer, &self.settings.options());
+        let link = self.enter_quorum(conn, peer, false);
+        tracing::debug!(link = link.0, %peer, "a learner has connected");
+        out.push(PeerEvent::Opened { link });
+    }
+
+    pub(super) fn leader_connected(
+        &mut self,
+        conn: ConnId,
+        peer: SocketAddr,
+        out: &mut Vec<PeerEvent>,
+    ) {
+        let link = self.enter_quorum(conn, peer, true);
+        tracing::debug!(link = link.0, %peer, "connected to the leader");
+        out.push(PeerEvent::Connected { link });
+    }
+
+    fn enter_quorum(&mut self, conn: ConnId, peer: SocketAddr, to_leader: bool) -> Link {
+        let link = self.next_link();
+        let stream = None;
+        let entry = QuorumLink { conn, peer, to_leader, stream, drained_wanted: false };
+        self.quorum.insert(link, entry);
+        self.uses.insert(conn, Use::Quorum(link));
+        link
+    }
+
+    /// Looks for the leader at its quorum addresses, in the newest configuration that names it.
+    pub(super) fn connect_leader(&mut self, net: &mut Net, server: ServerId) {
+        self.uncall(net, Whom::Leader);
+        let electorate = &self.settings.electorate;
+        let configurations = electorate.next.iter().chain(std::iter::once(&electorate.committed));
+        let member = configurations.filter_map(|members| members.get(server)).next();
+        let addresses = member.map_or(&[][..], |member| &member.addresses);
+        let names: Vec<_> = addresses.iter().map(|a| (a.host.clone(), a.quorum)).collect();
+        let timeout_ms = self.settings.leader_connect_ms;
+        self.call(net, Whom::Leader, names, timeout_ms);
+    }
+
+    pub(super) fn send_packet(&mut self, net: &mut Net, link: Link, packet: &Packet) {
+        if let Some(output) = self.output(net, link) {
+            encode(packet, output);
+        }
+    }
+
+    pub(super) fn send_raw(&mut self, net: &mut Net, link: Link, bytes: &[u8]) {
+        if let Some(output) = self.output(net, link) {
+            output.extend_from_slice(bytes);
+        }
+    }
+
+    fn output<'n>(&self, net: &'n mut Net, link: Link) -> Option<&'n mut Vec<u8>> {
+        net.output(self.quorum.get(&link)?.conn)
+    }
+
+    pub(super) fn when_drained(&mut self, net: &mut Net, link: Link) {
+        if let Some(entry) = self.quorum.get_mut(&link) {
+            entry.drained_wanted = true;
+            net.notify_below(entry.conn, DRAINED_BYTES);
+        }
+    }
+
+    pub(super) fn reading(&self, net: &mut Net, link: Link, on: bool) {
+        match self.quorum.get(&link) {
+            Some(entry) if on => net.resume(entry.conn),
+            Some(entry) => net.pause(entry.conn),
+            None => {}
+        }
+    }
+
+    /// Closes a link at this end's wish: nothing more is said of it.
+    pub(super) fn leave_quorum(&mut self, net: &mut Net, link: Link, how: How) {
+        if let Some(entry) = self.quorum.remove(&link) {
+            net.close(entry.conn, how);
+            self.uses.insert(entry.conn, Use::Leaving);
+        }
+    }
+
+    /// Closes the port and all links.
+    pub(super) fn stop_quorum(&mut self, net: &mut Net) {
+        self.quorum_door.shut(net);
+        self.uncall(net, Whom::Leader);
+        let links: Vec<Link> = self.quorum.keys().copied().collect();
+        links.into_iter().for_each(|link| self.leave_quorum(net, link, How::AfterFlush));
+    }
+
+    pub(super) fn quorum_received(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
+        if let Err(why) = self.take_packets(net, link, out) {
+            if let Some(entry) = self.quorum.get(&link) {
+                tracing::warn!(link = link.0, peer = %entry.peer, why, "link closed");
+            }
+            self.leave_quorum(net, link, How::Now);
+            out.push(PeerEvent::Closed { link, why });
+        }
+    }
+
+    /// Everything that is whole.
+    fn take_packets(
+        &mut self,
+        net: &mut Net,
+        link: Link,
+        out: &mut Vec<PeerEvent>,
+    ) -> Result<(), String> {
+        let Some(entry) = self.quorum.get_mut(&link) else { return Ok(()) };
+        loop {
+            let input = net.input(entry.conn);
+            if input.is_empty() {
+                return Ok(());
+            }
+            if let Some(parser) = &mut entry.stream {
+                let progress = parser.feed(input, &mut |_| {}).map_err(|e| e.to_string())?;
+                let bytes = Bytes::copy_from_slice(&input[..progress.consumed]);
+                net.consume(entry.conn, progress.consumed);
+                out.push(PeerEvent::Stream { link, bytes });
+                if progress.done {
+                    entry.stream = None;
+                }
+                continue;
+            }
+            let decoded = decode(input, &self.settings.limits).map_err(|e| e.to_string())?;
+            let Some((packet, taken)) = decoded else { return Ok(()) };
+            net.consume(entry.conn, taken);
+            if entry.to_leader && matches!(packet, Packet::Snap { .. }) {
+                entry.stream = Some(SnapshotParser::new(self.settings.field_max));
+            }
+            out.push(PeerEvent::Packet { link, packet });
+        }
+    }
+
+    pub(super) fn quorum_drained(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
+        if let Some(entry) = self.quorum.get_mut(&link)
+            && entry.drained_wanted
+            && net.unsent(entry.conn) <= DRAINED_BYTES as usize
+        {
+            entry.drained_wanted = false;
+            out.push(PeerEvent::Drained { link });
+        }
+    }
+
+    /// The other end is gone, or too slow. What it had said before still counts.
+    pub(super) fn quorum_closed(
+        &mut self,
+        net: &mut Net,
+        link: Link,
+        why: String,
+        out: &mut Vec<PeerEvent>,
+    ) {
+        self.quorum_received(net, link, out);
+        if self.quorum.remove(&link).is_some() {
+            out.push(PeerEvent::Closed { link, why });
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the sockets towards other servers are told at start.
+
+use std::time::Duration;
+
+use crate::codec::election::HeaderProtocol;
+use crate::codec::quorum::Limits;
+use crate::election::links::LinkSettings;
+use crate::membership::Electorate;
+use crate::net::ConnOptions;
+use crate::node::config::EnsembleSettings;
+use crate::types::ServerId;
+
+/// Learners and would-be learners connected at once. An ensemble has a few servers, and every one of
+/// them a connection or two.
+pub(super) const LINKS_MAX: usize = 1024;
+
+/// Between two tries to listen on the election port, in ms (QuorumCnxManager.Listener).
+pub(super) const ELECTION_RETRY_MS: i64 = 1000;
+
+/// Between two tries to listen on the quorum port. A leader has `initLimit` to gather its learners.
+pub(super) const QUORUM_RETRY_MS: i64 = 200;
+
+/// How little must be unsent before more of a stream is asked for: enough to keep the connection
+/// busy meanwhile.
+pub(super) const DRAINED_BYTES: u32 = 256 << 10;
+
+/// Connections that wait to be accepted.
+pub(super) const BACKLOG: u32 = 128;
+
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    pub me: ServerId,
+    pub electorate: Electorate,
+    /// `quorumListenOnAllIPs`.
+    pub listen_on_all_addresses: bool,
+    /// Tries to listen on the election port before the server gives up; `None`: it never does.
+    pub bind_retries: Option<u32>,
+    pub links: LinkSettings,
+    /// How long one try to reach the leader may take, names included, in ms.
+    pub leader_connect_ms: i64,
+    pub keepalive: bool,
+    pub limits: Limits,
+    /// The longest path or data of a snapshot.
+    pub field_max: usize,
+}
+
+impl PeerSettings {
+    /// `field_max`: `jute.maxbuffer` and its extra.
+    pub fn new(settings: &EnsembleSettings, field_max: usize) -> PeerSettings {
+        let protocol =
+            if settings.several_addresses { HeaderProtocol::V2 } else { HeaderProtocol::V1 };
+        PeerSettings {
+            me: settings.me,
+            electorate: settings.electorate.clone(),
+            listen_on_all_addresses: settings.listen_on_all_addresses,
+            bind_retries: settings.bind_retries,
+            links: LinkSettings {
+                me: settings.me,
+                protocol,
+                connect_timeout_ms: settings.election_connect_ms,
+                header_timeout_ms: settings.election_handshake_ms,
+            },
+            // Learner.connectToLeader: the smaller of these two.
+            leader_connect_ms: settings.timing.sync_ms().min(settings.connect_ms),
+            keepalive: settings.tcp_keep_alive,
+            limits: Limits { data: field_max, ..Limits::default() },
+            field_max,
+        }
+    }
+
+    /// Both ends may have much to say at once, so neither may wait for the other to listen.
+    pub(super) fn options(&self) -> ConnOptions {
+        let keepalive = self.keepalive.then_some(Duration::ZERO);
+        ConnOptions { keepalive, always_read: true }
+    }
+}
