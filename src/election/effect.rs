@@ -57,11 +57,14 @@ pub enum ElectionEffect {
         leader: ServerId,
         role: ElectedRole,
     },
-    /// We lead, and a voter whose vote brought us there is looking again. Before a quorum has
-    /// joined the leader this means that it may wait in vain
-    /// (`zookeeper.leader.maxTimeToWaitForEpoch`).
+    /// We lead, and a voter whose vote brought us there is looking again; said once for each.
+    /// `quorum_left`: those who are not yet known to do so are a quorum with us. Where they are not,
+    /// and no quorum has joined the leader yet, it waits in vain and has to look again itself:
+    /// servers that look do not come back to a leader that nobody follows
+    /// (`zookeeper.leader.maxTimeToWaitForEpoch` is Java's answer, off unless set).
     Deserted {
         by: ServerId,
+        quorum_left: bool,
     },
     /// While looking: another server is in a newer configuration. Where reconfiguration is enabled
     /// it is to be made ours, and told with [`ElectionInput::Members`].

@@ -191,7 +191,8 @@ impl Election {
         if self.is_looking() {
             self.gossiped(n, out);
         }
-        if from == self.settings.me {
+        let me = self.settings.me;
+        if from == me {
             return;
         }
         if !self.electorate.is_voter(from) {
@@ -200,12 +201,14 @@ impl Election {
             }
             return;
         }
-        match &self.state {
+        match &mut self.state {
             State::Silent => {}
             State::Settled { state, supporters, .. } => {
                 if n.state == PeerState::Looking {
-                    if *state == PeerState::Leading && supporters.contains(&from) {
-                        out.push(ElectionEffect::Deserted { by: from });
+                    if *state == PeerState::Leading && supporters.remove(&from) {
+                        let left = |server: ServerId| server == me || supporters.contains(&server);
+                        let quorum_left = self.electorate.has_quorum(left);
+                        out.push(ElectionEffect::Deserted { by: from, quorum_left });
                     }
                     self.answer(from, out);
                 }

@@ -1,7 +1,7 @@
 //! One server of the mesh, as seen from here: how to reach it, and what waits for it.
 
 use super::effect::Dial;
-use super::settings::{DIAL_GAP_MS, GOOD_MS, KNOCK_MS_MIN, RETRY_MS_MAX, RETRY_MS_MIN};
+use super::settings::{CALL_TAKES_DIALS, DIAL_GAP_MS, GOOD_MS, RETRY_MS_MAX, RETRY_MS_MIN};
 use crate::codec::election::{ElectionAddress, Notification};
 use crate::types::{Link, Millis};
 
@@ -42,7 +42,8 @@ pub(super) struct Peer {
     /// Before the next attempt but one.
     pause_ms: i64,
     last_dial: Option<Millis>,
-    last_knock: Option<Millis>,
+    /// The peer has been asked to call, and has until then to do so.
+    calls_until: Option<Millis>,
     /// It was said to be unreachable, and no connection has come since.
     pub given_up: bool,
 }
@@ -60,7 +61,7 @@ impl Peer {
             failures: 0,
             pause_ms: RETRY_MS_MIN,
             last_dial: None,
-            last_knock: None,
+            calls_until: None,
             given_up: false,
         }
     }
@@ -141,11 +142,13 @@ impl Peer {
         true
     }
 
-    /// We have asked the peer to call; it needs a round trip or two for that.
+    /// We have asked the peer to call.
     pub fn knocked(&mut self, now: Millis) {
         self.failures = 0;
-        self.last_knock = Some(now);
-        self.rest(now, self.pause_ms.max(KNOCK_MS_MIN));
+        let dial_ms = self.last_dial.map_or(0, |last| now.0 - last.0);
+        let pause_ms = self.pause_ms.max(dial_ms * CALL_TAKES_DIALS).min(RETRY_MS_MAX);
+        self.calls_until = Some(now + pause_ms);
+        self.rest(now, pause_ms);
     }
 
     pub fn up(&mut self, now: Millis, link: Link) {
@@ -161,8 +164,6 @@ impl Peer {
         if lasted {
             self.pause_ms = RETRY_MS_MIN;
             self.line = Line::Down { retry_at: self.is_needed().then_some(now) };
-        } else if self.calls_us {
-            self.rest(now, self.pause_ms.max(KNOCK_MS_MIN));
         } else {
             self.rest(now, self.pause_ms);
         }
@@ -181,8 +182,7 @@ impl Peer {
     pub fn hasten(&mut self, now: Millis) {
         if let Line::Down { retry_at } = &mut self.line {
             let after_dial = self.last_dial.map_or(now, |last| last + DIAL_GAP_MS);
-            let after_knock = self.last_knock.map_or(now, |last| last + KNOCK_MS_MIN);
-            let earliest = now.max(after_dial).max(after_knock);
+            let earliest = now.max(after_dial).max(self.calls_until.unwrap_or(now));
             *retry_at = Some(retry_at.map_or(earliest, |at| at.min(earliest)));
         }
     }

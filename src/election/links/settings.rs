@@ -21,17 +21,19 @@ pub(super) const CALLS_MAX: usize = 64;
 /// connected longest makes way.
 pub(super) const STRANGERS_MAX: usize = 64;
 
-/// First and last pause between attempts to reach a peer. The last is what a returning peer may
-/// have to wait for us at most, unless it calls itself, as all do when they start.
-pub(super) const RETRY_MS_MIN: i64 = 50;
+/// First and last pause between attempts to reach a peer. A process that is killed goes on taking
+/// connections for a moment, so the second attempt, which tells its end, follows soon. The last is
+/// what a returning peer may have to wait for us, unless it calls itself, as all do when they
+/// start.
+pub(super) const RETRY_MS_MIN: i64 = 10;
 pub(super) const RETRY_MS_MAX: i64 = 2000;
 
-/// After a knock the peer needs a round trip or two to call; a second knock would make it drop
-/// the connection it has just opened.
-pub(super) const KNOCK_MS_MIN: i64 = 500;
+/// After a knock the peer needs a round trip or two to call, and it takes one round trip to connect.
+/// A second knock before that would make it drop the connection it has just opened.
+pub(super) const CALL_TAKES_DIALS: i64 = 4;
 
 /// Attempts never follow one another quicker, whatever asks for them.
-pub(super) const DIAL_GAP_MS: i64 = 20;
+pub(super) const DIAL_GAP_MS: i64 = 10;
 
 /// A connection that has lasted so long was a good one: it is replaced at once when it ends.
 /// Shorter ones may be the two ends' crossing, and wait for it to settle.
@@ -41,4 +43,4 @@ pub(super) const GOOD_MS: i64 = 1000;
 /// peer that reads at all takes at once.
 pub(super) const STALL_MS: i64 = 10_000;
 
-const _: () = assert!(RETRY_MS_MIN >= DIAL_GAP_MS && KNOCK_MS_MIN <= RETRY_MS_MAX);
+const _: () = assert!(DIAL_GAP_MS <= RETRY_MS_MIN && RETRY_MS_MIN < RETRY_MS_MAX);

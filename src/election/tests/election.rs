@@ -107,7 +107,10 @@ impl Voter {
                     };
                     format!("decided {role} leader={}", leader.0)
                 }
-                ElectionEffect::Deserted { by } => format!("deserted {}", by.0),
+                ElectionEffect::Deserted { by, quorum_left: true } => format!("deserted {}", by.0),
+                ElectionEffect::Deserted { by, quorum_left: false } => {
+                    format!("deserted {}, no quorum left", by.0)
+                }
                 ElectionEffect::NewerMembers(members) => {
                     format!("newer members, version {:x}", members.version())
                 }

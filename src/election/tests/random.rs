@@ -243,8 +243,12 @@ impl World {
                 }
                 ElectionEffect::Reconnect => self.links_step(id, LinksInput::Reconnect),
                 ElectionEffect::Decided { leader, role } => self.decided(id, leader, &role),
-                ElectionEffect::Deserted { .. } => {
-                    // It may wait in vain; this one does not wait long anyway.
+                ElectionEffect::Deserted { quorum_left, .. } => {
+                    let zab = self.servers[&id].zab;
+                    if !quorum_left && matches!(zab, Zab::Leading { established: false, .. }) {
+                        let life = self.servers[&id].life;
+                        self.after(0, Event::Look { server: id, life });
+                    }
                 }
                 ElectionEffect::NewerMembers(_) => panic!("all have the same configuration"),
             }
