@@ -78,6 +78,8 @@ pub enum Role {
     Leading,
     Following,
     Observing,
+    /// Has lost its quorum and serves reads.
+    ReadOnly,
     /// Runs, and serves nobody.
     Looking,
     /// Does not answer.
@@ -244,7 +246,7 @@ impl Ensemble {
             }
             let leaders = roles.iter().filter(|(_, role)| **role == Role::Leading);
             let leaders: Vec<u64> = leaders.map(|(id, _)| *id).collect();
-            let idle = |role: &Role| matches!(role, Role::Looking | Role::Silent);
+            let idle = |role: &Role| matches!(role, Role::Looking | Role::Silent | Role::ReadOnly);
             if let ([leader], false) = (leaders.as_slice(), roles.values().any(idle)) {
                 return Ok(*leader);
             }
@@ -481,10 +483,16 @@ impl Member {
             Some("leader") => Role::Leading,
             Some("follower") => Role::Following,
             Some("observer") => Role::Observing,
+            Some("read-only") => Role::ReadOnly,
             Some(other) => panic!("member {} says Mode: {other}", self.id),
             None if text.is_empty() => Role::Silent,
             None => Role::Looking,
         }
+    }
+
+    /// The answer to a four-letter word.
+    pub fn word(&self, word: &str) -> Option<String> {
+        self.server.as_ref()?.word_within(word, 5)
     }
 
     /// A figure of `mntr`.

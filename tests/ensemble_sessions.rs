@@ -1,0 +1,137 @@
+//! Sessions of an ensemble beyond the ordinary: local ones and their upgrade, and those of a
+//! server that has lost its quorum and serves reads alone. The same is asked of Java's members
+//! and of ours, each in an ensemble with the other.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+use support::client::{Conn, Grant, Handshake, Received, Session};
+use support::ensemble::{Ensemble, PATIENCE, Plan, Role, subject};
+use support::server::Kind;
+use support::wire::{OPEN, Out};
+
+/// Milliseconds.
+const TIMEOUT: i32 = 20_000;
+
+fn mixed() -> [Kind; 3] {
+    [Kind::Java, subject(), subject()]
+}
+
+fn ephemeral(session: &mut Session, path: &str) -> i32 {
+    let body = Out::new().str(path).buffer(None).acls(Some(OPEN)).i32(1);
+    session.call(1, body).err
+}
+
+#[test]
+fn local_sessions_stay_and_become_global() {
+    // Goal: a local session works, is unknown elsewhere, and is global from its first ephemeral
+    // on, at a member of either kind, follower or leader.
+    let plan = Plan::new(&mixed())
+        .set("localSessionsEnabled", "true")
+        .set("localSessionsUpgradingEnabled", "true");
+    let ensemble = Ensemble::start("sessions/local", &plan);
+    let ports = ensemble.ports();
+    for (at, port) in ports.iter().enumerate() {
+        let told = format!("member {} ({:?})", at + 1, ensemble.members[at].kind);
+        let elsewhere = ports[(at + 1) % 3];
+        let mut session = Session::open(*port, TIMEOUT);
+        assert_eq!(session.create(&format!("/by-local{at}"), b"1"), 0, "{told}");
+        let (data, _) = session.get(&format!("/by-local{at}")).unwrap();
+        assert_eq!(data.as_deref(), Some(b"1".as_slice()), "{told}");
+        let moved = Session::resume(elsewhere, &session.grant, TIMEOUT);
+        assert!(moved.is_none(), "{told}: a local session is taken elsewhere");
+
+        let path = format!("/of-upgraded{at}");
+        assert_eq!(ephemeral(&mut session, &path), 0, "{told}: upgrade");
+        let mut moved = Session::resume(elsewhere, &session.grant, TIMEOUT)
+            .unwrap_or_else(|| panic!("{told}: an upgraded session moves"));
+        moved.sync(&path);
+        let (_, stat) = moved.get(&path).unwrap_or_else(|e| panic!("{told}: {path}: {e}"));
+        assert_eq!(stat.owner, session.grant.session, "{told}");
+        moved.close();
+        ensemble.assert_equal_trees(&told);
+    }
+}
+
+#[test]
+fn local_sessions_without_upgrade_hold_no_ephemerals() {
+    // Goal: -120, and the session works on.
+    let plan = Plan::new(&mixed()).set("localSessionsEnabled", "true");
+    let ensemble = Ensemble::start("sessions/local-only", &plan);
+    for member in &ensemble.members {
+        let told = format!("member {} ({:?})", member.id, member.kind);
+        let mut session = Session::open(member.port, TIMEOUT);
+        assert_eq!(ephemeral(&mut session, &format!("/e{}", member.id)), -120, "{told}");
+        assert_eq!(session.create(&format!("/p{}", member.id), b""), 0, "{told}");
+        session.close();
+    }
+    ensemble.assert_equal_trees("no ephemerals");
+}
+
+/// A session of a client that is content with reads.
+fn open_for_reading(port: u16) -> Option<(Session, Grant)> {
+    let mut conn = Conn::open(port).ok()?;
+    conn.patience(Duration::from_secs(3));
+    let wish = Handshake { read_only: Some(true), ..Handshake::new(TIMEOUT) };
+    conn.send(&wish.encode());
+    let Received::Frame(payload) = conn.receive() else { return None };
+    let grant = Grant::decode(&payload).ok()?;
+    Some((Session { conn, grant: grant.clone(), xid: 0 }, grant))
+}
+
+#[test]
+fn a_server_without_a_quorum_serves_reads() {
+    // Goal: reads, and nothing else, for those that asked for it; all as before afterwards.
+    for kind in [Kind::Java, subject()] {
+        let plan = Plan::new(&[kind, Kind::Java, Kind::Java])
+            .set("readonlymode.enabled", "true")
+            .set("localSessionsEnabled", "true")
+            .set("localSessionsUpgradingEnabled", "true");
+        let mut ensemble = Ensemble::start(&format!("sessions/reads-{kind:?}"), &plan);
+        let told = format!("{kind:?}");
+        let port = ensemble.port(1);
+        let mut before = Session::open(ensemble.port(2), TIMEOUT);
+        assert_eq!(before.create("/seen", b"data"), 0);
+        assert_eq!(ephemeral(&mut before, "/held"), 0);
+        let mut check = Session::open(port, TIMEOUT);
+        check.sync("/");
+        drop(check);
+        ensemble.member(2).kill();
+        ensemble.member(3).kill();
+        let deadline = Instant::now() + PATIENCE;
+        while ensemble.member(1).role() != Role::ReadOnly {
+            assert!(Instant::now() < deadline, "{told}: no read-only mode\n{}", ensemble.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let (mut reader, grant) =
+            open_for_reading(port).unwrap_or_else(|| panic!("{told}: a reader is refused"));
+        assert_eq!(grant.read_only, Some(true), "{told}");
+        let (data, _) = reader.get("/seen").unwrap_or_else(|e| panic!("{told}: /seen: {e}"));
+        assert_eq!(data.as_deref(), Some(b"data".as_slice()), "{told}");
+        assert_eq!(reader.children("/").unwrap(), ["held", "seen", "zookeeper"], "{told}");
+        assert_eq!(reader.create("/written", b""), -119, "{told}");
+        let set = Out::new().str("/seen").buffer(Some(b"x")).i32(-1);
+        assert_eq!(reader.call(5, set).err, -119, "{told}");
+        assert_eq!(reader.call(9, Out::new().str("/")).err, -119, "{told}: sync");
+        // A client that wants to write gets no answer.
+        let mut writer = Conn::open(port).unwrap();
+        writer.send(&Handshake::new(TIMEOUT).encode());
+        assert_eq!(writer.receive(), Received::Closed, "{told}: a writer");
+        assert!(ensemble.member(1).word("isro").is_some_and(|text| text == "ro"), "{told}");
+
+        ensemble.member(2).spawn();
+        ensemble.member(3).spawn();
+        ensemble.wait_all();
+        assert!(ensemble.member(1).word("isro").is_some_and(|text| text == "rw"), "{told}");
+        assert_eq!(reader.conn.receive(), Received::Closed, "{told}: read-only sessions end");
+        let mut after = Session::resume(port, &before.grant, TIMEOUT)
+            .unwrap_or_else(|| panic!("{told}: the session from before is over"));
+        after.sync("/");
+        assert!(after.get("/held").is_ok(), "{told}: its ephemeral");
+        assert_eq!(after.create("/written", b""), 0, "{told}");
+        after.close();
+        ensemble.assert_equal_trees(&told);
+    }
+}
