@@ -183,7 +183,9 @@ fn port(text: Option<&str>) -> Result<u16, String> {
 
 /// InetSocketAddress.getHostString: names stay, addresses are written out in full.
 fn canonical(host: &str) -> Result<String, String> {
-    if host.is_empty() || host.contains(char::is_whitespace) {
+    // A text is printed without escapes, so what would need one is no name.
+    let unprintable = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    if host.is_empty() || host.contains(unprintable) {
         return Err(FORM.to_owned());
     }
     let (address, scope) = match host.split_once('%') {

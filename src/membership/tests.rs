@@ -186,3 +186,66 @@ fn refusals_name_the_line_and_what_it_must_be() {
     let list = (0..5000).map(|id| id.to_string()).collect::<Vec<_>>().join(":");
     assert!(refusal(&format!("group.1={list}")).contains("at most 4096 servers"));
 }
+
+/// Texts that were damaged: read or refused, and what is read prints a text that is read the same.
+#[test]
+fn damaged_texts_are_refused_or_whole() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut chance = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed >> 11) as usize % below
+    };
+    let blocks: Vec<&str> =
+        JAVA.split("----\n").skip(1).map(|block| block.split("====\n").next().unwrap()).collect();
+    let pieces = [
+        "=",
+        ":",
+        ";",
+        "|",
+        "\\",
+        "\n",
+        "server.",
+        "group.",
+        "weight.",
+        "[",
+        "]",
+        "0",
+        "-",
+        "\u{e9}",
+        " ",
+        "%",
+        "#",
+        "\u{1}",
+        "1",
+        ":observer",
+    ];
+    let mut read = 0;
+    for _ in 0..5_000 {
+        let mut text: Vec<char> = blocks[chance(30)].chars().collect();
+        for _ in 0..=chance(4) {
+            let at = chance(text.len() + 1);
+            match chance(3) {
+                0 => drop(text.drain(at..(at + chance(6)).min(text.len()))),
+                1 => drop(text.splice(at..at, pieces[chance(pieces.len())].chars())),
+                _ => {
+                    let other = blocks[chance(30)];
+                    let line = other.lines().nth(chance(4)).unwrap_or_default();
+                    text.splice(at..at, line.chars());
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let Ok(members) = Members::parse(&text) else { continue };
+        let again = Members::parse(&members.text());
+        let again = again.unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        let other = members.clone().with_version(again.version() ^ 1);
+        assert!(again.is_same_as(&other), "{text:?}");
+        let bits = chance(1 << 20);
+        let acks = |server: ServerId| bits >> (server.0 % 20).unsigned_abs() & 1 == 1;
+        assert!(!(members.has_quorum(acks) && members.has_quorum(|s| !acks(s))), "{text:?}");
+        read += 1;
+    }
+    assert!(read > 5_000 / 10, "{read}");
+}

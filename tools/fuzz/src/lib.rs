@@ -23,7 +23,7 @@ pub mod recovery;
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("connect", client::fuzz_connect),
     ("request", client::fuzz_request),
     ("reply", client::fuzz_reply),
@@ -34,6 +34,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("quorum_packet", peers::fuzz_quorum_packet),
     ("quorum_snapshot", peers::fuzz_quorum_snapshot),
     ("election", peers::fuzz_election),
+    ("members", peers::fuzz_members),
     ("log_recovery", recovery::fuzz_log_recovery),
     ("snapshot_restore", recovery::fuzz_snapshot_restore),
 ];

@@ -8,6 +8,7 @@ use ringkeeper::codec::quorum::snapshot::{
     Record, SnapshotParser, StreamError, put_end, put_head, put_node,
 };
 use ringkeeper::codec::quorum::{Limits, Packet, decode, encode, encoded_len};
+use ringkeeper::membership::Members;
 
 use super::choose;
 use super::files::FIELD_MAX;
@@ -108,4 +109,27 @@ pub fn fuzz_election(data: &[u8]) {
         encode_frame(&notification, &mut framed);
         assert_eq!(framed.len(), 4 + out.len());
     }
+}
+
+/// A configuration text, and behind a zero byte who has acknowledged.
+pub fn fuzz_members(data: &[u8]) {
+    let (text, acks) = match data.iter().position(|byte| *byte == 0) {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (data, &[][..]),
+    };
+    let members = match Members::parse(&String::from_utf8_lossy(text)) {
+        Ok(members) => members,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let again = Members::parse(&members.text()).expect("what was printed is read again");
+    assert!(again.is_same_as(&members.clone().with_version(again.version() ^ 1)));
+    assert_eq!((again.count(), again.version()), (members.count(), members.version()));
+    assert!(members.voters().all(|voter| members.is_voter(voter)));
+    // Two sets without a server in common are never both quorums.
+    let voters: Vec<_> = members.voters().collect();
+    let acked = |server| {
+        let at = voters.iter().position(|voter| *voter == server).unwrap_or(0);
+        acks.get(at / 8).is_some_and(|byte| byte & (1 << (at % 8)) != 0)
+    };
+    assert!(!(members.has_quorum(acked) && members.has_quorum(|server| !acked(server))));
 }
