@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,9 @@ use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::directory;
 use crate::snapshot::pace::Bandwidth;
-use crate::snapshot::{self, WriteOptions};
+use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
-use crate::types::{Millis, SessionId, Zxid};
+use crate::types::{Millis, SessionId};
 
 /// What the thread works with.
 pub struct Housekeeping {
@@ -28,7 +29,7 @@ pub struct Housekeeping {
     pub gauges: Arc<Gauges>,
     pub snapshots: Arc<dyn Dir>,
     pub logs: Arc<dyn Dir>,
-    /// `at` is set anew for each snapshot.
+    /// `at` and `restored_upto` are set anew for each snapshot.
     pub options: WriteOptions,
     pub bytes_per_second: Option<u64>,
     /// `autopurge.snapRetainCount`.
@@ -53,8 +54,10 @@ impl Housekeeping {
                 self.purge();
             }
             match jobs.recv_timeout(wait(timetable.deadline())) {
-                Ok(Job::Snapshot { sessions, at }) => {
-                    self.snapshot(&sessions, at);
+                Ok(Job::Snapshot { sessions, at, restored_upto, abandoned }) => {
+                    self.options.at = at;
+                    self.options.restored_upto = restored_upto;
+                    self.snapshot(&sessions, &abandoned);
                     self.to_control.push(ToControl::SnapshotDone);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -64,14 +67,14 @@ impl Housekeeping {
     }
 
     /// A snapshot that fails costs only a longer replay: the log has everything.
-    fn snapshot(&mut self, sessions: &[(SessionId, i32)], at: Zxid) {
+    fn snapshot(&mut self, sessions: &[(SessionId, i32)], abandoned: &AtomicBool) {
         let began = Instant::now();
         let bandwidth = Bandwidth { bytes_per_second: self.bytes_per_second };
         let mut pace = |bytes| {
             std::thread::sleep(bandwidth.wait(bytes, began.elapsed()));
-            true
+            // Asked once more after the last node: what was complete before is kept.
+            !abandoned.load(Ordering::SeqCst)
         };
-        self.options.at = at;
         let written = snapshot::write_file(
             self.snapshots.as_ref(),
             &self.tree,
@@ -85,6 +88,7 @@ impl Housekeeping {
                 self.gauges.snapshot_time.record(ms);
                 tracing::info!(file = %report.name, bytes = report.file_bytes, ms, "snapshot");
             }
+            Err(WriteError::CalledOff(at)) => tracing::info!(%at, "snapshot abandoned"),
             Err(error) => {
                 self.gauges.snapshot_errors.add(1);
                 tracing::error!(%error, "snapshot failed; the log keeps what it would have held");

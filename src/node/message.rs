@@ -5,10 +5,13 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 
+use bytes::Bytes;
+
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::tree::{Change, Outcome};
-use crate::types::{ConnId, ConnRef, Identity, Millis, SessionId, Xid, Zxid};
+use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
+use crate::zab::LogChunk;
 
 /// When a session was last heard of. Its network core writes it at every request, the control
 /// core reads it when the session's bucket is due: a touch costs one store and no message.
@@ -63,6 +66,16 @@ pub enum ToControl {
     SnapshotDone,
     /// The clerk asks for a slice of the sessions.
     TellSessions(SessionsAsked),
+    /// A piece of the log on disk, for a learner.
+    LogRead {
+        link: Link,
+        chunk: LogChunk,
+    },
+    /// A piece of the snapshot stream for a learner; `None` when it could not be made.
+    SnapshotPiece {
+        link: Link,
+        piece: Option<SnapshotPiece>,
+    },
     /// Finish what is in flight, then stop the log.
     Stop,
 }
@@ -85,6 +98,13 @@ pub struct WatchesAsked {
 pub struct WatchesTold {
     pub paths: Vec<(String, Vec<SessionId>)>,
     pub next: Option<u32>,
+}
+
+/// What a learner gets behind a SNAP packet, piece by piece.
+pub struct SnapshotPiece {
+    pub bytes: Bytes,
+    /// Nothing follows.
+    pub is_last: bool,
 }
 
 /// From the control core to a network core: one stream in zxid order.
@@ -119,6 +139,13 @@ pub enum ToNetwork {
         conn: ConnId,
         zxid: Zxid,
     },
+    /// Whether clients are served from here on. Without a leader they are not: all connections are
+    /// closed, and new ones get no further than a four-letter word. `zxid`: the tree's, which may
+    /// be lower than before.
+    Serving {
+        on: bool,
+        zxid: Zxid,
+    },
     /// A socket accepted by another core.
     Adopt {
         fd: OwnedFd,
@@ -145,7 +172,8 @@ impl ToNetwork {
             | ToNetwork::SessionReady { zxid, .. }
             | ToNetwork::SessionGone { zxid, .. }
             | ToNetwork::Drop { zxid, .. } => Some(*zxid),
-            ToNetwork::Adopt { .. }
+            ToNetwork::Serving { .. }
+            | ToNetwork::Adopt { .. }
             | ToNetwork::TellWatches(_)
             | ToNetwork::WordAnswered { .. }
             | ToNetwork::Stop => None,

@@ -8,6 +8,8 @@
 //! * [`control`]: the control role, the line from request to commit
 //! * [`store`]: files of a server of an ensemble: epochs, cutting, replacing, reading the log
 //! * [`peers`]: sockets towards other servers of the ensemble
+//! * [`store`]: epoch files, and changes of history on disk
+//! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`clerk`]: four-letter words whose answers take time
 //! * [`threads`]: the loops that give the roles their turns
@@ -17,6 +19,7 @@ pub mod clerk;
 pub mod config;
 pub mod control;
 pub mod housekeeping;
+pub mod learner_files;
 pub mod message;
 pub mod network;
 pub mod peers;

@@ -89,6 +89,7 @@ fn serve(mut network: NetworkRole, mut control: Option<Box<Control>>) -> io::Res
             match role.turn(now, wall) {
                 Verdict::WaitUntil(at) => deadline = earlier(network.deadline(), at),
                 Verdict::Finished => control = None,
+                Verdict::Failed(why) => return Err(io::Error::other(why)),
             }
             network.take_stream();
             if round == ROUNDS || (!woken && !control.as_ref().is_some_and(|c| c.has_mail())) {
@@ -109,7 +110,11 @@ fn serve(mut network: NetworkRole, mut control: Option<Box<Control>>) -> io::Res
 }
 
 /// The control role on a thread of its own.
-pub fn run_control(mut control: Box<Control>, mut sleeper: ThreadSleeper, cpu: Option<usize>) {
+pub fn run_control(
+    mut control: Box<Control>,
+    mut sleeper: ThreadSleeper,
+    cpu: Option<usize>,
+) -> io::Result<()> {
     if let Some(cpu) = cpu
         && let Err(error) = affinity::pin(cpu)
     {
@@ -119,7 +124,8 @@ pub fn run_control(mut control: Box<Control>, mut sleeper: ThreadSleeper, cpu: O
     loop {
         waker.take();
         let deadline = match control.turn(clock::now(), clock::wall()) {
-            Verdict::Finished => return,
+            Verdict::Finished => return Ok(()),
+            Verdict::Failed(why) => return Err(io::Error::other(why)),
             Verdict::WaitUntil(deadline) => deadline,
         };
         if !control.has_mail() {

@@ -138,6 +138,21 @@ impl Prep {
         self.entry(header, txn)
     }
 
+    /// A request that cannot even be read: an error transaction all the same, because its learner
+    /// waits for one.
+    pub fn refuse(
+        &mut self,
+        tree: &Tree,
+        now: WallMillis,
+        session: SessionId,
+        xid: Xid,
+        code: ErrorCode,
+    ) -> Entry {
+        self.begin(tree);
+        let header = TxnHeader { session, cxid: xid.0, zxid: self.last, time: now };
+        self.entry(header, Txn::Error(code))
+    }
+
     /// A new session. The caller has it tracked from here on, before the transaction commits.
     pub fn create_session(
         &mut self,

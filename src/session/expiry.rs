@@ -21,6 +21,10 @@ impl Buckets {
         Buckets { tick_ms, by_time: BTreeMap::new() }
     }
 
+    pub fn clear(&mut self) {
+        self.by_time.clear();
+    }
+
     /// ExpiryQueue.roundToNextInterval: a time on a boundary belongs to the next one.
     pub fn round(&self, time: Millis) -> Millis {
         Millis((time.0 / self.tick_ms).saturating_add(1).saturating_mul(self.tick_ms))

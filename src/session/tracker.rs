@@ -48,6 +48,12 @@ impl Sessions {
         Sessions { by_id, buckets: Buckets::new(tick_ms), ids }
     }
 
+    /// Forgets every session; ids go on where they were.
+    pub fn clear(&mut self) {
+        self.by_id.clear();
+        self.buckets.clear();
+    }
+
     /// An id for a new session, unlike all that are tracked.
     pub fn next_id(&mut self) -> SessionId {
         loop {

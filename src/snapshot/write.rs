@@ -102,9 +102,9 @@ pub(super) fn write_walk<W: Write>(
     let failed = |cause| WriteError::Io { what: "cannot write", file: at.to_string(), cause };
     let packer = Packer::new(options.compression, sink).map_err(failed)?;
     let mut writer = SnapshotWriter::begin(packer, sessions, acls.lists()).map_err(failed)?;
-    let mut more = true;
-    while more {
+    let (ended_at, digest) = loop {
         let end = walk.walked().bytes + SLICE_BYTES;
+        let mut more = true;
         for _ in 0..slice {
             let Some(node) = walk.next(tree) else {
                 more = false;
@@ -116,11 +116,15 @@ pub(super) fn write_walk<W: Write>(
                 break;
             }
         }
+        // Before the last question: a tree that is emptied after it is not this one any more.
+        let end = (!more).then(|| tree.digest_at());
         if !pace(walk.walked().bytes) {
             return Err(WriteError::CalledOff(at));
         }
-    }
-    let (ended_at, digest) = tree.digest_at();
+        if let Some(end) = end {
+            break end;
+        }
+    };
     // Before the first transaction there is no digest, which zxid 0 says.
     let digest = if ended_at == Zxid::ZERO { 0 } else { digest };
     let digest = SnapshotDigest { zxid: ended_at, version: TxnDigest::VERSION, digest };

@@ -95,3 +95,7 @@ pub const DIFF_SYNCS: usize = 100;
 /// another epoch begins with nothing lost. Far more numbers are left than requests can be on
 /// their way.
 pub const HANDOVER_COUNTER: u32 = 0xff00_0000;
+
+/// Bytes of the log on disk that are read at once for a learner: little beside what a link may
+/// have waiting, enough that reading is no hop per entry.
+pub const LOG_CHUNK_BYTES: usize = 1 << 20;

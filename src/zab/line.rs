@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::Agreed;
 use crate::codec::txn::Entry;
 use crate::log::Durable;
@@ -14,12 +16,17 @@ use crate::types::Zxid;
 #[derive(Debug)]
 pub struct Committed<O> {
     entry: Entry,
+    bytes: Bytes,
     origin: O,
 }
 
 impl<O> Committed<O> {
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+    /// The entry as the log has it.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
     pub fn into_parts(self) -> (Entry, O) {
         (self.entry, self.origin)
@@ -39,7 +46,7 @@ pub enum Due<O> {
 /// Its length is bounded by the requests in flight (limits::GLOBAL_OUTSTANDING and the lines of
 /// the connections), which the network cores keep.
 pub struct Line<O> {
-    proposals: VecDeque<(Entry, O)>,
+    proposals: VecDeque<(Entry, Bytes, O)>,
     /// Client syncs, each with the transaction that must be applied first; never falling.
     syncs: VecDeque<(Zxid, O)>,
     proposed: Zxid,
@@ -61,11 +68,11 @@ impl<O> Line<O> {
         }
     }
 
-    /// A transaction on its way to the log.
-    pub fn propose(&mut self, entry: Entry, origin: O) {
+    /// A transaction on its way to the log, and its bytes there.
+    pub fn propose(&mut self, entry: Entry, bytes: Bytes, origin: O) {
         assert!(entry.header.zxid > self.proposed, "I4: proposals rise");
         self.proposed = entry.header.zxid;
-        self.proposals.push_back((entry, origin));
+        self.proposals.push_back((entry, bytes, origin));
     }
 
     /// A client sync takes its place behind all that is proposed.
@@ -106,13 +113,21 @@ impl<O> Line<O> {
         {
             return self.syncs.pop_front().map(|(_, origin)| Due::Synced(origin));
         }
-        let (entry, _) = self.proposals.front()?;
+        let (entry, ..) = self.proposals.front()?;
         if entry.header.zxid > self.durable.min(self.agreed) {
             return None;
         }
-        let (entry, origin) = self.proposals.pop_front()?;
+        let (entry, bytes, origin) = self.proposals.pop_front()?;
         self.applied = entry.header.zxid;
-        Some(Due::Apply(Committed { entry, origin }))
+        Some(Due::Apply(Committed { entry, bytes, origin }))
+    }
+
+    /// Who waits is told nothing: the role in which they asked is over.
+    pub fn forget_origins(&mut self, nobody: impl Fn() -> O) {
+        for (_, _, origin) in &mut self.proposals {
+            *origin = nobody();
+        }
+        self.syncs.clear();
     }
 
     /// The last transaction taken in.
@@ -168,9 +183,9 @@ mod tests {
     #[test]
     fn alone_nothing_is_committed_before_the_log_holds_it() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), 'a');
+        line.propose(entry(5), Bytes::new(), 'a');
         line.sync('s');
-        line.propose(entry(6), 'b');
+        line.propose(entry(6), Bytes::new(), 'b');
         assert!(line.next_due().is_none());
         line.durable(durable(5));
         line.agree(Agreed::alone(durable(5)));
@@ -186,8 +201,8 @@ mod tests {
     #[test]
     fn both_horizons_must_have_passed() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), 'a');
-        line.propose(entry(6), 'b');
+        line.propose(entry(5), Bytes::new(), 'a');
+        line.propose(entry(6), Bytes::new(), 'b');
         line.agree(Agreed(Zxid(6)));
         assert_eq!(applies(&mut line), None);
         line.durable(durable(5));
@@ -200,8 +215,8 @@ mod tests {
     #[test]
     fn a_sync_the_leader_answered_waits_for_what_it_had_committed() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), 'a');
-        line.propose(entry(6), 'b');
+        line.propose(entry(5), Bytes::new(), 'a');
+        line.propose(entry(6), Bytes::new(), 'b');
         line.agree(Agreed(Zxid(5)));
         line.sync_agreed('s');
         assert!(line.next_due().is_none());
@@ -214,8 +229,8 @@ mod tests {
     #[test]
     fn at_the_end_of_a_role_the_log_is_the_history() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), 'a');
-        line.propose(entry(6), 'b');
+        line.propose(entry(5), Bytes::new(), 'a');
+        line.propose(entry(6), Bytes::new(), 'b');
         line.sync('s');
         line.durable(durable(5));
         assert!(!line.own_history());

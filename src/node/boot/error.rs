@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use crate::log::OpenError;
 use crate::node::placement::PlacementError;
+use crate::node::store::EpochError;
 use crate::runtime::probe::Unsupported;
 use crate::snapshot::{DirectoryError, RestoreError, WriteError};
 
@@ -23,6 +24,8 @@ pub enum BootError {
     Folders(#[from] DirectoryError),
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Epochs(#[from] EpochError),
     #[error("snapshot at start: {0}")]
     Snapshot(#[from] WriteError),
     #[error(transparent)]
@@ -45,6 +48,7 @@ impl BootError {
             BootError::Snapshot(_) => 10,
             BootError::Kernel(_)
             | BootError::Restore(_)
+            | BootError::Epochs(_)
             | BootError::Log(_)
             | BootError::Listen { .. }
             | BootError::Signals(_)

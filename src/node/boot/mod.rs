@@ -7,7 +7,9 @@
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
 //! part must not look alive.
 
+mod ensemble;
 mod error;
+mod log;
 mod wire;
 
 pub use error::BootError;
@@ -69,7 +71,7 @@ pub struct Server {
     /// Tells the name and the end of a thread that ended by itself.
     ended: mpsc::Receiver<(&'static str, Result<(), BootError>)>,
     /// Holds the locks.
-    folders: Directories,
+    folders: Arc<Directories>,
 }
 
 fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {

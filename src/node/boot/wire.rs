@@ -6,44 +6,51 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::{BootError, Server};
+use super::log::LogStarter;
+use super::{BootError, Server, ensemble};
+use bytes::Bytes;
+
 use crate::acl;
 use crate::admin::gauges::Gauges;
 use crate::admin::quorum::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
-use crate::log::{self, LogParts};
+use crate::codec::txn::Entry;
 use crate::membership::Role;
 use crate::net::NetSettings;
 use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
-use crate::node::control::{Control, ControlParts, ControlSettings, Outlet, Stream};
+use crate::node::control::{Control, ControlParts, ControlSettings, Disk, Outlet, Stream};
 use crate::node::housekeeping::Housekeeping;
+use crate::node::learner_files::LearnerFiles;
 use crate::node::message::{ToControl, ToNetwork};
 use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::threads::{self, NetworkThread};
-use crate::prep::{Prep, PrepSettings};
+use crate::prep::PrepSettings;
 use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, clock, mailbox, waker};
 use crate::session::IdSource;
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
 use crate::tree::{Tree, TreeOptions, TreeWriter};
 use crate::types::{CoreId, Millis, ServerId, Zxid, limits};
+use crate::zab::Window;
 
 /// The tree as it was left, and how it came back.
 pub struct Recovered {
     tree: Arc<Tree>,
     writer: TreeWriter,
     restored: Restored,
+    /// The newest transactions, for learners of an ensemble.
+    window: Window,
 }
 
 /// The largest record field any reader takes (I14).
-fn field_max(settings: &Settings) -> usize {
+pub(super) fn field_max(settings: &Settings) -> usize {
     settings.limits.jute_maxbuffer + settings.limits.jute_extra
 }
 
 /// Chance from the operating system, through the standard library's hash keys.
-fn chance() -> u64 {
+pub(super) fn chance() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
@@ -59,15 +66,16 @@ pub fn recover(
         digest: settings.tree.digest,
         ..TreeOptions::default()
     });
-    let options = RestoreOptions {
-        trust_empty: settings.snapshot.trust_empty,
-        autocreate: settings.snapshot.autocreate_db,
-        digest: settings.tree.digest,
-        field_max: field_max(settings),
-        types: settings.tree.types,
-    };
+    let options = restore_options(settings);
     let began = clock::now();
-    let restored = snapshot::restore(folders, &mut writer, &options, &mut |_, _| {})?;
+    let mut window = Window::default();
+    let mut seen = |entry: &Entry, bytes: &[u8]| {
+        // A log may hold a transaction twice.
+        if window.max().is_none_or(|max| max < entry.header.zxid) {
+            window.push(entry.header.zxid, Bytes::copy_from_slice(bytes));
+        }
+    };
+    let restored = snapshot::restore(folders, &mut writer, &options, &mut seen)?;
     let elapsed = clock::now().0 - began.0;
     say_restored(&restored, &tree, elapsed);
     gauges.snap_load_time.record(elapsed);
@@ -80,7 +88,17 @@ pub fn recover(
             true
         })?;
     }
-    Ok(Recovered { tree, writer, restored })
+    Ok(Recovered { tree, writer, restored, window })
+}
+
+pub(super) fn restore_options(settings: &Settings) -> RestoreOptions {
+    RestoreOptions {
+        trust_empty: settings.snapshot.trust_empty,
+        autocreate: settings.snapshot.autocreate_db,
+        digest: settings.tree.digest,
+        field_max: field_max(settings),
+        types: settings.tree.types,
+    }
 }
 
 fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
@@ -187,13 +205,42 @@ pub fn start(
         }
     };
     let (to_control, control_inbox) = mailbox(limits::MAILBOX_CAPACITY, control_waker);
-    let log = start_log(&settings, &placement, &folders, &recovered, &gauges, to_control.clone())?;
+    let starter = LogStarter::new(
+        &settings,
+        &placement,
+        folders.logs.clone(),
+        gauges.clone(),
+        to_control.clone(),
+    );
+    let log = starter.start(recovered.restored.zxid)?;
     let (jobs, job_queue) = mpsc::sync_channel(1);
+    let (learner_jobs, learner_queue) = mpsc::channel();
     let (ended_sender, ended) = mpsc::channel();
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
 
-    let Recovered { tree, writer, restored } = recovered;
+    let folders = Arc::new(folders);
+    let Recovered { tree, writer, restored, window } = recovered;
     let options = write_options(&settings, &restored);
+    let ensemble = match &settings.ensemble {
+        None => None,
+        Some(ensemble) => {
+            let starter = Box::new(move |last| starter.start(last).map_err(|e| e.to_string()));
+            let restore = restore_options(&settings);
+            let disk = Disk::new(folders.clone(), restore, options.clone(), starter);
+            LearnerFiles {
+                tree: tree.clone(),
+                logs: folders.logs.clone(),
+                snapshots: folders.snapshots.clone(),
+                entry_max: field_max(&settings),
+                to_control: to_control.clone(),
+            }
+            .spawn(learner_queue)
+            .map_err(BootError::Thread)?;
+            Some(ensemble::parts(ensemble, disk, window, restored.zxid)?)
+        }
+    };
+    let serving = ensemble.is_none();
+    gauges.running.store(serving, std::sync::atomic::Ordering::Relaxed);
     Housekeeping {
         tree: tree.clone(),
         gauges: gauges.clone(),
@@ -216,15 +263,19 @@ pub fn start(
     let control = Box::new(Control::new(ControlParts {
         settings: control_settings(&settings),
         writer,
-        prep: Prep::new(prep_settings(&settings), last),
+        prep: prep_settings(&settings),
         ids: IdSource::new(ServerId(settings.server_id.unwrap_or(1)), clock::wall()),
         sessions: restored.sessions,
         inbox: control_inbox,
         outlets,
         log,
         jobs,
+        learner_jobs,
+        restored_upto: restored.czxid_max,
+        ensemble,
         gauges: gauges.clone(),
         now,
+        wall: clock::wall(),
     }));
     let desk = Arc::new(desk(&settings, tree.clone(), gauges.clone()));
     let (clerk, questions) = mpsc::sync_channel(clerk::QUESTIONS_MAX);
@@ -273,6 +324,7 @@ pub fn start(
             inbox: core.inbox,
             to_control: to_control.clone(),
             drained: last,
+            serving,
             now,
         };
         threads.network(thread, core_id, shared)?;
@@ -306,6 +358,7 @@ struct Shared {
     inbox: Receiver<ToNetwork>,
     to_control: Sender<ToControl>,
     drained: Zxid,
+    serving: bool,
     now: Millis,
 }
 
@@ -339,10 +392,7 @@ impl Threads {
         sleeper: ThreadSleeper,
         cpu: Option<usize>,
     ) -> Result<(), BootError> {
-        self.spawn("control", move || {
-            threads::run_control(control, sleeper, cpu);
-            Ok(())
-        })
+        self.spawn("control", move || threads::run_control(control, sleeper, cpu))
     }
 
     fn network(
@@ -362,63 +412,11 @@ impl Threads {
                 inbox: shared.inbox,
                 to_control: shared.to_control,
                 drained: shared.drained,
+                serving: shared.serving,
                 now: shared.now,
                 hash_seed: chance(),
             })
         })
-    }
-}
-
-fn start_log(
-    settings: &Settings,
-    placement: &Placement,
-    folders: &Directories,
-    recovered: &Recovered,
-    gauges: &Arc<Gauges>,
-    to_control: Sender<ToControl>,
-) -> Result<Sender<log::LogInput>, BootError> {
-    let parts = LogParts {
-        dir: folders.logs.clone(),
-        settings: log_settings(settings, placement),
-        last: recovered.restored.zxid,
-        seed: chance(),
-        report: Box::new(move |event| to_control.push(ToControl::Log(event))),
-        fatal: Box::new(|cause| {
-            // Nothing may be acknowledged any more, by any thread (I11).
-            tracing::error!("{cause}");
-            std::process::exit(1);
-        }),
-    };
-    let (handle, sender) = log::spawn(parts)?;
-    tracing::info!(io = handle.io.name(), "log is written by");
-    gauges.set_log(handle.figures.clone());
-    Ok(sender)
-}
-
-fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings {
-    let bytes = |limit: Option<u64>| limit.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
-    log::LogSettings {
-        prealloc: settings.log.prealloc_bytes as i64,
-        size_limit: bytes(settings.log.size_limit_bytes),
-        snap_count: u32::try_from(settings.snapshot.txn_count).unwrap_or(u32::MAX),
-        snap_size: bytes(settings.snapshot.log_bytes),
-        max_batch: settings.log.batch_records.map_or(-1, |n| n as i64),
-        flush_delay_ms: settings.log.flush_delay_ms,
-        poll_ms: settings.log.poll_ms,
-        force_sync: settings.log.force_sync,
-        entry_max: field_max(settings),
-        slow_flush: Duration::from_millis(settings.log.fsync_warning_ms.max(0) as u64),
-        io: match settings.log.io {
-            config::LogIo::Auto => log::IoChoice::Auto,
-            config::LogIo::Calls => log::IoChoice::Calls,
-            config::LogIo::Ring => log::IoChoice::Ring,
-            config::LogIo::Direct => log::IoChoice::Direct,
-        },
-        core: placement.log,
-        // Looking for work without sleep is for a core that has nothing else to do.
-        spin: placement.log.map_or(Duration::ZERO, |_| {
-            Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0)))
-        }),
     }
 }
 

@@ -1,15 +1,17 @@
 //! Committed transactions reach the tree here, and their answers the stream.
 
+use super::ensemble::Role;
 use super::outlet::Publisher;
 use super::{Control, Origin};
 use crate::codec::txn::{Txn, TxnDigest};
 use crate::node::message::ToNetwork;
 use crate::tree::Outcome;
-use crate::types::{ConnRef, Millis, Owner, SessionId, Zxid};
+use crate::types::{ErrorCode, Millis, Owner, SessionId, Zxid};
 use crate::zab::Committed;
 
 impl Control {
     pub(super) fn apply(&mut self, committed: Committed<Origin>, now: Millis) {
+        let bytes = committed.bytes().clone();
         let (entry, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
         let before = self.tree.applied();
@@ -20,12 +22,26 @@ impl Control {
         if let Some(digest) = entry.digest {
             self.check_digest(zxid, digest);
         }
+        let origin = match (origin, &mut self.role) {
+            (Origin::Remote, Role::Learning(learning)) => {
+                learning.origin_of(&entry).unwrap_or(Origin::Server)
+            }
+            (Origin::Remote, _) => Origin::Server,
+            (origin, _) => origin,
+        };
+        // A leader's window has it since it was committed.
+        if let Some(ensemble) = &mut self.ensemble
+            && ensemble.window.max().is_none_or(|max| max < zxid)
+        {
+            ensemble.window.push(zxid, bytes);
+        }
         match &entry.txn {
             Txn::CreateSession { timeout } => {
                 self.durable_sessions.insert(entry.header.session, *timeout);
             }
             Txn::CloseSession { .. } => {
                 self.durable_sessions.remove(&entry.header.session);
+                self.session_ended(entry.header.session, &origin, zxid);
             }
             Txn::Error(_) | Txn::Op(_) | Txn::Multi(_) | Txn::Reconfig { .. } => {}
         }
@@ -34,37 +50,30 @@ impl Control {
 
     fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome, now: Millis) {
         match origin {
-            Origin::Server | Origin::Sync { .. } => {}
-            Origin::Write { conn } => {
+            Origin::Server | Origin::Remote | Origin::Sync { .. } => {}
+            // A session that has moved speaks through its new connection alone, and the old one
+            // must not be told of anything (FinalRequestProcessor).
+            Origin::Write { conn } if outcome == Outcome::Failed(ErrorCode::SessionMoved) => {
+                self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
+            }
+            Origin::Write { conn } | Origin::Close { conn: Some(conn) } => {
                 let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
                 self.send(conn, reply);
             }
             Origin::Open { conn, session } => self.session_opened(conn, session, zxid, now),
-            Origin::Close { conn, session } => self.session_closed(conn, session, zxid, outcome),
+            Origin::Close { conn: None } => self.gauges.stale_sessions_expired.add(1),
         }
     }
 
-    fn session_closed(
-        &mut self,
-        conn: Option<ConnRef>,
-        session: SessionId,
-        zxid: Zxid,
-        outcome: Outcome,
-    ) {
+    /// The session is no more. Whoever still speaks for it here, and did not ask for this, goes.
+    fn session_ended(&mut self, session: SessionId, origin: &Origin, zxid: Zxid) {
         let owner = self.sessions.owner(session);
         self.sessions.remove(session);
         self.pulses.remove(&session);
-        match conn {
-            Some(conn) => {
-                let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
-                self.send(conn, reply);
-            }
-            None => {
-                self.gauges.stale_sessions_expired.add(1);
-                if let Some(Owner::Conn(conn)) = owner {
-                    self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
-                }
-            }
+        if let Some(Owner::Conn(conn)) = owner
+            && !matches!(origin, Origin::Close { conn: Some(asked) } if *asked == conn)
+        {
+            self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
         }
     }
 
@@ -72,7 +81,10 @@ impl Control {
     /// (I13). A difference is reported, never fatal: one stays after a create counter overflow,
     /// as on Java servers.
     fn check_digest(&mut self, zxid: Zxid, digest: TxnDigest) {
-        if digest.version != TxnDigest::VERSION || digest.digest == self.tree.digest() {
+        if zxid <= self.exact_from
+            || digest.version != TxnDigest::VERSION
+            || digest.digest == self.tree.digest()
+        {
             return;
         }
         if self.gauges.digest_mismatches.get() == 0 {

@@ -10,25 +10,35 @@
 //! what has become durable, looks at the timers, and flushes the outlets. It never waits.
 
 mod apply;
+mod disk;
+mod ensemble;
+mod leading;
+mod learning;
 mod outlet;
 mod requests;
 mod sessions;
 
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 
+pub use disk::{Disk, StartLog};
+pub use ensemble::EnsembleParts;
+use ensemble::{Ensemble, Role};
 pub use outlet::{Outlet, Stream};
 
 use super::message::{Pulse, ToControl, ToNetwork};
 use crate::admin::gauges::Gauges;
+use crate::codec::{self, txn::Entry};
 use crate::log::{Append, LogEvent, LogInput};
-use crate::prep::Prep;
+use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, Millis, SessionId, WallMillis, Zxid};
-use crate::zab::Line;
+use crate::types::{ConnRef, Link, Millis, SessionId, WallMillis, Zxid};
+use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
 const OUTLET_RETRY_MS: i64 = 1;
@@ -45,14 +55,39 @@ pub struct ControlSettings {
 
 /// Work for the housekeeping thread.
 pub enum Job {
-    Snapshot { sessions: Vec<(SessionId, i32)>, at: Zxid },
+    Snapshot {
+        sessions: Vec<(SessionId, i32)>,
+        at: Zxid,
+        /// [`crate::snapshot::WriteOptions::restored_upto`].
+        restored_upto: Zxid,
+        /// Raised when the tree is about to become another one: the snapshot must not be kept.
+        abandoned: Arc<AtomicBool>,
+    },
+}
+
+/// Work on files for a learner that is far behind, on a thread beside.
+pub enum LearnerJob {
+    /// Answered by [`ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
+    /// written.
+    ReadLog { link: Link, after: Zxid, upto: Zxid },
+    /// Answered by [`ToControl::SnapshotPiece`], each piece but the first on a credit.
+    Snapshot {
+        link: Link,
+        sessions: Vec<(SessionId, i32)>,
+        at: Zxid,
+        restored_upto: Zxid,
+        credit: mpsc::Receiver<()>,
+    },
 }
 
 /// Who waits for a proposal.
 #[derive(Debug)]
 pub enum Origin {
-    /// Nobody: container deletion.
+    /// Nobody here: container deletion, another server's client.
     Server,
+    /// The leader's proposal: if one of our clients asked for it, the line of forwarded requests
+    /// knows.
+    Remote,
     Open {
         conn: ConnRef,
         session: SessionId,
@@ -66,7 +101,6 @@ pub enum Origin {
     /// The client's own close, or (without a connection) expiry.
     Close {
         conn: Option<ConnRef>,
-        session: SessionId,
     },
 }
 
@@ -83,12 +117,14 @@ enum Stopping {
 }
 
 /// What the shell does after a turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Call again when a message arrives or at this time.
     WaitUntil(Option<Millis>),
     /// Everything in flight is done and the log has stopped.
     Finished,
+    /// The disk has failed: the process must end, with this as its last word (I11).
+    Failed(String),
 }
 
 pub struct Control {
@@ -96,6 +132,7 @@ pub struct Control {
     writer: TreeWriter,
     tree: Arc<Tree>,
     prep: Prep,
+    prep_settings: PrepSettings,
     sessions: Sessions,
     /// Sessions as the applied transactions have them: what a snapshot holds.
     durable_sessions: BTreeMap<SessionId, i32>,
@@ -107,7 +144,24 @@ pub struct Control {
     log: Sender<LogInput>,
     to_log: Vec<LogInput>,
     jobs: SyncSender<Job>,
-    snapshot_running: bool,
+    learner_jobs: mpsc::Sender<LearnerJob>,
+    /// The flag of the snapshot that is being written.
+    snapshot_running: Option<Arc<AtomicBool>>,
+    role: Role,
+    ensemble: Option<Box<Ensemble>>,
+    /// Effects not yet executed.
+    leader_effects: Vec<LeaderEffect>,
+    learner_effects: Vec<LearnerEffect>,
+    in_effects: bool,
+    /// Whether clients are served: always when alone, else as long as there is a leader.
+    serving: bool,
+    /// Nodes up to here came from a file or a leader's snapshot.
+    restored_upto: Zxid,
+    /// A leader's snapshot shows effects of transactions up to here; digests count behind it.
+    exact_from: Zxid,
+    failed: Option<String>,
+    now: Millis,
+    wall: WallMillis,
     next_container_check: Millis,
     stopping: Stopping,
     log_stopped: bool,
@@ -119,7 +173,7 @@ pub struct Control {
 pub struct ControlParts {
     pub settings: ControlSettings,
     pub writer: TreeWriter,
-    pub prep: Prep,
+    pub prep: PrepSettings,
     pub ids: IdSource,
     /// Sessions found at recovery, with their timeouts in ms.
     pub sessions: BTreeMap<SessionId, i32>,
@@ -127,32 +181,31 @@ pub struct ControlParts {
     pub outlets: Vec<Outlet>,
     pub log: Sender<LogInput>,
     pub jobs: SyncSender<Job>,
+    pub learner_jobs: mpsc::Sender<LearnerJob>,
+    /// [`crate::snapshot::Restored::czxid_max`].
+    pub restored_upto: Zxid,
+    /// `None`: a server on its own.
+    pub ensemble: Option<EnsembleParts>,
     pub gauges: Arc<Gauges>,
     pub now: Millis,
+    pub wall: WallMillis,
 }
 
 impl Control {
     pub fn new(parts: ControlParts) -> Control {
         let tree = parts.writer.tree().clone();
-        let mut sessions = Sessions::new(parts.settings.tick_time, parts.ids);
-        let mut pulses = BTreeMap::new();
-        for (id, timeout) in &parts.sessions {
-            // A recovered session gets its full timeout again: its client must find us first.
-            sessions.create(*id, *timeout, parts.now);
-            let pulse = Arc::new(Pulse::default());
-            pulse.beat(parts.now);
-            pulses.insert(*id, pulse);
-        }
         let last = tree.applied();
-        Control {
+        let alone = parts.ensemble.is_none();
+        let mut control = Control {
             next_container_check: parts.now + parts.settings.container_check_ms,
+            sessions: Sessions::new(parts.settings.tick_time, parts.ids),
             settings: parts.settings,
             writer: parts.writer,
             tree,
-            prep: parts.prep,
-            sessions,
+            prep: Prep::new(parts.prep.clone(), last),
+            prep_settings: parts.prep,
             durable_sessions: parts.sessions,
-            pulses,
+            pulses: BTreeMap::new(),
             line: Line::new(last),
             inbox: parts.inbox,
             pending: VecDeque::new(),
@@ -160,17 +213,51 @@ impl Control {
             log: parts.log,
             to_log: Vec::new(),
             jobs: parts.jobs,
-            snapshot_running: false,
+            learner_jobs: parts.learner_jobs,
+            snapshot_running: None,
+            role: if alone { Role::Alone } else { Role::Settling },
+            ensemble: parts.ensemble.map(|parts| Box::new(Ensemble::new(parts))),
+            leader_effects: Vec::new(),
+            learner_effects: Vec::new(),
+            in_effects: false,
+            serving: alone,
+            restored_upto: parts.restored_upto,
+            exact_from: Zxid::ZERO,
+            failed: None,
+            now: parts.now,
+            wall: parts.wall,
             stopping: Stopping::No,
             log_stopped: false,
             gauges: parts.gauges,
             encode: Vec::new(),
+        };
+        if alone {
+            control.track_recovered_sessions();
+        } else {
+            control.init_config();
+            if let Some(ensemble) = &control.ensemble {
+                control.gauges.quorum.set_members(&ensemble.electorate.committed);
+            }
+            control.gauges.quorum.looking(control.now);
+        }
+        control
+    }
+
+    /// A recovered session gets its full timeout again: its client must find us first.
+    fn track_recovered_sessions(&mut self) {
+        for (id, timeout) in &self.durable_sessions {
+            self.sessions.create(*id, *timeout, self.now);
+            let pulse = Arc::new(Pulse::default());
+            pulse.beat(self.now);
+            self.pulses.insert(*id, pulse);
         }
     }
 
     /// Whether a turn would find something to do.
     pub fn has_mail(&self) -> bool {
-        !self.inbox.is_empty() || !self.pending.is_empty()
+        !self.inbox.is_empty()
+            || !self.pending.is_empty()
+            || self.ensemble.as_ref().is_some_and(|e| !e.events.is_empty())
     }
 
     /// The mailbox, for the shell's sleep protocol.
@@ -180,6 +267,8 @@ impl Control {
 
     /// One turn. `now` and `wall` are read by the shell.
     pub fn turn(&mut self, now: Millis, wall: WallMillis) -> Verdict {
+        self.now = now;
+        self.wall = wall;
         // What is still pending waits for room; the mailbox then fills, and its senders wait (I9).
         if self.pending.is_empty() {
             self.inbox.drain_into(&mut self.pending);
@@ -188,12 +277,15 @@ impl Control {
             let Some(message) = self.pending.pop_front() else { break };
             self.take(message, now, wall);
         }
+        self.peer_turn();
         self.expire(now, wall);
         self.reap(now, wall);
+        self.lead_settle();
         if !self.to_log.is_empty() {
             self.log.push_all(&mut self.to_log);
         }
         self.apply_due(now);
+        self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);
         self.gauges.sessions.set(self.sessions.len() as i64);
@@ -212,10 +304,18 @@ impl Control {
             ToControl::Sync { conn, session } => self.sync(conn, session),
             ToControl::Close { conn, session, xid } => self.close(conn, session, xid, wall),
             ToControl::Snapshot => self.snapshot(),
-            ToControl::SnapshotDone => self.snapshot_running = false,
+            ToControl::SnapshotDone => {
+                self.snapshot_running = None;
+                self.try_disk();
+            }
+            ToControl::LogRead { link, chunk } => self.log_read(link, chunk),
+            ToControl::SnapshotPiece { link, piece } => self.snapshot_piece(link, piece),
             ToControl::Log(LogEvent::Durable { upto }) => self.durable(upto),
             ToControl::Log(LogEvent::SnapshotDue { .. }) => self.snapshot(),
-            ToControl::Log(LogEvent::Stopped) => self.log_stopped = true,
+            ToControl::Log(LogEvent::Stopped) if self.stopping == Stopping::Log => {
+                self.log_stopped = true;
+            }
+            ToControl::Log(LogEvent::Stopped) => self.log_ended(),
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::Stop => {
                 if matches!(self.stopping, Stopping::No) {
@@ -228,21 +328,44 @@ impl Control {
 
     /// Starts a snapshot of what is applied now, unless one is being written.
     fn snapshot(&mut self) {
-        if self.snapshot_running {
+        if self.snapshot_running.is_some() || !self.disk_is_settled() {
             return;
         }
-        let sessions = self.durable_sessions.iter().map(|(id, t)| (*id, *t)).collect();
-        let job = Job::Snapshot { sessions, at: self.tree.applied() };
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let job = Job::Snapshot {
+            sessions: self.durable_sessions.iter().map(|(id, t)| (*id, *t)).collect(),
+            at: self.tree.applied(),
+            restored_upto: self.restored_upto,
+            abandoned: abandoned.clone(),
+        };
         // The queue holds one job and none is running, so this only fails when the thread is gone.
-        self.snapshot_running = self.jobs.try_send(job).is_ok();
+        self.snapshot_running = self.jobs.try_send(job).is_ok().then_some(abandoned);
+    }
+
+    /// The tree is about to become another one.
+    fn abandon_snapshot(&mut self) {
+        if let Some(abandoned) = &self.snapshot_running {
+            abandoned.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Nothing is promised after a disk has failed (I11).
+    fn fail(&mut self, why: String) {
+        tracing::error!(why, "cannot go on");
+        self.failed.get_or_insert(why);
     }
 
     fn verdict(&mut self, now: Millis) -> Verdict {
+        if let Some(why) = self.failed.take() {
+            return Verdict::Failed(why);
+        }
         match self.stopping {
             Stopping::No => {}
             Stopping::Finishing { until } => {
                 if self.line.is_empty() || now >= until {
                     self.stopping = Stopping::Log;
+                    // A change of history has asked for its end, or seen it.
+                    self.log_stopped = !self.log_runs();
                     self.log.push(LogInput::Stop);
                 }
                 return Verdict::WaitUntil(Some(until));
@@ -260,17 +383,34 @@ impl Control {
         if !self.outlets_have_room() {
             return Verdict::WaitUntil(Some(now + OUTLET_RETRY_MS));
         }
-        let timers = [self.sessions.next_due(), Some(self.next_container_check)];
+        let decides = self.decides();
+        let timers = [
+            self.sessions.next_due().filter(|_| decides),
+            Some(self.next_container_check).filter(|_| decides),
+            self.peer_deadline(),
+        ];
         Verdict::WaitUntil(timers.into_iter().flatten().min())
     }
 
-    /// A proposal goes two ways at once: to the log, and into the line of what may be applied.
-    fn propose(&mut self, entry: crate::codec::txn::Entry, origin: Origin) {
+    /// Whether this server makes the ensemble's transactions: sessions expire here and nowhere
+    /// else (I12).
+    fn decides(&self) -> bool {
+        self.serving && self.may_propose() && matches!(self.role, Role::Alone | Role::Leading(_))
+    }
+
+    /// A proposal goes three ways at once: to the log, into the line of what may be applied, and
+    /// to the learners.
+    fn propose(&mut self, entry: Entry, origin: Origin) {
         self.encode.clear();
-        crate::codec::txn::encode_entry(&entry, &mut self.encode);
-        let bytes = bytes::Bytes::copy_from_slice(&self.encode);
-        self.to_log.push(LogInput::Append(Append { zxid: entry.header.zxid, entry: bytes }));
-        self.line.propose(entry, origin);
+        codec::txn::encode_entry(&entry, &mut self.encode);
+        let bytes = Bytes::copy_from_slice(&self.encode);
+        let zxid = entry.header.zxid;
+        self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
+        self.line.propose(entry, bytes.clone(), origin);
         self.gauges.prepared.add(1);
+        if matches!(self.role, Role::Leading(_)) {
+            self.gauges.quorum.proposed(bytes.len());
+            self.lead(LeaderInput::Proposed { zxid, entry: bytes });
+        }
     }
 }

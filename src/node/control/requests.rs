@@ -1,12 +1,13 @@
 //! Requests of clients, on their way to becoming proposals.
 
+use super::ensemble::Role;
 use super::{Control, Origin, outlet};
 use crate::codec::request::WriteOp;
 use crate::log::Durable;
 use crate::node::message::ToNetwork;
 use crate::prep::Asker;
 use crate::types::{ConnRef, Identity, Millis, SessionId, WallMillis, Xid};
-use crate::zab::{Agreed, Due};
+use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
 
 impl Control {
     pub(super) fn write(
@@ -21,6 +22,9 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
+        if self.learns() {
+            return self.forward_write(conn, session, xid, op, identities);
+        }
         let asker = Asker { session, xid, from: Some(conn.into()), identities };
         let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
         self.propose(entry, Origin::Write { conn });
@@ -30,6 +34,9 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
+        if self.learns() {
+            return self.forward_sync(conn, session);
+        }
         self.line.sync(Origin::Sync { conn });
     }
 
@@ -37,15 +44,23 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
+        if self.learns() {
+            return self.forward_close(conn, session, xid);
+        }
         let entry = self.prep.close_session(&self.tree, wall, session, xid.0);
         self.sessions.set_closing(session);
-        self.propose(entry, Origin::Close { conn: Some(conn), session });
+        self.propose(entry, Origin::Close { conn: Some(conn) });
+    }
+
+    /// Whether requests go to a leader.
+    pub(super) fn learns(&self) -> bool {
+        matches!(self.role, Role::Learning(_))
     }
 
     /// Whether this connection speaks for the session. It does not once the session has moved to
     /// another connection or is gone; Java then closes the connection without a word.
     fn is_owner(&self, conn: ConnRef, session: SessionId) -> bool {
-        self.sessions.owner(session) == Some(conn.into())
+        self.serving && self.may_propose() && self.sessions.owner(session) == Some(conn.into())
     }
 
     pub(super) fn drop_connection(&mut self, conn: ConnRef) {
@@ -78,10 +93,16 @@ impl Control {
         }
     }
 
-    /// The log's horizon has moved. A server on its own agrees with its log.
+    /// The log's horizon has moved. A server on its own agrees with its log; a leader's own
+    /// acknowledgement is this, and a learner's too.
     pub(super) fn durable(&mut self, upto: Durable) {
         self.line.durable(upto);
-        self.line.agree(Agreed::alone(upto));
+        match self.role {
+            Role::Alone => self.line.agree(Agreed::alone(upto)),
+            Role::Leading(_) => self.lead(LeaderInput::Durable(upto)),
+            Role::Learning(_) => self.learn(LearnerInput::Durable(upto)),
+            Role::Settling | Role::Looking => {}
+        }
     }
 
     fn synced(&mut self, origin: Origin) {

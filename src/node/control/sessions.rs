@@ -13,6 +13,12 @@ use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, Zxid};
 
 impl Control {
     pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, now: Millis, wall: WallMillis) {
+        if !self.serving || !self.may_propose() {
+            return self.drop_connection(conn);
+        }
+        if self.learns() {
+            return self.forward_open(conn, timeout);
+        }
         let session = self.sessions.next_id();
         self.sessions.create(session, timeout, now);
         self.sessions.set_owner(session, conn.into());
@@ -30,6 +36,13 @@ impl Control {
         zxid: Zxid,
         now: Millis,
     ) {
+        if self.learns() {
+            let timeout = self.durable_sessions.get(&session).copied();
+            return match timeout {
+                Some(timeout) => self.adopt_session(conn, session, timeout),
+                None => self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
+            };
+        }
         let timeout = self.sessions.timeout_of(session);
         match (timeout, self.pulses.get(&session)) {
             (Some(timeout), Some(pulse)) => {
@@ -48,13 +61,20 @@ impl Control {
 
     /// ZooKeeperServer.reopenSession: the password was right; is the session still alive?
     pub(super) fn resume(&mut self, conn: ConnRef, session: SessionId, timeout: i32, now: Millis) {
+        if !self.serving {
+            return self.drop_connection(conn);
+        }
+        if self.learns() {
+            return self.ask_revalidation(conn, session, timeout);
+        }
         let zxid = self.tree.applied();
         let old = self.sessions.owner(session);
         let reopened = self.sessions.reopen(session, timeout, now);
-        let pulse = match self.pulses.get(&session) {
-            Some(pulse) if reopened => pulse.clone(),
-            _ => return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
-        };
+        if !reopened {
+            return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid });
+        }
+        // One that came with the last leader, or from a learner, has none here yet.
+        let pulse = self.pulses.entry(session).or_default().clone();
         if let Some(Owner::Conn(old)) = old.filter(|old| *old != conn.into()) {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
         }
@@ -67,7 +87,8 @@ impl Control {
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end
     /// by a committed transaction (I12).
     pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
-        if self.sessions.next_due().is_none_or(|due| due > now) || self.stopping != Stopping::No {
+        let idle = self.sessions.next_due().is_none_or(|due| due > now);
+        if idle || !self.decides() || self.stopping != Stopping::No {
             return;
         }
         let pulses = &self.pulses;
@@ -77,7 +98,7 @@ impl Control {
         for session in due {
             tracing::info!(%session, "session expired");
             let entry = self.prep.close_session(&self.tree, wall, session, 0);
-            self.propose(entry, Origin::Close { conn: None, session });
+            self.propose(entry, Origin::Close { conn: None });
         }
     }
 
@@ -98,7 +119,7 @@ impl Control {
 
     /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.
     pub(super) fn reap(&mut self, now: Millis, wall: WallMillis) {
-        if now < self.next_container_check || self.stopping != Stopping::No {
+        if now < self.next_container_check || !self.decides() || self.stopping != Stopping::No {
             return;
         }
         self.next_container_check = now + self.settings.container_check_ms;

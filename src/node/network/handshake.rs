@@ -15,6 +15,9 @@ impl NetworkRole {
     pub(super) fn connect(&mut self, conn: ConnId, request: ConnectRequest) {
         self.gauges.connection_requests.add(1);
         self.gauges.received.add(1);
+        if !self.serving {
+            return self.close(conn, How::Now);
+        }
         if request.last_zxid_seen > self.commons.tree.applied() {
             // The client has seen more than we hold: it must find another server (I8).
             tracing::info!(seen = %request.last_zxid_seen, "client is ahead of this server");

@@ -101,6 +101,10 @@ pub struct NetworkRole {
     update_run: Run,
     next_core: usize,
     next_sweep: Millis,
+    /// Whether there is a leader to serve clients with.
+    serving: bool,
+    /// `drained` was set back to where a new role began.
+    began_anew: bool,
     stopping: bool,
     now: Millis,
     wall: WallMillis,
@@ -117,6 +121,8 @@ pub struct NetworkParts {
     pub inbox: Receiver<ToNetwork>,
     pub to_control: Sender<ToControl>,
     pub drained: Zxid,
+    /// False until the ensemble has a leader.
+    pub serving: bool,
     pub now: Millis,
     /// Keeps clients from choosing watched paths that collide.
     pub hash_seed: u64,
@@ -151,6 +157,8 @@ impl NetworkRole {
             update_run: Run::default(),
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
+            serving: parts.serving,
+            began_anew: false,
             stopping: false,
             now: parts.now,
             wall: WallMillis(0),
@@ -287,6 +295,22 @@ impl NetworkRole {
             .collect();
         for conn in late {
             self.gauges.sessionless_expired.add(1);
+            self.close(conn, How::Now);
+        }
+    }
+
+    /// A role of this server has begun or ended. Java closes its clients at every change, and they
+    /// come back to where there is a leader; their sessions live on.
+    fn set_serving(&mut self, on: bool, zxid: Zxid) {
+        self.serving = on;
+        self.drained = zxid;
+        self.began_anew = true;
+        if on {
+            return;
+        }
+        let all: Vec<ConnId> =
+            self.clients.iter().filter(|c| c.stage != Stage::Fresh).map(|c| c.id).collect();
+        for conn in all {
             self.close(conn, How::Now);
         }
     }

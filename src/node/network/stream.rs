@@ -25,7 +25,10 @@ impl NetworkRole {
                 break;
             }
         }
-        self.drained = self.drained.max(published);
+        // A role that began meanwhile may stand on an older tree than was published before it.
+        if !std::mem::take(&mut self.began_anew) {
+            self.drained = self.drained.max(published);
+        }
     }
 
     /// Takes the stream up to what a read has seen, and no further: an event newer than the read
@@ -56,6 +59,7 @@ impl NetworkRole {
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
+            ToNetwork::Serving { on, zxid } => self.set_serving(on, zxid),
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
             ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),

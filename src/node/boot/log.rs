@@ -1,0 +1,82 @@
+//! How the log is started: once at the start, and again behind each change of history.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::wire::{chance, field_max};
+use crate::admin::gauges::Gauges;
+use crate::disk::Dir;
+use crate::log::{self, LogInput, LogParts, LogSettings, OpenError};
+use crate::node::config::{self, Settings};
+use crate::node::message::ToControl;
+use crate::node::placement::Placement;
+use crate::runtime::Sender;
+use crate::types::Zxid;
+
+/// Everything a log thread needs but where it begins.
+pub struct LogStarter {
+    dir: Arc<dyn Dir>,
+    settings: LogSettings,
+    gauges: Arc<Gauges>,
+    to_control: Sender<ToControl>,
+}
+
+impl LogStarter {
+    pub fn new(
+        settings: &Settings,
+        placement: &Placement,
+        dir: Arc<dyn Dir>,
+        gauges: Arc<Gauges>,
+        to_control: Sender<ToControl>,
+    ) -> LogStarter {
+        LogStarter { dir, settings: log_settings(settings, placement), gauges, to_control }
+    }
+
+    /// `last`: the newest transaction that snapshots and log hold.
+    pub fn start(&self, last: Zxid) -> Result<Sender<LogInput>, OpenError> {
+        let to_control = self.to_control.clone();
+        let parts = LogParts {
+            dir: self.dir.clone(),
+            settings: self.settings.clone(),
+            last,
+            seed: chance(),
+            report: Box::new(move |event| to_control.push(ToControl::Log(event))),
+            fatal: Box::new(|cause| {
+                // Nothing may be acknowledged any more, by any thread (I11).
+                tracing::error!("{cause}");
+                std::process::exit(1);
+            }),
+        };
+        let (handle, sender) = log::spawn(parts)?;
+        tracing::info!(io = handle.io.name(), "log is written by");
+        self.gauges.set_log(handle.figures.clone());
+        Ok(sender)
+    }
+}
+
+fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings {
+    let bytes = |limit: Option<u64>| limit.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+    log::LogSettings {
+        prealloc: settings.log.prealloc_bytes as i64,
+        size_limit: bytes(settings.log.size_limit_bytes),
+        snap_count: u32::try_from(settings.snapshot.txn_count).unwrap_or(u32::MAX),
+        snap_size: bytes(settings.snapshot.log_bytes),
+        max_batch: settings.log.batch_records.map_or(-1, |n| n as i64),
+        flush_delay_ms: settings.log.flush_delay_ms,
+        poll_ms: settings.log.poll_ms,
+        force_sync: settings.log.force_sync,
+        entry_max: field_max(settings),
+        slow_flush: Duration::from_millis(settings.log.fsync_warning_ms.max(0) as u64),
+        io: match settings.log.io {
+            config::LogIo::Auto => log::IoChoice::Auto,
+            config::LogIo::Calls => log::IoChoice::Calls,
+            config::LogIo::Ring => log::IoChoice::Ring,
+            config::LogIo::Direct => log::IoChoice::Direct,
+        },
+        core: placement.log,
+        // Looking for work without sleep is for a core that has nothing else to do.
+        spin: placement.log.map_or(Duration::ZERO, |_| {
+            Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0)))
+        }),
+    }
+}

@@ -1,0 +1,326 @@
+//! This server as one of several: which role it has, and how one role follows another.
+//!
+//! ```text
+//!            ┌──────────────────────────── Leave, StepDown ───────────────────────────┐
+//!            ▼                                                                        │
+//!        Settling ──log quiet, all of it applied──► Looking ──Decided──► Leading ─────┤
+//!                                                                   └──► Learning ────┘
+//! ```
+//!
+//! A role that ends takes its clients' connections with it. What it had given to the log becomes
+//! this server's own history, exactly as a restart would read it (I5), and the next vote
+//! advertises that and nothing more (I2).
+
+use std::collections::VecDeque;
+
+use super::Control;
+use super::disk::Disk;
+use super::leading::Leading;
+use super::learning::Learning;
+use crate::admin::quorum::Mode;
+use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
+use crate::membership::Electorate;
+use crate::node::message::ToNetwork;
+use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::types::{Epoch, Millis, ServerId};
+use crate::zab::{Leader, LeaderParts, Learner, LearnerParts, Stored, SyncRules, Timing, Window};
+
+/// What a server of an ensemble is told at start.
+pub struct EnsembleParts {
+    pub me: ServerId,
+    pub electorate: Electorate,
+    pub timing: Timing,
+    /// How learners are synchronised when this server leads.
+    pub rules: SyncRules,
+    /// From this counter on an epoch is handed over.
+    pub handover_counter: u32,
+    /// How long a leader is tried to be reached, in ms.
+    pub connect_ms: i64,
+    pub accepted: Epoch,
+    pub current: Epoch,
+    pub election: Election,
+    /// The newest transactions of the log.
+    pub window: Window,
+    pub disk: Disk,
+}
+
+/// What this server is to the others.
+pub(super) enum Role {
+    /// There are no others.
+    Alone,
+    /// A role has ended: what the log was given becomes durable and is applied.
+    Settling,
+    Looking,
+    Leading(Box<Leading>),
+    Learning(Box<Learning>),
+}
+
+/// The part of the control role that only servers of an ensemble have.
+pub(super) struct Ensemble {
+    pub me: ServerId,
+    pub electorate: Electorate,
+    timing: Timing,
+    rules: SyncRules,
+    handover_counter: u32,
+    connect_ms: i64,
+    accepted: Epoch,
+    pub current: Epoch,
+    election: Election,
+    heard: Vec<ElectionEffect>,
+    pub window: Window,
+    pub disk: Disk,
+    pub commands: Vec<PeerCommand>,
+    pub events: VecDeque<PeerEvent>,
+}
+
+impl Ensemble {
+    pub fn new(parts: EnsembleParts) -> Ensemble {
+        let commands = vec![PeerCommand::Electorate(parts.electorate.clone())];
+        Ensemble {
+            me: parts.me,
+            electorate: parts.electorate,
+            timing: parts.timing,
+            rules: parts.rules,
+            handover_counter: parts.handover_counter,
+            connect_ms: parts.connect_ms,
+            accepted: parts.accepted,
+            current: parts.current,
+            election: parts.election,
+            heard: Vec::new(),
+            window: parts.window,
+            disk: parts.disk,
+            commands,
+            events: VecDeque::new(),
+        }
+    }
+}
+
+impl Control {
+    /// What the sockets have brought; taken in by the next turn.
+    pub fn peer_events(&mut self, events: &mut Vec<PeerEvent>) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.events.extend(events.drain(..));
+        }
+    }
+
+    /// What the sockets are to do.
+    pub fn take_peer_commands(&mut self, into: &mut Vec<PeerCommand>) {
+        if let Some(ensemble) = &mut self.ensemble {
+            into.append(&mut ensemble.commands);
+        }
+    }
+
+    pub(super) fn peer_turn(&mut self) {
+        while let Some(event) = self.ensemble.as_mut().and_then(|e| e.events.pop_front()) {
+            self.peer_event(event);
+        }
+        self.tick_role();
+        self.settle();
+    }
+
+    fn peer_event(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::Heard { from, notification } => {
+                self.elect(ElectionInput::Heard { from, notification });
+            }
+            PeerEvent::Reachable { server } => self.elect(ElectionInput::Reachable { server }),
+            PeerEvent::Unreachable { server } => self.elect(ElectionInput::Unreachable { server }),
+            other => match &self.role {
+                Role::Leading(_) => self.leader_event(other),
+                Role::Learning(_) => self.learner_event(other),
+                // The last word of a link whose role is over.
+                Role::Alone | Role::Settling | Role::Looking => {}
+            },
+        }
+    }
+
+    fn tick_role(&mut self) {
+        let now = self.now;
+        let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
+        match &self.role {
+            Role::Leading(leading) if due(leading.leader.deadline()) => self.lead_tick(),
+            Role::Learning(learning) if due(learning.learner.deadline()) => self.learn_tick(),
+            _ => {}
+        }
+        if self.ensemble.as_ref().is_some_and(|e| due(e.election.deadline())) {
+            self.elect(ElectionInput::Tick);
+        }
+    }
+
+    /// When the ensemble's part next wants a turn.
+    pub(super) fn peer_deadline(&self) -> Option<Millis> {
+        let ensemble = self.ensemble.as_ref()?;
+        let role = match &self.role {
+            Role::Leading(leading) => leading.leader.deadline(),
+            Role::Learning(learning) => learning.learner.deadline(),
+            Role::Alone | Role::Settling | Role::Looking => None,
+        };
+        role.into_iter().chain(ensemble.election.deadline()).min()
+    }
+
+    pub(super) fn command(&mut self, command: PeerCommand) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.commands.push(command);
+        }
+    }
+
+    /// One step of the election, and what follows from it.
+    fn elect(&mut self, input: ElectionInput) {
+        let Some(ensemble) = &mut self.ensemble else { return };
+        ensemble.election.step(self.now, input, &mut ensemble.heard);
+        let effects = std::mem::take(&mut ensemble.heard);
+        for effect in effects {
+            match effect {
+                ElectionEffect::Send { to, notification } => {
+                    self.command(PeerCommand::Elect { to, notification });
+                }
+                ElectionEffect::Greeting(vote) => self.command(PeerCommand::Greeting(vote)),
+                // A leader in discovery keeps its own time (initLimit), and configurations are
+                // not changed at run time.
+                ElectionEffect::Deserted { .. } | ElectionEffect::NewerMembers(_) => {}
+                ElectionEffect::Reconnect => self.command(PeerCommand::ReconnectElection),
+                ElectionEffect::Decided { leader, role } => self.decided(leader, role),
+            }
+        }
+    }
+
+    fn decided(&mut self, leader: ServerId, role: ElectedRole) {
+        assert!(matches!(self.role, Role::Looking), "decided in an election that is over");
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let last = self.line.durable_upto();
+        tracing::info!(leader = leader.0, ?role, %last, "election decided");
+        let mode = match role {
+            ElectedRole::Leading => Mode::Leader,
+            ElectedRole::Following => Mode::Follower,
+            ElectedRole::Observing => Mode::Observer,
+        };
+        self.gauges.quorum.decided(mode, leader, self.now);
+        match role {
+            ElectedRole::Leading => {
+                let mut effects = Vec::new();
+                let leader = Leader::new(
+                    LeaderParts {
+                        me: ensemble.me,
+                        accepted: ensemble.accepted,
+                        current: ensemble.current,
+                        last,
+                        electorate: ensemble.electorate.clone(),
+                        reconfig_enabled: false,
+                        timing: ensemble.timing,
+                        rules: ensemble.rules,
+                        handover_counter: ensemble.handover_counter,
+                    },
+                    self.now,
+                    &mut effects,
+                );
+                self.role = Role::Leading(Box::new(Leading::new(leader)));
+                self.command(PeerCommand::ListenQuorum);
+                self.leader_effects.append(&mut effects);
+                self.run_leader_effects();
+            }
+            ElectedRole::Following | ElectedRole::Observing => {
+                let mut effects = Vec::new();
+                let learner = Learner::new(
+                    LearnerParts {
+                        me: ensemble.me,
+                        observer: role == ElectedRole::Observing,
+                        accepted: ensemble.accepted,
+                        current: ensemble.current,
+                        last,
+                        config_version: ensemble.electorate.committed.version(),
+                        leader,
+                        timing: ensemble.timing,
+                        connect_ms: ensemble.connect_ms,
+                    },
+                    self.now,
+                    &mut effects,
+                );
+                self.role = Role::Learning(Box::new(Learning::new(learner, leader)));
+                self.learner_effects.append(&mut effects);
+                self.run_learner_effects();
+            }
+        }
+    }
+
+    /// The role is over, for whatever reason. Clients go, links go; the log keeps what it has.
+    pub(super) fn leave_role(&mut self, why: &str) {
+        if matches!(self.role, Role::Alone | Role::Settling | Role::Looking) {
+            return;
+        }
+        tracing::warn!(why, "role given up");
+        self.role = Role::Settling;
+        self.elect(ElectionInput::Leave);
+        self.leader_effects.clear();
+        self.learner_effects.clear();
+        self.command(PeerCommand::StopQuorum);
+        self.set_serving(false);
+        self.sessions.clear();
+        self.pulses.clear();
+        self.line.forget_origins(|| super::Origin::Server);
+        self.give_up_loading();
+    }
+
+    /// From Settling to Looking, as soon as memory and log are one.
+    pub(super) fn settle(&mut self) {
+        if !matches!(self.role, Role::Settling) || self.stopping != super::Stopping::No {
+            return;
+        }
+        if !self.disk_is_settled() || !self.line.own_history() {
+            return;
+        }
+        self.apply_due(self.now);
+        if !self.line.is_empty() {
+            return;
+        }
+        let zxid = self.line.durable_upto();
+        assert!(zxid == self.tree.applied(), "I5: memory and log differ before a vote");
+        self.role = Role::Looking;
+        let Some(current) = self.ensemble.as_ref().map(|e| e.current) else { return };
+        tracing::info!(%zxid, epoch = current.0, "looking for a leader");
+        self.gauges.quorum.looking(self.now);
+        self.elect(ElectionInput::Look { zxid, peer_epoch: current });
+    }
+
+    /// A leader is established, with or without us: its epoch is part of our vote from now on.
+    pub(super) fn established(&mut self, epoch: Epoch) {
+        self.elect(ElectionInput::Established { epoch });
+    }
+
+    /// Writes an epoch file, durably. An error ends the process: nothing is promised that would
+    /// not survive (I11).
+    pub(super) fn store(&mut self, stored: Stored) -> bool {
+        let Some(ensemble) = &mut self.ensemble else { return false };
+        match ensemble.disk.store(stored) {
+            Ok(()) => {
+                match stored {
+                    Stored::Accepted(epoch) => {
+                        ensemble.accepted = epoch;
+                        self.gauges.quorum.synchronizing(self.now);
+                    }
+                    Stored::Current(epoch) => ensemble.current = epoch,
+                }
+                true
+            }
+            Err(why) => {
+                self.fail(why);
+                false
+            }
+        }
+    }
+
+    /// Tells the network cores, in stream order, whether clients are served.
+    pub(super) fn set_serving(&mut self, on: bool) {
+        if self.serving == on {
+            return;
+        }
+        self.serving = on;
+        self.gauges.running.store(on, std::sync::atomic::Ordering::Relaxed);
+        if on {
+            self.gauges.quorum.serving(self.now);
+        }
+        let zxid = self.tree.applied();
+        for outlet in &mut self.outlets {
+            outlet.send(ToNetwork::Serving { on, zxid });
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Leading: the leader core's effects, and the requests that learners pass on.
+
+use super::ensemble::Role;
+use super::{Control, LearnerJob, Origin};
+use crate::codec::quorum::{Forwarded, Packet};
+use crate::codec::request::{Request, decode_body, opcode};
+use crate::node::message::{SnapshotPiece, ToNetwork};
+use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::prep::{Asker, Prep};
+use crate::types::{Epoch, ErrorCode, Link, Owner, SessionId, Xid, Zxid};
+use crate::zab::{Leader, LeaderEffect, LeaderInput, LogChunk};
+
+pub(super) struct Leading {
+    pub leader: Leader,
+    /// Snapshots on their way to learners.
+    sending: Vec<Sending>,
+}
+
+/// A snapshot stream that goes out piece by piece, each when the one before has left.
+struct Sending {
+    link: Link,
+    zxid: Zxid,
+    credit: std::sync::mpsc::SyncSender<()>,
+}
+
+impl Leading {
+    pub fn new(leader: Leader) -> Leading {
+        Leading { leader, sending: Vec::new() }
+    }
+}
+
+impl Control {
+    pub(super) fn lead(&mut self, input: LeaderInput) {
+        let (Role::Leading(leading), Some(ensemble)) = (&mut self.role, &mut self.ensemble) else {
+            return;
+        };
+        leading.leader.step(self.now, input, &mut ensemble.window, &mut self.leader_effects);
+        self.run_leader_effects();
+    }
+
+    pub(super) fn lead_tick(&mut self) {
+        self.lead(LeaderInput::Tick);
+    }
+
+    /// Once a turn: commits what a quorum has by now.
+    pub(super) fn lead_settle(&mut self) {
+        let (Role::Leading(leading), Some(ensemble)) = (&mut self.role, &mut self.ensemble) else {
+            return;
+        };
+        let before = leading.leader.committed();
+        leading.leader.settle(&mut ensemble.window, &mut self.leader_effects);
+        let after = leading.leader.committed();
+        let of_epoch = if before.epoch() == after.epoch() { before.counter() } else { 0 };
+        self.gauges.quorum.commit_count.add(i64::from(after.counter() - of_epoch));
+        self.run_leader_effects();
+    }
+
+    /// Whether a request may become a proposal: this epoch has numbers left, and not too much
+    /// waits for a quorum already. Clients' own limits should have stopped them long before (I9).
+    pub(super) fn may_propose(&self) -> bool {
+        match &self.role {
+            Role::Leading(leading) => leading.leader.accepts() && leading.leader.has_room(),
+            Role::Alone | Role::Settling | Role::Looking | Role::Learning(_) => true,
+        }
+    }
+
+    pub(super) fn leader_event(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::Opened { link } => self.lead(LeaderInput::Opened { link }),
+            PeerEvent::Packet { link, packet } => self.lead(LeaderInput::Packet { link, packet }),
+            PeerEvent::Drained { link } => {
+                if !self.snapshot_credit(link) {
+                    self.lead(LeaderInput::Drained { link });
+                }
+            }
+            PeerEvent::Closed { link, why } => {
+                tracing::debug!(link = link.0, why, "learner's link closed");
+                self.stop_sending(link);
+                self.lead(LeaderInput::Closed { link });
+            }
+            PeerEvent::Heard { .. }
+            | PeerEvent::Connected { .. }
+            | PeerEvent::ConnectFailed { .. }
+            | PeerEvent::Reachable { .. }
+            | PeerEvent::Unreachable { .. }
+            | PeerEvent::Stream { .. } => {}
+        }
+    }
+
+    /// Executes effects in the order in which they came, those that come meanwhile behind them.
+    pub(super) fn run_leader_effects(&mut self) {
+        if std::mem::replace(&mut self.in_effects, true) {
+            return;
+        }
+        while !self.leader_effects.is_empty() {
+            for effect in std::mem::take(&mut self.leader_effects) {
+                if matches!(self.role, Role::Leading(_)) {
+                    self.leader_effect(effect);
+                }
+            }
+        }
+        self.in_effects = false;
+    }
+
+    fn leader_effect(&mut self, effect: LeaderEffect) {
+        match effect {
+            LeaderEffect::Send { link, packet } => {
+                if matches!(packet, Packet::Diff { .. }) {
+                    self.gauges.quorum.diff_count.add(1);
+                }
+                self.command(PeerCommand::Send { link, packet });
+            }
+            LeaderEffect::Close { link, why } => {
+                tracing::warn!(link = link.0, why, "learner is let go");
+                self.stop_sending(link);
+                self.command(PeerCommand::Close { link });
+            }
+            LeaderEffect::WhenDrained { link } => self.command(PeerCommand::WhenDrained { link }),
+            LeaderEffect::Store(stored) => {
+                if self.store(stored) {
+                    self.lead(LeaderInput::Stored(stored));
+                }
+            }
+            LeaderEffect::Serve { epoch } => self.serve_as_leader(epoch),
+            LeaderEffect::Agreed(agreed) => self.line.agree(agreed),
+            LeaderEffect::Request { link, request, .. } => self.forwarded(link, &request),
+            LeaderEffect::Touched { sessions, .. } => {
+                for (session, _) in sessions {
+                    self.sessions.touch(session, self.now);
+                }
+            }
+            LeaderEffect::Revalidate { link, session, timeout } => {
+                self.gauges.quorum.revalidate_count.add(1);
+                self.revalidate(link, session, timeout);
+            }
+            LeaderEffect::ReadLog { link, after, .. } => {
+                let upto = self.line.durable_upto();
+                self.learner_job(link, LearnerJob::ReadLog { link, after, upto });
+            }
+            LeaderEffect::SendSnapshot { link } => {
+                self.gauges.quorum.snap_count.add(1);
+                self.send_snapshot(link);
+            }
+            LeaderEffect::LearnerReady { link, server } => {
+                tracing::info!(link = link.0, server = server.0, "learner is in sync");
+                self.count_learners();
+            }
+            LeaderEffect::LearnerGone { link, server } => {
+                tracing::info!(link = link.0, server = server.0, "learner is gone");
+                self.count_learners();
+                self.stop_sending(link);
+            }
+            LeaderEffect::StepDown { why } => self.leave_role(&why),
+        }
+    }
+
+    /// What operators are shown of the learners.
+    fn count_learners(&self) {
+        let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
+        let quorum = &self.gauges.quorum;
+        let members = &ensemble.electorate.committed;
+        let (mut all, mut followers, mut strangers, mut observers) = (0, 0, 0, 0);
+        for learner in leading.leader.learners() {
+            all += 1;
+            match (learner.synced, learner.observer, members.is_voter(learner.server)) {
+                (false, _, _) => {}
+                (true, true, _) => observers += 1,
+                (true, false, votes) => {
+                    followers += 1;
+                    strangers += i64::from(!votes);
+                }
+            }
+        }
+        quorum.learners.set(all);
+        quorum.synced_followers.set(followers);
+        quorum.synced_non_voting_followers.set(strangers);
+        quorum.synced_observers.set(observers);
+    }
+
+    /// A quorum has this leader's history. Every session gets its full timeout again: its client
+    /// must find the new leader's ensemble first (I12).
+    fn serve_as_leader(&mut self, epoch: Epoch) {
+        let first = Zxid::new(epoch, 0);
+        self.prep = Prep::new(self.prep_settings.clone(), first);
+        self.sessions.clear();
+        self.pulses.clear();
+        for (session, timeout) in &self.durable_sessions {
+            self.sessions.create(*session, *timeout, self.now);
+        }
+        self.next_container_check = self.now + self.settings.container_check_ms;
+        tracing::info!(epoch = epoch.0, sessions = self.durable_sessions.len(), "leading");
+        self.established(epoch);
+        self.set_serving(true);
+    }
+
+    /// LearnerHandler.run, case REQUEST. Every request becomes exactly one proposal, bad ones too:
+    /// the learner matches committed transactions with the head of its own line (quorum-protocol.md
+    /// section 9).
+    fn forwarded(&mut self, link: Link, request: &Forwarded) {
+        let session = request.session;
+        let owner = Owner::Link(link);
+        let wall = self.wall;
+        if !self.may_propose() {
+            tracing::warn!(link = link.0, "a learner asks for more than can be outstanding");
+            self.command(PeerCommand::Close { link });
+            return self.lead(LeaderInput::Closed { link });
+        }
+        match request.opcode {
+            opcode::SYNC => self.lead(LeaderInput::SyncFor { link }),
+            opcode::CREATE_SESSION => {
+                let timeout = match request.body.get(..4) {
+                    Some(bytes) => i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+                    None => return self.refuse_forwarded(request),
+                };
+                self.sessions.create(session, timeout, self.now);
+                self.sessions.set_owner(session, owner);
+                let entry = self.prep.create_session(&self.tree, wall, session, timeout);
+                self.propose(entry, Origin::Server);
+            }
+            opcode::CLOSE_SESSION => {
+                let entry = self.prep.close_session(&self.tree, wall, session, request.cxid);
+                self.sessions.set_closing(session);
+                self.propose(entry, Origin::Server);
+            }
+            code => {
+                let Ok(Request::Write(op)) = decode_body(code, &request.body) else {
+                    return self.refuse_forwarded(request);
+                };
+                // SessionTrackerImpl.checkSession: whoever asks first after an election owns it.
+                if self.sessions.owner(session).is_none() {
+                    self.sessions.set_owner(session, owner);
+                }
+                let xid = Xid(request.cxid);
+                let identities = &request.identities;
+                let asker = Asker { session, xid, from: Some(owner), identities };
+                let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
+                self.propose(entry, Origin::Server);
+            }
+        }
+    }
+
+    fn refuse_forwarded(&mut self, request: &Forwarded) {
+        tracing::warn!(
+            session = %request.session,
+            opcode = request.opcode,
+            "a learner passed on a request that cannot be read"
+        );
+        let entry = self.prep.refuse(
+            &self.tree,
+            self.wall,
+            request.session,
+            Xid(request.cxid),
+            ErrorCode::MarshallingError,
+        );
+        self.propose(entry, Origin::Server);
+    }
+
+    /// A client has come to a learner with a session of ours (LearnerHandler, case REVALIDATE).
+    fn revalidate(&mut self, link: Link, session: SessionId, timeout: i32) {
+        let old = self.sessions.owner(session);
+        let valid = self.sessions.reopen(session, timeout, self.now);
+        if valid {
+            if let Some(Owner::Conn(old)) = old {
+                let zxid = self.tree.applied();
+                self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
+                self.pulses.remove(&session);
+            }
+            self.sessions.set_owner(session, Owner::Link(link));
+        }
+        self.lead(LeaderInput::Revalidated { link, session, valid });
+    }
+
+    fn send_snapshot(&mut self, link: Link) {
+        let zxid = self.tree.applied();
+        let sessions = self.durable_sessions.iter().map(|(id, t)| (*id, *t)).collect();
+        // The first piece needs no leave.
+        let (credit, waits) = std::sync::mpsc::sync_channel(1);
+        if let Role::Leading(leading) = &mut self.role {
+            leading.sending.push(Sending { link, zxid, credit });
+        }
+        self.command(PeerCommand::Send { link, packet: Packet::Snap { zxid } });
+        let restored_upto = self.restored_upto;
+        let job = LearnerJob::Snapshot { link, sessions, at: zxid, restored_upto, credit: waits };
+        self.learner_job(link, job);
+    }
+
+    /// A thread has made a piece of a snapshot stream.
+    pub(super) fn snapshot_piece(&mut self, link: Link, piece: Option<SnapshotPiece>) {
+        let Role::Leading(leading) = &mut self.role else { return };
+        let Some(at) = leading.sending.iter().position(|s| s.link == link) else { return };
+        let Some(piece) = piece else {
+            leading.sending.remove(at);
+            self.command(PeerCommand::Close { link });
+            return self.lead(LeaderInput::Closed { link });
+        };
+        if piece.is_last {
+            let zxid = leading.sending.remove(at).zxid;
+            self.command(PeerCommand::SendRaw { link, bytes: piece.bytes });
+            self.lead(LeaderInput::SnapshotSent { link, zxid });
+        } else {
+            self.command(PeerCommand::SendRaw { link, bytes: piece.bytes });
+            self.command(PeerCommand::WhenDrained { link });
+        }
+    }
+
+    /// Whether it was a snapshot's piece that has left: then the next may be made.
+    fn snapshot_credit(&mut self, link: Link) -> bool {
+        let Role::Leading(leading) = &mut self.role else { return false };
+        let Some(sending) = leading.sending.iter().find(|s| s.link == link) else { return false };
+        // One piece is out at a time, so there is room; a thread that is gone has said so.
+        let _ = sending.credit.try_send(());
+        true
+    }
+
+    fn stop_sending(&mut self, link: Link) {
+        if let Role::Leading(leading) = &mut self.role {
+            leading.sending.retain(|s| s.link != link);
+        }
+    }
+
+    pub(super) fn log_read(&mut self, link: Link, chunk: LogChunk) {
+        self.lead(LeaderInput::LogRead { link, chunk });
+    }
+
+    /// Work on files for a learner goes to a thread beside. When that cannot be had, the learner
+    /// has to come again.
+    fn learner_job(&mut self, link: Link, job: LearnerJob) {
+        if self.learner_jobs.send(job).is_err() {
+            self.command(PeerCommand::Close { link });
+            self.lead(LeaderInput::Closed { link });
+        }
+    }
+}

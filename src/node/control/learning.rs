@@ -1,0 +1,323 @@
+//! Following and observing: the learner core's effects, and clients' requests on their way to the
+//! leader.
+
+use std::collections::VecDeque;
+
+use super::ensemble::Role;
+use super::{Control, Origin};
+use crate::admin::quorum::SyncMode;
+use crate::codec::quorum::{Forwarded, Packet};
+use crate::codec::request::{Request, WriteOp, opcode, put_body};
+use crate::codec::txn::{Entry, decode_entry};
+use crate::log::{Append, LogInput};
+use crate::node::message::{Pulse, ToNetwork};
+use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::types::{ConnRef, Epoch, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid};
+use crate::zab::{Learner, LearnerEffect, LearnerInput};
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+pub(super) struct Learning {
+    pub learner: Learner,
+    leader: ServerId,
+    link: Option<Link>,
+    /// Requests with the leader, in the order in which it answers them.
+    forwarded: VecDeque<Waiting>,
+    /// Client syncs with the leader.
+    syncs: VecDeque<ConnRef>,
+    /// Sessions the leader is being asked about.
+    revalidating: VecDeque<(SessionId, i32, ConnRef)>,
+    /// When sessions were last reported to the leader.
+    reported: Millis,
+}
+
+struct Waiting {
+    session: SessionId,
+    cxid: i32,
+    origin: Origin,
+}
+
+impl Learning {
+    pub fn new(learner: Learner, leader: ServerId) -> Learning {
+        Learning {
+            learner,
+            leader,
+            link: None,
+            forwarded: VecDeque::new(),
+            syncs: VecDeque::new(),
+            revalidating: VecDeque::new(),
+            reported: Millis(0),
+        }
+    }
+
+    /// Who of this server's clients asked for a transaction: the head of the line or nobody, as
+    /// the leader keeps a learner's order (CommitProcessor).
+    pub fn origin_of(&mut self, entry: &Entry) -> Option<Origin> {
+        let head = self.forwarded.front()?;
+        let mine = head.session == entry.header.session && head.cxid == entry.header.cxid;
+        if mine { self.forwarded.pop_front().map(|waiting| waiting.origin) } else { None }
+    }
+}
+
+impl Control {
+    pub(super) fn learn(&mut self, input: LearnerInput) {
+        let Role::Learning(learning) = &mut self.role else { return };
+        learning.learner.step(self.now, input, &mut self.learner_effects);
+        self.run_learner_effects();
+    }
+
+    pub(super) fn learn_tick(&mut self) {
+        self.learn(LearnerInput::Tick);
+    }
+
+    pub(super) fn learner_event(&mut self, event: PeerEvent) {
+        let Role::Learning(learning) = &mut self.role else { return };
+        let current = learning.link;
+        match event {
+            PeerEvent::Connected { link } => {
+                learning.link = Some(link);
+                self.learn(LearnerInput::Connected);
+            }
+            PeerEvent::ConnectFailed { why } => self.learn(LearnerInput::ConnectFailed { why }),
+            PeerEvent::Packet { link, packet } if Some(link) == current => {
+                self.learn(LearnerInput::Packet(packet));
+            }
+            PeerEvent::Stream { link, bytes } if Some(link) == current => {
+                self.learn(LearnerInput::SnapshotBytes);
+                self.snapshot_bytes(&bytes);
+            }
+            PeerEvent::Closed { link, why } if Some(link) == current => {
+                learning.link = None;
+                self.learn(LearnerInput::Closed { why });
+            }
+            // Words of an older link.
+            _ => {}
+        }
+    }
+
+    /// Executes effects in the order in which they came, those that come meanwhile behind them.
+    pub(super) fn run_learner_effects(&mut self) {
+        if std::mem::replace(&mut self.in_effects, true) {
+            return;
+        }
+        while !self.learner_effects.is_empty() {
+            for effect in std::mem::take(&mut self.learner_effects) {
+                if matches!(self.role, Role::Learning(_)) {
+                    self.learner_effect(effect);
+                }
+            }
+        }
+        self.in_effects = false;
+    }
+
+    fn learner_effect(&mut self, effect: LearnerEffect) {
+        match effect {
+            LearnerEffect::Connect => {
+                if let Role::Learning(learning) = &self.role {
+                    let server = learning.leader;
+                    self.command(PeerCommand::ConnectLeader { server });
+                }
+            }
+            LearnerEffect::Send(packet) => self.to_leader(packet),
+            LearnerEffect::Close => {
+                if let Role::Learning(learning) = &mut self.role
+                    && let Some(link) = learning.link.take()
+                {
+                    self.command(PeerCommand::Close { link });
+                }
+            }
+            LearnerEffect::Reading(on) => {
+                if let Role::Learning(learning) = &self.role
+                    && let Some(link) = learning.link
+                {
+                    self.command(PeerCommand::Reading { link, on });
+                }
+            }
+            LearnerEffect::Store(stored) => {
+                if self.store(stored) {
+                    self.learn(LearnerInput::Stored(stored));
+                }
+            }
+            LearnerEffect::Truncate { after } => {
+                self.gauges.quorum.sync_mode(SyncMode::Trunc);
+                self.truncate(after);
+            }
+            LearnerEffect::LoadSnapshot { zxid } => {
+                self.gauges.quorum.sync_mode(SyncMode::Snap);
+                self.load_snapshot(zxid);
+            }
+            LearnerEffect::Append { zxid, entry } => self.append_proposal(zxid, entry),
+            LearnerEffect::Agreed(agreed) => {
+                self.gauges.quorum.commits_received.add(1);
+                self.line.agree(agreed);
+            }
+            LearnerEffect::Synced => {
+                if let Role::Learning(learning) = &mut self.role
+                    && let Some(conn) = learning.syncs.pop_front()
+                {
+                    self.line.sync_agreed(Origin::Sync { conn });
+                }
+            }
+            LearnerEffect::Revalidated { session, valid } => self.revalidated(session, valid),
+            LearnerEffect::Pinged { zxid } => self.report_sessions(zxid),
+            LearnerEffect::NewConfig { .. } => {}
+            LearnerEffect::Serve { epoch } => self.serve_as_learner(epoch),
+            LearnerEffect::Leave { why } => self.leave_role(&why),
+        }
+    }
+
+    fn to_leader(&mut self, packet: Packet) {
+        if let Role::Learning(learning) = &self.role
+            && let Some(link) = learning.link
+        {
+            self.command(PeerCommand::Send { link, packet });
+        }
+    }
+
+    /// A proposal goes two ways at once, as on the leader: to the log, byte for byte as it came,
+    /// and into the line of what may be applied.
+    fn append_proposal(&mut self, zxid: Zxid, bytes: Bytes) {
+        self.gauges.quorum.proposals_received.add(1);
+        match decode_entry(&bytes, self.prep_settings.entry_len_max) {
+            Ok(entry) if entry.header.zxid == zxid => {
+                self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
+                self.line.propose(entry, bytes, Origin::Remote);
+            }
+            Ok(entry) => {
+                let named = entry.header.zxid;
+                self.leave_role(&format!("proposal {zxid} holds transaction {named}"));
+            }
+            Err(error) => self.leave_role(&format!("proposal {zxid} cannot be read: {error}")),
+        }
+    }
+
+    fn serve_as_learner(&mut self, epoch: Epoch) {
+        tracing::info!(epoch = epoch.0, "in sync with the leader");
+        self.sessions.clear();
+        self.pulses.clear();
+        self.established(epoch);
+        self.set_serving(true);
+    }
+
+    fn forward(&mut self, request: Forwarded, origin: Origin) {
+        if let Role::Learning(learning) = &mut self.role {
+            let (session, cxid) = (request.session, request.cxid);
+            learning.forwarded.push_back(Waiting { session, cxid, origin });
+            self.to_leader(Packet::Request(request));
+        }
+    }
+
+    pub(super) fn forward_write(
+        &mut self,
+        conn: ConnRef,
+        session: SessionId,
+        xid: Xid,
+        op: &WriteOp,
+        identities: &[Identity],
+    ) {
+        let opcode = op.opcode();
+        let mut body = Vec::new();
+        // The copy is of one request, and the learner's part of a write ends with it.
+        put_body(&mut body, &Request::Write(op.clone()));
+        let request = Forwarded {
+            session,
+            cxid: xid.0,
+            opcode,
+            body: body.into(),
+            identities: identities.to_vec(),
+        };
+        self.forward(request, Origin::Write { conn });
+    }
+
+    pub(super) fn forward_open(&mut self, conn: ConnRef, timeout: i32) {
+        let session = self.sessions.next_id();
+        let body = Bytes::copy_from_slice(&timeout.to_be_bytes());
+        let request = Forwarded {
+            session,
+            cxid: 0,
+            opcode: opcode::CREATE_SESSION,
+            body,
+            identities: Vec::new(),
+        };
+        self.forward(request, Origin::Open { conn, session });
+    }
+
+    pub(super) fn forward_close(&mut self, conn: ConnRef, session: SessionId, xid: Xid) {
+        let request = Forwarded {
+            session,
+            cxid: xid.0,
+            opcode: opcode::CLOSE_SESSION,
+            body: Bytes::new(),
+            identities: Vec::new(),
+        };
+        self.forward(request, Origin::Close { conn: Some(conn) });
+    }
+
+    pub(super) fn forward_sync(&mut self, conn: ConnRef, session: SessionId) {
+        let mut body = Vec::new();
+        put_body(&mut body, &Request::Sync { path: Some("/".into()) });
+        let request = Forwarded {
+            session,
+            cxid: 0,
+            opcode: opcode::SYNC,
+            body: body.into(),
+            identities: Vec::new(),
+        };
+        if let Role::Learning(learning) = &mut self.role {
+            learning.syncs.push_back(conn);
+            self.to_leader(Packet::Request(request));
+        }
+    }
+
+    /// Learner.validateSession: only the leader knows whether a session lives.
+    pub(super) fn ask_revalidation(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
+        if let Role::Learning(learning) = &mut self.role {
+            learning.revalidating.push_back((session, timeout, conn));
+            self.to_leader(Packet::RevalidateAsk { session, timeout });
+        }
+    }
+
+    fn revalidated(&mut self, session: SessionId, valid: bool) {
+        let Role::Learning(learning) = &mut self.role else { return };
+        let Some(at) = learning.revalidating.iter().position(|(id, ..)| *id == session) else {
+            return;
+        };
+        let Some((_, timeout, conn)) = learning.revalidating.remove(at) else { return };
+        let zxid = self.tree.applied();
+        if !valid {
+            return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid });
+        }
+        self.adopt_session(conn, session, timeout);
+    }
+
+    /// A session of this server's clients, tracked here to be reported to the leader.
+    pub(super) fn adopt_session(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
+        let zxid = self.tree.applied();
+        if let Some(crate::types::Owner::Conn(old)) = self.sessions.owner(session)
+            && old != conn
+        {
+            self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
+        }
+        self.sessions.create(session, timeout, self.now);
+        self.sessions.set_owner(session, conn.into());
+        let pulse = self.pulses.entry(session).or_insert_with(|| Arc::new(Pulse::default()));
+        pulse.beat(self.now);
+        let pulse = pulse.clone();
+        let ready = ToNetwork::SessionReady { conn: conn.conn, session, timeout, pulse, zxid };
+        self.send(conn, ready);
+    }
+
+    /// The answer to the leader's ping: sessions heard of since the last one.
+    fn report_sessions(&mut self, zxid: Zxid) {
+        let Role::Learning(learning) = &mut self.role else { return };
+        let since = std::mem::replace(&mut learning.reported, self.now);
+        let touches = self
+            .pulses
+            .iter()
+            .filter(|(_, pulse)| pulse.last() >= since)
+            .filter_map(|(id, _)| Some((*id, self.sessions.timeout_of(*id)?)))
+            .collect();
+        self.to_leader(Packet::Ping { zxid, touches: Some(touches) });
+    }
+}

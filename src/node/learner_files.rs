@@ -1,0 +1,88 @@
+//! Work on files for learners that are far behind: pieces of the log on disk, the tree as a stream.
+//!
+//! One thread takes the jobs; a snapshot, which lasts as long as its learner's network takes, gets
+//! one of its own. Nothing here is waited for by a request.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use super::control::LearnerJob;
+use super::message::{SnapshotPiece, ToControl};
+use super::store;
+use crate::disk::Dir;
+use crate::runtime::Sender;
+use crate::snapshot::stream::StreamSource;
+use crate::tree::Tree;
+use crate::types::{Link, SessionId, Zxid, limits};
+use crate::zab::LogChunk;
+
+/// What the thread works with.
+pub struct LearnerFiles {
+    pub tree: Arc<Tree>,
+    pub logs: Arc<dyn Dir>,
+    pub snapshots: Arc<dyn Dir>,
+    /// The longest entry accepted.
+    pub entry_max: usize,
+    pub to_control: Sender<ToControl>,
+}
+
+impl LearnerFiles {
+    /// Starts the thread. It ends with the control role, whose end closes the queue.
+    pub fn spawn(self, jobs: Receiver<LearnerJob>) -> io::Result<()> {
+        std::thread::Builder::new().name("learner files".into()).spawn(move || {
+            // Bounded by the links there are: one job each at a time.
+            for job in jobs {
+                self.take(job);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn take(&self, job: LearnerJob) {
+        match job {
+            LearnerJob::ReadLog { link, after, upto } => {
+                let chunk = self.read_log(after, upto);
+                self.to_control.push(ToControl::LogRead { link, chunk });
+            }
+            LearnerJob::Snapshot { link, sessions, at, restored_upto, credit } => {
+                let (tree, to_control) = (self.tree.clone(), self.to_control.clone());
+                let body =
+                    move || send(&tree, link, sessions, (at, restored_upto), &credit, &to_control);
+                let spawned =
+                    std::thread::Builder::new().name("snapshot stream".into()).spawn(body);
+                if let Err(error) = spawned {
+                    tracing::error!(%error, "no thread for a learner's snapshot");
+                    self.to_control.push(ToControl::SnapshotPiece { link, piece: None });
+                }
+            }
+        }
+    }
+
+    fn read_log(&self, after: Zxid, upto: Zxid) -> LogChunk {
+        let dirs = (self.logs.as_ref(), self.snapshots.as_ref());
+        store::read_log_chunk(dirs, after, upto, limits::LOG_CHUNK_BYTES, self.entry_max)
+    }
+}
+
+/// The tree, piece by piece; each piece but the first when the one before has left.
+fn send(
+    tree: &Tree,
+    link: Link,
+    sessions: Vec<(SessionId, i32)>,
+    (at, restored_upto): (Zxid, Zxid),
+    credit: &Receiver<()>,
+    to_control: &Sender<ToControl>,
+) {
+    let mut source = StreamSource::new(tree, sessions, at, restored_upto);
+    loop {
+        let mut bytes = Vec::new();
+        let is_last = source.next_piece(tree, &mut bytes);
+        let piece = SnapshotPiece { bytes: bytes.into(), is_last };
+        to_control.push(ToControl::SnapshotPiece { link, piece: Some(piece) });
+        // An error: the learner is gone, or its leader's role.
+        if is_last || credit.recv().is_err() {
+            return;
+        }
+    }
+}
