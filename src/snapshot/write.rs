@@ -102,9 +102,9 @@ pub(super) fn write_walk<W: Write>(
     let failed = |cause| WriteError::Io { what: "cannot write", file: at.to_string(), cause };
     let packer = Packer::new(options.compression, sink).map_err(failed)?;
     let mut writer = SnapshotWriter::begin(packer, sessions, acls.lists()).map_err(failed)?;
-    let (ended_at, digest) = loop {
+    let mut more = true;
+    while more {
         let end = walk.walked().bytes + SLICE_BYTES;
-        let mut more = true;
         for _ in 0..slice {
             let Some(node) = walk.next(tree) else {
                 more = false;
@@ -116,15 +116,15 @@ pub(super) fn write_walk<W: Write>(
                 break;
             }
         }
-        // Before the last question: a tree that is emptied after it is not this one any more.
-        let end = (!more).then(|| tree.digest_at());
         if !pace(walk.walked().bytes) {
             return Err(WriteError::CalledOff(at));
         }
-        if let Some(end) = end {
-            break end;
-        }
-    };
+    }
+    let (ended_at, digest) = tree.digest_at();
+    if ended_at < at {
+        // The tree has been taken back or is being replaced: it is not the one that was walked.
+        return Err(WriteError::CalledOff(at));
+    }
     // Before the first transaction there is no digest, which zxid 0 says.
     let digest = if ended_at == Zxid::ZERO { 0 } else { digest };
     let digest = SnapshotDigest { zxid: ended_at, version: TxnDigest::VERSION, digest };
