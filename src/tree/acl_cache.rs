@@ -54,10 +54,24 @@ impl AclCache {
             counted.nodes += 1;
             return (*key, Arc::clone(&counted.list));
         }
-        self.last += 1;
+        self.draw_key();
         self.keys.insert(Arc::clone(list), self.last);
         self.lists.insert(self.last, Counted { list: Arc::clone(list), nodes: 1 });
         (self.last, Arc::clone(list))
+    }
+
+    /// The next key that nobody names. A snapshot may hold the highest there is: then they go on
+    /// from the lowest, as Java's do.
+    fn draw_key(&mut self) {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            let is_taken = self.lists.contains_key(&self.last)
+                || self.missing.contains_key(&self.last)
+                || self.last == OPEN_ACL;
+            if !is_taken {
+                return;
+            }
+        }
     }
 
     /// One node less.
@@ -214,6 +228,17 @@ mod tests {
         assert_eq!(cache.missing_nodes(), 2);
         cache.release(9);
         assert_eq!(cache.missing_nodes(), 1);
+    }
+
+    #[test]
+    fn the_highest_key_is_not_the_last() {
+        let mut cache = AclCache::new(0);
+        cache.restore([(i64::MAX, list("a")), (i64::MIN, list("b"))]);
+        assert_eq!(cache.refer(i64::MIN + 1), nobody());
+        assert_eq!(cache.intern(&list("c")).0, i64::MIN + 2);
+        cache.restore([(-2, list("d"))]);
+        cache.last = -3;
+        assert_eq!(cache.intern(&list("e")).0, 0, "past the one that is taken and the open list's");
     }
 
     #[test]
