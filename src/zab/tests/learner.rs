@@ -5,6 +5,7 @@ use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
+use crate::zab::learner::Phase;
 use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Stored, Timing};
 
 struct Playing {
@@ -24,6 +25,11 @@ fn learners() {
 }
 
 fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
+    let (playing, said) = begin_playing(line);
+    (Box::new(playing), said)
+}
+
+fn begin_playing(line: &str) -> (Playing, Vec<String>) {
     let words = Words::of(line);
     let observer = match words.name() {
         "learner" => false,
@@ -53,7 +59,7 @@ fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
     let (durable, appended, entered) = (last, last, Epoch(u32::MAX));
     let mut playing = Playing { learner, durable, appended, current, entered, left: false };
     let said = playing.say(out);
-    (Box::new(playing), said)
+    (playing, said)
 }
 
 impl Actor for Playing {
@@ -178,4 +184,134 @@ impl Playing {
             }
         }
     }
+}
+
+/// A leader that sends anything at all, and a disk that takes its time.
+struct Storm {
+    playing: Playing,
+    random: u64,
+    now: i64,
+    stores: std::collections::VecDeque<String>,
+    /// Packets that got somewhere.
+    appended: usize,
+    served: usize,
+}
+
+impl Storm {
+    fn below(&mut self, n: u64) -> u64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.random >> 33) % n
+    }
+
+    fn near(&mut self, zxid: Zxid) -> Zxid {
+        match self.below(300) {
+            0..=7 => Zxid::new(Epoch(zxid.epoch().0 + 1), 1),
+            8 => Zxid(zxid.0 + 2),
+            9 => Zxid(zxid.0 - 1),
+            10 => zxid,
+            _ => Zxid(zxid.0 + 1),
+        }
+    }
+
+    fn packet(&mut self) -> String {
+        let (last, agreed) = (self.playing.learner.last(), self.playing.learner.agreed());
+        let epoch = self.playing.learner.epoch().0.max(6);
+        // Mostly what belongs there, so that something comes of it.
+        let kind = match self.playing.learner.phase() {
+            _ if self.below(60) == 0 => self.below(60),
+            Phase::Connecting { .. } => return "ping 5:0".into(),
+            Phase::Discovery => 0,
+            Phase::Choosing => 4 + self.below(7),
+            Phase::Synchronization | Phase::Loading { .. } | Phase::Truncating { .. } => {
+                match self.below(8) {
+                    0 => 11,
+                    n => 26 + n * 4,
+                }
+            }
+            Phase::Joining => 21 + self.below(37),
+            _ => 26 + self.below(32),
+        };
+        match kind {
+            0..=3 => format!("leaderinfo epoch={epoch}"),
+            4..=7 => format!("diff {}", zxid_text(last)),
+            8 => format!("trunc {}", zxid_text(Zxid(last.0 - 1))),
+            9 | 10 => {
+                let at = self.near(last);
+                format!("snap {}", zxid_text(at))
+            }
+            11..=20 => format!("newleader {epoch}:0"),
+            21..=25 => "uptodate".into(),
+            26..=29 => format!("ping {epoch}:0"),
+            30..=45 => {
+                let zxid = self.near(last);
+                format!("proposal {}", zxid_text(zxid))
+            }
+            46..=57 if agreed < last || self.below(60) == 0 => {
+                let zxid = self.near(agreed);
+                format!("commit {}", zxid_text(zxid))
+            }
+            58 if self.below(9) == 0 => {
+                let zxid = self.near(last);
+                format!("inform {}", zxid_text(zxid))
+            }
+            _ => "sync".into(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.now += self.below(30) as i64;
+        let line = match self.below(10) {
+            0 | 1 if self.playing.durable < self.playing.appended => {
+                let most = self.playing.appended;
+                format!("durable {}", zxid_text(most))
+            }
+            0..=2 => match self.stores.pop_front() {
+                Some(done) => done,
+                None => "tick".into(),
+            },
+            _ => self.packet(),
+        };
+        for effect in self.playing.hear(Millis(self.now), &line) {
+            let words = Words::of(&effect);
+            match words.name() {
+                "connect" => self.stores.push_back("connected".into()),
+                "store" => self.stores.push_back(effect.replace("store", "stored")),
+                "truncate" if self.below(3) == 0 => self.stores.push_back("cannottruncate no".into()),
+                "truncate" => self.stores.push_back(effect.replace("truncate", "truncated")),
+                "loadsnapshot" => {
+                    self.stores.push_back("snapshotreceived".into());
+                    self.stores.push_back(effect.replace("loadsnapshot", "snapshotloaded"));
+                }
+                "append" => self.appended += 1,
+                "serve" => self.served += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_a_leader_sends_the_invariants_hold() {
+    // Every effect is held against I1, I3 and I4 where it is made into text.
+    let (mut appended, mut served) = (0, 0);
+    for seed in 0..4000 {
+        let (learner, said) = begin_playing(match seed % 2 {
+            0 => "learner accepted=5 current=4 last=4:7 tick=1000",
+            _ => "learner accepted=6 current=6 last=6:7 tick=1000",
+        });
+        assert_eq!(said, ["connect"]);
+        let stores = ["connected".to_owned()].into();
+        let random = seed * 7919 + 1;
+        let mut storm =
+            Storm { playing: learner, random, now: 0, stores, appended: 0, served: 0 };
+        for _ in 0..120 {
+            storm.step();
+            if storm.playing.left {
+                break;
+            }
+        }
+        appended += storm.appended;
+        served += storm.served;
+    }
+    assert!(appended > 1000 && served > 100, "{appended} {served}");
 }
