@@ -276,7 +276,9 @@ impl Storm {
             match words.name() {
                 "connect" => self.stores.push_back("connected".into()),
                 "store" => self.stores.push_back(effect.replace("store", "stored")),
-                "truncate" if self.below(3) == 0 => self.stores.push_back("cannottruncate no".into()),
+                "truncate" if self.below(3) == 0 => {
+                    self.stores.push_back("cannottruncate no".into())
+                }
                 "truncate" => self.stores.push_back(effect.replace("truncate", "truncated")),
                 "loadsnapshot" => {
                     self.stores.push_back("snapshotreceived".into());
@@ -302,8 +304,7 @@ fn whatever_a_leader_sends_the_invariants_hold() {
         assert_eq!(said, ["connect"]);
         let stores = ["connected".to_owned()].into();
         let random = seed * 7919 + 1;
-        let mut storm =
-            Storm { playing: learner, random, now: 0, stores, appended: 0, served: 0 };
+        let mut storm = Storm { playing: learner, random, now: 0, stores, appended: 0, served: 0 };
         for _ in 0..120 {
             storm.step();
             if storm.playing.left {
