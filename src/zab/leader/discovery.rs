@@ -6,7 +6,7 @@ use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
 use crate::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet};
-use crate::types::{Epoch, Link, Zxid};
+use crate::types::{Epoch, Link, ServerId, Zxid};
 use crate::zab::sync::is_beginning;
 use crate::zab::{Stored, Window};
 
@@ -39,6 +39,16 @@ impl Leader {
         if let Some(why) = refusal {
             return self.close(link, why, out);
         }
+        if self.phase > Phase::Discovery
+            && accepted > self.epoch
+            && self.must_give_way(observer, server)
+        {
+            // Promised before this server may lead again, so that the next epoch is newer.
+            out.push(LeaderEffect::Store(Stored::Accepted(accepted)));
+            let (newer, epoch) = (accepted.0, self.epoch.0);
+            let why = format!("server {} has promised epoch {newer}, not {epoch}", server.0);
+            return self.step_down(why, out);
+        }
         // A server that connects again has given the old connection up, though nobody may have
         // heard: what it acknowledged there may be cut off here, so the two must not both count.
         let old = self.learners.values().find(|learner| learner.server == Some(server));
@@ -57,6 +67,13 @@ impl Leader {
         } else {
             self.inform(link, out);
         }
+    }
+
+    /// A voter that has promised a newer epoch can follow nobody of this one: it won an election
+    /// and lost its quorum before anybody else heard of its epoch. Java's leader leaves it outside
+    /// for as long as it leads; a moment without a leader brings it back.
+    fn must_give_way(&self, observer: bool, server: ServerId) -> bool {
+        !observer && self.parts.electorate.is_voter(server)
     }
 
     /// With a quorum of voters connected the epoch is fixed, newer than any they promised.

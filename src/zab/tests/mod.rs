@@ -6,4 +6,5 @@ mod leader;
 mod learner;
 pub(crate) mod play;
 mod sync;
+mod together;
 pub(crate) mod words;
