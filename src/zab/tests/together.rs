@@ -97,6 +97,8 @@ struct World {
     leader: Option<usize>,
     wires: BTreeMap<Link, Wire>,
     links: u64,
+    /// Things may go wrong.
+    faulty: bool,
     /// Everything that was ever committed.
     committed: Vec<Zxid>,
     seen: Seen,
@@ -141,14 +143,16 @@ impl World {
             leader: None,
             wires: BTreeMap::new(),
             links: 0,
+            faulty: true,
             committed: Vec::new(),
             seen: Seen::default(),
         }
     }
 
-    fn run(&mut self, steps: usize, faults: bool) {
+    fn run(&mut self, steps: usize) {
+        self.faulty = true;
         for _ in 0..steps {
-            if faults && self.random.chance(2) {
+            if self.random.chance(2) {
                 self.fault();
             }
             self.step();
@@ -206,6 +210,13 @@ impl World {
         }
     }
 
+    /// The learner is gone; the leader may not hear of it, and still gets what was on its way.
+    fn hang_up(&mut self, link: Link) {
+        if !self.faulty || self.random.chance(50) {
+            self.cut(link);
+        }
+    }
+
     fn crash(&mut self, at: usize) {
         let kept = {
             let server = &self.servers[at];
@@ -242,11 +253,12 @@ impl World {
                 self.cut(link);
             }
         } else if let Some(link) = link {
-            self.cut(link);
+            self.hang_up(link);
         }
     }
 
-    /// An idle server follows the leader; without one, a quorum of idle voters elects.
+    /// An idle server follows the leader; without one, a quorum of idle voters elects. Sometimes
+    /// the votes are old, and anybody leads.
     fn begin_role(&mut self, at: usize) {
         if !matches!(self.servers[at].role, Role::Idle) {
             return;
@@ -270,7 +282,10 @@ impl World {
             return;
         }
         let newest = |at: &usize| (self.servers[*at].current, self.servers[*at].last(), *at);
-        let elected = quorum.iter().copied().max_by_key(newest).unwrap();
+        let mut elected = quorum.iter().copied().max_by_key(newest).unwrap();
+        if self.faulty && self.random.chance(20) {
+            elected = quorum[self.random.below(quorum.len())];
+        }
         self.begin_leading(elected);
     }
 
@@ -316,6 +331,8 @@ impl World {
             timing: TIMING,
             connect_ms: TIMING.init_ms(),
         };
+        // All of it is in the tree.
+        server.agreed = server.last();
         let mut out = Vec::new();
         let core = Box::new(Learner::new(parts, self.now, &mut out));
         server.role = Role::Learning { core, link: None, incoming: Vec::new(), serves: false };
@@ -415,7 +432,7 @@ impl World {
                     };
                     self.servers[at].tasks.retain(|task| !matches!(task, Task::Connect));
                     if let Some(link) = link {
-                        self.cut(link);
+                        self.hang_up(link);
                     }
                 }
                 LearnerEffect::Store(stored) => {
@@ -490,8 +507,11 @@ impl World {
     fn deliver_to_learner(&mut self, link: Link) -> bool {
         let Some(wire) = self.wires.get_mut(&link) else { return false };
         let at = wire.learner;
+        let hears =
+            matches!(self.servers[at].role, Role::Learning { link: own, .. } if own == Some(link));
         match wire.to_learner.pop_front() {
             None => return false,
+            Some(_) if !hears => {}
             Some(Item::Packet(packet)) => self.learn(at, LearnerInput::Packet(packet)),
             Some(Item::Snapshot(history)) => {
                 let zxid = history.last().copied().unwrap_or(Zxid::ZERO);
@@ -545,6 +565,7 @@ impl World {
                 assert!(cut.iter().all(|zxid| !self.committed.contains(zxid)), "cut {cut:?}");
                 server.durable = kept;
                 let last = server.last();
+                server.agreed = server.agreed.min(last);
                 self.learn(at, LearnerInput::Truncated { last });
             }
             Task::Load(history) => {
@@ -639,6 +660,7 @@ impl World {
 
     /// Without faults, and without new work, everybody comes to the same history.
     fn heal(&mut self) {
+        self.faulty = false;
         for server in &mut self.servers {
             if matches!(server.role, Role::Down) {
                 server.role = Role::Idle;
@@ -675,7 +697,7 @@ fn leaders_and_learners_lose_nothing_and_become_one() {
         let mut world = World::new(seed);
         let guard = Guard(seed);
         for _ in 0..2 {
-            world.run(1500, true);
+            world.run(1500);
             world.heal();
         }
         std::mem::forget(guard);
