@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{ElectedRole, ElectionEffect, ElectionInput};
 use super::looking::{Looking, UNTRUSTED, is_better, leads};
-use super::settings::{ASKERS_MAX, ElectionSettings};
+use super::settings::{ANSWER_GAP_MS, ElectionSettings, TOLD_MAX};
 use super::vote::{Ballot, Vote};
 use crate::codec::election::{Notification, PeerState, VERSION};
 use crate::membership::{Electorate, Members, Role};
@@ -35,12 +35,19 @@ pub struct Election {
     state: State,
     /// Voters that no connection can be made to.
     unreachable: BTreeSet<ServerId>,
-    /// Servers without a vote that asked during this round, and what they were told when.
-    askers: BTreeMap<ServerId, (Vote, Millis)>,
+    /// What each server was last answered in this round, and when.
+    told: BTreeMap<ServerId, Told>,
     /// The last foreign configuration text that was looked into.
     gossip: Option<String>,
     /// Of the last look, for I2.
     entered: Epoch,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    state: PeerState,
+    vote: Vote,
+    at: Millis,
 }
 
 #[derive(Debug)]
@@ -60,7 +67,7 @@ impl Election {
             clock: 0,
             state: State::Silent,
             unreachable: BTreeSet::new(),
-            askers: BTreeMap::new(),
+            told: BTreeMap::new(),
             gossip: None,
             entered: Epoch(0),
         };
@@ -138,7 +145,7 @@ impl Election {
     fn begin(&mut self, now: Millis, zxid: Zxid, peer_epoch: i64, out: &mut Vec<ElectionEffect>) {
         let me = self.settings.me;
         self.clock = self.clock.saturating_add(1);
-        self.askers.clear();
+        self.told.clear();
         let candidate = self.electorate.committed.is_voter(me);
         let leader = if candidate { me } else { ServerId(i64::MIN) };
         let own = Vote { leader, zxid, election_epoch: self.clock, peer_epoch };
@@ -196,8 +203,9 @@ impl Election {
             return;
         }
         if !self.electorate.is_voter(from) {
+            // It wants to know whom to follow. Its own vote does not count.
             if n.state == PeerState::Looking {
-                self.asked(now, from, out);
+                self.answer(now, from, out);
             }
             return;
         }
@@ -210,7 +218,7 @@ impl Election {
                         let quorum_left = self.electorate.has_quorum(left);
                         out.push(ElectionEffect::Deserted { by: from, quorum_left });
                     }
-                    self.answer(from, out);
+                    self.answer(now, from, out);
                 }
             }
             State::Looking(_) => match n.state {
@@ -224,26 +232,6 @@ impl Election {
         }
     }
 
-    /// A server without a vote wants to know whom to follow. While there is no leader it is told
-    /// once a vote, and at the end: two servers that each take the other for such a one would else
-    /// answer each other's answers for ever, as Java's do.
-    fn asked(&mut self, now: Millis, from: ServerId, out: &mut Vec<ElectionEffect>) {
-        match &self.state {
-            State::Silent => {}
-            State::Looking(looking) => {
-                let told = self.askers.get(&from);
-                let news = told.is_none_or(|(vote, at)| {
-                    *vote != looking.proposal || now >= *at + self.settings.resend_ms_min
-                });
-                if news && (told.is_some() || self.askers.len() < ASKERS_MAX) {
-                    self.askers.insert(from, (looking.proposal, now));
-                    self.answer(from, out);
-                }
-            }
-            State::Settled { .. } => self.answer(from, out),
-        }
-    }
-
     fn heard_looking(
         &mut self,
         now: Millis,
@@ -252,7 +240,7 @@ impl Election {
         out: &mut Vec<ElectionEffect>,
     ) {
         if n.election_epoch < self.clock {
-            return self.answer(from, out);
+            return self.answer(now, from, out);
         }
         let me = self.settings.me;
         let State::Looking(looking) = &mut self.state else { return };
@@ -273,7 +261,7 @@ impl Election {
             looking.propose(ballot.vote, me, electorate);
             self.tell_voters(now, out);
         } else if !known || is_better(electorate, &looking.proposal, &ballot.vote) {
-            self.answer(from, out);
+            self.answer(now, from, out);
         }
         if let State::Looking(looking) = &mut self.state {
             looking.round.insert(from, ballot);
@@ -306,13 +294,13 @@ impl Election {
             looking.round.insert(from, ballot);
             let followers = looking.followed_in_round(&ballot);
             if self.electorate.has_quorum(|s| followers.contains(&s)) && leads(&looking.round) {
-                return self.settle(ballot.vote, followers, out);
+                return self.settle(now, ballot.vote, followers, out);
             }
         }
         looking.settled.insert(from, ballot);
         let followers = looking.followed(&ballot);
         if self.electorate.has_quorum(|s| followers.contains(&s)) && leads(&looking.settled) {
-            return self.settle(ballot.vote, followers, out);
+            return self.settle(now, ballot.vote, followers, out);
         }
         self.weigh(now, out);
     }
@@ -336,7 +324,7 @@ impl Election {
         if let Some(at) = looking.final_at {
             if at <= now {
                 let (vote, supporters) = (looking.proposal, looking.supporters());
-                self.settle(vote, supporters, out);
+                self.settle(now, vote, supporters, out);
             }
         } else if looking.resend_at <= now {
             looking.resend_ms = (looking.resend_ms * 2).min(self.settings.resend_ms_max);
@@ -347,6 +335,7 @@ impl Election {
 
     fn settle(
         &mut self,
+        now: Millis,
         vote: Vote,
         supporters: BTreeSet<ServerId>,
         out: &mut Vec<ElectionEffect>,
@@ -359,8 +348,11 @@ impl Election {
         };
         self.state = State::Settled { state, vote, supporters };
         self.greet(out);
-        for asker in std::mem::take(&mut self.askers).into_keys() {
-            self.answer(asker, out);
+        // Servers without a vote that have asked do not have to ask again.
+        for asker in std::mem::take(&mut self.told).into_keys() {
+            if !self.electorate.is_voter(asker) {
+                self.answer(now, asker, out);
+            }
         }
         out.push(ElectionEffect::Decided { leader: vote.leader, role });
     }
@@ -384,8 +376,9 @@ impl Election {
             looking.resend_at = now + looking.resend_ms;
         }
         self.greet(out);
+        let Some(notification) = self.ours() else { return };
         for to in self.electorate.voters().filter(|&voter| voter != self.settings.me) {
-            self.answer(to, out);
+            out.push(ElectionEffect::Send { to, notification: notification.clone() });
         }
     }
 
@@ -393,9 +386,27 @@ impl Election {
         out.extend(self.ours().map(ElectionEffect::Greeting));
     }
 
-    fn answer(&self, to: ServerId, out: &mut Vec<ElectionEffect>) {
-        let send = |notification| ElectionEffect::Send { to, notification };
-        out.extend(self.ours().map(send));
+    /// Tells one server our vote because of what it has said. Java answers whatever comes from a
+    /// server that it takes for one without a vote, and two servers may take each other for such.
+    /// So who has no vote answers nobody, as nobody needs it, and nobody is told the same again at
+    /// once; else answers would be answered for ever.
+    fn answer(&mut self, now: Millis, to: ServerId, out: &mut Vec<ElectionEffect>) {
+        let Some(notification) = self.ours() else { return };
+        if !self.electorate.is_voter(self.settings.me) {
+            return;
+        }
+        let (state, vote) = (notification.state, Vote::of(&notification));
+        let again = self.told.get(&to).is_some_and(|told| {
+            (told.state, told.vote) == (state, vote) && now < told.at + ANSWER_GAP_MS
+        });
+        if again {
+            return;
+        }
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told.insert(to, Told { state, vote, at: now });
+        out.push(ElectionEffect::Send { to, notification });
     }
 
     /// Our vote and state; nothing while silent.

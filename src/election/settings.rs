@@ -30,5 +30,10 @@ impl ElectionSettings {
     }
 }
 
-/// Servers without a vote that are told how an election ends. More may ask again.
-pub(super) const ASKERS_MAX: usize = 64;
+/// The same answer is not given to the same server twice within so long. A server that has missed
+/// one asks again after its own pause, which is 200 ms at least.
+pub(super) const ANSWER_GAP_MS: i64 = 50;
+
+/// Servers whose last answers are remembered: many more than ensembles have. Beyond that all are
+/// forgotten, which costs a few answers too many.
+pub(super) const TOLD_MAX: usize = 256;
