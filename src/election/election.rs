@@ -256,9 +256,11 @@ impl Election {
             let theirs = is_better(electorate, &ballot.vote, &looking.own);
             let candidate = if theirs { ballot.vote } else { looking.own };
             looking.propose(candidate, me, electorate);
+            looking.resend_ms = self.settings.resend_ms_min;
             self.tell_voters(now, out);
         } else if is_better(electorate, &ballot.vote, &looking.proposal) {
             looking.propose(ballot.vote, me, electorate);
+            looking.resend_ms = self.settings.resend_ms_min;
             self.tell_voters(now, out);
         } else if !known || is_better(electorate, &looking.proposal, &ballot.vote) {
             self.answer(now, from, out);
@@ -285,7 +287,7 @@ impl Election {
         }
         let ballot = Ballot::of(n);
         let same_round = n.election_epoch == self.clock;
-        let leads = |ballots| match n.leader == me {
+        let leads = |ballots: &BTreeMap<ServerId, Ballot>| match n.leader == me {
             // They all have us for their leader; it was in this round, so we are.
             true => same_round,
             false => leads(ballots, n.leader),
@@ -297,7 +299,9 @@ impl Election {
                 return self.settle(now, ballot.vote, followers, out);
             }
         }
-        looking.settled.insert(from, ballot);
+        if looking.settled.insert(from, ballot) != Some(ballot) {
+            looking.hasten(now, self.settings.resend_ms_min);
+        }
         let followers = looking.followed(&ballot);
         if self.electorate.has_quorum(|s| followers.contains(&s)) && leads(&looking.settled) {
             return self.settle(now, ballot.vote, followers, out);

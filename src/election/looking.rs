@@ -49,6 +49,13 @@ impl Looking {
         self.round.clear();
     }
 
+    /// There is news, and so the others may have some too: they are asked again soon, however
+    /// long the pauses have become.
+    pub fn hasten(&mut self, now: Millis, resend_ms_min: i64) {
+        self.resend_ms = resend_ms_min;
+        self.resend_at = self.resend_at.min(now + resend_ms_min);
+    }
+
     /// A quorum votes as we do.
     pub fn has_quorum(&self, electorate: &Electorate) -> bool {
         electorate.has_quorum(|server| self.votes_as_we(server))
