@@ -12,12 +12,14 @@
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`clerk`]: four-letter words whose answers take time
+//! * [`hosting`]: control role and peers' sockets on one thread
 //! * [`threads`]: the loops that give the roles their turns
 
 pub mod boot;
 pub mod clerk;
 pub mod config;
 pub mod control;
+pub mod hosting;
 pub mod housekeeping;
 pub mod learner_files;
 pub mod message;

@@ -1,6 +1,7 @@
 //! The shells: loops that read the clock, wait, and give the roles their turns.
 //!
-//! A thread hosts a network core, the control role, or both. Mailboxes between roles of one
+//! A thread hosts a network core, the control role, or both; sockets towards other servers live
+//! where the control role does. Mailboxes between roles of one
 //! thread are the same as between threads; the thread then simply finds mail when it looks.
 
 use std::io;
@@ -9,6 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::control::{Control, Verdict};
+use super::hosting::Hosted;
 use super::network::{NetworkParts, NetworkRole};
 use crate::net::{Net, NetSettings};
 use crate::runtime::waker::{RingSleeper, ThreadSleeper};
@@ -29,7 +31,7 @@ pub struct NetworkThread {
     pub sleeper: RingSleeper,
     /// Listens on these, and deals the accepted sockets out.
     pub listen: Option<(SocketAddr, u32)>,
-    pub control: Option<Box<Control>>,
+    pub control: Option<Hosted>,
     /// Told once: the bound address, or why not.
     pub ready: mpsc::Sender<io::Result<Option<SocketAddr>>>,
 }
@@ -73,7 +75,7 @@ fn open(
     Ok((net, bound))
 }
 
-fn serve(mut network: NetworkRole, mut control: Option<Box<Control>>) -> io::Result<()> {
+fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()> {
     let mut events = Vec::new();
     let mut wait = Some(Duration::ZERO);
     let waker = network.net().waker();
@@ -81,12 +83,15 @@ fn serve(mut network: NetworkRole, mut control: Option<Box<Control>>) -> io::Res
     loop {
         network.net().turn(wait, &mut events)?;
         let (mut now, mut wall) = (clock::now(), clock::wall());
+        if let Some(role) = &mut control {
+            role.take_events(network.net(), &mut events, now)?;
+        }
         network.turn(&mut events, now, wall);
         let mut deadline = network.deadline();
         for round in 0.. {
             let woken = waker.take();
             let Some(role) = &mut control else { break };
-            match role.turn(now, wall) {
+            match role.turn(network.net(), now, wall)? {
                 Verdict::WaitUntil(at) => deadline = earlier(network.deadline(), at),
                 Verdict::Finished => control = None,
                 Verdict::Failed(why) => return Err(io::Error::other(why)),
@@ -131,6 +136,46 @@ pub fn run_control(
         if !control.has_mail() {
             sleeper.sleep(until(deadline));
         }
+    }
+}
+
+/// The control role of an ensemble's server on a thread of its own, with a transport for other
+/// servers.
+pub fn run_control_with_peers(
+    mut control: Hosted,
+    settings: NetSettings,
+    sleeper: RingSleeper,
+    cpu: Option<usize>,
+) -> io::Result<()> {
+    if let Some(cpu) = cpu
+        && let Err(error) = affinity::pin(cpu)
+    {
+        tracing::warn!(%error, "control thread is not pinned");
+    }
+    let mut net = Net::with_sleeper(settings, sleeper)?;
+    let waker = net.waker();
+    let mut events = Vec::new();
+    let mut wait = Some(Duration::ZERO);
+    loop {
+        net.turn(wait, &mut events)?;
+        let now = clock::now();
+        control.take_events(&mut net, &mut events, now)?;
+        // What is left is a wake-up, or the end of what is nobody's any more.
+        events.clear();
+        let mut deadline = None;
+        for _ in 0..ROUNDS {
+            let woken = waker.take();
+            match control.turn(&mut net, clock::now(), clock::wall())? {
+                Verdict::WaitUntil(at) => deadline = at,
+                // The last words leave with the turn.
+                Verdict::Finished => return net.turn(Some(Duration::ZERO), &mut events),
+                Verdict::Failed(why) => return Err(io::Error::other(why)),
+            }
+            if !woken && !control.has_mail() {
+                break;
+            }
+        }
+        wait = if control.has_mail() { Some(Duration::ZERO) } else { until(deadline) };
     }
 }
 

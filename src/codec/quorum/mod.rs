@@ -186,6 +186,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// More bytes than any packet takes: whoever collects one needs no more room.
+    pub fn packet_max(&self) -> usize {
+        64 + 3 * self.data + 8 * self.identities
+    }
+
     /// How many sessions one PING may tell of; more go in further ones.
     pub fn touches(&self) -> usize {
         self.data / TOUCH_BYTES

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::log::OpenError;
+use crate::node::peers::PeersError;
 use crate::node::placement::PlacementError;
 use crate::node::store::EpochError;
 use crate::runtime::probe::Unsupported;
@@ -15,9 +16,6 @@ use crate::snapshot::{DirectoryError, RestoreError, WriteError};
 pub enum BootError {
     #[error(transparent)]
     Kernel(#[from] Unsupported),
-    /// The settings ask for what is not wired up.
-    #[error("{0} describes an ensemble; this version serves standalone servers only")]
-    Ensemble(String),
     #[error(transparent)]
     Placement(#[from] PlacementError),
     #[error(transparent)]
@@ -44,7 +42,8 @@ impl BootError {
     pub fn exit_code(&self) -> u8 {
         match self {
             BootError::Folders(_) => 3,
-            BootError::Placement(_) | BootError::Ensemble(_) => 2,
+            BootError::Placement(_) => 2,
+            BootError::Ended { cause, .. } if is_peers(cause) => 14,
             BootError::Snapshot(_) => 10,
             BootError::Kernel(_)
             | BootError::Restore(_)
@@ -56,4 +55,9 @@ impl BootError {
             | BootError::Ended { .. } => 1,
         }
     }
+}
+
+/// The ports of other servers cannot be listened on (UNABLE_TO_BIND_QUORUM_PORT).
+fn is_peers(cause: &io::Error) -> bool {
+    cause.get_ref().is_some_and(|inner| inner.is::<PeersError>())
 }

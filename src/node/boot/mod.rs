@@ -33,9 +33,6 @@ use crate::types::Millis;
 pub fn run(settings: Settings) -> Result<(), BootError> {
     let began: Millis = clock::now();
     say_settings(&settings);
-    if settings.ensemble.is_some() {
-        return Err(BootError::Ensemble(settings.source));
-    }
     let kernel = probe::probe()?;
     tracing::info!("{kernel}");
     let placement = Placement::derive(&settings.placement, &affinity::allowed())?;

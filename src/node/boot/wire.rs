@@ -14,16 +14,19 @@ use crate::acl;
 use crate::admin::gauges::Gauges;
 use crate::admin::quorum::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::codec::quorum::Limits;
 use crate::codec::txn::Entry;
 use crate::membership::Role;
 use crate::net::NetSettings;
 use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
 use crate::node::control::{Control, ControlParts, ControlSettings, Disk, Outlet, Stream};
+use crate::node::hosting::Hosted;
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
 use crate::node::message::{ToControl, ToNetwork};
 use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
+use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::threads::{self, NetworkThread};
 use crate::prep::PrepSettings;
@@ -184,6 +187,15 @@ impl Core {
     }
 }
 
+/// Where the control role lives, and how that thread sleeps.
+enum ControlThread {
+    /// That of the first network core.
+    Network,
+    Alone(ThreadSleeper, Option<usize>),
+    /// Its own, with a transport for other servers.
+    WithPeers(RingSleeper, Option<usize>),
+}
+
 /// Starts every thread and waits until clients can connect.
 pub fn start(
     settings: Settings,
@@ -197,13 +209,21 @@ pub fn start(
         .map(|_| Core::new())
         .collect::<io::Result<_>>()
         .map_err(BootError::Thread)?;
-    let (control_sleeper, control_waker) = match placement.control {
-        ControlPlace::WithNetwork => (None, cores[0].waker.clone()),
-        ControlPlace::Alone(cpu) => {
+    let (control_place, control_waker) = match (placement.control, &settings.ensemble) {
+        (ControlPlace::WithNetwork, _) => (ControlThread::Network, cores[0].waker.clone()),
+        (ControlPlace::Alone(cpu), None) => {
             let (sleeper, waker) = waker::for_thread();
-            (Some((sleeper, cpu)), waker)
+            (ControlThread::Alone(sleeper, cpu), waker)
+        }
+        (ControlPlace::Alone(cpu), Some(_)) => {
+            let (sleeper, waker) = waker::for_ring().map_err(BootError::Thread)?;
+            (ControlThread::WithPeers(sleeper, cpu), waker)
         }
     };
+    let peers = settings.ensemble.as_ref().map(|ensemble| {
+        let settings = PeerSettings::new(ensemble, field_max(&settings));
+        Box::new(Peers::new(settings, Resolver::new(control_waker.clone()), now))
+    });
     let (to_control, control_inbox) = mailbox(limits::MAILBOX_CAPACITY, control_waker);
     let starter = LogStarter::new(
         &settings,
@@ -297,11 +317,18 @@ pub fn start(
         )),
         peers: cores.iter().map(|core| core.sender.clone()).collect(),
     });
-    let mut hosted = Some(control);
-    if let Some((sleeper, cpu)) = control_sleeper
-        && let Some(control) = hosted.take()
-    {
-        threads.control(control, sleeper, cpu)?;
+    let mut hosted = None;
+    match control_place {
+        ControlThread::Network => hosted = Some(Hosted::new(control, peers)),
+        ControlThread::Alone(sleeper, cpu) => {
+            threads.spawn("control", move || threads::run_control(control, sleeper, cpu))?;
+        }
+        ControlThread::WithPeers(sleeper, cpu) => {
+            let (hosted, net) = (Hosted::new(control, peers), net_settings(&settings));
+            threads.spawn("control", move || {
+                threads::run_control_with_peers(hosted, net, sleeper, cpu)
+            })?;
+        }
     }
     let address = listen_address(&settings);
     let (ready_sender, ready) = mpsc::channel();
@@ -384,15 +411,6 @@ impl Threads {
             .map_err(BootError::Thread)?;
         self.handles.push(handle);
         Ok(())
-    }
-
-    fn control(
-        &mut self,
-        control: Box<Control>,
-        sleeper: ThreadSleeper,
-        cpu: Option<usize>,
-    ) -> Result<(), BootError> {
-        self.spawn("control", move || threads::run_control(control, sleeper, cpu))
     }
 
     fn network(
@@ -497,8 +515,14 @@ fn listen_address(settings: &Settings) -> SocketAddr {
 
 fn net_settings(settings: &Settings) -> NetSettings {
     let default = NetSettings::default();
+    // What is not whole yet has to fit: a request, or what another server sends.
+    let packet_max = match &settings.ensemble {
+        Some(_) => Limits { data: field_max(settings), ..Limits::default() }.packet_max(),
+        None => 0,
+    };
+    let inbound = default.inbound_pause.max(2 * settings.limits.jute_maxbuffer).max(packet_max);
     NetSettings {
-        inbound_pause: default.inbound_pause.max(2 * settings.limits.jute_maxbuffer),
+        inbound_pause: inbound,
         outbound_pause: settings.limits.outbound_pause,
         outbound_close: settings.limits.outbound_close,
         keepalive: settings.client.tcp_keep_alive.then_some(Duration::ZERO),
