@@ -236,7 +236,8 @@ fn a_fuzzy_snapshot_that_reaches_beyond_the_cut_is_no_base() {
 
 #[test]
 fn nothing_is_touched_when_the_cut_cannot_be_reached() {
-    let cases: [(&str, fn(&Server, &[Zxid])); 3] = [
+    type Make = fn(&Server, &[Zxid]);
+    let cases: [(&str, Make); 3] = [
         ("no snapshot is as old", |server, history| {
             server.snapshot(z(1, 7), &history[..7]);
             server.log(&history[7..]);

@@ -161,9 +161,17 @@ impl Learner {
                 }
             }
             LearnerInput::SnapshotLoaded { zxid } => self.snapshot_loaded(zxid, out),
-            LearnerInput::SnapshotFailed { why } => return Err(why),
+            LearnerInput::SnapshotFailed { why } => {
+                if matches!(self.phase, Phase::Loading { .. }) {
+                    return Err(why);
+                }
+            }
             LearnerInput::Truncated { last } => self.truncated(now, last, out)?,
-            LearnerInput::CannotTruncate { why } => self.start_over(now, why, out)?,
+            LearnerInput::CannotTruncate { why } => {
+                if matches!(self.phase, Phase::Truncating { .. }) {
+                    self.start_over(now, why, out)?;
+                }
+            }
             LearnerInput::Stored(stored) => self.stored(stored, out),
             LearnerInput::Durable(durable) => self.durable(durable.zxid(), out),
             LearnerInput::Tick => return self.tick(now, out),

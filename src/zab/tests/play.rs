@@ -25,15 +25,18 @@ pub trait Actor {
     fn hear(&mut self, now: Millis, line: &str) -> Vec<String>;
 }
 
+/// Makes an actor; gives it with the effects of its making.
+pub type Begin = fn(&str) -> (Box<dyn Actor>, Vec<String>);
+
 /// Plays every `*.txt` of `src/zab/tests/plays/<folder>`. `begin` makes an actor from the first
 /// set-up line (words `key=value` behind its name), and gives the effects of its making. Gives the
 /// number of plays.
-pub fn play_all(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> usize {
+pub fn play_all(folder: &str, begin: Begin) -> usize {
     play_folder(&format!("src/zab/tests/plays/{folder}"), begin)
 }
 
 /// The same for a folder of the repository.
-pub fn play_folder(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> usize {
+pub fn play_folder(folder: &str, begin: Begin) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
@@ -58,7 +61,7 @@ pub fn play_folder(folder: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>
 }
 
 /// The play as it went: the same text if all went as expected.
-pub fn play(text: &str, begin: fn(&str) -> (Box<dyn Actor>, Vec<String>)) -> String {
+pub fn play(text: &str, begin: Begin) -> String {
     let mut now = Millis(0);
     let mut actor: Option<Box<dyn Actor>> = None;
     let mut out = String::new();
