@@ -2,6 +2,7 @@
 //!
 //! Modules in the order in which a request meets them; ARCHITECTURE.md has the picture.
 
+pub mod mutants;
 pub mod types;
 
 pub mod codec;

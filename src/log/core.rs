@@ -182,8 +182,8 @@ impl LogCore {
     }
 
     /// As `new`, with other steps of preparation, so that a test can see every one.
-    #[cfg(test)]
-    pub(super) fn with_steps(self, first: u64, later: u64) -> LogCore {
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn with_steps(self, first: u64, later: u64) -> LogCore {
         LogCore { steps: (first, later), ..self }
     }
 

@@ -35,6 +35,8 @@ pub mod truncate;
 
 pub use self::core::Append;
 pub use figures::Figures;
+#[cfg(feature = "simulation")]
+pub use prepare::Preparer;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle};

@@ -318,7 +318,7 @@ impl Shell {
 }
 
 /// Names the prepared segment, makes the name durable, and turns the writer to it.
-pub(super) fn adopt(dir: &dyn Dir, io: &mut dyn SegmentIo, first: Zxid) -> io::Result<()> {
+pub fn adopt(dir: &dyn Dir, io: &mut dyn SegmentIo, first: Zxid) -> io::Result<()> {
     let name = log_name(first);
     dir.rename(&next_name(), &name)?;
     // Before anything in the file is acknowledged: a file without a name is no file.

@@ -1,6 +1,6 @@
 //! Changes become events for those who watch and may read.
 
-use super::NetworkRole;
+use super::{NetworkRole, Transport};
 use crate::acl;
 use crate::codec::reply;
 use crate::tree::Change;
@@ -10,7 +10,7 @@ use crate::watch::Event;
 /// A frame's length is not counted in figures of bytes.
 const LENGTH_BYTES: usize = 4;
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// Tells every watcher of this core, each through its own output and in Java's order.
     pub(super) fn fire(&mut self, change: &Change) {
         let mut fired = std::mem::take(&mut self.fired);

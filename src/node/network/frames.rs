@@ -2,7 +2,7 @@
 
 use super::client::{Client, Stage};
 use super::reads::Read;
-use super::{NetworkRole, reads};
+use super::{NetworkRole, Transport, reads};
 use crate::acl::{self, Policy};
 use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
@@ -50,7 +50,7 @@ enum Handled {
     AuthFailed(How),
 }
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// Handles all whole frames a connection has sent, as far as its limits allow.
     pub(super) fn serve(&mut self, conn: ConnId) {
         while let Some(client) = self.clients.get(conn) {

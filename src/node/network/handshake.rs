@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NetworkRole, Stage};
+use super::{NetworkRole, Stage, Transport};
 use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
@@ -10,7 +10,7 @@ use crate::net::How;
 use crate::node::message::{Pulse, ToControl};
 use crate::types::{ConnId, SessionId, Zxid};
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// ZooKeeperServer.processConnectRequest.
     pub(super) fn connect(&mut self, conn: ConnId, request: ConnectRequest) {
         self.gauges.connection_requests.add(1);

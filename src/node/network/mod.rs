@@ -18,6 +18,7 @@ mod limits;
 mod reads;
 mod rewatch;
 mod stream;
+mod transport;
 mod words;
 
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ use std::sync::mpsc::SyncSender;
 
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
+pub use transport::Transport;
 
 use super::clerk::Question;
 use super::control::Stream;
@@ -70,10 +72,10 @@ pub struct Commons {
     pub peers: Vec<Sender<ToNetwork>>,
 }
 
-pub struct NetworkRole {
+pub struct NetworkRole<N = Net> {
     core: CoreId,
     settings: NetworkSettings,
-    net: Net,
+    net: N,
     clients: Clients,
     watches: Watches,
     commons: Arc<Commons>,
@@ -111,10 +113,10 @@ pub struct NetworkRole {
 }
 
 /// Everything the role is made of.
-pub struct NetworkParts {
+pub struct NetworkParts<N = Net> {
     pub core: CoreId,
     pub settings: NetworkSettings,
-    pub net: Net,
+    pub net: N,
     pub commons: Arc<Commons>,
     pub gauges: Arc<CoreGauges>,
     pub stream: Arc<Stream>,
@@ -131,8 +133,8 @@ pub struct NetworkParts {
 /// How often connections without a session are looked at, in ms.
 const SWEEP_MS: i64 = 500;
 
-impl NetworkRole {
-    pub fn new(parts: NetworkParts) -> NetworkRole {
+impl<N: Transport> NetworkRole<N> {
+    pub fn new(parts: NetworkParts<N>) -> NetworkRole<N> {
         NetworkRole {
             core: parts.core,
             settings: parts.settings,
@@ -165,7 +167,7 @@ impl NetworkRole {
         }
     }
 
-    pub fn net(&mut self) -> &mut Net {
+    pub fn net(&mut self) -> &mut N {
         &mut self.net
     }
 
@@ -247,6 +249,11 @@ impl NetworkRole {
 
     fn adopt(&mut self, fd: OwnedFd, peer: SocketAddr) {
         let conn = self.net.adopt(fd, peer);
+        self.welcome(conn, peer);
+    }
+
+    /// The transport has a new connection, which admission has counted.
+    pub fn welcome(&mut self, conn: ConnId, peer: SocketAddr) {
         let client = Client::new(conn, peer, self.now, self.wall);
         self.gauges.conns.lock().insert(conn, client.gauges.clone());
         self.clients.insert(client);

@@ -2,7 +2,7 @@
 //! client-protocol.md section 7).
 
 use super::client::Client;
-use super::{Commons, NetworkRole};
+use super::{Commons, NetworkRole, Transport};
 use crate::acl::{self, Permit};
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader};
@@ -327,7 +327,7 @@ fn standard(path: &str, table: Table) -> NewWatch {
     NewWatch { path: path.into(), kind: NewKind::Standard(table) }
 }
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// Lets a read's answer leave: after everything the read has seen, before everything newer.
     pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
         if read.seen > self.drained {

@@ -1,7 +1,7 @@
 //! setWatches and setWatches2: a client that lost its server takes its watches up again, and
 //! hears at once of what it missed (DataTree.setWatches).
 
-use super::NetworkRole;
+use super::{NetworkRole, Transport};
 use crate::codec::reply::{self, UNKNOWN_ZXID};
 use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
 use crate::types::{ConnId, EventKind, Millis, WatchMode, Zxid};
@@ -16,7 +16,7 @@ enum List {
     Lasting(WatchMode),
 }
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// `body` is that of a request that has been decoded once already.
     pub(super) fn rewatch(
         &mut self,

@@ -1,6 +1,6 @@
 //! The commit stream, as a network core takes it: events and answers in zxid order.
 
-use super::{NetworkRole, Stage};
+use super::{NetworkRole, Stage, Transport};
 use crate::codec::reply;
 use crate::net::How;
 use crate::node::message::ToNetwork;
@@ -8,7 +8,7 @@ use crate::order::TicketKind;
 use crate::tree::Outcome;
 use crate::types::{ConnId, Millis, Xid, Zxid};
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// Takes everything there is.
     pub(super) fn drain_all(&mut self) {
         // Read before the mailbox is drained: every change up to it is then in `arrived`.

@@ -1,6 +1,6 @@
 //! Four-letter words: answered on the spot where that takes no time, by the clerk otherwise.
 
-use super::{NetworkRole, Stage};
+use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
 use crate::node::clerk::Question;
@@ -10,7 +10,7 @@ use crate::types::ConnId;
 /// `stmk` is followed by the new trace mask.
 const MASK_AT: std::ops::Range<usize> = 4..12;
 
-impl NetworkRole {
+impl<N: Transport> NetworkRole<N> {
     /// A connection began with a word. `stmk` waits for all its bytes.
     pub(super) fn take_word(&mut self, conn: ConnId, word: &'static str) {
         let desk = &self.commons.desk;

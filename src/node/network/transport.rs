@@ -1,0 +1,51 @@
+//! What a network core asks of its transport: the seam at which a simulated network takes the
+//! ring's place.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use crate::net::{How, Net};
+use crate::types::ConnId;
+
+/// See [`Net`], whose methods of the same names say what each must do.
+pub trait Transport {
+    fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId;
+    fn input(&self, conn: ConnId) -> &[u8];
+    fn consume(&mut self, conn: ConnId, n: usize);
+    fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>>;
+    fn unsent(&self, conn: ConnId) -> usize;
+    fn pause(&mut self, conn: ConnId);
+    fn resume(&mut self, conn: ConnId);
+    fn close(&mut self, conn: ConnId, how: How);
+    fn stop_listening(&mut self);
+}
+
+impl Transport for Net {
+    fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
+        Net::adopt(self, stream, peer)
+    }
+    fn input(&self, conn: ConnId) -> &[u8] {
+        Net::input(self, conn)
+    }
+    fn consume(&mut self, conn: ConnId, n: usize) {
+        Net::consume(self, conn, n);
+    }
+    fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>> {
+        Net::output(self, conn)
+    }
+    fn unsent(&self, conn: ConnId) -> usize {
+        Net::unsent(self, conn)
+    }
+    fn pause(&mut self, conn: ConnId) {
+        Net::pause(self, conn);
+    }
+    fn resume(&mut self, conn: ConnId) {
+        Net::resume(self, conn);
+    }
+    fn close(&mut self, conn: ConnId, how: How) {
+        Net::close(self, conn, how);
+    }
+    fn stop_listening(&mut self) {
+        Net::stop_listening(self);
+    }
+}
