@@ -84,9 +84,20 @@ pub fn write<W: Write>(
     sink: W,
     pace: Pace<'_>,
 ) -> Result<(SnapshotReport, W), WriteError> {
+    write_sliced(tree, sessions, options, SLICE_NODES, sink, pace)
+}
+
+fn write_sliced<W: Write>(
+    tree: &Tree,
+    sessions: &[(SessionId, i32)],
+    options: &WriteOptions,
+    slice: usize,
+    sink: W,
+    pace: Pace<'_>,
+) -> Result<(SnapshotReport, W), WriteError> {
     let acls = if options.quiet { AclTable::of_quiet(tree) } else { AclTable::of(tree) };
     let walk = Walk::new(options.at.max(options.restored_upto), acls.clone());
-    write_walk(tree, sessions, options, sink, (&acls, walk, SLICE_NODES), pace)
+    write_walk(tree, sessions, options, sink, (&acls, walk, slice), pace)
 }
 
 /// As [`write`], with a walk and slices of the caller's.
@@ -153,7 +164,19 @@ pub fn write_file(
     options: &WriteOptions,
     pace: Pace<'_>,
 ) -> Result<SnapshotReport, WriteError> {
-    let written = write_named(dir, tree, sessions, options, pace);
+    write_in_slices(dir, tree, sessions, options, SLICE_NODES, pace)
+}
+
+/// As [`write_file`], with slices of so many nodes.
+pub fn write_in_slices(
+    dir: &dyn Dir,
+    tree: &Tree,
+    sessions: &[(SessionId, i32)],
+    options: &WriteOptions,
+    slice: usize,
+    pace: Pace<'_>,
+) -> Result<SnapshotReport, WriteError> {
+    let written = write_named(dir, tree, sessions, options, slice, pace);
     if written.is_err() {
         // If this fails too, the next snapshot removes it.
         let _ = remove_if_present(dir, TEMPORARY);
@@ -166,6 +189,7 @@ fn write_named(
     tree: &Tree,
     sessions: &[(SessionId, i32)],
     options: &WriteOptions,
+    slice: usize,
     pace: Pace<'_>,
 ) -> Result<SnapshotReport, WriteError> {
     let failed =
@@ -174,7 +198,7 @@ fn write_named(
     remove_if_present(dir, TEMPORARY).map_err(failed("cannot remove"))?;
     let file = dir.create(TEMPORARY).map_err(failed("cannot create"))?;
     let sink = FileSink { file: file.as_ref(), buffer: Vec::new(), written: 0, flushed: 0, crc: 0 };
-    let (mut report, mut sink) = write(tree, sessions, options, sink, pace)?;
+    let (mut report, mut sink) = write_sliced(tree, sessions, options, slice, sink, pace)?;
     sink.put().map_err(failed("cannot write"))?;
     file.flush().map_err(failed("cannot flush"))?;
     // A side record of an older file of this name would call the new one damaged.

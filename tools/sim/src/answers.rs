@@ -1,0 +1,405 @@
+//! Whether an answer is right: by the state at the zxid it shows, and by nothing else.
+
+use std::borrow::Cow;
+
+use ringkeeper::codec::reply::decode::{self as reply, Reply, ReplyHeader, StepReply};
+use ringkeeper::codec::request::{MultiReadOp, ReadOp, SetWatches, WriteOp};
+use ringkeeper::types::{ErrorCode, EventKind, Identity, Perms, SessionId, Stat, Zxid};
+
+use crate::history::{History, Outcome, allows};
+use crate::watching::{Heard, Modes, Watching};
+
+type Checked = Result<(), String>;
+
+/// The answer to a write.
+pub fn write(
+    history: &History,
+    key: (SessionId, i32),
+    op: &WriteOp,
+    header: ReplyHeader,
+    body: &[u8],
+    floor: Zxid,
+) -> Checked {
+    let zxid = header.zxid;
+    if history.done.get(&key) != Some(&zxid) {
+        let at = history.done.get(&key);
+        return Err(format!("{op:?} is answered with {zxid}, was committed as {at:?}"));
+    }
+    if zxid <= floor {
+        return Err(format!("linearizable: {zxid} was asked for after {floor} was answered"));
+    }
+    let Some(committed) = history.entries.get(&zxid) else {
+        return Err(format!("{zxid} is not in the history"));
+    };
+    if let Outcome::Failed(code) = &committed.outcome {
+        return match header.error == code.code() {
+            true => Ok(()),
+            false => Err(format!("{op:?} failed with {}, should be {code:?}", header.error)),
+        };
+    }
+    let decoded = reply::body(op.opcode(), body).map_err(|e| format!("answer to {op:?}: {e}"))?;
+    let right = match (&committed.outcome, &decoded) {
+        (Outcome::Created(path, None), Reply::Path(Some(got))) => got == path,
+        (Outcome::Created(path, Some(stat)), Reply::PathStat(Some(got), shown)) => {
+            got == path && shown == stat
+        }
+        (Outcome::Done, Reply::Empty) => true,
+        (Outcome::Stat(stat), Reply::Stat(shown)) => stat == shown,
+        (Outcome::Multi(steps), Reply::Multi(shown)) => {
+            steps.len() == shown.len() && steps.iter().zip(shown).all(|(a, b)| is_step(a, b))
+        }
+        _ => false,
+    };
+    match right {
+        true => Ok(()),
+        false => {
+            let outcome = &committed.outcome;
+            Err(format!("{op:?} at {zxid} answered {decoded:?}, should be {outcome:?}"))
+        }
+    }
+}
+
+fn is_step(outcome: &Outcome, shown: &StepReply<'_>) -> bool {
+    match (outcome, shown) {
+        (Outcome::Created(path, None), StepReply::Created(got, None)) => got == path,
+        (Outcome::Created(path, Some(stat)), StepReply::Created(got, Some(shown))) => {
+            got == path && shown == stat
+        }
+        (Outcome::Done, StepReply::Deleted | StepReply::Checked) => true,
+        (Outcome::Stat(stat), StepReply::DataSet(shown)) => stat == shown,
+        (Outcome::Failed(code), StepReply::Failed(got)) => code.code() == *got,
+        _ => false,
+    }
+}
+
+/// What is at hand when a read's answer has come.
+pub struct Reader<'a> {
+    pub history: &'a History,
+    pub watching: &'a mut Watching,
+    pub who: &'a [Identity],
+    pub session: SessionId,
+}
+
+/// What a read must show: the parts, or an error.
+enum Shown {
+    Error(ErrorCode),
+    Right,
+    Wrong(String),
+}
+
+impl Reader<'_> {
+    pub fn check(&mut self, op: &ReadOp<'_>, header: ReplyHeader, body: &[u8]) -> Checked {
+        let shown = self.judge(op, header, body);
+        let wrong = |what: String| Err(format!("{op:?} at {}: {what}", header.zxid));
+        let code = match shown {
+            Shown::Wrong(what) => return wrong(what),
+            Shown::Right => ErrorCode::Ok,
+            Shown::Error(code) => code,
+        };
+        if header.error != code.code() {
+            return wrong(format!("error {}, should be {code:?}", header.error));
+        }
+        self.watch(op, code);
+        Ok(())
+    }
+
+    fn watch(&mut self, op: &ReadOp<'_>, code: ErrorCode) {
+        let ok = code == ErrorCode::Ok;
+        match op {
+            ReadOp::Exists { path: Some(path), watch: true }
+                if ok || code == ErrorCode::NoNode =>
+            {
+                self.watching.once(true, path);
+            }
+            ReadOp::GetData { path: Some(path), watch: true } if ok => {
+                self.watching.once(true, path);
+            }
+            ReadOp::GetChildren { path: Some(path), watch: true }
+            | ReadOp::GetChildren2 { path: Some(path), watch: true }
+                if ok =>
+            {
+                self.watching.once(false, path);
+            }
+            ReadOp::AddWatch { path: Some(path), mode } if ok => {
+                self.watching.lasting(path, *mode == 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&mut self, op: &ReadOp<'_>, header: ReplyHeader, body: &[u8]) -> Shown {
+        let zxid = header.zxid;
+        let answer = match header.error {
+            0 => match reply::body(op.opcode(), body) {
+                Ok(answer) => Some(answer),
+                Err(e) => return Shown::Wrong(e.to_string()),
+            },
+            _ => None,
+        };
+        let path_of = |path: &Option<Cow<'_, str>>| path.as_deref().unwrap_or("").to_owned();
+        match op {
+            ReadOp::Exists { path, .. } => {
+                let path = path_of(path);
+                self.node(&path, zxid, Perms::READ, &answer, |history, answer| {
+                    let stat = history.stat_at(&path, zxid).unwrap_or_default();
+                    same(answer, &Reply::Stat(stat))
+                })
+            }
+            ReadOp::GetData { path, .. } => {
+                let path = path_of(path);
+                self.node(&path, zxid, Perms::READ, &answer, |history, answer| {
+                    let stat = history.stat_at(&path, zxid).unwrap_or_default();
+                    let data = history.at(&path, zxid).and_then(|node| node.data.clone());
+                    same(answer, &Reply::Data(data.as_deref(), stat))
+                })
+            }
+            ReadOp::GetChildren { path, .. } | ReadOp::GetChildren2 { path, .. } => {
+                let path = path_of(path);
+                self.node(&path, zxid, Perms::READ, &answer, |history, answer| {
+                    let stat = history.stat_at(&path, zxid).unwrap_or_default();
+                    children(history, &path, zxid, &stat, answer)
+                })
+            }
+            ReadOp::GetAcl { path } => {
+                let path = path_of(path);
+                let all = self.may(&path, zxid, Perms::ADMIN);
+                self.node(&path, zxid, Perms::READ.or(Perms::ADMIN), &answer, |history, answer| {
+                    let stat = history.stat_at(&path, zxid).unwrap_or_default();
+                    let Some(node) = history.at(&path, zxid) else { return Some("gone".into()) };
+                    match answer {
+                        Reply::Acl(list, shown) if *shown == stat => {
+                            let is_right = if all {
+                                *list == node.acl
+                            } else {
+                                list.len() == node.acl.len()
+                                    && list.iter().all(|acl| {
+                                        &*acl.scheme != "digest" || acl.id.ends_with(":x")
+                                    })
+                            };
+                            (!is_right).then(|| format!("{list:?}, should be {:?}", node.acl))
+                        }
+                        other => Some(format!("{other:?}, should be {stat:?}")),
+                    }
+                })
+            }
+            ReadOp::GetAllChildrenNumber { path } => {
+                let path = path_of(path);
+                self.node(&path, zxid, Perms::READ, &answer, |history, answer| {
+                    let count = history.descendants_at(&path, zxid) as i32;
+                    same(answer, &Reply::Int(count))
+                })
+            }
+            ReadOp::GetEphemerals { prefix } => {
+                let prefix = path_of(prefix);
+                let mut mine = self.history.ephemerals_at(self.session, zxid);
+                mine.retain(|path| path.starts_with(&prefix));
+                match answer {
+                    Some(Reply::Strings(mut got)) => {
+                        got.sort();
+                        mine.sort_unstable();
+                        match got == mine {
+                            true => Shown::Right,
+                            false => Shown::Wrong(format!("{got:?}, should be {mine:?}")),
+                        }
+                    }
+                    other => Shown::Wrong(format!("{other:?}")),
+                }
+            }
+            ReadOp::MultiRead(ops) => match answer {
+                Some(Reply::Multi(steps)) if steps.len() == ops.len() => {
+                    let wrong = ops
+                        .iter()
+                        .zip(&steps)
+                        .find_map(|(op, step)| self.step(op, step, zxid));
+                    wrong.map_or(Shown::Right, Shown::Wrong)
+                }
+                other => Shown::Wrong(format!("{other:?}")),
+            },
+            ReadOp::AddWatch { .. } | ReadOp::WhoAmI | ReadOp::SetWatches(_) => Shown::Right,
+            ReadOp::CheckWatches { path, kind } => {
+                found(self.watching.has(&path_of(path), *kind))
+            }
+            ReadOp::RemoveWatches { path, kind } => {
+                found(self.watching.remove(&path_of(path), *kind))
+            }
+        }
+    }
+
+    fn may(&self, path: &str, zxid: Zxid, needed: Perms) -> bool {
+        self.history.at(path, zxid).is_some_and(|node| allows(&node.acl, needed, self.who))
+    }
+
+    fn node(
+        &self,
+        path: &str,
+        zxid: Zxid,
+        needed: Perms,
+        answer: &Option<Reply<'_>>,
+        wrong: impl FnOnce(&History, &Reply<'_>) -> Option<String>,
+    ) -> Shown {
+        if self.history.at(path, zxid).is_none() {
+            return Shown::Error(ErrorCode::NoNode);
+        }
+        if !self.may(path, zxid, needed) {
+            return Shown::Error(ErrorCode::NoAuth);
+        }
+        match answer {
+            None => Shown::Right,
+            Some(answer) => wrong(self.history, answer).map_or(Shown::Right, Shown::Wrong),
+        }
+    }
+
+    fn step(&self, op: &MultiReadOp<'_>, step: &StepReply<'_>, zxid: Zxid) -> Option<String> {
+        let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
+        let path = path.as_deref().unwrap_or("");
+        let Some(node) = self.history.at(path, zxid) else {
+            return is(step, &StepReply::Failed(ErrorCode::NoNode.code()));
+        };
+        if !self.may(path, zxid, Perms::READ) {
+            return is(step, &StepReply::Failed(ErrorCode::NoAuth.code()));
+        }
+        let stat = self.history.stat_at(path, zxid).unwrap_or_default();
+        match (op, step) {
+            (MultiReadOp::GetData { .. }, step) => {
+                is(step, &StepReply::Data(node.data.as_deref(), stat))
+            }
+            (MultiReadOp::GetChildren { .. }, StepReply::Children(names)) => {
+                let names = Reply::Strings(names.clone());
+                children(self.history, path, zxid, &stat, &names)
+            }
+            (MultiReadOp::GetChildren { .. }, other) => Some(format!("{other:?}")),
+        }
+    }
+}
+
+fn found(found: bool) -> Shown {
+    if found { Shown::Right } else { Shown::Error(ErrorCode::NoWatcher) }
+}
+
+fn same(answer: &Reply<'_>, right: &Reply<'_>) -> Option<String> {
+    (answer != right).then(|| format!("{answer:?}, should be {right:?}"))
+}
+
+fn is(step: &StepReply<'_>, right: &StepReply<'_>) -> Option<String> {
+    (step != right).then(|| format!("{step:?}, should be {right:?}"))
+}
+
+fn children(
+    history: &History,
+    path: &str,
+    zxid: Zxid,
+    stat: &Stat,
+    answer: &Reply<'_>,
+) -> Option<String> {
+    let paths = history.children_at(path, zxid);
+    let right: Vec<&str> = paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    let (names, shown) = match answer {
+        Reply::Strings(names) => (names, None),
+        Reply::Children(names, shown) => (names, Some(shown)),
+        other => return Some(format!("{other:?}")),
+    };
+    let mut names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    names.sort_unstable();
+    if names != right || shown.is_some_and(|shown| shown != stat) {
+        return Some(format!("{names:?} {shown:?}, should be {right:?} {stat:?}"));
+    }
+    None
+}
+
+/// The lists by which a client takes its watches up again.
+pub fn set_watches(history: &History, former: &Watching, seen: Zxid) -> SetWatches<'static> {
+    let mut lists = SetWatches { relative_zxid: seen, ..SetWatches::default() };
+    for (path, modes) in &former.data {
+        let text = || Cow::Owned(path.clone());
+        if modes.once {
+            match history.at(path, seen) {
+                Some(_) => lists.data.push(text()),
+                None => lists.exist.push(text()),
+            }
+        }
+        if modes.lasting {
+            lists.persistent.push(text());
+        }
+        if modes.recursive {
+            lists.recursive.push(text());
+        }
+    }
+    for (path, modes) in &former.child {
+        if modes.once {
+            lists.child.push(Cow::Owned(path.clone()));
+        }
+    }
+    lists
+}
+
+/// What a client has heard that its watches need not be taken up for again.
+pub fn used_up(watching: &mut Watching, heard: &[Heard]) {
+    for (_, kind, path) in heard {
+        let spend = |modes: Option<&mut Modes>| {
+            if let Some(modes) = modes {
+                modes.once = false;
+            }
+        };
+        if *kind != EventKind::NodeChildrenChanged {
+            spend(watching.data.get_mut(path));
+        }
+        if matches!(kind, EventKind::NodeChildrenChanged | EventKind::NodeDeleted) {
+            spend(watching.child.get_mut(path));
+        }
+    }
+}
+
+/// The answer to `setWatches`: what had to be told at once, and what is watched from now on.
+pub fn taken_up(
+    history: &History,
+    lists: &SetWatches<'_>,
+    zxid: Zxid,
+    heard: &[Heard],
+) -> Result<Watching, String> {
+    let since = lists.relative_zxid;
+    let mut watching = Watching::default();
+    let mut due: Vec<Heard> = Vec::new();
+    let mut tell = |kind, path: &str| due.push((Zxid(-1), kind, path.to_owned()));
+    for path in &lists.data {
+        match history.at(path, zxid) {
+            None => tell(EventKind::NodeDeleted, path),
+            Some(node) if node.mzxid > since => tell(EventKind::NodeDataChanged, path),
+            Some(_) => watching.once(true, path),
+        }
+    }
+    for path in &lists.exist {
+        match history.at(path, zxid) {
+            Some(_) => tell(EventKind::NodeCreated, path),
+            None => watching.once(true, path),
+        }
+    }
+    for path in &lists.child {
+        match history.at(path, zxid) {
+            None => tell(EventKind::NodeDeleted, path),
+            Some(node) if node.pzxid > since => tell(EventKind::NodeChildrenChanged, path),
+            Some(_) => watching.once(false, path),
+        }
+    }
+    for path in &lists.persistent {
+        watching.lasting(path, false);
+    }
+    for path in &lists.recursive {
+        watching.lasting(path, true);
+    }
+    watching.skip(history, zxid);
+    let at_once: Vec<&Heard> = heard.iter().filter(|(at, _, _)| *at == Zxid(-1)).collect();
+    if !at_once.iter().copied().eq(due.iter()) {
+        return Err(format!("setWatches told {at_once:?}, should be {due:?}"));
+    }
+    // Between two paths of the lists the server may take more of the stream: what a watch for all
+    // descendants hears then comes before the answer.
+    for (at, kind, path) in heard.iter().filter(|(at, _, _)| *at != Zxid(-1)) {
+        let happened = *at <= zxid
+            && history.changes.iter().any(|c| c.zxid == *at && c.kind == *kind && &*c.path == path);
+        let wanted = lists.recursive.iter().any(|above| path.starts_with(&**above));
+        if !happened || !wanted {
+            return Err(format!("setWatches: {kind:?} of {path} at {at} was not asked for"));
+        }
+    }
+    Ok(watching)
+}

@@ -1,0 +1,77 @@
+//! What goes wrong, and when: drawn from the seed before the world begins, so that any part of it
+//! can be left out.
+
+use crate::knobs::Knobs;
+use crate::rng::Rng;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The process ends between two events; with `power` the machine does.
+    Crash { server: usize, power: bool, down_us: i64 },
+    /// It ends between two changes of its disk.
+    CrashAtChange { server: usize, changes: u64, power: bool, down_us: i64 },
+    /// It ends, and again in the middle of its start.
+    CrashAtStart { server: usize, changes: u64, power: bool },
+    /// An orderly stop and a new start.
+    Stop { server: usize, down_us: i64 },
+    /// Nothing of the process runs.
+    Pause { server: usize, for_us: i64 },
+    /// Everything on this server takes so many times longer.
+    Slow { server: usize, factor: i64, for_us: i64 },
+    /// A write or flush is refused; the process ends and starts anew.
+    DiskError { server: usize, after: u64, short: bool },
+    /// The disk takes no more for a while.
+    DiskFull { server: usize, for_us: i64 },
+    /// It takes more again.
+    DiskFree { server: usize },
+    /// The next write takes so long.
+    DiskHang { server: usize, for_us: i64 },
+    /// A bit turns on the disk of a server that is down.
+    Rot { server: usize, down_us: i64 },
+    WallClock { server: usize, jump_ms: i64 },
+    /// One in so many connections of clients is reset.
+    Reset { one_in: u64 },
+    /// One in so many clients loses its connection without the server hearing of it.
+    HalfOpen { one_in: u64 },
+    /// Nothing passes between clients and this server.
+    Silence { server: usize, for_us: i64 },
+    Snapshot { server: usize },
+    Purge { server: usize },
+}
+
+/// A fault and its time, in microseconds.
+pub type Planned = (i64, Fault);
+
+pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 2);
+    let mut plan: Vec<Planned> =
+        (0..knobs.faults).map(|_| (rng.between(1, knobs.storm_us), one(&mut rng, knobs))).collect();
+    plan.sort_by_key(|(at, _)| *at);
+    plan
+}
+
+fn one(rng: &mut Rng, knobs: &Knobs) -> Fault {
+    let server = rng.below(knobs.servers as u64) as usize;
+    let power = rng.one_in(2);
+    let down_us = rng.one_of([1_000, 300_000, 3_000_000]);
+    let for_us = rng.one_of([10_000, 500_000, 4_000_000]);
+    let changes = rng.below(30);
+    match rng.below(19) {
+        0..=2 => Fault::Crash { server, power, down_us },
+        3..=5 => Fault::CrashAtChange { server, changes, power, down_us },
+        6 => Fault::CrashAtStart { server, changes: rng.below(20), power },
+        7 => Fault::Stop { server, down_us },
+        8 => Fault::Pause { server, for_us },
+        9 => Fault::Slow { server, factor: rng.one_of([5, 50]), for_us },
+        10 => Fault::DiskError { server, after: changes, short: rng.one_in(2) },
+        11 => Fault::DiskFull { server, for_us },
+        12 => Fault::DiskHang { server, for_us },
+        13 => Fault::Rot { server, down_us },
+        14 => Fault::WallClock { server, jump_ms: rng.between(-20_000, 20_000) },
+        15 => Fault::Reset { one_in: rng.one_of([1, 2, 4]) },
+        16 => Fault::HalfOpen { one_in: rng.one_of([1, 2, 4]) },
+        17 => Fault::Silence { server, for_us },
+        _ if rng.one_in(2) => Fault::Snapshot { server },
+        _ => Fault::Purge { server },
+    }
+}

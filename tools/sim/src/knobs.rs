@@ -1,0 +1,93 @@
+//! What one seed's world is like: everything a server's settings, a disk or a client may vary in.
+
+use ringkeeper::snapshot::pack::Compression;
+
+use crate::rng::Rng;
+
+#[derive(Clone, Debug)]
+pub struct Knobs {
+    pub servers: usize,
+    pub clients: usize,
+    /// How long the storm lasts, in microseconds.
+    pub storm_us: i64,
+    /// Faults in it.
+    pub faults: usize,
+    pub tick_ms: i64,
+    pub cores: usize,
+    pub shards: usize,
+    pub extended_types: bool,
+    pub direct_io: bool,
+    pub prealloc: i64,
+    /// Steps of preparation: first and later.
+    pub steps: (u64, u64),
+    pub size_limit: i64,
+    pub snap_count: u32,
+    pub max_batch: i32,
+    pub flush_delay_ms: i64,
+    /// Nodes in a slice of a snapshot.
+    pub snapshot_slice: usize,
+    pub compression: Compression,
+    pub retain: usize,
+    pub one_folder: bool,
+    /// Usual time of a batch on the disk, in microseconds.
+    pub disk_us: i64,
+    /// Usual time between two servers or a server and a client.
+    pub net_us: i64,
+    /// Usual time until a role that has mail looks into it.
+    pub turn_us: i64,
+    /// Between two requests of a client.
+    pub pace_us: i64,
+    /// Requests a client keeps on their way.
+    pub pipeline: usize,
+    pub container_check_ms: i64,
+    pub frame_max: usize,
+}
+
+impl Knobs {
+    pub fn draw(seed: u64, servers: Option<usize>) -> Knobs {
+        let mut rng = Rng::part(seed, 1);
+        let storm_us = rng.between(2_000_000, 20_000_000);
+        let clients = match rng.below(10) {
+            0 => rng.between(8, 40) as usize,
+            _ => rng.between(1, 6) as usize,
+        };
+        let pipeline = rng.between(1, 8);
+        // What a world costs are its requests: a few hundred find as much as many thousands.
+        let requests = rng.one_of([60, 200, 200, 500]);
+        // A client asks for half its pipeline at a time, and its pauses are long now and then.
+        let pace_us = storm_us * clients as i64 * (pipeline + 1) / (2 * requests) / 2;
+        Knobs {
+            servers: servers.unwrap_or(1),
+            clients,
+            storm_us,
+            faults: rng.between(0, 14) as usize,
+            tick_ms: rng.one_of([200, 500, 1000, 2000]),
+            cores: rng.between(1, 3) as usize,
+            shards: 1 << rng.below(7),
+            extended_types: rng.one_in(2),
+            direct_io: rng.one_in(2),
+            prealloc: rng.one_of([0, 4096, 16384, 65536]),
+            steps: rng.one_of([(4096, 4096), (8192, 4096), (16384, 16384)]),
+            size_limit: rng.one_of([-1, -1, 4096, 20_000]),
+            snap_count: rng.one_of([4, 20, 60, 200, 100_000]),
+            max_batch: rng.one_of([1, 3, 10, 1000, 1000]),
+            flush_delay_ms: rng.one_of([0, 0, 0, 5]),
+            snapshot_slice: rng.one_of([1, 5, 50]),
+            compression: rng.one_of([
+                Compression::None,
+                Compression::None,
+                Compression::Gzip,
+                Compression::Snappy,
+            ]),
+            retain: rng.between(3, 5) as usize,
+            one_folder: rng.one_in(2),
+            disk_us: rng.one_of([20, 100, 1000, 8000]),
+            net_us: rng.one_of([20, 200, 2000, 20_000]),
+            turn_us: rng.one_of([1, 10, 100, 1000]),
+            pace_us,
+            pipeline: pipeline as usize,
+            container_check_ms: rng.one_of([1000, 5000, 60_000]),
+            frame_max: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Whole Ringkeeper servers in one thread and in virtual time, under faults drawn from a seed.
+//!
+//! The roles are the shipping ones: network cores over a simulated transport, the control core,
+//! the log over a simulated disk, snapshots and recovery. Clients speak the client protocol byte
+//! by byte; what they hear is held against a history that the checker keeps by itself.
+//!
+//! * [`run`]: a seed, a range of seeds; [`shrink`]: the least that still fails
+//! * [`world`]: time and events; [`process`]: a server's turns, ends and starts; [`wires`]: connections
+//! * [`knobs`], [`faults`]: what the seed draws
+//! * [`server`], [`storage`], [`transport`], [`disk`]: the shipping code and what stands under it
+//! * [`client`], [`wishes`]: what clients do
+//! * [`history`], [`judge`], [`answers`], [`watching`], [`observe`]: what must hold
+
+pub mod run;
+pub mod shrink;
+
+pub mod process;
+pub mod wires;
+pub mod world;
+
+pub mod faults;
+pub mod knobs;
+pub mod rng;
+
+pub mod disk;
+pub mod server;
+pub mod storage;
+pub mod transport;
+
+pub mod client;
+pub mod wishes;
+
+pub mod answers;
+pub mod history;
+pub mod judge;
+pub mod observe;
+pub mod watching;

@@ -1,0 +1,90 @@
+//! `ringkeeper-sim`: runs seeds, traces one, shrinks what fails.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use ringkeeper_sim::run::{self, Case};
+use ringkeeper_sim::shrink;
+
+/// Whole servers in virtual time, under faults drawn from a seed.
+#[derive(Parser)]
+struct Args {
+    /// Seeds, as A..B or one number.
+    #[arg(long, default_value = "0..700")]
+    seeds: String,
+    /// Servers of the ensemble; drawn from the seed if not given.
+    #[arg(long)]
+    servers: Option<usize>,
+    /// Print one line for every transition.
+    #[arg(long)]
+    trace: bool,
+    /// Leave out of a failing seed what does not matter.
+    #[arg(long)]
+    shrink: bool,
+    /// Stop after so many failures.
+    #[arg(long, default_value_t = 5)]
+    enough: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let Some((from, to)) = seeds(&args.seeds) else {
+        eprintln!("--seeds {}: not A..B and not a number", args.seeds);
+        return ExitCode::from(2);
+    };
+    if args.trace || args.shrink {
+        return look_closely(&args, from..to);
+    }
+    let began = Instant::now();
+    let summary = run::range(from, to, args.enough, |seed| Case::of(seed, args.servers));
+    for failed in &summary.failed {
+        println!("seed {}: {}", failed.seed, failed.why);
+    }
+    println!(
+        "{} seeds, {} failed, in {:.1} s: {} events, {} transactions, {} writes answered, {} crashes, {} sessions expired",
+        summary.seeds,
+        summary.failed.len(),
+        began.elapsed().as_secs_f64(),
+        summary.events,
+        summary.txns,
+        summary.acknowledged,
+        summary.crashes,
+        summary.expired,
+    );
+    ExitCode::from(u8::from(!summary.failed.is_empty()))
+}
+
+fn seeds(text: &str) -> Option<(u64, u64)> {
+    match text.split_once("..") {
+        Some((from, to)) => Some((from.parse().ok()?, to.parse().ok()?)),
+        None => text.parse().ok().map(|seed: u64| (seed, seed + 1)),
+    }
+}
+
+fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for seed in seeds {
+        let mut case = Case::of(seed, args.servers);
+        if args.shrink {
+            let Some((smaller, why)) = shrink::shrink(&case) else { continue };
+            println!("seed {seed}: {why}\n{:?}", smaller.knobs);
+            for (at, fault) in &smaller.plan {
+                println!("{at:>10} {fault:?}");
+            }
+            code = ExitCode::FAILURE;
+            case = smaller;
+        }
+        if args.trace {
+            let ran = case.run(true);
+            for line in &ran.trace {
+                println!("{line}");
+            }
+            println!("seed {seed}: {:?}", ran.outcome);
+            if ran.outcome.is_err() {
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}

@@ -1,0 +1,389 @@
+//! A server's process in the world: its roles' turns, its ends and its starts.
+
+use std::sync::atomic::Ordering;
+
+use ringkeeper::node::control::{Job, Verdict};
+use ringkeeper::node::message::ToControl;
+use ringkeeper::snapshot;
+
+use crate::disk::{Disk, Trouble};
+use crate::server;
+use crate::storage::Step;
+use crate::world::{Checked, Event, Stage, World};
+
+/// A start that failed for want of a disk is tried again after this.
+const RETRY_US: i64 = 300_000;
+/// Snapshots within snapshots' pauses.
+const DEPTH_MAX: usize = 3;
+
+impl World {
+    /// Whether this turn is due; one of a paused process is put off.
+    fn is_due(&mut self, server: usize, planned: Option<i64>, at: i64, event: Event) -> bool {
+        if planned != Some(at) {
+            return false;
+        }
+        let until = self.servers[server].paused_until;
+        if until <= self.now {
+            return true;
+        }
+        self.plan_turn(server, event, until);
+        false
+    }
+
+    /// Notes when a role runs next, if that is earlier than it would.
+    fn plan_turn(&mut self, server: usize, event: Event, at: i64) {
+        let at = at.max(self.now);
+        let Some(up) = &mut self.servers[server].up else { return };
+        let planned = match &event {
+            Event::Control { .. } => &mut up.control_at,
+            Event::Core { core, .. } => &mut up.cores[*core].at,
+            Event::Log { .. } => &mut up.log_at,
+            _ => &mut up.prepare_at,
+        };
+        if planned.is_none_or(|before| at < before || before <= self.now) {
+            *planned = Some(at);
+            self.schedule(at, event);
+        }
+    }
+
+    /// Gives turns to the roles that have something to do.
+    pub fn poke(&mut self, server: usize) {
+        let (now, turn_us) = (self.now, self.knobs.turn_us);
+        let disk_us = self.knobs.disk_us;
+        let Some(up) = &mut self.servers[server].up else { return };
+        let mut wanted = Vec::new();
+        if up.control.has_mail() {
+            wanted.push((Event::Control { server }, turn_us));
+        }
+        for (core, hosted) in up.cores.iter_mut().enumerate() {
+            if hosted.role.has_mail() || hosted.role.net().has_events() {
+                wanted.push((Event::Core { server, core }, turn_us));
+            }
+        }
+        let mut hang = 0;
+        if up.log.has_work() {
+            let is_at_disk = up.log.is_at_disk() && up.log_at.is_none();
+            wanted.push((Event::Log { server }, if is_at_disk { disk_us } else { turn_us }));
+            if is_at_disk {
+                hang = std::mem::take(&mut self.servers[server].hang_us);
+            }
+        }
+        if self.servers[server].up.as_ref().is_some_and(|up| up.log.has_job()) {
+            wanted.push((Event::Prepare { server }, disk_us));
+        }
+        for (event, usual) in wanted {
+            let mut delay = self.servers[server].takes(now, usual);
+            if matches!(event, Event::Log { .. }) {
+                delay += hang;
+            }
+            self.plan_turn(server, event, now + delay);
+        }
+    }
+
+    pub fn control_turn(&mut self, server: usize, at: i64) -> Checked {
+        let planned = self.servers[server].up.as_ref().and_then(|up| up.control_at);
+        if !self.is_due(server, planned, at, Event::Control { server }) {
+            return Ok(());
+        }
+        let (now, wall) = (self.servers[server].now(self.now), self.servers[server].wall(self.now));
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        up.control_at = None;
+        let verdict = up.control.turn(now, wall);
+        let proposed = up.log.take_mail();
+        self.proposed(server, proposed)?;
+        self.observe(server)?;
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        // One job at a time: the queue holds no more.
+        if let Ok(job) = up.jobs.try_recv() {
+            up.waiting_jobs.push_back(job);
+            let incarnation = self.servers[server].incarnation;
+            let delay = self.rng.latency(20_000);
+            self.schedule(self.now + delay, Event::Snapshot { server, incarnation });
+        }
+        match verdict {
+            Verdict::WaitUntil(Some(at)) => {
+                let at = self.servers[server].when(at);
+                self.plan_turn(server, Event::Control { server }, at.max(self.now + 1));
+            }
+            Verdict::WaitUntil(None) => {}
+            Verdict::Finished => {
+                self.note(|| format!("server {server} has stopped"));
+                let down = self.servers[server].dies_with.1;
+                self.end_process(server, false, down);
+                return Ok(());
+            }
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    pub fn core_turn(&mut self, server: usize, core: usize, at: i64) -> Checked {
+        let planned = self.servers[server].up.as_ref().and_then(|up| up.cores[core].at);
+        if !self.is_due(server, planned, at, Event::Core { server, core }) {
+            return Ok(());
+        }
+        let (now, wall) = (self.servers[server].now(self.now), self.servers[server].wall(self.now));
+        self.touch(server, core);
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        let hosted = &mut up.cores[core];
+        hosted.at = None;
+        let mut events = hosted.role.net().take_events();
+        hosted.role.turn(&mut events, now, wall);
+        let mut sent = Vec::new();
+        hosted.role.net().take_sent(&mut sent);
+        let deadline = hosted.role.deadline();
+        self.server_sent(server, sent);
+        if let Some(at) = deadline {
+            let at = self.servers[server].when(at);
+            self.plan_turn(server, Event::Core { server, core }, at.max(self.now + 1));
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    pub fn log_step(&mut self, server: usize, at: i64) -> Checked {
+        let planned = self.servers[server].up.as_ref().and_then(|up| up.log_at);
+        if !self.is_due(server, planned, at, Event::Log { server }) {
+            return Ok(());
+        }
+        let now = self.servers[server].now(self.now);
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        up.log_at = None;
+        let step = up.log.step(now);
+        if self.has_died(server) {
+            return Ok(());
+        }
+        match step {
+            Step::Did => {}
+            Step::Idle(deadline) => {
+                if let Some(at) = deadline {
+                    let at = self.servers[server].when(at);
+                    self.plan_turn(server, Event::Log { server }, at.max(self.now + 1));
+                }
+                let Some(up) = &self.servers[server].up else { return Ok(()) };
+                if !up.log.has_work() {
+                    return Ok(());
+                }
+            }
+            Step::Report(event) => {
+                let Some(up) = &self.servers[server].up else { return Ok(()) };
+                up.to_control.push(ToControl::Log(event));
+                self.note(|| format!("server {server} log {event:?}"));
+            }
+            Step::Failed(text) => self.failed(server, &text),
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    pub fn prepare_step(&mut self, server: usize, at: i64) -> Checked {
+        let planned = self.servers[server].up.as_ref().and_then(|up| up.prepare_at);
+        if !self.is_due(server, planned, at, Event::Prepare { server }) {
+            return Ok(());
+        }
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        up.prepare_at = None;
+        let prepared = up.log.prepare();
+        if self.has_died(server) {
+            return Ok(());
+        }
+        if let Err(text) = prepared {
+            self.failed(server, &text);
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    /// The disk has refused: the process ends, as the hook of the log makes it (I11).
+    fn failed(&mut self, server: usize, text: &str) {
+        self.note(|| format!("server {server} ends: {text}"));
+        self.crash(server, false, RETRY_US);
+    }
+
+    /// Whether the process has ended at a change of its disk.
+    fn has_died(&mut self, server: usize) -> bool {
+        let Some(up) = &self.servers[server].up else { return true };
+        if up.alive.load(Ordering::SeqCst) {
+            return false;
+        }
+        let (power, down_us) = self.servers[server].dies_with;
+        self.note(|| format!("server {server} dies at a change of its disk"));
+        self.crash(server, power, down_us);
+        true
+    }
+
+    /// The housekeeping thread writes a snapshot; the world goes on in its pauses.
+    pub fn snapshot(&mut self, server: usize, incarnation: u64) -> Checked {
+        if self.servers[server].incarnation != incarnation {
+            return Ok(());
+        }
+        if self.depth >= DEPTH_MAX || self.servers[server].paused_until > self.now {
+            let at = self.now.max(self.servers[server].paused_until) + 10_000;
+            self.schedule(at, Event::Snapshot { server, incarnation });
+            return Ok(());
+        }
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        let Some(Job::Snapshot { sessions, at }) = up.waiting_jobs.pop_front() else {
+            return Ok(());
+        };
+        let (dirs, tree) = (up.dirs.clone(), up.tree.clone());
+        let mut options = up.options.clone();
+        options.at = at;
+        let slice = self.knobs.snapshot_slice;
+        self.note(|| format!("server {server} begins snapshot {at}"));
+        self.depth += 1;
+        let written = snapshot::write::write_in_slices(
+            dirs.snapshots.as_ref(),
+            &tree,
+            &sessions,
+            &options,
+            slice,
+            &mut |_| {
+                for _ in 0..self.rng.below(12) {
+                    if self.failure.is_some() || self.stage == Stage::Over {
+                        return false;
+                    }
+                    if let Err(failure) = self.one_event() {
+                        self.failure = Some(failure);
+                        return false;
+                    }
+                }
+                self.servers[server].incarnation == incarnation
+            },
+        );
+        self.depth -= 1;
+        if self.servers[server].incarnation != incarnation || self.has_died(server) {
+            return Ok(());
+        }
+        let outcome = written.map(|report| report.name).map_err(|e| e.to_string());
+        self.note(|| format!("server {server} snapshot {outcome:?}"));
+        if let Some(up) = &self.servers[server].up {
+            up.to_control.push(ToControl::SnapshotDone);
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    /// The process ends here; with `power` its machine does.
+    pub fn crash(&mut self, server: usize, power: bool, down_us: i64) {
+        if self.servers[server].up.is_none() {
+            return;
+        }
+        self.note(|| format!("server {server} crashes, power={power}"));
+        self.crashes += 1;
+        self.end_process(server, power, down_us);
+    }
+
+    fn end_process(&mut self, server: usize, power: bool, down_us: i64) {
+        self.servers[server].end(power);
+        self.drop_wires(server, power);
+        self.schedule(self.now + down_us, Event::Boot { server });
+    }
+
+    pub fn stop(&mut self, server: usize, down_us: i64) {
+        if let Some(up) = &self.servers[server].up {
+            up.to_control.push(ToControl::Stop);
+            self.servers[server].dies_with.1 = down_us;
+            self.poke(server);
+        }
+    }
+
+    pub fn boot(&mut self, server: usize) -> Checked {
+        if self.servers[server].up.is_some() {
+            return Ok(());
+        }
+        let dies = self.servers[server].dies_at_start.take();
+        if let Some((changes, _)) = dies {
+            self.any_disk(server).kill_after(changes);
+        }
+        let knobs = self.knobs.clone();
+        let booted = self.servers[server].boot(self.now, &knobs);
+        let booted = match booted {
+            Ok(booted) => booted,
+            Err(text) => return self.boot_failed(server, dies, text),
+        };
+        if let Some((of_logs, rot)) = self.servers[server].rot.take() {
+            let disk = if of_logs { &self.servers[server].logs } else { &self.servers[server].snapshots };
+            disk.turn(&rot);
+        }
+        if !booted.running.alive.load(Ordering::SeqCst) {
+            self.servers[server].end(dies.is_some_and(|(_, power)| power));
+            self.schedule(self.now + RETRY_US, Event::Boot { server });
+            return Ok(());
+        }
+        let zxid = booted.restored.zxid;
+        let files = self.servers[server].logs.describe();
+        self.note(|| format!("server {server} starts with {zxid}: {files}"));
+        self.restored(server, &booted)?;
+        self.servers[server].up = Some(booted.running);
+        self.plan_turn(server, Event::Control { server }, self.now + 1);
+        self.plan_turn(server, Event::Log { server }, self.now + 1);
+        self.poke(server);
+        Ok(())
+    }
+
+    /// A start may fail where a disk does, and must where one lies.
+    fn boot_failed(&mut self, server: usize, dies: Option<(u64, bool)>, text: String) -> Checked {
+        self.note(|| format!("server {server} does not start: {text}"));
+        let of = &mut self.servers[server];
+        let is_full = of.full_until > self.now;
+        let rot = of.rot.take();
+        if let Some((of_logs, rot)) = &rot {
+            let disk = if *of_logs { &of.logs } else { &of.snapshots };
+            disk.turn(rot);
+        }
+        let excused = dies.is_some() || is_full || rot.is_some() || of.logs.had_trouble() | of.snapshots.had_trouble();
+        of.end(dies.is_some_and(|(_, power)| power));
+        if !excused {
+            return Err(format!("server {server} does not start: {text}"));
+        }
+        self.schedule(self.now + RETRY_US, Event::Boot { server });
+        Ok(())
+    }
+
+    pub fn any_disk(&mut self, server: usize) -> Disk {
+        let logs = self.rng.below(4) > 0;
+        let server = &self.servers[server];
+        if logs { server.logs.clone() } else { server.snapshots.clone() }
+    }
+
+    pub fn fill(&mut self, server: usize, until: i64) {
+        self.servers[server].full_until = until;
+        self.servers[server].logs.set_trouble(Some(Trouble::Full));
+        let number = self.plan.len();
+        self.plan.push((until, crate::faults::Fault::DiskFree { server }));
+        self.schedule(until, Event::Fault { number });
+    }
+
+    pub fn rot(&mut self, server: usize, down_us: i64) {
+        let Some(up) = &self.servers[server].up else { return };
+        let last_batch = up.log.last_batch;
+        if self.servers[server].rot.is_some() {
+            return;
+        }
+        self.crash(server, false, down_us);
+        let of_logs = self.rng.one_in(2);
+        let server = &mut self.servers[server];
+        let disk = if of_logs { server.logs.clone() } else { server.snapshots.clone() };
+        server.rot = disk.rot(&mut server.rng, last_batch).map(|rot| (of_logs, rot));
+        let rot = format!("{:?}", server.rot);
+        self.note(|| rot);
+    }
+
+    pub fn ask_for_snapshot(&mut self, server: usize) {
+        if let Some(up) = &self.servers[server].up {
+            up.to_control.push(ToControl::Snapshot);
+            self.poke(server);
+        }
+    }
+
+    pub fn purge(&mut self, server: usize) {
+        let retain = self.knobs.retain;
+        let Some(up) = &self.servers[server].up else { return };
+        // The one writer of the folder is this thread; no snapshot is being written beside it.
+        if self.depth == 0 {
+            let _ = server::purge(&up.dirs, retain);
+            self.has_died(server);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! One server: the shipping roles, wired as `node::boot` wires them, without threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+use bytes::Bytes;
+use ringkeeper::acl::Policy;
+use ringkeeper::admin::gauges::Gauges;
+use ringkeeper::admin::words::{Desk, Facts, Whitelist};
+use ringkeeper::disk::Dir;
+use ringkeeper::log::purge;
+use ringkeeper::log::{LogSettings, name::list_logs, settle};
+use ringkeeper::node::control::{Control, ControlParts, ControlSettings, Job, Outlet, Stream};
+use ringkeeper::node::message::ToControl;
+use ringkeeper::node::network::{
+    Admission, Commons, NetworkParts, NetworkRole, NetworkSettings,
+};
+use ringkeeper::prep::{Prep, PrepSettings};
+use ringkeeper::runtime::mailbox::{Sender, mailbox};
+use ringkeeper::runtime::waker;
+use ringkeeper::session::IdSource;
+use ringkeeper::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions, directory};
+use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
+use ringkeeper::types::{CoreId, Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
+
+use crate::disk::{Disk, Rot};
+use crate::history::FIELD_MAX;
+use crate::knobs::Knobs;
+use crate::rng::Rng;
+use crate::storage::LogMachine;
+use crate::transport::SimTransport;
+
+/// Local time of a process at its birth, in milliseconds.
+pub const BIRTH_MS: i64 = 1000;
+const WALL_START_MS: i64 = 1_700_000_000_000;
+
+/// What a server keeps when its process ends.
+pub struct Server {
+    pub id: usize,
+    pub logs: Disk,
+    pub snapshots: Disk,
+    pub base: Disk,
+    pub up: Option<Running>,
+    /// Number of the process.
+    pub incarnation: u64,
+    /// Parts in a million that its clock is fast.
+    pub drift_ppm: i64,
+    pub wall_offset_ms: i64,
+    /// Nothing runs before this time.
+    pub paused_until: i64,
+    pub slow_factor: i64,
+    pub slow_until: i64,
+    pub silent_until: i64,
+    pub hang_us: i64,
+    /// The next start dies at this change.
+    pub dies_at_start: Option<(u64, bool)>,
+    pub rot: Option<(bool, Rot)>,
+    pub full_until: i64,
+    /// How the machine ends with its process, and for how long.
+    pub dies_with: (bool, i64),
+    /// What its log was given, by zxid.
+    pub entries: BTreeMap<Zxid, Bytes>,
+    pub rng: Rng,
+}
+
+/// A process.
+pub struct Running {
+    pub alive: Arc<AtomicBool>,
+    pub born_us: i64,
+    pub control: Control,
+    pub control_at: Option<i64>,
+    pub cores: Vec<Core>,
+    pub log: LogMachine,
+    pub log_at: Option<i64>,
+    pub prepare_at: Option<i64>,
+    pub jobs: mpsc::Receiver<Job>,
+    pub waiting_jobs: VecDeque<Job>,
+    pub tree: Arc<Tree>,
+    pub gauges: Arc<Gauges>,
+    pub to_control: Sender<ToControl>,
+    pub dirs: Arc<Directories>,
+    pub options: WriteOptions,
+    pub commons: Arc<Commons>,
+    pub next_core: usize,
+    pub stopping: bool,
+}
+
+pub struct Core {
+    pub role: NetworkRole<SimTransport>,
+    pub at: Option<i64>,
+}
+
+/// What a start found.
+pub struct Booted {
+    pub running: Running,
+    pub restored: Restored,
+    /// Replayed entries.
+    pub replayed: Vec<(Zxid, Bytes)>,
+}
+
+pub fn policy() -> Policy {
+    Policy::default()
+}
+
+fn rules(knobs: &Knobs) -> TypeRules {
+    TypeRules { extended_types: knobs.extended_types, emulate_353_ttl: false }
+}
+
+/// An empty tree, as every server begins.
+pub fn fresh_tree(knobs: &Knobs, seed: u64) -> (Arc<Tree>, TreeWriter) {
+    Tree::new(TreeOptions {
+        shards: knobs.shards,
+        hash_seed: seed,
+        types: rules(knobs),
+        digest: true,
+    })
+}
+
+impl Server {
+    pub fn new(id: usize, knobs: &Knobs, seed: u64) -> Server {
+        let mut rng = Rng::part(seed, 100 + id as u64);
+        let logs = Disk::default();
+        let snapshots = if knobs.one_folder { logs.clone() } else { Disk::default() };
+        Server {
+            id,
+            logs,
+            snapshots,
+            base: Disk::default(),
+            up: None,
+            incarnation: 0,
+            drift_ppm: rng.one_of([0, 0, 50, -50, 2000, -2000]),
+            wall_offset_ms: rng.between(-5000, 5000),
+            paused_until: 0,
+            slow_factor: 1,
+            slow_until: 0,
+            silent_until: 0,
+            hang_us: 0,
+            dies_at_start: None,
+            rot: None,
+            full_until: 0,
+            dies_with: (false, 1000),
+            entries: BTreeMap::new(),
+            rng,
+        }
+    }
+
+    /// Local milliseconds of the monotonic clock.
+    pub fn now(&self, us: i64) -> Millis {
+        let born = self.up.as_ref().map_or(us, |up| up.born_us);
+        Millis(BIRTH_MS + self.local(us - born) / 1000)
+    }
+
+    /// The world's time at which the local clock shows this.
+    pub fn when(&self, at: Millis) -> i64 {
+        let born = self.up.as_ref().map_or(0, |up| up.born_us);
+        let local = (at.0 - BIRTH_MS).saturating_mul(1000);
+        // A little later, so that the clock has surely come there.
+        born + local.saturating_sub(local / 1_000_000 * self.drift_ppm) + 10
+    }
+
+    fn local(&self, us: i64) -> i64 {
+        us + us / 1_000_000 * self.drift_ppm
+    }
+
+    pub fn wall(&self, us: i64) -> WallMillis {
+        WallMillis(WALL_START_MS + self.local(us) / 1000 + self.wall_offset_ms)
+    }
+
+    /// How long something takes here.
+    pub fn takes(&mut self, now_us: i64, usual_us: i64) -> i64 {
+        let factor = if now_us < self.slow_until { self.slow_factor } else { 1 };
+        self.rng.latency(usual_us) * factor
+    }
+
+    /// Ends the process; with `power`, the machine.
+    pub fn end(&mut self, power: bool) {
+        if let Some(up) = self.up.take() {
+            up.alive.store(false, Ordering::SeqCst);
+        }
+        self.incarnation += 1;
+        self.paused_until = 0;
+        self.hang_us = 0;
+        for disk in [&self.logs, &self.snapshots, &self.base] {
+            if power {
+                disk.power_lost(&mut self.rng);
+            } else {
+                disk.process_lost();
+            }
+        }
+    }
+
+    /// A start, from the folders to roles that serve. The error says why there is none.
+    pub fn boot(&mut self, now_us: i64, knobs: &Knobs) -> Result<Booted, String> {
+        let alive = Arc::new(AtomicBool::new(true));
+        let dirs = Arc::new(Directories::of(
+            self.snapshots.mount(&alive),
+            self.logs.mount(&alive),
+            self.base.mount(&alive),
+        ));
+        let hash_seed = self.rng.u64();
+        let (tree, mut writer) = fresh_tree(knobs, hash_seed);
+        let options = RestoreOptions {
+            trust_empty: false,
+            autocreate: true,
+            digest: true,
+            field_max: FIELD_MAX,
+            types: rules(knobs),
+        };
+        let mut replayed = Vec::new();
+        let restored = snapshot::restore(&dirs, &mut writer, &options, &mut |entry, bytes| {
+            replayed.push((entry.header.zxid, Bytes::copy_from_slice(bytes)));
+        })
+        .map_err(|e| e.to_string())?;
+        let write_options = WriteOptions {
+            at: restored.zxid,
+            restored_upto: restored.czxid_max,
+            quiet: true,
+            digest: true,
+            last_zxid: false,
+            compression: knobs.compression,
+        };
+        if restored.snapshot_due {
+            let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
+            let dir = dirs.snapshots.as_ref();
+            snapshot::write_file(dir, &tree, &sessions, &write_options, &mut |_| true)
+                .map_err(|e| e.to_string())?;
+        }
+        let settled = settle(dirs.logs.as_ref(), FIELD_MAX).map_err(|e| e.to_string())?;
+        if let Some(newest) = settled.last.filter(|newest| *newest > restored.zxid) {
+            return Err(format!("the log goes on to {newest} behind {}", restored.zxid));
+        }
+        self.incarnation += 1;
+        let running = self.wire(
+            now_us,
+            knobs,
+            Parts { alive, dirs, writer, restored: &restored, options: write_options },
+        );
+        Ok(Booted { running, restored, replayed })
+    }
+
+    fn wire(&mut self, now_us: i64, knobs: &Knobs, parts: Parts<'_>) -> Running {
+        let Parts { alive, dirs, writer, restored, options } = parts;
+        let tree = writer.tree().clone();
+        let now = Millis(BIRTH_MS);
+        let bound = limits::MAILBOX_CAPACITY;
+        let (_, waker) = waker::for_thread();
+        let (to_control, inbox) = mailbox(bound, waker.clone());
+        let (log_sender, log_inbox) = mailbox(bound, waker.clone());
+        let (job_sender, jobs) = mpsc::sync_channel(1);
+        let gauges = Arc::new(Gauges::new(knobs.cores, now));
+        let last = restored.zxid;
+        let mut outlets = Vec::new();
+        let mut ends = Vec::new();
+        for _ in 0..knobs.cores {
+            let (sender, receiver) = mailbox(bound, waker.clone());
+            let stream: Arc<Stream> = Arc::default();
+            outlets.push(Outlet::new(sender.clone(), stream.clone(), last));
+            ends.push((sender, receiver, stream));
+        }
+        let control = Control::new(ControlParts {
+            settings: ControlSettings {
+                tick_time: knobs.tick_ms,
+                container_check_ms: knobs.container_check_ms,
+                container_max_per_minute: 10_000,
+                container_never_used_ms: 0,
+                shutdown_grace_ms: 5_000,
+            },
+            writer,
+            prep: Prep::new(self.prep_settings(knobs), last),
+            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us)),
+            sessions: restored.sessions.clone(),
+            inbox,
+            outlets,
+            log: log_sender,
+            jobs: job_sender,
+            gauges: gauges.clone(),
+            now,
+        });
+        let commons = Arc::new(Commons {
+            tree: tree.clone(),
+            policy: Arc::new(policy()),
+            desk: Arc::new(Desk {
+                gauges: gauges.clone(),
+                tree: tree.clone(),
+                whitelist: Whitelist::new("*"),
+                facts: Facts::default(),
+            }),
+            admission: Arc::new(Admission::new(0, 0)),
+            peers: ends.iter().map(|(sender, _, _)| sender.clone()).collect(),
+        });
+        let cores = ends
+            .into_iter()
+            .enumerate()
+            .map(|(n, (_, inbox, stream))| Core {
+                role: NetworkRole::new(NetworkParts {
+                    core: CoreId(n as u16),
+                    settings: network_settings(knobs),
+                    net: SimTransport::default(),
+                    commons: commons.clone(),
+                    gauges: gauges.cores[n].clone(),
+                    stream,
+                    inbox,
+                    to_control: to_control.clone(),
+                    drained: last,
+                    now,
+                    hash_seed: self.rng.u64(),
+                }),
+                at: None,
+            })
+            .collect();
+        let logs: Arc<dyn Dir> = dirs.logs.clone();
+        let log = LogMachine::new(
+            logs,
+            log_settings(knobs),
+            knobs.steps,
+            log_inbox,
+            last,
+            self.rng.u64(),
+            knobs.direct_io,
+        );
+        Running {
+            alive,
+            born_us: now_us,
+            control,
+            control_at: None,
+            cores,
+            log,
+            log_at: None,
+            prepare_at: None,
+            jobs,
+            waiting_jobs: VecDeque::new(),
+            tree,
+            gauges,
+            to_control,
+            dirs,
+            options: WriteOptions { quiet: false, ..options },
+            commons,
+            next_core: 0,
+            stopping: false,
+        }
+    }
+
+    fn prep_settings(&mut self, knobs: &Knobs) -> PrepSettings {
+        PrepSettings {
+            policy: policy(),
+            types: rules(knobs),
+            digest: true,
+            enforce_quota: false,
+            reconfig_enabled: false,
+            entry_len_max: 2 * knobs.frame_max,
+            hash_seed: self.rng.u64(),
+        }
+    }
+}
+
+struct Parts<'a> {
+    alive: Arc<AtomicBool>,
+    dirs: Arc<Directories>,
+    writer: TreeWriter,
+    restored: &'a Restored,
+    options: WriteOptions,
+}
+
+fn network_settings(knobs: &Knobs) -> NetworkSettings {
+    NetworkSettings {
+        session_timeout_min: 2 * knobs.tick_ms as i32,
+        session_timeout_max: 20 * knobs.tick_ms as i32,
+        sessionless_ms: 60_000,
+        frame_max: knobs.frame_max,
+        outstanding_max: 1000,
+        line_max: limits::LINE_REQUESTS,
+        held_bytes_max: limits::LINE_BYTES,
+        outbound_pause: limits::OUTBOUND_PAUSE,
+    }
+}
+
+fn log_settings(knobs: &Knobs) -> LogSettings {
+    LogSettings {
+        prealloc: knobs.prealloc,
+        size_limit: knobs.size_limit,
+        snap_count: knobs.snap_count,
+        max_batch: knobs.max_batch as _,
+        flush_delay_ms: knobs.flush_delay_ms,
+        entry_max: FIELD_MAX,
+        ..LogSettings::default()
+    }
+}
+
+/// What the housekeeping thread's purge does.
+pub fn purge(dirs: &Directories, retain: usize) -> std::io::Result<()> {
+    let (snapshots, logs) = (dirs.snapshots.as_ref(), dirs.logs.as_ref());
+    let mut candidates = Vec::new();
+    for file in directory::snapshots(snapshots)? {
+        let is_valid = directory::looks_valid(snapshots, &file)?;
+        candidates.push(purge::SnapshotFile { name: file.name, is_valid });
+    }
+    let plan = purge::plan(&candidates, &list_logs(logs)?, retain);
+    purge::execute(&plan, snapshots, logs)?;
+    directory::remove_leftovers(snapshots).map(drop)
+}

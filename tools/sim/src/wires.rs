@@ -1,0 +1,285 @@
+//! Connections between clients and servers: bytes in arbitrary pieces, late, and cut off anywhere.
+
+use std::collections::VecDeque;
+
+use ringkeeper::net::CloseReason;
+use ringkeeper::types::{ConnId, SessionId};
+
+use crate::transport::Sent;
+use crate::world::{Checked, Event, World};
+
+/// One connection of a client.
+pub struct Wire {
+    pub client: usize,
+    pub server: usize,
+    /// The process at its other end.
+    pub incarnation: u64,
+    pub core: usize,
+    pub conn: Option<ConnId>,
+    pub client_open: bool,
+    pub server_open: bool,
+    /// Nothing overtakes what was sent before.
+    up_at: i64,
+    down_at: i64,
+    /// Where the frames of a session end, of the bytes sent so far.
+    frames: VecDeque<(u64, SessionId)>,
+    sent: u64,
+    delivered: u64,
+}
+
+impl World {
+    /// A client connects to one of the servers.
+    pub fn connect(&mut self, client: usize) {
+        if let Some(old) = self.client_wire[client].take()
+            && let Some(wire) = self.wires.get_mut(&old)
+        {
+            wire.client_open = false;
+        }
+        let server = self.clients[client].rng.below(self.servers.len() as u64) as usize;
+        let incarnation = self.servers[server].incarnation;
+        let Some(up) = &mut self.servers[server].up else {
+            // Nobody listens: the client hears so, or waits in vain.
+            if self.rng.one_in(2) {
+                let wire = self.add_wire(client, server, incarnation, 0, None);
+                self.schedule(self.now + 500, Event::ClientEnd { wire });
+                self.client_wire[client] = Some(wire);
+            }
+            return;
+        };
+        let core = up.next_core % up.cores.len();
+        up.next_core += 1;
+        let wire = self.next_wire;
+        let Some(up) = &mut self.servers[server].up else { return };
+        let role = &mut up.cores[core].role;
+        let conn = role.net().open(wire);
+        let peer = std::net::SocketAddr::from(([10, 0, 0, 1], 1 + client as u16));
+        // Counted as an accepted connection is; without limits nobody is refused.
+        let _ = up.commons.admission.enter(peer.ip());
+        role.welcome(conn, peer);
+        self.add_wire(client, server, incarnation, core, Some(conn));
+        self.client_wire[client] = Some(wire);
+        self.note(|| format!("client {client} connects to server {server} core {core} by {wire}"));
+    }
+
+    fn add_wire(
+        &mut self,
+        client: usize,
+        server: usize,
+        incarnation: u64,
+        core: usize,
+        conn: Option<ConnId>,
+    ) -> u64 {
+        let number = self.next_wire;
+        self.next_wire += 1;
+        let wire = Wire {
+            client,
+            server,
+            incarnation,
+            core,
+            conn,
+            client_open: true,
+            server_open: conn.is_some(),
+            up_at: self.now,
+            down_at: self.now,
+            frames: VecDeque::new(),
+            sent: 0,
+            delivered: 0,
+        };
+        self.wires.insert(number, wire);
+        number
+    }
+
+    /// How long a piece is on its way.
+    fn flight(&mut self, server: usize) -> i64 {
+        let base = self.now.max(self.servers[server].silent_until);
+        base + self.rng.latency(self.knobs.net_us)
+    }
+
+    pub fn client_sends(&mut self, client: usize, bytes: Vec<u8>) {
+        let Some(number) = self.client_wire[client] else { return };
+        let session = self.clients[client].session;
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        wire.sent += bytes.len() as u64;
+        wire.frames.push_back((wire.sent, session));
+        let server = wire.server;
+        for piece in self.pieces(bytes) {
+            let at = self.flight(server);
+            let Some(wire) = self.wires.get_mut(&number) else { return };
+            wire.up_at = wire.up_at.max(at);
+            let at = wire.up_at;
+            self.schedule(at, Event::ToServer { wire: number, bytes: piece });
+        }
+    }
+
+    /// What a network core has written.
+    pub fn server_sent(&mut self, server: usize, sent: Vec<Sent>) {
+        for Sent { wire: number, bytes, ended } in sent {
+            for piece in self.pieces(bytes) {
+                let at = self.flight(server);
+                let Some(wire) = self.wires.get_mut(&number) else { break };
+                wire.down_at = wire.down_at.max(at);
+                let at = wire.down_at;
+                self.schedule(at, Event::ToClient { wire: number, bytes: piece });
+            }
+            if ended && let Some(wire) = self.wires.get_mut(&number) {
+                wire.server_open = false;
+                let at = wire.down_at.max(self.now) + 1;
+                self.schedule(at, Event::ClientEnd { wire: number });
+            }
+        }
+    }
+
+    fn pieces(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        if !self.rng.one_in(8) {
+            return vec![bytes];
+        }
+        let at = self.rng.below(bytes.len() as u64) as usize;
+        let (first, second) = bytes.split_at(at);
+        [first, second].iter().filter(|part| !part.is_empty()).map(|part| part.to_vec()).collect()
+    }
+
+    pub fn to_server(&mut self, number: u64, bytes: &[u8]) -> Checked {
+        let Some(wire) = self.wires.get_mut(&number).filter(|wire| wire.server_open) else {
+            return Ok(());
+        };
+        wire.delivered += bytes.len() as u64;
+        let (server, core, conn) = (wire.server, wire.core, wire.conn);
+        if wire.incarnation != self.servers[server].incarnation {
+            return Ok(());
+        }
+        if let (Some(up), Some(conn)) = (&mut self.servers[server].up, conn) {
+            up.cores[core].role.net().received(conn, bytes);
+        }
+        self.poke(server);
+        Ok(())
+    }
+
+    /// Sessions whose frames a network core has just looked at.
+    pub fn touch(&mut self, server: usize, core: usize) {
+        let now = self.servers[server].now(self.now).0;
+        let incarnation = self.servers[server].incarnation;
+        for wire in self.wires.values_mut() {
+            if (wire.server, wire.core, wire.incarnation) != (server, core, incarnation)
+                || !wire.server_open
+            {
+                continue;
+            }
+            while let Some((end, session)) = wire.frames.front()
+                && *end <= wire.delivered
+            {
+                self.touched.insert(*session, now);
+                wire.frames.pop_front();
+            }
+        }
+    }
+
+    pub fn to_client(&mut self, number: u64, bytes: &[u8]) -> Checked {
+        let Some(wire) = self.wires.get(&number).filter(|wire| wire.client_open) else {
+            return Ok(());
+        };
+        let client = wire.client;
+        if self.client_wire[client] != Some(number) {
+            return Ok(());
+        }
+        self.with_client(client, |client, scene| client.received(scene, bytes))
+    }
+
+    /// The server's end of the connection hears that the client's is closed.
+    pub fn server_end(&mut self, number: u64) -> Checked {
+        let Some(wire) = self.wires.get_mut(&number) else { return Ok(()) };
+        let (server, core, incarnation) = (wire.server, wire.core, wire.incarnation);
+        let conn = wire.conn.filter(|_| wire.server_open);
+        wire.server_open = false;
+        self.forget_if_closed(number);
+        if incarnation == self.servers[server].incarnation
+            && let (Some(up), Some(conn)) = (&mut self.servers[server].up, conn)
+        {
+            up.cores[core].role.net().ended(conn, CloseReason::PeerClosed);
+            self.poke(server);
+        }
+        Ok(())
+    }
+
+    /// The client hears that its connection is gone.
+    pub fn client_end(&mut self, number: u64) -> Checked {
+        let Some(wire) = self.wires.get_mut(&number).filter(|wire| wire.client_open) else {
+            self.forget_if_closed(number);
+            return Ok(());
+        };
+        wire.client_open = false;
+        let client = wire.client;
+        self.forget_if_closed(number);
+        if self.client_wire[client] != Some(number) {
+            return Ok(());
+        }
+        self.client_wire[client] = None;
+        self.note(|| format!("client {client} loses {number}"));
+        let now = self.now;
+        self.with_client(client, |client, _| {
+            client.lost(now);
+            Ok(())
+        })
+    }
+
+    fn forget_if_closed(&mut self, number: u64) {
+        if self.wires.get(&number).is_some_and(|wire| !wire.client_open && !wire.server_open) {
+            self.wires.remove(&number);
+        }
+    }
+
+    /// The client closes its end; with `silent` nobody is told.
+    pub fn client_leaves(&mut self, client: usize, silent: bool) {
+        let Some(number) = self.client_wire[client].take() else { return };
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        wire.client_open = false;
+        let at = wire.up_at.max(self.now) + 1;
+        if !silent {
+            self.schedule(at, Event::ServerEnd { wire: number });
+        }
+        self.note(|| format!("client {client} leaves {number} silent={silent}"));
+    }
+
+    /// Resets connections, with whatever was on its way.
+    pub fn reset_some(&mut self, one_in: u64) {
+        let all: Vec<u64> = self.wires.keys().copied().collect();
+        for number in all {
+            if self.rng.one_in(one_in) {
+                self.schedule(self.now, Event::ServerEnd { wire: number });
+                self.schedule(self.now, Event::ClientEnd { wire: number });
+            }
+        }
+    }
+
+    /// Clients lose their connections, and the servers do not know.
+    pub fn half_open_some(&mut self, one_in: u64) {
+        let all: Vec<u64> = self.wires.keys().copied().collect();
+        for number in all {
+            if self.rng.one_in(one_in) {
+                self.schedule(self.now, Event::ClientEnd { wire: number });
+            }
+        }
+    }
+
+    /// A process has ended: its connections with it.
+    pub fn drop_wires(&mut self, server: usize, silent: bool) {
+        let mine: Vec<u64> = self
+            .wires
+            .iter()
+            .filter(|(_, wire)| wire.server == server && wire.server_open)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in mine {
+            if let Some(wire) = self.wires.get_mut(&number) {
+                wire.server_open = false;
+            }
+            // A machine without power says nothing; its clients wait.
+            if !silent || self.rng.one_in(2) {
+                let at = self.flight(server);
+                self.schedule(at, Event::ClientEnd { wire: number });
+            }
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The world: virtual time, one queue of events, everything that lives in it.
+//!
+//! One event runs at a time and nothing runs beside it. Every draw comes from the seed, so the
+//! same seed makes the same world, line by line.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use ringkeeper::types::{SessionId, Zxid};
+
+use crate::client::{Act, Client, Scene};
+use crate::faults::{Fault, Planned};
+use crate::history::{FIELD_MAX, History};
+use crate::knobs::Knobs;
+use crate::rng::Rng;
+use crate::server::{Server, fresh_tree};
+use crate::wires::Wire;
+
+/// A broken promise, in words.
+pub type Checked = Result<(), String>;
+
+/// What happens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    Control { server: usize },
+    Core { server: usize, core: usize },
+    Log { server: usize },
+    Prepare { server: usize },
+    Snapshot { server: usize, incarnation: u64 },
+    Boot { server: usize },
+    ToServer { wire: u64, bytes: Vec<u8> },
+    ToClient { wire: u64, bytes: Vec<u8> },
+    ServerEnd { wire: u64 },
+    ClientEnd { wire: u64 },
+    Client { client: usize },
+    Fault { number: usize },
+    Healed,
+    Settled,
+}
+
+#[derive(PartialEq, Eq)]
+struct Queued {
+    at: i64,
+    number: u64,
+    event: Event,
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Queued) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Queued) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    Storm,
+    /// No more faults; clients finish.
+    Healing,
+    /// All clients are done; sessions of those that vanished run out.
+    Settling,
+    Over,
+}
+
+pub struct World {
+    pub seed: u64,
+    pub knobs: Knobs,
+    pub plan: Vec<Planned>,
+    /// Microseconds.
+    pub now: i64,
+    queue: BinaryHeap<Reverse<Queued>>,
+    number: u64,
+    pub rng: Rng,
+    pub servers: Vec<Server>,
+    pub clients: Vec<Client>,
+    /// When each client is woken next, and by which connection it speaks.
+    pub client_at: Vec<Option<i64>>,
+    pub client_wire: Vec<Option<u64>>,
+    pub wires: BTreeMap<u64, Wire>,
+    pub next_wire: u64,
+    pub history: History,
+    /// Highest zxid of any write answered to anybody.
+    pub answered: Zxid,
+    /// When the server last heard of a session, in its own milliseconds.
+    pub touched: BTreeMap<SessionId, i64>,
+    pub stage: Stage,
+    pub settled_at: i64,
+    /// Started anew for the last check.
+    pub restarted: bool,
+    pub deadline: i64,
+    /// Events run inside a snapshot's pauses.
+    pub depth: usize,
+    pub failure: Option<String>,
+    pub trace: Option<Vec<String>>,
+    pub events: u64,
+    pub crashes: u64,
+}
+
+/// What a run that went well was like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    pub events: u64,
+    pub crashes: u64,
+    pub txns: usize,
+    pub acknowledged: u64,
+    pub expired: u64,
+    pub virtual_us: i64,
+}
+
+impl World {
+    pub fn new(seed: u64, knobs: Knobs, plan: Vec<Planned>, tracing: bool) -> World {
+        let (fresh, _writer) = fresh_tree(&knobs, 0);
+        let clients: Vec<Client> =
+            (0..knobs.clients).map(|id| Client::new(id, seed, &knobs)).collect();
+        World {
+            seed,
+            plan,
+            now: 0,
+            queue: BinaryHeap::new(),
+            number: 0,
+            rng: Rng::part(seed, 3),
+            servers: (0..knobs.servers).map(|id| Server::new(id, &knobs, seed)).collect(),
+            client_at: vec![None; clients.len()],
+            client_wire: vec![None; clients.len()],
+            clients,
+            wires: BTreeMap::new(),
+            next_wire: 1,
+            history: History::new(&fresh, knobs.extended_types, FIELD_MAX),
+            answered: Zxid::ZERO,
+            touched: BTreeMap::new(),
+            stage: Stage::Storm,
+            settled_at: 0,
+            restarted: false,
+            deadline: 0,
+            depth: 0,
+            failure: None,
+            trace: tracing.then(Vec::new),
+            events: 0,
+            crashes: 0,
+            knobs,
+        }
+    }
+
+    pub fn schedule(&mut self, at: i64, event: Event) {
+        self.number += 1;
+        self.queue.push(Reverse(Queued { at: at.max(self.now), number: self.number, event }));
+    }
+
+    /// A line of the trace.
+    pub fn note(&mut self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>10} {}", self.now, text()));
+        }
+    }
+
+    /// Everything, from the first start to the last check.
+    pub fn run(&mut self) -> Result<Report, String> {
+        for server in 0..self.servers.len() {
+            self.schedule(0, Event::Boot { server });
+        }
+        for client in 0..self.clients.len() {
+            self.wake_client(client);
+        }
+        for (number, (at, _)) in self.plan.clone().iter().enumerate() {
+            self.schedule(*at, Event::Fault { number });
+        }
+        self.schedule(self.knobs.storm_us, Event::Healed);
+        while self.stage != Stage::Over {
+            self.one_event()?;
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(Report {
+            events: self.events,
+            crashes: self.crashes,
+            txns: self.history.entries.len(),
+            acknowledged: self.clients.iter().map(|client| client.acknowledged).sum(),
+            expired: self.clients.iter().map(|client| client.expired).sum(),
+            virtual_us: self.now,
+        })
+    }
+
+    pub fn one_event(&mut self) -> Checked {
+        let Some(Reverse(queued)) = self.queue.pop() else {
+            return Err("nothing happens any more".into());
+        };
+        self.now = queued.at;
+        self.events += 1;
+        if self.stage != Stage::Storm && self.now > self.deadline {
+            return Err(self.describe_unsettled());
+        }
+        match queued.event {
+            Event::Control { server } => self.control_turn(server, queued.at),
+            Event::Core { server, core } => self.core_turn(server, core, queued.at),
+            Event::Log { server } => self.log_step(server, queued.at),
+            Event::Prepare { server } => self.prepare_step(server, queued.at),
+            Event::Snapshot { server, incarnation } => self.snapshot(server, incarnation),
+            Event::Boot { server } => self.boot(server),
+            Event::ToServer { wire, bytes } => self.to_server(wire, &bytes),
+            Event::ToClient { wire, bytes } => self.to_client(wire, &bytes),
+            Event::ServerEnd { wire } => self.server_end(wire),
+            Event::ClientEnd { wire } => self.client_end(wire),
+            Event::Client { client } => self.client_wakes(client, queued.at),
+            Event::Fault { number } => self.fault(number),
+            Event::Healed => self.heal(),
+            Event::Settled => self.settled(),
+        }
+    }
+
+    fn describe_unsettled(&self) -> String {
+        let waiting: Vec<String> = self
+            .clients
+            .iter()
+            .filter(|client| !client.is_done())
+            .map(|client| format!("client {} is {:?}", client.id, client.phase))
+            .collect();
+        format!("not converged {} us after the storm: {}", self.now - self.knobs.storm_us, waiting.join(", "))
+    }
+
+    /// Makes sure that a client's next moment is in the queue.
+    pub fn wake_client(&mut self, client: usize) {
+        let at = self.clients[client].deadline().max(self.now + 1);
+        if self.client_at[client].is_none_or(|before| at < before) {
+            self.client_at[client] = Some(at);
+            self.schedule(at, Event::Client { client });
+        }
+    }
+
+    fn client_wakes(&mut self, client: usize, at: i64) -> Checked {
+        if self.client_at[client] != Some(at) {
+            return Ok(());
+        }
+        self.client_at[client] = None;
+        self.with_client(client, |client, scene| {
+            client.wake(scene);
+            Ok(())
+        })
+    }
+
+    /// Lets a client act, and does what it wants.
+    pub fn with_client(
+        &mut self,
+        client: usize,
+        act: impl FnOnce(&mut Client, &mut Scene<'_>) -> Checked,
+    ) -> Checked {
+        let mut out = Vec::new();
+        let mut scene = Scene {
+            now: self.now,
+            history: &mut self.history,
+            answered: &mut self.answered,
+            knobs: &self.knobs,
+            out: &mut out,
+        };
+        let checked = act(&mut self.clients[client], &mut scene);
+        for act in out {
+            match act {
+                Act::Connect => self.connect(client),
+                Act::Send(bytes) => self.client_sends(client, bytes),
+                Act::Leave { silent } => self.client_leaves(client, silent),
+            }
+        }
+        checked?;
+        self.wake_client(client);
+        self.look_if_settling();
+        Ok(())
+    }
+
+    /// The storm is over: nothing fails any more, and everything must come to rest.
+    fn heal(&mut self) -> Checked {
+        self.note(|| "healed".into());
+        self.stage = Stage::Healing;
+        let longest = 20 * self.knobs.tick_ms * 1000;
+        self.deadline = self.now + 90_000_000 + 5 * longest;
+        for server in &mut self.servers {
+            server.paused_until = server.paused_until.min(self.now);
+            server.slow_until = self.now;
+            server.silent_until = self.now;
+            server.hang_us = 0;
+            server.dies_at_start = None;
+            for disk in [&server.logs, &server.snapshots, &server.base] {
+                disk.set_trouble(None);
+                disk.spare();
+            }
+        }
+        for client in 0..self.clients.len() {
+            self.clients[client].finish(self.now);
+            self.wake_client(client);
+        }
+        Ok(())
+    }
+
+    fn look_if_settling(&mut self) {
+        if self.stage == Stage::Healing && self.clients.iter().all(Client::is_done) {
+            self.stage = Stage::Settling;
+            // Sessions that nobody keeps run out in this time, even on a slow clock.
+            let longest = 22 * self.knobs.tick_ms * 1000;
+            self.settled_at = self.now + longest + longest / 10 + 1_000_000;
+            self.schedule(self.settled_at, Event::Settled);
+        }
+    }
+
+    fn fault(&mut self, number: usize) -> Checked {
+        if self.stage != Stage::Storm {
+            return Ok(());
+        }
+        let (_, fault) = self.plan[number];
+        self.note(|| format!("fault {number}: {fault:?}"));
+        self.inflict(fault)
+    }
+
+    fn inflict(&mut self, fault: Fault) -> Checked {
+        let now = self.now;
+        match fault {
+            Fault::Crash { server, power, down_us } => self.crash(server, power, down_us),
+            Fault::CrashAtChange { server, changes, power, down_us } => {
+                let disk = self.any_disk(server);
+                disk.kill_after(changes);
+                self.servers[server].dies_with = (power, down_us);
+            }
+            Fault::CrashAtStart { server, changes, power } => {
+                self.servers[server].dies_at_start = Some((changes, power));
+                self.crash(server, power, 10_000);
+            }
+            Fault::Stop { server, down_us } => self.stop(server, down_us),
+            Fault::Pause { server, for_us } => {
+                self.servers[server].paused_until = now + for_us;
+            }
+            Fault::Slow { server, factor, for_us } => {
+                let server = &mut self.servers[server];
+                (server.slow_factor, server.slow_until) = (factor, now + for_us);
+            }
+            Fault::DiskError { server, after, short } => {
+                let trouble = match short {
+                    true => crate::disk::Trouble::Short { after },
+                    false => crate::disk::Trouble::Error { after },
+                };
+                self.servers[server].logs.set_trouble(Some(trouble));
+            }
+            Fault::DiskFull { server, for_us } => self.fill(server, now + for_us),
+            Fault::DiskFree { server } => self.servers[server].logs.set_trouble(None),
+            Fault::DiskHang { server, for_us } => self.servers[server].hang_us = for_us,
+            Fault::Rot { server, down_us } => self.rot(server, down_us),
+            Fault::WallClock { server, jump_ms } => {
+                self.servers[server].wall_offset_ms += jump_ms;
+            }
+            Fault::Reset { one_in } => self.reset_some(one_in),
+            Fault::HalfOpen { one_in } => self.half_open_some(one_in),
+            Fault::Silence { server, for_us } => {
+                self.servers[server].silent_until = now + for_us;
+            }
+            Fault::Snapshot { server } => self.ask_for_snapshot(server),
+            Fault::Purge { server } => self.purge(server),
+        }
+        Ok(())
+    }
+}
