@@ -106,9 +106,7 @@ impl Reader<'_> {
     fn watch(&mut self, op: &ReadOp<'_>, code: ErrorCode) {
         let ok = code == ErrorCode::Ok;
         match op {
-            ReadOp::Exists { path: Some(path), watch: true }
-                if ok || code == ErrorCode::NoNode =>
-            {
+            ReadOp::Exists { path: Some(path), watch: true } if ok || code == ErrorCode::NoNode => {
                 self.watching.once(true, path);
             }
             ReadOp::GetData { path: Some(path), watch: true } if ok => {
@@ -207,18 +205,14 @@ impl Reader<'_> {
             }
             ReadOp::MultiRead(ops) => match answer {
                 Some(Reply::Multi(steps)) if steps.len() == ops.len() => {
-                    let wrong = ops
-                        .iter()
-                        .zip(&steps)
-                        .find_map(|(op, step)| self.step(op, step, zxid));
+                    let wrong =
+                        ops.iter().zip(&steps).find_map(|(op, step)| self.step(op, step, zxid));
                     wrong.map_or(Shown::Right, Shown::Wrong)
                 }
                 other => Shown::Wrong(format!("{other:?}")),
             },
             ReadOp::AddWatch { .. } | ReadOp::WhoAmI | ReadOp::SetWatches(_) => Shown::Right,
-            ReadOp::CheckWatches { path, kind } => {
-                found(self.watching.has(&path_of(path), *kind))
-            }
+            ReadOp::CheckWatches { path, kind } => found(self.watching.has(&path_of(path), *kind)),
             ReadOp::RemoveWatches { path, kind } => {
                 found(self.watching.remove(&path_of(path), *kind))
             }

@@ -24,13 +24,17 @@ pub enum Act {
     Connect,
     Send(Vec<u8>),
     /// Lets go of the connection; with `silent` its server does not hear of it.
-    Leave { silent: bool },
+    Leave {
+        silent: bool,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// Not connected until this time.
-    Away { until: i64 },
+    Away {
+        until: i64,
+    },
     Connecting,
     Live,
     /// Its last write is answered: it only keeps its session.
@@ -101,7 +105,8 @@ impl Client {
         let secret = rng.one_in(3).then(|| format!("user{}:secret", rng.below(2)));
         let mut identities = Vec::new();
         if let Some(secret) = &secret
-            && let Ok(proven) = acl::authenticate(&policy(), Some("digest"), Some(secret.as_bytes()))
+            && let Ok(proven) =
+                acl::authenticate(&policy(), Some("digest"), Some(secret.as_bytes()))
         {
             identities = proven;
         }
@@ -370,7 +375,10 @@ impl Client {
         if response.timeout <= 0 {
             let closed = scene.history.is_over(self.session);
             if !closed {
-                return Err(format!("I12: session {} is refused and was never closed", self.session));
+                return Err(format!(
+                    "I12: session {} is refused and was never closed",
+                    self.session
+                ));
             }
             self.expired += 1;
             scene.out.push(Act::Leave { silent: false });
@@ -450,12 +458,7 @@ impl Client {
         }
     }
 
-    fn reply(
-        &mut self,
-        scene: &mut Scene<'_>,
-        header: reply::ReplyHeader,
-        body: &[u8],
-    ) -> Checked {
+    fn reply(&mut self, scene: &mut Scene<'_>, header: reply::ReplyHeader, body: &[u8]) -> Checked {
         let Some(pending) = self.pending.pop_front() else {
             return Err(format!("client {} hears an answer to nothing: {header:?}", self.id));
         };
@@ -509,8 +512,8 @@ impl Client {
                 if !told || header.error != 0 {
                     return Err(failed(format!("setWatches: {header:?}")));
                 }
-                self.watching = answers::taken_up(scene.history, lists, header.zxid, &heard)
-                    .map_err(failed)?;
+                self.watching =
+                    answers::taken_up(scene.history, lists, header.zxid, &heard).map_err(failed)?;
             }
         }
         Ok(())

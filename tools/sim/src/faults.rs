@@ -7,36 +7,88 @@ use crate::rng::Rng;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The process ends between two events; with `power` the machine does.
-    Crash { server: usize, power: bool, down_us: i64 },
+    Crash {
+        server: usize,
+        power: bool,
+        down_us: i64,
+    },
     /// It ends between two changes of its disk.
-    CrashAtChange { server: usize, changes: u64, power: bool, down_us: i64 },
+    CrashAtChange {
+        server: usize,
+        changes: u64,
+        power: bool,
+        down_us: i64,
+    },
     /// It ends, and again in the middle of its start.
-    CrashAtStart { server: usize, changes: u64, power: bool },
+    CrashAtStart {
+        server: usize,
+        changes: u64,
+        power: bool,
+    },
     /// An orderly stop and a new start.
-    Stop { server: usize, down_us: i64 },
+    Stop {
+        server: usize,
+        down_us: i64,
+    },
     /// Nothing of the process runs.
-    Pause { server: usize, for_us: i64 },
+    Pause {
+        server: usize,
+        for_us: i64,
+    },
     /// Everything on this server takes so many times longer.
-    Slow { server: usize, factor: i64, for_us: i64 },
+    Slow {
+        server: usize,
+        factor: i64,
+        for_us: i64,
+    },
     /// A write or flush is refused; the process ends and starts anew.
-    DiskError { server: usize, after: u64, short: bool },
+    DiskError {
+        server: usize,
+        after: u64,
+        short: bool,
+    },
     /// The disk takes no more for a while.
-    DiskFull { server: usize, for_us: i64 },
+    DiskFull {
+        server: usize,
+        for_us: i64,
+    },
     /// It takes more again.
-    DiskFree { server: usize },
+    DiskFree {
+        server: usize,
+    },
     /// The next write takes so long.
-    DiskHang { server: usize, for_us: i64 },
+    DiskHang {
+        server: usize,
+        for_us: i64,
+    },
     /// A bit turns on the disk of a server that is down.
-    Rot { server: usize, down_us: i64 },
-    WallClock { server: usize, jump_ms: i64 },
+    Rot {
+        server: usize,
+        down_us: i64,
+    },
+    WallClock {
+        server: usize,
+        jump_ms: i64,
+    },
     /// One in so many connections of clients is reset.
-    Reset { one_in: u64 },
+    Reset {
+        one_in: u64,
+    },
     /// One in so many clients loses its connection without the server hearing of it.
-    HalfOpen { one_in: u64 },
+    HalfOpen {
+        one_in: u64,
+    },
     /// Nothing passes between clients and this server.
-    Silence { server: usize, for_us: i64 },
-    Snapshot { server: usize },
-    Purge { server: usize },
+    Silence {
+        server: usize,
+        for_us: i64,
+    },
+    Snapshot {
+        server: usize,
+    },
+    Purge {
+        server: usize,
+    },
 }
 
 /// A fault and its time, in microseconds.

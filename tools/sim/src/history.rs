@@ -371,7 +371,9 @@ impl History {
                 let kind = match create.kind {
                     CreateTxnKind::Create { ephemeral: true }
                     | CreateTxnKind::Create2 { ephemeral: true } => Kind::Ephemeral(session),
-                    CreateTxnKind::Create { .. } | CreateTxnKind::Create2 { .. } => Kind::Persistent,
+                    CreateTxnKind::Create { .. } | CreateTxnKind::Create2 { .. } => {
+                        Kind::Persistent
+                    }
                     CreateTxnKind::Container => Kind::Container,
                     CreateTxnKind::Ttl(ms) => Kind::Ttl(ms),
                 };
@@ -468,14 +470,7 @@ impl History {
         }
     }
 
-    fn note(
-        &mut self,
-        zxid: Zxid,
-        kind: EventKind,
-        path: &str,
-        acl: AclList,
-        parent_acl: AclList,
-    ) {
+    fn note(&mut self, zxid: Zxid, kind: EventKind, path: &str, acl: AclList, parent_acl: AclList) {
         self.changes.push(Change { zxid, kind, path: path.into(), acl, parent_acl });
     }
 
@@ -488,7 +483,12 @@ impl History {
                 node.map(|node| {
                     let mut children: Vec<String> = node.children().map(str::to_owned).collect();
                     children.sort();
-                    (node.stat(), node.data().map(Bytes::copy_from_slice), node.acl().clone(), children)
+                    (
+                        node.stat(),
+                        node.data().map(Bytes::copy_from_slice),
+                        node.acl().clone(),
+                        children,
+                    )
                 })
             });
             let Some((stat, data, acl, children)) = found.0 else {
@@ -522,9 +522,8 @@ impl History {
 
 /// Refused for the session's sake alone, whatever was asked.
 fn is_of_no_session(txn: &Txn) -> bool {
-    let gone = |code: &ErrorCode| {
-        matches!(code, ErrorCode::SessionExpired | ErrorCode::SessionMoved)
-    };
+    let gone =
+        |code: &ErrorCode| matches!(code, ErrorCode::SessionExpired | ErrorCode::SessionMoved);
     match txn {
         Txn::Error(code) => gone(code),
         Txn::Multi(steps) => {

@@ -112,8 +112,7 @@ impl View<'_> {
             CreateCall::Container => (CreateTxnKind::Container, Kind::Container),
             CreateCall::Ttl => (CreateTxnKind::Ttl(create.ttl), Kind::Ttl(create.ttl)),
             CreateCall::Create | CreateCall::Create2 => {
-                let kind =
-                    if ephemeral { Kind::Ephemeral(self.session) } else { Kind::Persistent };
+                let kind = if ephemeral { Kind::Ephemeral(self.session) } else { Kind::Persistent };
                 match create.call {
                     CreateCall::Create => (CreateTxnKind::Create { ephemeral }, kind),
                     _ => (CreateTxnKind::Create2 { ephemeral }, kind),

@@ -54,7 +54,9 @@ impl World {
             return Err(format!("I6: {applied} is applied, durable is {durable}"));
         }
         if up.gauges.digest_mismatches.get() != 0 {
-            return Err(format!("I13: server {server} at {applied} has another digest than proposed"));
+            return Err(format!(
+                "I13: server {server} at {applied} has another digest than proposed"
+            ));
         }
         let digest = up.tree.digest();
         if applied > self.history.last {
@@ -141,7 +143,8 @@ impl World {
                 return Err(format!("server {server} is at {applied}, committed is {last}"));
             }
             self.history.compare(&up.tree, applied).map_err(|e| format!("server {server}: {e}"))?;
-            let index: BTreeSet<SessionId> = up.tree.sessions_with_ephemerals().into_iter().collect();
+            let index: BTreeSet<SessionId> =
+                up.tree.sessions_with_ephemerals().into_iter().collect();
             for session in self.history.sessions_at(last).keys().chain(&index) {
                 let mut found = up.tree.ephemerals_of(*session);
                 found.sort();
@@ -151,7 +154,8 @@ impl World {
                 }
             }
         }
-        let open: BTreeSet<SessionId> = self.history.sessions_at(self.history.last).into_keys().collect();
+        let open: BTreeSet<SessionId> =
+            self.history.sessions_at(self.history.last).into_keys().collect();
         let kept: BTreeSet<SessionId> = self.clients.iter().map(|client| client.session).collect();
         if open != kept {
             return Err(format!("sessions {open:?} are open, clients keep {kept:?}"));

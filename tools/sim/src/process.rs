@@ -106,6 +106,10 @@ impl World {
                 self.plan_turn(server, Event::Control { server }, at.max(self.now + 1));
             }
             Verdict::WaitUntil(None) => {}
+            Verdict::Failed(why) => {
+                self.failed(server, &why);
+                return Ok(());
+            }
             Verdict::Finished => {
                 self.note(|| format!("server {server} has stopped"));
                 let down = self.servers[server].dies_with.1;
@@ -223,12 +227,11 @@ impl World {
             return Ok(());
         }
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
-        let Some(Job::Snapshot { sessions, at }) = up.waiting_jobs.pop_front() else {
-            return Ok(());
-        };
+        let Some(job) = up.waiting_jobs.pop_front() else { return Ok(()) };
+        let Job::Snapshot { sessions, at, restored_upto, abandoned } = job;
         let (dirs, tree) = (up.dirs.clone(), up.tree.clone());
         let mut options = up.options.clone();
-        options.at = at;
+        (options.at, options.restored_upto) = (at, restored_upto);
         let slice = self.knobs.snapshot_slice;
         self.note(|| format!("server {server} begins snapshot {at}"));
         self.depth += 1;
@@ -248,7 +251,7 @@ impl World {
                         return false;
                     }
                 }
-                self.servers[server].incarnation == incarnation
+                self.servers[server].incarnation == incarnation && !abandoned.load(Ordering::SeqCst)
             },
         );
         self.depth -= 1;
@@ -303,7 +306,8 @@ impl World {
             Err(text) => return self.boot_failed(server, dies, text),
         };
         if let Some((of_logs, rot)) = self.servers[server].rot.take() {
-            let disk = if of_logs { &self.servers[server].logs } else { &self.servers[server].snapshots };
+            let disk =
+                if of_logs { &self.servers[server].logs } else { &self.servers[server].snapshots };
             disk.turn(&rot);
         }
         if !booted.running.alive.load(Ordering::SeqCst) {
@@ -332,7 +336,10 @@ impl World {
             let disk = if *of_logs { &of.logs } else { &of.snapshots };
             disk.turn(rot);
         }
-        let excused = dies.is_some() || is_full || rot.is_some() || of.logs.had_trouble() | of.snapshots.had_trouble();
+        let excused = dies.is_some()
+            || is_full
+            || rot.is_some()
+            || of.logs.had_trouble() | of.snapshots.had_trouble();
         of.end(dies.is_some_and(|(_, power)| power));
         if !excused {
             return Err(format!("server {server} does not start: {text}"));

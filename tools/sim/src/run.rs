@@ -96,12 +96,7 @@ pub struct Summary {
 }
 
 /// Runs seeds `from..to` on all CPUs. With `enough` failures no new ones are begun.
-pub fn range(
-    from: u64,
-    to: u64,
-    enough: usize,
-    case: impl Fn(u64) -> Case + Sync,
-) -> Summary {
+pub fn range(from: u64, to: u64, enough: usize, case: impl Fn(u64) -> Case + Sync) -> Summary {
     let next = AtomicU64::new(from);
     let summary = Mutex::new(Summary::default());
     let lock = || summary.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -11,12 +11,13 @@ use ringkeeper::admin::words::{Desk, Facts, Whitelist};
 use ringkeeper::disk::Dir;
 use ringkeeper::log::purge;
 use ringkeeper::log::{LogSettings, name::list_logs, settle};
-use ringkeeper::node::control::{Control, ControlParts, ControlSettings, Job, Outlet, Stream};
-use ringkeeper::node::message::ToControl;
-use ringkeeper::node::network::{
-    Admission, Commons, NetworkParts, NetworkRole, NetworkSettings,
+use ringkeeper::node::clerk::{self, Question};
+use ringkeeper::node::control::{
+    Control, ControlParts, ControlSettings, Job, LearnerJob, Outlet, Stream,
 };
-use ringkeeper::prep::{Prep, PrepSettings};
+use ringkeeper::node::message::ToControl;
+use ringkeeper::node::network::{Admission, Commons, NetworkParts, NetworkRole, NetworkSettings};
+use ringkeeper::prep::PrepSettings;
 use ringkeeper::runtime::mailbox::{Sender, mailbox};
 use ringkeeper::runtime::waker;
 use ringkeeper::session::IdSource;
@@ -76,6 +77,9 @@ pub struct Running {
     pub prepare_at: Option<i64>,
     pub jobs: mpsc::Receiver<Job>,
     pub waiting_jobs: VecDeque<Job>,
+    pub learner_jobs: mpsc::Receiver<LearnerJob>,
+    /// Nobody asks words that take time; the queue's other end must live.
+    pub questions: mpsc::Receiver<Question>,
     pub tree: Arc<Tree>,
     pub gauges: Arc<Gauges>,
     pub to_control: Sender<ToControl>,
@@ -248,6 +252,7 @@ impl Server {
         let (to_control, inbox) = mailbox(bound, waker.clone());
         let (log_sender, log_inbox) = mailbox(bound, waker.clone());
         let (job_sender, jobs) = mpsc::sync_channel(1);
+        let (learner_jobs, learner_queue) = mpsc::channel();
         let gauges = Arc::new(Gauges::new(knobs.cores, now));
         let last = restored.zxid;
         let mut outlets = Vec::new();
@@ -267,16 +272,21 @@ impl Server {
                 shutdown_grace_ms: 5_000,
             },
             writer,
-            prep: Prep::new(self.prep_settings(knobs), last),
+            prep: self.prep_settings(knobs),
             ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us)),
             sessions: restored.sessions.clone(),
             inbox,
             outlets,
             log: log_sender,
             jobs: job_sender,
+            learner_jobs,
+            restored_upto: restored.czxid_max,
+            ensemble: None,
             gauges: gauges.clone(),
             now,
+            wall: self.wall(now_us),
         });
+        let (clerk, questions) = mpsc::sync_channel(clerk::QUESTIONS_MAX);
         let commons = Arc::new(Commons {
             tree: tree.clone(),
             policy: Arc::new(policy()),
@@ -286,6 +296,7 @@ impl Server {
                 whitelist: Whitelist::new("*"),
                 facts: Facts::default(),
             }),
+            clerk,
             admission: Arc::new(Admission::new(0, 0)),
             peers: ends.iter().map(|(sender, _, _)| sender.clone()).collect(),
         });
@@ -303,6 +314,7 @@ impl Server {
                     inbox,
                     to_control: to_control.clone(),
                     drained: last,
+                    serving: true,
                     now,
                     hash_seed: self.rng.u64(),
                 }),
@@ -330,6 +342,8 @@ impl Server {
             prepare_at: None,
             jobs,
             waiting_jobs: VecDeque::new(),
+            learner_jobs: learner_queue,
+            questions,
             tree,
             gauges,
             to_control,

@@ -50,8 +50,7 @@ impl LogMachine {
         seed: u64,
         direct: bool,
     ) -> LogMachine {
-        let mut core =
-            LogCore::new(settings, last, seed, Millis(0)).with_steps(steps.0, steps.1);
+        let mut core = LogCore::new(settings, last, seed, Millis(0)).with_steps(steps.0, steps.1);
         let mut effects = Vec::new();
         core.start(&mut effects);
         LogMachine {

@@ -221,7 +221,11 @@ impl World {
             .filter(|client| !client.is_done())
             .map(|client| format!("client {} is {:?}", client.id, client.phase))
             .collect();
-        format!("not converged {} us after the storm: {}", self.now - self.knobs.storm_us, waiting.join(", "))
+        format!(
+            "not converged {} us after the storm: {}",
+            self.now - self.knobs.storm_us,
+            waiting.join(", ")
+        )
     }
 
     /// Makes sure that a client's next moment is in the queue.
