@@ -25,7 +25,7 @@ pub(super) const STRANGERS_MAX: usize = 64;
 /// connections for a moment, so the second attempt, which tells its end, follows soon. The last is
 /// what a returning peer may have to wait for us, unless it calls itself, as all do when they
 /// start.
-pub(super) const RETRY_MS_MIN: i64 = 10;
+pub(super) const RETRY_MS_MIN: i64 = 5;
 pub(super) const RETRY_MS_MAX: i64 = 2000;
 
 /// After a knock the peer needs a round trip or two to call, and it takes one round trip to connect.
@@ -33,7 +33,7 @@ pub(super) const RETRY_MS_MAX: i64 = 2000;
 pub(super) const CALL_TAKES_DIALS: i64 = 4;
 
 /// Attempts never follow one another quicker, whatever asks for them.
-pub(super) const DIAL_GAP_MS: i64 = 10;
+pub(super) const DIAL_GAP_MS: i64 = 5;
 
 /// A connection that has lasted so long was a good one: it is replaced at once when it ends.
 /// Shorter ones may be the two ends' crossing, and wait for it to settle.
