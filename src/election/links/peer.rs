@@ -1,7 +1,9 @@
 //! One server of the mesh, as seen from here: how to reach it, and what waits for it.
 
 use super::effect::Dial;
-use super::settings::{CALL_TAKES_DIALS, DIAL_GAP_MS, GOOD_MS, RETRY_MS_MAX, RETRY_MS_MIN};
+use super::settings::{
+    CALL_TAKES_DIALS, DIAL_GAP_MS, GOOD_MS, KNOCK_MS_MIN, QUICK_KNOCKS, RETRY_MS_MAX, RETRY_MS_MIN,
+};
 use crate::codec::election::{ElectionAddress, Notification};
 use crate::types::{Link, Millis};
 
@@ -44,6 +46,7 @@ pub(super) struct Peer {
     last_dial: Option<Millis>,
     /// The peer has been asked to call, and has until then to do so.
     calls_until: Option<Millis>,
+    quick_knocks: u32,
     /// It was said to be unreachable, and no connection has come since.
     pub given_up: bool,
 }
@@ -62,6 +65,7 @@ impl Peer {
             pause_ms: RETRY_MS_MIN,
             last_dial: None,
             calls_until: None,
+            quick_knocks: 0,
             given_up: false,
         }
     }
@@ -146,7 +150,10 @@ impl Peer {
     pub fn knocked(&mut self, now: Millis) {
         self.failures = 0;
         let dial_ms = self.last_dial.map_or(0, |last| now.0 - last.0);
-        let pause_ms = self.pause_ms.max(dial_ms * CALL_TAKES_DIALS).min(RETRY_MS_MAX);
+        let least_ms = if self.quick_knocks > 0 { RETRY_MS_MIN } else { KNOCK_MS_MIN };
+        self.quick_knocks = self.quick_knocks.saturating_sub(1);
+        let pause_ms = self.pause_ms.max(least_ms).max(dial_ms * CALL_TAKES_DIALS);
+        let pause_ms = pause_ms.min(RETRY_MS_MAX);
         self.calls_until = Some(now + pause_ms);
         self.rest(now, pause_ms);
     }
@@ -163,6 +170,7 @@ impl Peer {
         let lasted = matches!(self.line, Line::Up { since, .. } if now >= since + GOOD_MS);
         if lasted {
             self.pause_ms = RETRY_MS_MIN;
+            self.quick_knocks = QUICK_KNOCKS;
             self.line = Line::Down { retry_at: self.is_needed().then_some(now) };
         } else {
             self.rest(now, self.pause_ms);

@@ -28,9 +28,15 @@ pub(super) const STRANGERS_MAX: usize = 64;
 pub(super) const RETRY_MS_MIN: i64 = 5;
 pub(super) const RETRY_MS_MAX: i64 = 2000;
 
-/// After a knock the peer needs a round trip or two to call, and it takes one round trip to connect.
-/// A second knock before that would make it drop the connection it has just opened.
+/// After a knock the peer needs a round trip or two to call, and connecting took one. A second knock
+/// before that would make it drop the connection it has just opened, and a Java server that is
+/// starting is slow to call.
 pub(super) const CALL_TAKES_DIALS: i64 = 4;
+pub(super) const KNOCK_MS_MIN: i64 = 100;
+
+/// But when a connection that had lasted ends, the peer was probably killed. So many knocks follow
+/// as quickly as other attempts do.
+pub(super) const QUICK_KNOCKS: u32 = 2;
 
 /// Attempts never follow one another quicker, whatever asks for them.
 pub(super) const DIAL_GAP_MS: i64 = 5;
