@@ -3,19 +3,26 @@
 //! One thread takes the jobs; a snapshot, which lasts as long as its learner's network takes, gets
 //! one of its own. Nothing here is waited for by a request.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::control::LearnerJob;
 use super::message::{SnapshotPiece, ToControl};
-use super::store;
+use super::store::LogReader;
 use crate::disk::Dir;
 use crate::runtime::Sender;
 use crate::snapshot::stream::StreamSource;
 use crate::tree::Tree;
 use crate::types::{Link, SessionId, Zxid, limits};
-use crate::zab::LogChunk;
+use crate::zab::{LogChunk, LogEnd};
+
+/// Readers that wait for their learner's next question. Each has a buffer of a megabyte and a file
+/// open; a learner whose reader had to go gets a new one.
+const READERS_MAX: usize = 8;
+
+type Readers<'a> = BTreeMap<Link, LogReader<'a>>;
 
 /// What the thread works with.
 pub struct LearnerFiles {
@@ -31,18 +38,25 @@ impl LearnerFiles {
     /// Starts the thread. It ends with the control role, whose end closes the queue.
     pub fn spawn(self, jobs: Receiver<LearnerJob>) -> io::Result<()> {
         std::thread::Builder::new().name("learner files".into()).spawn(move || {
+            let (logs, snapshots) = (self.logs.clone(), self.snapshots.clone());
+            let mut readers = Readers::new();
             // Bounded by the links there are: one job each at a time.
             for job in jobs {
-                self.take(job);
+                self.take(job, (logs.as_ref(), snapshots.as_ref()), &mut readers);
             }
         })?;
         Ok(())
     }
 
-    fn take(&self, job: LearnerJob) {
+    fn take<'a>(
+        &self,
+        job: LearnerJob,
+        dirs: (&'a dyn Dir, &'a dyn Dir),
+        readers: &mut Readers<'a>,
+    ) {
         match job {
             LearnerJob::ReadLog { link, after, upto } => {
-                let chunk = self.read_log(after, upto);
+                let chunk = self.read_log(link, (after, upto), dirs, readers);
                 self.to_control.push(ToControl::LogRead { link, chunk });
             }
             LearnerJob::Snapshot { link, sessions, at, restored_upto, credit } => {
@@ -59,9 +73,33 @@ impl LearnerFiles {
         }
     }
 
-    fn read_log(&self, after: Zxid, upto: Zxid) -> LogChunk {
-        let dirs = (self.logs.as_ref(), self.snapshots.as_ref());
-        store::read_log_chunk(dirs, after, upto, limits::LOG_CHUNK_BYTES, self.entry_max)
+    /// A learner that asks for what follows its last piece is served from where that one ended:
+    /// beginning anew would read half a segment for each.
+    fn read_log<'a>(
+        &self,
+        link: Link,
+        (after, upto): (Zxid, Zxid),
+        (logs, snapshots): (&'a dyn Dir, &'a dyn Dir),
+        readers: &mut Readers<'a>,
+    ) -> LogChunk {
+        let mut reader = match readers.remove(&link) {
+            Some(reader) if reader.position() == after => reader,
+            Some(_) | None => LogReader::new(logs, snapshots, after, self.entry_max),
+        };
+        let chunk = reader.next_chunk(upto, limits::LOG_CHUNK_BYTES);
+        match (chunk.end, reader.trouble()) {
+            (LogEnd::More, _) => {
+                if readers.len() >= READERS_MAX {
+                    readers.pop_first();
+                }
+                readers.insert(link, reader);
+            }
+            (LogEnd::NotThere, Some(why)) => {
+                tracing::info!(%after, why, "the log has not what a learner lacks");
+            }
+            (LogEnd::NotThere | LogEnd::Done, _) => {}
+        }
+        chunk
     }
 }
 
