@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::ensemble::Role;
 use super::{Control, Origin};
 use crate::admin::quorum::SyncMode;
-use crate::codec::quorum::{Forwarded, Packet};
+use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::{Append, LogInput};
@@ -312,12 +312,22 @@ impl Control {
     fn report_sessions(&mut self, zxid: Zxid) {
         let Role::Learning(learning) = &mut self.role else { return };
         let since = std::mem::replace(&mut learning.reported, self.now);
-        let touches = self
+        let mut touches: Vec<(SessionId, i32)> = self
             .pulses
             .iter()
             .filter(|(_, pulse)| pulse.last() >= since)
             .filter_map(|(id, _)| Some((*id, self.sessions.timeout_of(*id)?)))
             .collect();
-        self.to_leader(Packet::Ping { zxid, touches: Some(touches) });
+        // More than one packet may hold go in several; the leader takes each for itself.
+        let limits = Limits { data: self.prep_settings.entry_len_max, ..Limits::default() };
+        let max = limits.touches().max(1);
+        loop {
+            let rest = touches.split_off(max.min(touches.len()));
+            self.to_leader(Packet::Ping { zxid, touches: Some(touches) });
+            if rest.is_empty() {
+                return;
+            }
+            touches = rest;
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Door {
     state: State,
     /// Tries begun, ever.
     number: u64,
-    /// Tries that have failed since it was last shut or open.
+    /// Tries to bind that have failed since it was last shut or open.
     failures: u32,
 }
 
@@ -127,7 +127,11 @@ impl Door {
         }
         let address = match answer.found {
             Ok(addresses) => addresses.first().copied(),
-            Err(why) => return Err(self.failed(why, now)),
+            Err(why) => {
+                // A name may become known later than its server: that is no reason to give up.
+                self.state = State::Waiting(now + self.retry_ms);
+                return Err(Tried { port: self.port, failures: self.failures, why });
+            }
         };
         if let Some(slot) = found.get_mut(attempt.place) {
             *slot = address;
@@ -160,7 +164,7 @@ impl Door {
 #[derive(Debug)]
 pub(super) struct Tried {
     pub port: Port,
-    /// This one and those before it.
+    /// How often an address that is known could not be bound.
     pub failures: u32,
     pub why: String,
 }

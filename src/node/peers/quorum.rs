@@ -68,14 +68,19 @@ impl Peers {
         link
     }
 
-    /// Looks for the leader at its quorum addresses, in the newest configuration that names it.
+    /// Looks for the leader at its quorum addresses, those to come included.
     pub(super) fn connect_leader(&mut self, net: &mut Net, server: ServerId) {
         self.uncall(net, Whom::Leader);
         let electorate = &self.settings.electorate;
-        let configurations = electorate.next.iter().chain(std::iter::once(&electorate.committed));
-        let member = configurations.filter_map(|members| members.get(server)).next();
-        let addresses = member.map_or(&[][..], |member| &member.addresses);
-        let names: Vec<_> = addresses.iter().map(|a| (a.host.clone(), a.quorum)).collect();
+        let configurations = std::iter::once(&electorate.committed).chain(&electorate.next);
+        let members = configurations.filter_map(|members| members.get(server));
+        let mut names: Vec<(String, u16)> = Vec::new();
+        for address in members.flat_map(|member| &member.addresses) {
+            let name = (address.host.clone(), address.quorum);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let timeout_ms = self.settings.leader_connect_ms;
         self.call(net, Whom::Leader, names, timeout_ms);
     }

@@ -296,10 +296,10 @@ impl Peers {
         self.judge(tried)
     }
 
-    /// Our own addresses, as the newest configuration that names us has them.
+    /// Our own addresses: those in force, or where we are to be let in.
     fn places(&self, port: fn(&PeerAddress) -> u16) -> Vec<(String, u16)> {
         let electorate = &self.settings.electorate;
-        let configurations = electorate.next.iter().chain(std::iter::once(&electorate.committed));
+        let configurations = std::iter::once(&electorate.committed).chain(&electorate.next);
         let member = configurations.filter_map(|members| members.get(self.settings.me)).next();
         let addresses = member.map_or(&[][..], |member| &member.addresses);
         let mut places: Vec<(String, u16)> = addresses

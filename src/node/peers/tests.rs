@@ -305,6 +305,44 @@ fn a_leader_that_is_not_there_or_has_no_address_is_a_failure_like_any_other() {
     });
 }
 
+#[test]
+fn the_largest_packet_passes_and_a_larger_one_is_refused() {
+    let electorate = electorate(2, "127.0.0.1");
+    let mut servers: Vec<Server> = (1..=2).map(|me| Server::new(me, &electorate)).collect();
+    let (there, here) = linked(&mut servers);
+    let limits = Limits::default();
+    let entry = Bytes::from(vec![7; limits.data]);
+    let largest = Packet::Proposal { zxid: Zxid(1), entry };
+    servers[0].send(there, largest.clone());
+    let found = until(&mut servers, |servers| servers[1].take(packet));
+    assert!(found == (here, largest));
+    let entry = Bytes::from(vec![7; limits.data + 1]);
+    servers[0].send(there, Packet::Proposal { zxid: Zxid(2), entry });
+    let (link, why) = until(&mut servers, |servers| servers[1].take(closed));
+    assert!(link == here && why.starts_with("PROPOSAL: data: unreasonable length"), "{why}");
+    let (link, _) = until(&mut servers, |servers| servers[0].take(closed));
+    assert_eq!(link, there);
+}
+
+#[test]
+fn a_name_of_our_own_that_is_not_known_yet_is_waited_for() {
+    let unknown = format!("server.1={}:1:2\nversion=0", "n".repeat(64));
+    let electorate = Electorate::new(Arc::new(Members::parse(&unknown).unwrap()));
+    let mut server = Server::new(1, &electorate);
+    let mut now = clock::now();
+    for _ in 0..5 {
+        // Until the answer has come and the next try is due.
+        let began = Instant::now();
+        server.turn_at(now).unwrap();
+        while server.peers.deadline().is_none() {
+            server.turn_at(now).unwrap();
+            assert!(began.elapsed() < Duration::from_secs(30), "waited in vain");
+        }
+        now = now + 1000;
+    }
+    assert!(server.peers.election_addresses().is_empty());
+}
+
 /// The other end has closed or reset it.
 fn is_over(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
