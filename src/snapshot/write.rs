@@ -132,10 +132,6 @@ pub(super) fn write_walk<W: Write>(
         }
     }
     let (ended_at, digest) = tree.digest_at();
-    if ended_at < at {
-        // The tree has been taken back or is being replaced: it is not the one that was walked.
-        return Err(WriteError::CalledOff(at));
-    }
     // Before the first transaction there is no digest, which zxid 0 says.
     let digest = if ended_at == Zxid::ZERO { 0 } else { digest };
     let digest = SnapshotDigest { zxid: ended_at, version: TxnDigest::VERSION, digest };

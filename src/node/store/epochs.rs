@@ -10,7 +10,7 @@
 
 use std::io;
 
-use crate::disk::{Dir, read_small, remove_if_present, replace_file};
+use crate::disk::{Access, Dir, read_small, remove_if_present, replace_file};
 use crate::types::{Epoch, Zxid};
 use crate::zab::Stored;
 
@@ -20,6 +20,8 @@ const CURRENT: &str = "currentEpoch";
 const TEMPORARY: &str = ".tmp";
 /// ZooKeeper 3.4's mark that the epoch was about to be raised.
 const UPDATING: &str = "updatingEpoch";
+/// Bytes of a file of ours: the number on the first line, which is all that Java reads, and blanks.
+const SLOT: usize = 32;
 /// More than any number has digits.
 const FILE_MAX: usize = 64;
 
@@ -94,10 +96,25 @@ pub fn open(dir: &dyn Dir, last: Zxid) -> Result<Epochs, EpochError> {
     Ok(Epochs { accepted, current, raised_from })
 }
 
-/// Durable when this returns; a crash leaves the old file or the new one.
+/// Durable when this returns; a crash leaves the old epoch or the new one.
+///
+/// Four of these lie between a leader's death and the next answer, so a file of ours is written in
+/// place: its few bytes are in one sector, which a device writes whole or not at all, and no name
+/// changes. That is one flush without the file system's journal in place of two with it.
 pub fn store(dir: &dyn Dir, stored: Stored) -> io::Result<()> {
     let (Stored::Accepted(epoch) | Stored::Current(epoch)) = stored;
-    replace_file(dir, name(stored), epoch.0.to_string().as_bytes())
+    let text = format!("{:<width$}\n", format!("{}\n", epoch.0), width = SLOT - 1);
+    let file = match dir.open(name(stored), Access::Write) {
+        Ok(file) if file.size()? == SLOT as u64 => file,
+        // Java's, or none.
+        Ok(_) => return replace_file(dir, name(stored), text.as_bytes()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return replace_file(dir, name(stored), text.as_bytes());
+        }
+        Err(e) => return Err(e),
+    };
+    file.write_at(text.as_bytes(), 0)?;
+    file.flush()
 }
 
 /// Says, durably, which epoch is about to be entered: Java takes it for `currentEpoch` if it finds
