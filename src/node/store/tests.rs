@@ -391,7 +391,7 @@ fn a_hole_is_never_read_across() {
     // At the end of one: a Java learner got a snapshot at (2, 9), and kept its old log.
     let server = Server::new();
     server.log(&range(1, 1..=4));
-    server.snapshot(z(2, 9), &range(1, 1..=4));
+    server.snapshot(z(2, 9), &[range(1, 1..=4), range(2, 1..=9)].concat());
     server.log(&range(3, 1..=2));
     let (found, end) = read_all(&server, z(1, 1), z(3, 2), 1 << 20);
     assert_eq!((found, end), (range(1, 2..=4), LogEnd::NotThere));
