@@ -15,13 +15,15 @@ mod settings;
 mod vote;
 
 mod effect;
-mod election;
+
 mod looking;
+
+mod core;
 
 pub mod links;
 
+pub use core::Election;
 pub use effect::{ElectedRole, ElectionEffect, ElectionInput};
-pub use election::Election;
 pub use settings::ElectionSettings;
 pub use vote::Vote;
 
