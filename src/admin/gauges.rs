@@ -320,6 +320,8 @@ pub struct Gauges {
     pub started: Millis,
     /// Written by the control core.
     pub sessions: Figure,
+    /// Sessions that are this server's alone.
+    pub local_sessions: Figure,
     pub outstanding: Figure,
     pub prepared: Figure,
     pub stale_sessions_expired: Figure,
@@ -350,6 +352,7 @@ impl Gauges {
             cores: (0..cores).map(|_| Arc::new(CoreGauges::new())).collect(),
             started,
             sessions: Figure::default(),
+            local_sessions: Figure::default(),
             outstanding: Figure::default(),
             prepared: Figure::default(),
             stale_sessions_expired: Figure::default(),

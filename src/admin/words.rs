@@ -229,7 +229,7 @@ impl Desk {
         put("max_file_descriptor_count", &max_descriptors());
         put("approximate_data_size", &self.tree.data_bytes());
         put("open_file_descriptor_count", &open_descriptors());
-        put("local_sessions", &0);
+        put("local_sessions", &gauges.local_sessions.get());
         let since = gauges.quorum.since().unwrap_or(gauges.started);
         put("uptime", &(now.0 - since.0));
         put("max_latency", &latency.max());

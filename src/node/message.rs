@@ -126,6 +126,8 @@ pub enum ToNetwork {
         conn: ConnId,
         session: SessionId,
         timeout: i32,
+        /// This server's alone, at least for now.
+        local: bool,
         pulse: Arc<Pulse>,
         zxid: Zxid,
     },

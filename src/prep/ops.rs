@@ -93,13 +93,13 @@ impl Prep {
         if !in_range || contradiction {
             return Err(ErrorCode::BadArguments);
         }
-        let live = turn.sessions.check(turn.asker.session, turn.asker.from);
-        match live {
-            // An ephemeral needs a session of the whole ensemble (checkGlobalSession).
-            Err(ErrorCode::UnknownSession) if mode.is_ephemeral() => Err(ErrorCode::SessionExpired),
-            Err(code) => Err(code),
-            Ok(()) => Ok(mode),
+        let (session, from) = (turn.asker.session, turn.asker.from);
+        // An ephemeral needs a session of the whole ensemble.
+        match mode.is_ephemeral() {
+            true => turn.sessions.check_global(session, from)?,
+            false => turn.sessions.check(session, from)?,
         }
+        Ok(mode)
     }
 
     pub(super) fn delete(

@@ -1,16 +1,44 @@
-//! The session table (SessionTrackerImpl).
+//! The session table (SessionTrackerImpl, and what makes LocalSessionTracker, LearnerSessionTracker
+//! and LeaderSessionTracker of it).
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
-use crate::types::{ErrorCode, Millis, Owner, SessionId};
+use crate::types::{ErrorCode, Millis, Owner, ServerId, SessionId};
 
 use super::expiry::Buckets;
-use super::ids::IdSource;
+use super::ids::{self, IdSource};
+
+/// The bucket of sessions that do not expire here.
+const NEVER: Millis = Millis(i64::MAX);
+
+/// Whose a session is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// The ensemble's, and this server decides when it expires.
+    Global,
+    /// The ensemble's, of a client of this server: the leader decides.
+    Guest,
+    /// This server's own, which no other knows and no transaction made.
+    Local,
+}
+
+/// What is said of a session that is not in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strangers {
+    /// A server on its own: UnknownSession.
+    Unknown,
+    /// A leader: SessionExpired.
+    Expired,
+    /// A leader whose learners have sessions of their own: only what this server itself gave the
+    /// id of is expired.
+    LocalElsewhere(ServerId),
+}
 
 #[derive(Debug)]
 struct Session {
+    scope: Scope,
     /// As agreed when the session was made: what snapshots and transactions carry, milliseconds.
     timeout: i32,
     /// As agreed with the connection it uses now, milliseconds: the length of a lease.
@@ -39,18 +67,27 @@ pub struct Sessions {
     by_id: HashMap<SessionId, Session, FixedState>,
     buckets: Buckets,
     ids: IdSource,
+    strangers: Strangers,
+    locals: usize,
 }
 
 impl Sessions {
     /// `tick_ms`: tickTime in milliseconds, at least 1.
     pub fn new(tick_ms: i64, ids: IdSource) -> Sessions {
         let by_id = HashMap::with_hasher(FixedState::default());
-        Sessions { by_id, buckets: Buckets::new(tick_ms), ids }
+        let (buckets, strangers) = (Buckets::new(tick_ms), Strangers::Unknown);
+        Sessions { by_id, buckets, ids, strangers, locals: 0 }
+    }
+
+    /// From now on [`check`](Self::check) says this of sessions that are not in the table.
+    pub fn set_strangers(&mut self, strangers: Strangers) {
+        self.strangers = strangers;
     }
 
     /// Forgets every session; ids go on where they were.
     pub fn clear(&mut self) {
         self.by_id.clear();
+        self.locals = 0;
         self.buckets.clear();
     }
 
@@ -67,23 +104,57 @@ impl Sessions {
     /// Tracks a session from now on; one that is tracked already is touched
     /// (SessionTrackerImpl.trackSession). `timeout`: milliseconds. False when it was there.
     pub fn create(&mut self, id: SessionId, timeout: i32, now: Millis) -> bool {
+        self.create_as(Scope::Global, id, timeout, now)
+    }
+
+    /// The same for a session of any scope; one that is there keeps its own.
+    pub fn create_as(&mut self, scope: Scope, id: SessionId, timeout: i32, now: Millis) -> bool {
         if let Some(session) = self.by_id.get_mut(&id) {
             session.lease = timeout;
             self.extend(id, now);
             return false;
         }
         let expires = self.buckets.round(now + timeout as i64);
+        let bucket = if scope == Scope::Guest { NEVER } else { expires };
         let session = Session {
+            scope,
             timeout,
             lease: timeout,
             expires,
-            bucket: expires,
+            bucket,
             closing: false,
             owner: None,
         };
         self.by_id.insert(id, session);
-        self.buckets.put(expires, id);
+        if bucket != NEVER {
+            self.buckets.put(bucket, id);
+        }
+        self.locals += usize::from(scope == Scope::Local);
         true
+    }
+
+    /// Makes a local session one of the ensemble, of the given scope
+    /// (UpgradeableSessionTracker.upgradeSession). The timeout it was made with, in milliseconds;
+    /// `None` when it is not a local session.
+    pub fn upgrade(&mut self, id: SessionId, scope: Scope, now: Millis) -> Option<i32> {
+        let session = self.by_id.get_mut(&id).filter(|s| s.scope == Scope::Local && !s.closing)?;
+        session.scope = scope;
+        if scope == Scope::Guest {
+            session.bucket = NEVER;
+        }
+        let timeout = session.timeout;
+        self.locals -= 1;
+        self.extend(id, now);
+        Some(timeout)
+    }
+
+    pub fn is_local(&self, id: SessionId) -> bool {
+        self.by_id.get(&id).is_some_and(|session| session.scope == Scope::Local)
+    }
+
+    /// How many local sessions there are.
+    pub fn locals(&self) -> usize {
+        self.locals
     }
 
     /// Extends the lease. False when the session is not tracked or closing: its client must be
@@ -111,7 +182,7 @@ impl Sessions {
         let Some(session) = self.by_id.get_mut(&id) else { return false };
         session.expires = self.buckets.round(now + session.lease as i64);
         // A shorter lease than before must not wait for the bucket of the longer one.
-        if session.expires < session.bucket {
+        if session.expires < session.bucket && session.scope != Scope::Guest {
             session.bucket = session.expires;
             self.buckets.put(session.expires, id);
         }
@@ -140,7 +211,9 @@ impl Sessions {
 
     /// The closeSession transaction has been applied.
     pub fn remove(&mut self, id: SessionId) -> bool {
-        self.by_id.remove(&id).is_some()
+        let removed = self.by_id.remove(&id);
+        self.locals -= usize::from(removed.as_ref().is_some_and(|s| s.scope == Scope::Local));
+        removed.is_some()
     }
 
     /// The timeout the session was made with, milliseconds.
@@ -170,17 +243,37 @@ impl Sessions {
         }
     }
 
-    /// Whether a request may go on (SessionTrackerImpl.checkSession): UnknownSession,
-    /// SessionExpired when closing, SessionMoved when another connection owns the session. A
-    /// session without an owner is anybody's, and `None` for `from` asks about the session alone.
+    /// Whether a request may go on (SessionTrackerImpl.checkSession): what [`Strangers`] says of a
+    /// session that is not there, SessionExpired when closing, SessionMoved when another connection
+    /// owns the session. A session without an owner is anybody's, and `None` for `from` asks about
+    /// the session alone.
     pub fn check(&self, id: SessionId, from: Option<Owner>) -> Result<(), ErrorCode> {
-        let session = self.by_id.get(&id).ok_or(ErrorCode::UnknownSession)?;
+        let Some(session) = self.by_id.get(&id) else {
+            return match self.strangers {
+                Strangers::Unknown => Err(ErrorCode::UnknownSession),
+                Strangers::LocalElsewhere(me) if ids::server_byte(id) != me.0 as u8 => Ok(()),
+                Strangers::Expired | Strangers::LocalElsewhere(_) => Err(ErrorCode::SessionExpired),
+            };
+        };
         if session.closing {
             return Err(ErrorCode::SessionExpired);
         }
         match (session.owner, from) {
             (Some(owner), Some(from)) if owner != from => Err(ErrorCode::SessionMoved),
             (_, _) => Ok(()),
+        }
+    }
+
+    /// Whether a request for an ephemeral may go on (checkGlobalSession): as [`check`](Self::check),
+    /// but whoever is not there has expired, and a local session is refused
+    /// EphemeralOnLocalSession.
+    pub fn check_global(&self, id: SessionId, from: Option<Owner>) -> Result<(), ErrorCode> {
+        match self.by_id.get(&id) {
+            None => Err(ErrorCode::SessionExpired),
+            Some(session) if session.scope == Scope::Local => {
+                Err(ErrorCode::EphemeralOnLocalSession)
+            }
+            Some(_) => self.check(id, from),
         }
     }
 
@@ -333,6 +426,47 @@ mod tests {
         s.set_closing(id);
         assert_eq!(s.check(id, Some(owner(2))), Err(ErrorCode::SessionExpired));
         assert!(!s.set_owner(id, owner(2)));
+    }
+
+    #[test]
+    fn local_sessions_expire_here_and_hold_no_ephemerals_until_upgraded() {
+        let mut s = sessions();
+        let (a, b, guest) = (SessionId(1), SessionId(2), SessionId(3));
+        s.create_as(Scope::Local, a, 4000, Millis(0));
+        s.create_as(Scope::Local, b, 4000, Millis(0));
+        s.create_as(Scope::Guest, guest, 4000, Millis(0));
+        assert!(s.is_local(a) && !s.is_local(guest) && s.locals() == 2);
+        assert_eq!(s.check(a, None), Ok(()));
+        assert_eq!(s.check_global(a, None), Err(ErrorCode::EphemeralOnLocalSession));
+        assert_eq!(s.upgrade(b, Scope::Guest, Millis(0)), Some(4000));
+        assert_eq!(s.upgrade(b, Scope::Guest, Millis(0)), None, "once");
+        assert_eq!(s.check_global(b, None), Ok(()));
+        assert_eq!(s.due(Millis(60_000)), [a], "the leader decides about the others");
+        assert_eq!(s.upgrade(a, Scope::Global, Millis(60_000)), None, "too late");
+        assert!(s.remove(a) && s.locals() == 0);
+        assert!(s.reopen(b, 2000, Millis(60_000)) && s.due(Millis(90_000)).is_empty());
+    }
+
+    #[test]
+    fn on_a_leader_an_upgraded_session_goes_on_expiring() {
+        let mut s = sessions();
+        s.create_as(Scope::Local, SessionId(1), 4000, Millis(0));
+        assert_eq!(s.upgrade(SessionId(1), Scope::Global, Millis(3000)), Some(4000));
+        assert_eq!(s.due(Millis(7999)), []);
+        assert_eq!(s.due(Millis(8000)), [SessionId(1)]);
+    }
+
+    #[test]
+    fn strangers_are_judged_by_what_the_server_is() {
+        let mut s = sessions();
+        let (mine, another) = (SessionId(1 << 56 | 5), SessionId(-1 << 56 | 5));
+        assert_eq!(s.check(another, None), Err(ErrorCode::UnknownSession));
+        s.set_strangers(Strangers::Expired);
+        assert_eq!(s.check(another, None), Err(ErrorCode::SessionExpired));
+        s.set_strangers(Strangers::LocalElsewhere(ServerId(1)));
+        assert_eq!(s.check(another, None), Ok(()));
+        assert_eq!(s.check(mine, None), Err(ErrorCode::SessionExpired));
+        assert_eq!(s.check_global(another, None), Err(ErrorCode::SessionExpired));
     }
 
     #[test]

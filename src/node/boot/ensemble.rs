@@ -4,7 +4,7 @@ use super::BootError;
 use crate::election::{Election, ElectionSettings};
 use crate::membership::Role;
 use crate::node::config::EnsembleSettings;
-use crate::node::control::{Disk, EnsembleParts};
+use crate::node::control::{ClientRules, Disk, EnsembleParts};
 use crate::node::store;
 use crate::types::{Zxid, limits};
 use crate::zab::{SyncRules, Window};
@@ -12,6 +12,7 @@ use crate::zab::{SyncRules, Window};
 /// Epoch files are read, and compared with `last`, what the log ends with.
 pub fn parts(
     settings: &EnsembleSettings,
+    clients: ClientRules,
     disk: Disk,
     mut window: Window,
     last: Zxid,
@@ -43,6 +44,7 @@ pub fn parts(
         },
         handover_counter: limits::HANDOVER_COUNTER,
         connect_ms: settings.connect_ms,
+        clients,
         accepted: epochs.accepted,
         current: epochs.current,
         election: Election::new(election, settings.electorate.clone()),

@@ -20,7 +20,9 @@ use crate::membership::Role;
 use crate::net::NetSettings;
 use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
-use crate::node::control::{Control, ControlParts, ControlSettings, Disk, Outlet, Stream};
+use crate::node::control::{
+    ClientRules, Control, ControlParts, ControlSettings, Disk, Outlet, Stream,
+};
 use crate::node::hosting::Hosted;
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
@@ -256,7 +258,7 @@ pub fn start(
             }
             .spawn(learner_queue)
             .map_err(BootError::Thread)?;
-            Some(ensemble::parts(ensemble, disk, window, restored.zxid)?)
+            Some(ensemble::parts(ensemble, client_rules(&settings), disk, window, restored.zxid)?)
         }
     };
     let serving = ensemble.is_none();
@@ -446,6 +448,11 @@ fn control_settings(settings: &Settings) -> ControlSettings {
         container_never_used_ms: settings.containers.never_used_ms,
         shutdown_grace_ms: 5_000,
     }
+}
+
+fn client_rules(settings: &Settings) -> ClientRules {
+    let session = &settings.session;
+    ClientRules { local_sessions: session.local, upgrading: session.local_upgrading }
 }
 
 fn prep_settings(settings: &Settings) -> PrepSettings {

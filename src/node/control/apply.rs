@@ -6,11 +6,11 @@ use super::{Control, Origin};
 use crate::codec::txn::{Txn, TxnDigest};
 use crate::node::message::ToNetwork;
 use crate::tree::Outcome;
-use crate::types::{ErrorCode, Millis, Owner, SessionId, Zxid};
+use crate::types::{ErrorCode, Owner, SessionId, Zxid};
 use crate::zab::Committed;
 
 impl Control {
-    pub(super) fn apply(&mut self, committed: Committed<Origin>, now: Millis) {
+    pub(super) fn apply(&mut self, committed: Committed<Origin>) {
         let bytes = committed.bytes().clone();
         let (entry, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
@@ -45,10 +45,10 @@ impl Control {
             }
             Txn::Error(_) | Txn::Op(_) | Txn::Multi(_) | Txn::Reconfig { .. } => {}
         }
-        self.answer(origin, zxid, outcome, now);
+        self.answer(origin, zxid, outcome);
     }
 
-    fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome, now: Millis) {
+    fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome) {
         match origin {
             Origin::Server | Origin::Remote | Origin::Sync { .. } => {}
             // A session that has moved speaks through its new connection alone, and the old one
@@ -60,7 +60,15 @@ impl Control {
                 let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
                 self.send(conn, reply);
             }
-            Origin::Open { conn, session } => self.session_opened(conn, session, zxid, now),
+            Origin::Refused { conn, code } => {
+                let outcome = match outcome {
+                    Outcome::Failed(_) => Outcome::Failed(code),
+                    other => other,
+                };
+                let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
+                self.send(conn, reply);
+            }
+            Origin::Open { conn, session } => self.session_opened(conn, session),
             Origin::Close { conn: None } => self.gauges.stale_sessions_expired.add(1),
         }
     }

@@ -13,10 +13,10 @@
 
 use std::collections::VecDeque;
 
-use super::Control;
 use super::disk::Disk;
 use super::leading::Leading;
 use super::learning::Learning;
+use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
@@ -36,6 +36,7 @@ pub struct EnsembleParts {
     pub handover_counter: u32,
     /// How long a leader is tried to be reached, in ms.
     pub connect_ms: i64,
+    pub clients: ClientRules,
     pub accepted: Epoch,
     pub current: Epoch,
     pub election: Election,
@@ -63,6 +64,7 @@ pub(super) struct Ensemble {
     rules: SyncRules,
     handover_counter: u32,
     connect_ms: i64,
+    pub clients: ClientRules,
     accepted: Epoch,
     pub current: Epoch,
     election: Election,
@@ -83,6 +85,7 @@ impl Ensemble {
             rules: parts.rules,
             handover_counter: parts.handover_counter,
             connect_ms: parts.connect_ms,
+            clients: parts.clients,
             accepted: parts.accepted,
             current: parts.current,
             election: parts.election,
@@ -268,7 +271,7 @@ impl Control {
         if !self.disk_is_settled() || !self.line.own_history() {
             return;
         }
-        self.apply_due(self.now);
+        self.apply_due();
         if !self.line.is_empty() {
             return;
         }

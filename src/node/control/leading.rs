@@ -258,7 +258,9 @@ impl Control {
     /// A client has come to a learner with a session of ours (LearnerHandler, case REVALIDATE).
     fn revalidate(&mut self, link: Link, session: SessionId, timeout: i32) {
         let old = self.sessions.owner(session);
-        let valid = self.sessions.reopen(session, timeout, self.now);
+        // A session of this server's own is unknown to others.
+        let valid =
+            !self.sessions.is_local(session) && self.sessions.reopen(session, timeout, self.now);
         if valid {
             if let Some(Owner::Conn(old)) = old {
                 let zxid = self.tree.applied();

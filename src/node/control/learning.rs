@@ -10,13 +10,13 @@ use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::{Append, LogInput};
-use crate::node::message::{Pulse, ToNetwork};
+use crate::node::message::ToNetwork;
 use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::session::Scope;
 use crate::types::{ConnRef, Epoch, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid};
 use crate::zab::{Learner, LearnerEffect, LearnerInput};
 
 use bytes::Bytes;
-use std::sync::Arc;
 
 pub(super) struct Learning {
     pub learner: Learner,
@@ -210,7 +210,7 @@ impl Control {
 
     pub(super) fn forward_write(
         &mut self,
-        conn: ConnRef,
+        origin: Origin,
         session: SessionId,
         xid: Xid,
         op: &WriteOp,
@@ -227,11 +227,10 @@ impl Control {
             body: body.into(),
             identities: identities.to_vec(),
         };
-        self.forward(request, Origin::Write { conn });
+        self.forward(request, origin);
     }
 
-    pub(super) fn forward_open(&mut self, conn: ConnRef, timeout: i32) {
-        let session = self.sessions.next_id();
+    pub(super) fn forward_session(&mut self, session: SessionId, timeout: i32, origin: Origin) {
         let body = Bytes::copy_from_slice(&timeout.to_be_bytes());
         let request = Forwarded {
             session,
@@ -240,7 +239,7 @@ impl Control {
             body,
             identities: Vec::new(),
         };
-        self.forward(request, Origin::Open { conn, session });
+        self.forward(request, origin);
     }
 
     pub(super) fn forward_close(&mut self, conn: ConnRef, session: SessionId, xid: Xid) {
@@ -299,13 +298,9 @@ impl Control {
         {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
         }
-        self.sessions.create(session, timeout, self.now);
+        self.sessions.create_as(Scope::Guest, session, timeout, self.now);
         self.sessions.set_owner(session, conn.into());
-        let pulse = self.pulses.entry(session).or_insert_with(|| Arc::new(Pulse::default()));
-        pulse.beat(self.now);
-        let pulse = pulse.clone();
-        let ready = ToNetwork::SessionReady { conn: conn.conn, session, timeout, pulse, zxid };
-        self.send(conn, ready);
+        self.session_ready(conn, session, timeout);
     }
 
     /// The answer to the leader's ping: sessions heard of since the last one.

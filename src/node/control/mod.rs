@@ -14,6 +14,7 @@ mod disk;
 mod ensemble;
 mod leading;
 mod learning;
+mod locals;
 mod outlet;
 mod requests;
 mod sessions;
@@ -27,6 +28,7 @@ use std::sync::mpsc::{self, SyncSender};
 pub use disk::{Disk, StartLog};
 pub use ensemble::EnsembleParts;
 use ensemble::{Ensemble, Role};
+pub use locals::ClientRules;
 pub use outlet::{Outlet, Stream};
 
 use super::message::{Pulse, ToControl, ToNetwork};
@@ -37,7 +39,7 @@ use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, Link, Millis, SessionId, WallMillis, Zxid};
+use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid};
 use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
@@ -94,6 +96,11 @@ pub enum Origin {
     },
     Write {
         conn: ConnRef,
+    },
+    /// An ephemeral of a local session, which the leader will refuse: what the client is told.
+    Refused {
+        conn: ConnRef,
+        code: ErrorCode,
     },
     Sync {
         conn: ConnRef,
@@ -236,6 +243,7 @@ impl Control {
         } else {
             control.init_config();
             if let Some(ensemble) = &control.ensemble {
+                control.sessions.set_strangers(ensemble.clients.strangers(ensemble.me));
                 control.gauges.quorum.set_members(&ensemble.electorate.committed);
             }
             control.gauges.quorum.looking(control.now);
@@ -284,20 +292,18 @@ impl Control {
         if !self.to_log.is_empty() {
             self.log.push_all(&mut self.to_log);
         }
-        self.apply_due(now);
+        self.apply_due();
         self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);
-        self.gauges.sessions.set(self.sessions.len() as i64);
+        self.count_sessions();
         self.verdict(now)
     }
 
     fn take(&mut self, message: ToControl, now: Millis, wall: WallMillis) {
         match message {
-            ToControl::Open { conn, timeout } => self.open(conn, timeout, now, wall),
-            ToControl::Resume { conn, session, timeout } => {
-                self.resume(conn, session, timeout, now);
-            }
+            ToControl::Open { conn, timeout } => self.open(conn, timeout, wall),
+            ToControl::Resume { conn, session, timeout } => self.resume(conn, session, timeout),
             ToControl::Write { conn, session, xid, op, identities } => {
                 self.write(conn, session, xid, &op, &identities, wall);
             }
@@ -385,7 +391,7 @@ impl Control {
         }
         let decides = self.decides();
         let timers = [
-            self.sessions.next_due().filter(|_| decides),
+            self.sessions.next_due().filter(|_| self.lets_expire()),
             Some(self.next_container_check).filter(|_| decides),
             self.peer_deadline(),
         ];

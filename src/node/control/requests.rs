@@ -6,7 +6,7 @@ use crate::codec::request::WriteOp;
 use crate::log::Durable;
 use crate::node::message::ToNetwork;
 use crate::prep::Asker;
-use crate::types::{ConnRef, Identity, Millis, SessionId, WallMillis, Xid};
+use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid};
 use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
 
 impl Control {
@@ -22,8 +22,13 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
+        let refused = self.upgrade_for(session, op);
         if self.learns() {
-            return self.forward_write(conn, session, xid, op, identities);
+            let origin = match refused {
+                Some(code) => Origin::Refused { conn, code },
+                None => Origin::Write { conn },
+            };
+            return self.forward_write(origin, session, xid, op, identities);
         }
         let asker = Asker { session, xid, from: Some(conn.into()), identities };
         let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
@@ -43,6 +48,9 @@ impl Control {
     pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
+        }
+        if self.sessions.is_local(session) {
+            return self.close_local(conn, session);
         }
         if self.learns() {
             return self.forward_close(conn, session, xid);
@@ -83,10 +91,10 @@ impl Control {
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up.
-    pub(super) fn apply_due(&mut self, now: Millis) {
+    pub(super) fn apply_due(&mut self) {
         while self.outlets_have_room() {
             match self.line.next_due() {
-                Some(Due::Apply(committed)) => self.apply(committed, now),
+                Some(Due::Apply(committed)) => self.apply(committed),
                 Some(Due::Synced(origin)) => self.synced(origin),
                 None => break,
             }

@@ -9,86 +9,93 @@ use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::node::message::{Pulse, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
-use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, Zxid};
+use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid};
 
 impl Control {
-    pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, now: Millis, wall: WallMillis) {
+    pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, wall: WallMillis) {
         if !self.serving || !self.may_propose() {
             return self.drop_connection(conn);
         }
-        if self.learns() {
-            return self.forward_open(conn, timeout);
+        if self.client_rules().local_sessions {
+            return self.open_local(conn, timeout);
         }
         let session = self.sessions.next_id();
-        self.sessions.create(session, timeout, now);
+        if self.learns() {
+            return self.forward_session(session, timeout, Origin::Open { conn, session });
+        }
+        self.sessions.create(session, timeout, self.now);
         self.sessions.set_owner(session, conn.into());
         let pulse = Arc::new(Pulse::default());
-        pulse.beat(now);
+        pulse.beat(self.now);
         self.pulses.insert(session, pulse);
         let entry = self.prep.create_session(&self.tree, wall, session, timeout);
         self.propose(entry, Origin::Open { conn, session });
     }
 
-    pub(super) fn session_opened(
-        &mut self,
-        conn: ConnRef,
-        session: SessionId,
-        zxid: Zxid,
-        now: Millis,
-    ) {
-        if self.learns() {
-            let timeout = self.durable_sessions.get(&session).copied();
-            return match timeout {
-                Some(timeout) => self.adopt_session(conn, session, timeout),
-                None => self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
-            };
-        }
-        let timeout = self.sessions.timeout_of(session);
-        match (timeout, self.pulses.get(&session)) {
-            (Some(timeout), Some(pulse)) => {
-                pulse.beat(now);
-                let pulse = pulse.clone();
-                let conn_id = conn.conn;
-                self.send(
-                    conn,
-                    ToNetwork::SessionReady { conn: conn_id, session, timeout, pulse, zxid },
-                );
-            }
+    pub(super) fn session_opened(&mut self, conn: ConnRef, session: SessionId) {
+        let timeout = match self.learns() {
+            true => self.durable_sessions.get(&session).copied(),
+            false => self.sessions.timeout_of(session),
+        };
+        match timeout {
+            Some(timeout) if self.learns() => self.adopt_session(conn, session, timeout),
+            Some(timeout) => self.session_ready(conn, session, timeout),
             // Expired before it was born: the log took longer than the timeout.
-            _ => self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid }),
+            None => self.session_gone(conn),
         }
     }
 
+    /// The client may be told that it has its session.
+    pub(super) fn session_ready(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
+        // One that came with the last leader, or from a learner, has none here yet.
+        let pulse = self.pulses.entry(session).or_default().clone();
+        pulse.beat(self.now);
+        let ready = ToNetwork::SessionReady {
+            conn: conn.conn,
+            session,
+            timeout,
+            local: self.sessions.is_local(session),
+            pulse,
+            zxid: self.tree.applied(),
+        };
+        self.send(conn, ready);
+    }
+
+    pub(super) fn session_gone(&mut self, conn: ConnRef) {
+        let zxid = self.tree.applied();
+        self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid });
+    }
+
     /// ZooKeeperServer.reopenSession: the password was right; is the session still alive?
-    pub(super) fn resume(&mut self, conn: ConnRef, session: SessionId, timeout: i32, now: Millis) {
+    pub(super) fn resume(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
         if !self.serving {
             return self.drop_connection(conn);
         }
-        if self.learns() {
+        if self.learns() && !self.sessions.is_local(session) {
             return self.ask_revalidation(conn, session, timeout);
         }
         let zxid = self.tree.applied();
         let old = self.sessions.owner(session);
-        let reopened = self.sessions.reopen(session, timeout, now);
-        if !reopened {
-            return self.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid });
+        if !self.sessions.reopen(session, timeout, self.now) {
+            return self.session_gone(conn);
         }
-        // One that came with the last leader, or from a learner, has none here yet.
-        let pulse = self.pulses.entry(session).or_default().clone();
         if let Some(Owner::Conn(old)) = old.filter(|old| *old != conn.into()) {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
         }
         self.sessions.set_owner(session, conn.into());
-        pulse.beat(now);
-        let conn_id = conn.conn;
-        self.send(conn, ToNetwork::SessionReady { conn: conn_id, session, timeout, pulse, zxid });
+        self.session_ready(conn, session, timeout);
+    }
+
+    /// Whether any session may end here for want of a sign of life: on a learner, its own.
+    pub(super) fn lets_expire(&self) -> bool {
+        self.serving && (self.learns() || self.decides())
     }
 
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end
-    /// by a committed transaction (I12).
+    /// by a committed transaction (I12), unless they are this server's alone.
     pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
         let idle = self.sessions.next_due().is_none_or(|due| due > now);
-        if idle || !self.decides() || self.stopping != Stopping::No {
+        if idle || !self.lets_expire() || self.stopping != Stopping::No {
             return;
         }
         let pulses = &self.pulses;
@@ -97,9 +104,23 @@ impl Control {
             .due_unless_heard(now, |session| pulses.get(&session).map(|pulse| pulse.last()));
         for session in due {
             tracing::info!(%session, "session expired");
-            let entry = self.prep.close_session(&self.tree, wall, session, 0);
-            self.propose(entry, Origin::Close { conn: None });
+            if self.sessions.is_local(session) {
+                self.expire_local(session);
+            } else {
+                let entry = self.prep.close_session(&self.tree, wall, session, 0);
+                self.propose(entry, Origin::Close { conn: None });
+            }
         }
+    }
+
+    /// ZooKeeperServer.dumpMonitorValues: the ensemble's sessions, and this server's own.
+    pub(super) fn count_sessions(&self) {
+        let global = match self.ensemble {
+            Some(_) => self.durable_sessions.len(),
+            None => self.sessions.len(),
+        };
+        self.gauges.sessions.set(global as i64);
+        self.gauges.local_sessions.set(self.sessions.locals() as i64);
     }
 
     /// A slice of the sessions, for the clerk.

@@ -32,6 +32,8 @@ pub struct Client {
     pub pulse: Option<Arc<Pulse>>,
     /// Replaced, never changed: each request keeps the list it was received with.
     pub identities: Arc<[Identity]>,
+    /// The session was this server's alone when it was opened or resumed.
+    pub local: bool,
     pub line: Line,
     /// What the open sync tickets will echo, in their order.
     pub sync_paths: VecDeque<Option<String>>,
@@ -55,6 +57,7 @@ impl Client {
             peer,
             pulse: None,
             identities: Arc::from([acl::ip_identity(peer.ip().to_canonical())]),
+            local: false,
             line: Line::default(),
             sync_paths: VecDeque::new(),
             accepted: now,

@@ -274,6 +274,11 @@ fn handle(
                 identities: c.identities.clone(),
             })
         }
+        // The end of a session that no transaction knows must not overtake the answers before it.
+        Request::CloseSession if client.local && !turn.may_answer(client) => {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+            Handled::Done
+        }
         Request::CloseSession => {
             forward(client, frame, header.xid, turn, TicketKind::CloseSession, |c| {
                 ToControl::Close { conn, session: c.session, xid: header.xid }

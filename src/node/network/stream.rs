@@ -54,7 +54,10 @@ impl<N: Transport> NetworkRole<N> {
             ToNetwork::Change(change) => self.fire(&change),
             ToNetwork::Reply { conn, zxid, outcome } => self.answer(conn, zxid, &outcome),
             ToNetwork::Synced { conn, zxid } => self.synced(conn, zxid),
-            ToNetwork::SessionReady { conn, session, timeout, pulse, zxid } => {
+            ToNetwork::SessionReady { conn, session, timeout, local, pulse, zxid } => {
+                if let Some(client) = self.clients.get(conn) {
+                    client.local = local;
+                }
                 self.session_ready(conn, session, timeout, pulse, zxid);
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),

@@ -1,0 +1,95 @@
+//! Sessions that are this server's alone (LocalSessionTracker): no transaction makes or ends them,
+//! no other server knows them, and the first ephemeral makes them the ensemble's
+//! (UpgradeableSessionTracker).
+
+use super::{Control, Origin};
+use crate::codec::request::{CreateCall, CreateOp, MultiOp, WriteOp};
+use crate::node::message::ToNetwork;
+use crate::session::{Scope, Strangers};
+use crate::tree::Outcome;
+use crate::types::{ConnRef, CreateMode, ErrorCode, Owner, ServerId, SessionId};
+
+/// How clients of an ensemble's server are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientRules {
+    /// `localSessionsEnabled`: every new session is local.
+    pub local_sessions: bool,
+    /// `localSessionsUpgradingEnabled`: an ephemeral makes it global, and is not refused.
+    pub upgrading: bool,
+}
+
+impl ClientRules {
+    /// What a server says of sessions it does not know, when it leads.
+    pub(super) fn strangers(self, me: ServerId) -> Strangers {
+        if self.local_sessions { Strangers::LocalElsewhere(me) } else { Strangers::Expired }
+    }
+}
+
+impl Control {
+    pub(super) fn client_rules(&self) -> ClientRules {
+        self.ensemble.as_ref().map(|ensemble| ensemble.clients).unwrap_or_default()
+    }
+
+    pub(super) fn open_local(&mut self, conn: ConnRef, timeout: i32) {
+        let session = self.sessions.next_id();
+        self.sessions.create_as(Scope::Local, session, timeout, self.now);
+        self.sessions.set_owner(session, conn.into());
+        self.session_ready(conn, session, timeout);
+    }
+
+    /// The client's own close. Its connection has no older request that is not answered.
+    pub(super) fn close_local(&mut self, conn: ConnRef, session: SessionId) {
+        self.sessions.remove(session);
+        self.pulses.remove(&session);
+        let zxid = self.tree.applied();
+        let outcome = Box::new(Outcome::SessionClosed);
+        self.send(conn, ToNetwork::Reply { conn: conn.conn, zxid, outcome });
+    }
+
+    pub(super) fn expire_local(&mut self, session: SessionId) {
+        let owner = self.sessions.owner(session);
+        self.sessions.remove(session);
+        self.pulses.remove(&session);
+        self.gauges.stale_sessions_expired.add(1);
+        if let Some(Owner::Conn(conn)) = owner {
+            self.drop_connection(conn);
+        }
+    }
+
+    /// QuorumZooKeeperServer.checkUpgradeSession: before a local session's first ephemeral goes a
+    /// transaction that makes the session. The error is what the client is to hear if that may not
+    /// be; its request goes on all the same, and fails.
+    pub(super) fn upgrade_for(&mut self, session: SessionId, op: &WriteOp) -> Option<ErrorCode> {
+        if !self.sessions.is_local(session) || !wants_ephemeral(op) {
+            return None;
+        }
+        if !self.client_rules().upgrading {
+            return Some(ErrorCode::EphemeralOnLocalSession);
+        }
+        let learns = self.learns();
+        let scope = if learns { Scope::Guest } else { Scope::Global };
+        let timeout = self.sessions.upgrade(session, scope, self.now)?;
+        tracing::info!(%session, "local session becomes global");
+        if learns {
+            self.forward_session(session, timeout, Origin::Server);
+        } else {
+            let entry = self.prep.create_session(&self.tree, self.wall, session, timeout);
+            self.propose(entry, Origin::Server);
+        }
+        None
+    }
+}
+
+fn wants_ephemeral(op: &WriteOp) -> bool {
+    let creates = |op: &CreateOp| {
+        matches!(op.call, CreateCall::Create | CreateCall::Create2)
+            && CreateMode::from_flags(op.flags).is_some_and(CreateMode::is_ephemeral)
+    };
+    match op {
+        WriteOp::Create(op) => creates(op),
+        WriteOp::Multi(ops) => {
+            ops.iter().any(|op| matches!(op, MultiOp::Create(op) if creates(op)))
+        }
+        _ => false,
+    }
+}
