@@ -79,6 +79,7 @@ fn snapshot(criterion: &mut Criterion) {
         digest: true,
         field_max: 2 << 20,
         types: TypeRules::default(),
+        kill_lost_sessions: true,
     };
     group.bench_function("restore", |bencher| {
         bencher.iter_with_large_drop(|| {

@@ -40,6 +40,9 @@ pub struct RestoreOptions {
     pub field_max: usize,
     /// As the tree was made with.
     pub types: TypeRules,
+    /// Whether ephemerals of sessions that are in no table are removed. A server of an ensemble
+    /// must not do so by itself (I13): its leader closes such sessions for all.
+    pub kill_lost_sessions: bool,
 }
 
 /// The tree's state after a restore, and how it came about.
@@ -230,7 +233,10 @@ fn settled(
     (file, damaged, czxid_max, log): (Option<LoadedFile>, Vec<DamagedFile>, Zxid, Settled),
     options: &RestoreOptions,
 ) -> Restored {
-    let (killed, ttl_nodes_kept) = kill_lost_sessions(writer, &replayed, options.types);
+    let (killed, ttl_nodes_kept) = match options.kill_lost_sessions {
+        true => kill_lost_sessions(writer, &replayed, options.types),
+        false => (Vec::new(), 0),
+    };
     let as_in_file = replayed.applied == 0 && killed.is_empty() && damaged.is_empty();
     Restored {
         zxid: replayed.zxid,

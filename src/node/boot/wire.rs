@@ -103,6 +103,7 @@ pub(super) fn restore_options(settings: &Settings) -> RestoreOptions {
         digest: settings.tree.digest,
         field_max: field_max(settings),
         types: settings.tree.types,
+        kill_lost_sessions: settings.ensemble.is_none(),
     }
 }
 

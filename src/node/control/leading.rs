@@ -7,8 +7,11 @@ use crate::codec::request::{Request, decode_body, opcode};
 use crate::node::message::{SnapshotPiece, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::prep::{Asker, Prep};
-use crate::types::{Epoch, ErrorCode, Link, Owner, SessionId, Xid, Zxid};
+use crate::types::{Epoch, ErrorCode, Link, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid};
 use crate::zab::{Leader, LeaderEffect, LeaderInput, LogChunk};
+
+/// How owners are read where TTL nodes exist.
+const EXTENDED: TypeRules = TypeRules { extended_types: true, emulate_353_ttl: false };
 
 pub(super) struct Leading {
     pub leader: Leader,
@@ -191,6 +194,25 @@ impl Control {
         tracing::info!(epoch = epoch.0, sessions = self.durable_sessions.len(), "leading");
         self.established(epoch);
         self.set_serving(true);
+        self.close_lost_sessions();
+    }
+
+    /// Ephemerals of sessions that no table has go as everything goes: by a transaction, on every
+    /// server. (A Java leader removes them from its own tree alone, ZooKeeperServer.loadData.)
+    fn close_lost_sessions(&mut self) {
+        let lost: Vec<SessionId> = self
+            .tree
+            .sessions_with_ephemerals()
+            .into_iter()
+            .filter(|session| !self.durable_sessions.contains_key(session))
+            // With extended types off, TTL nodes look like ephemerals of sessions that never were.
+            .filter(|session| !matches!(EXTENDED.kind_of(session.0), NodeKind::Ttl(_)))
+            .collect();
+        for session in lost {
+            tracing::warn!(%session, "session is in no table: it is closed");
+            let entry = self.prep.close_session(&self.tree, self.wall, session, 0);
+            self.propose(entry, Origin::Server);
+        }
     }
 
     /// LearnerHandler.run, case REQUEST. Every request becomes exactly one proposal, bad ones too:

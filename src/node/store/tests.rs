@@ -25,6 +25,7 @@ const OPTIONS: RestoreOptions = RestoreOptions {
     digest: true,
     field_max: FIELD_MAX,
     types: TypeRules { extended_types: true, emulate_353_ttl: false },
+    kill_lost_sessions: true,
 };
 
 fn z(epoch: u32, counter: u32) -> Zxid {

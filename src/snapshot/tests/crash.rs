@@ -16,6 +16,7 @@ const OPTIONS: RestoreOptions = RestoreOptions {
     digest: true,
     field_max: FIELD_MAX,
     types: TYPES,
+    kill_lost_sessions: true,
 };
 
 /// A start on what a crash has left. Gives the tree's digest; nothing may be damaged.

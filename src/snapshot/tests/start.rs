@@ -27,6 +27,7 @@ const OPTIONS: RestoreOptions = RestoreOptions {
     digest: true,
     field_max: FIELD_MAX,
     types: TYPES,
+    kill_lost_sessions: true,
 };
 
 impl Server {

@@ -108,6 +108,7 @@ fn load(
         digest: true,
         field_max: FIELD_MAX,
         types,
+        kill_lost_sessions: true,
     };
     let restored = restore(&dirs, &mut writer, &options, &mut |_, _| {}).ok()?;
     assert_eq!(restored.zxid, tree.applied());

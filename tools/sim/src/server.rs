@@ -210,6 +210,7 @@ impl Server {
             digest: true,
             field_max: FIELD_MAX,
             types: rules(knobs),
+            kill_lost_sessions: true,
         };
         let mut replayed = Vec::new();
         let restored = snapshot::restore(&dirs, &mut writer, &options, &mut |entry, bytes| {
