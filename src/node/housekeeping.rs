@@ -3,6 +3,7 @@
 //! Snapshots are written here, and old files purged. Its one queue holds one job: the control core
 //! asks for a snapshot only when none is being written.
 
+use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,8 @@ pub struct Housekeeping {
     /// `autopurge.purgeInterval`; `None`: never.
     pub purge_interval: Option<Duration>,
     pub to_control: Sender<ToControl>,
+    /// Held while files are purged.
+    pub removing: Arc<Mutex<()>>,
 }
 
 impl Housekeeping {
@@ -104,6 +107,7 @@ impl Housekeeping {
 
     /// What goes is decided by names and by a look at each snapshot's ends; it says what it removes.
     fn try_purge(&self) -> io::Result<()> {
+        let _guard = self.removing.lock();
         let (snapshots, logs) = (self.snapshots.as_ref(), self.logs.as_ref());
         let candidates: Vec<purge::SnapshotFile> = directory::snapshots(snapshots)?
             .into_iter()

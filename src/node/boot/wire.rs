@@ -244,12 +244,14 @@ pub fn start(
     let folders = Arc::new(folders);
     let Recovered { tree, writer, restored, window } = recovered;
     let options = write_options(&settings, &restored);
+    let removing: Arc<parking_lot::Mutex<()>> = Arc::default();
     let ensemble = match &settings.ensemble {
         None => None,
         Some(ensemble) => {
             let starter = Box::new(move |last| starter.start(last).map_err(|e| e.to_string()));
             let restore = restore_options(&settings);
-            let disk = Disk::new(folders.clone(), restore, options.clone(), starter);
+            let disk =
+                Disk::new(folders.clone(), restore, options.clone(), starter, removing.clone());
             LearnerFiles {
                 tree: tree.clone(),
                 logs: folders.logs.clone(),
@@ -274,6 +276,7 @@ pub fn start(
         retain: settings.autopurge.retain,
         purge_interval: settings.autopurge.interval,
         to_control: to_control.clone(),
+        removing,
     }
     .spawn(job_queue)
     .map_err(BootError::Thread)?;

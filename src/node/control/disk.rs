@@ -15,6 +15,7 @@ use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions}
 use crate::types::{SessionId, Zxid};
 use crate::zab::{LearnerInput, Line, Stored};
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ pub struct Disk {
     pub restore: RestoreOptions,
     pub write: WriteOptions,
     pub start_log: StartLog,
+    /// Held while files are removed: a purge planned before a change of history could take what
+    /// that needs.
+    pub removing: Arc<Mutex<()>>,
     pending: Option<Pending>,
     /// The snapshot being received.
     loader: Option<StreamLoad>,
@@ -63,12 +67,14 @@ impl Disk {
         restore: RestoreOptions,
         write: WriteOptions,
         start_log: StartLog,
+        removing: Arc<Mutex<()>>,
     ) -> Disk {
         Disk {
             folders,
             restore,
             write,
             start_log,
+            removing,
             pending: None,
             loader: None,
             received: None,
@@ -165,6 +171,8 @@ impl Control {
         if ensemble.disk.log_runs || self.snapshot_running.is_some() {
             return;
         }
+        let removing = ensemble.disk.removing.clone();
+        let _guard = removing.lock();
         let done = match ensemble.disk.pending {
             None => return,
             Some(Pending::Replace { zxid }) => match ensemble.disk.received.take() {

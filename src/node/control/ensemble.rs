@@ -178,12 +178,22 @@ impl Control {
                     self.command(PeerCommand::Elect { to, notification });
                 }
                 ElectionEffect::Greeting(vote) => self.command(PeerCommand::Greeting(vote)),
-                // A leader in discovery keeps its own time (initLimit), and configurations are
-                // not changed at run time.
-                ElectionEffect::Deserted { .. } | ElectionEffect::NewerMembers(_) => {}
+                ElectionEffect::Deserted { by, quorum_left } => self.deserted(by, quorum_left),
+                // Configurations are not changed at run time.
+                ElectionEffect::NewerMembers(_) => {}
                 ElectionEffect::Reconnect => self.command(PeerCommand::ReconnectElection),
                 ElectionEffect::Decided { leader, role } => self.decided(leader, role),
             }
+        }
+    }
+
+    /// A voter that brought us to lead looks again. A leader that does not serve yet, and to which
+    /// no quorum can come any more, would only keep the others from agreeing on another.
+    fn deserted(&mut self, by: ServerId, quorum_left: bool) {
+        let idle = matches!(&self.role, Role::Leading(leading) if !leading.leader.is_serving());
+        if idle && !quorum_left {
+            self.gauges.quorum.disloyal_voters.add(1);
+            self.leave_role(&format!("server {} looks again before a quorum has come", by.0));
         }
     }
 

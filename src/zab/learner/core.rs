@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 /// A refused connection is tried again so often (Java 5 times). The leader may still be on its way
 /// to its new role.
-const TRIES: u32 = 10;
+const TRIES: u32 = 24;
 /// Pauses between tries, in ms: doubling from the first to the last. A server of ours listens
 /// within a few; Java pauses 100 each time (leaderConnectDelayDuringRetryMs).
 const PAUSE_FIRST_MS: i64 = 5;
