@@ -19,6 +19,12 @@ use crate::types::{
     read_acl,
 };
 
+/// A node's parent and name. `None` for what no request can name but a damaged file may: "//n" has
+/// the root for a parent, but not by the root's key.
+fn place_of(path: &str) -> Option<(&str, &str)> {
+    parent_and_name(path).filter(|(parent, _)| *parent != "/")
+}
+
 /// One transaction's work on the shards it has locked.
 pub(super) struct Work<'a> {
     pub tree: &'a Tree,
@@ -106,7 +112,7 @@ impl Work<'_> {
     }
 
     fn create(&mut self, txn: &CreateTxn) -> Outcome {
-        let Some((parent, name)) = parent_and_name(&txn.path) else {
+        let Some((parent, name)) = place_of(&txn.path) else {
             return Outcome::Failed(ErrorCode::NoNode);
         };
         let (ephemeral, with_stat) = match txn.kind {
@@ -168,7 +174,7 @@ impl Work<'_> {
     /// (Java leaves them in its map without a link, and the next snapshot loses them.)
     fn delete(&mut self, path: &str) -> Outcome {
         // The root, and what no request can name but a damaged file may.
-        if parent_and_name(path).is_none_or(|(_, name)| name.is_empty()) {
+        if place_of(path).is_none_or(|(_, name)| name.is_empty()) {
             return Outcome::Failed(ErrorCode::NoNode);
         }
         let mut doomed = vec![path.to_owned()];
@@ -195,7 +201,7 @@ impl Work<'_> {
 
     fn delete_one(&mut self, path: &str) -> Outcome {
         let missing = Outcome::Failed(ErrorCode::NoNode);
-        let Some((parent, name)) = parent_and_name(path) else {
+        let Some((parent, name)) = place_of(path) else {
             return missing;
         };
         if name.is_empty() {

@@ -209,6 +209,16 @@ fn set_acl_touches_the_list_and_its_version_alone() {
 }
 
 #[test]
+fn nothing_is_named_beneath_a_slash() {
+    // From a damaged file: the root's shard is not that of "/".
+    let mut world = World::new();
+    for path in ["//n", "//"] {
+        assert_eq!(world.create(path, ""), failed(ErrorCode::NoNode), "{path}");
+        assert_eq!(world.delete(path), failed(ErrorCode::NoNode), "{path}");
+    }
+}
+
+#[test]
 fn the_root_has_two_names() {
     let mut world = World::new();
     world.op(set_data("/", "root", 1));
