@@ -119,7 +119,7 @@ impl Control {
                     self.command(PeerCommand::ConnectLeader { server });
                 }
             }
-            LearnerEffect::Send(packet) => self.to_leader(packet),
+            LearnerEffect::Send(packet) => self.tell_leader(packet),
             LearnerEffect::Close => {
                 if let Role::Learning(learning) = &mut self.role
                     && let Some(link) = learning.link.take()
@@ -167,7 +167,7 @@ impl Control {
         }
     }
 
-    fn to_leader(&mut self, packet: Packet) {
+    fn tell_leader(&mut self, packet: Packet) {
         if let Role::Learning(learning) = &self.role
             && let Some(link) = learning.link
         {
@@ -204,7 +204,7 @@ impl Control {
         if let Role::Learning(learning) = &mut self.role {
             let (session, cxid) = (request.session, request.cxid);
             learning.forwarded.push_back(Waiting { session, cxid, origin });
-            self.to_leader(Packet::Request(request));
+            self.tell_leader(Packet::Request(request));
         }
     }
 
@@ -265,7 +265,7 @@ impl Control {
         };
         if let Role::Learning(learning) = &mut self.role {
             learning.syncs.push_back(conn);
-            self.to_leader(Packet::Request(request));
+            self.tell_leader(Packet::Request(request));
         }
     }
 
@@ -273,7 +273,7 @@ impl Control {
     pub(super) fn ask_revalidation(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
         if let Role::Learning(learning) = &mut self.role {
             learning.revalidating.push_back((session, timeout, conn));
-            self.to_leader(Packet::RevalidateAsk { session, timeout });
+            self.tell_leader(Packet::RevalidateAsk { session, timeout });
         }
     }
 
@@ -318,7 +318,7 @@ impl Control {
         let max = limits.touches().max(1);
         loop {
             let rest = touches.split_off(max.min(touches.len()));
-            self.to_leader(Packet::Ping { zxid, touches: Some(touches) });
+            self.tell_leader(Packet::Ping { zxid, touches: Some(touches) });
             if rest.is_empty() {
                 return;
             }

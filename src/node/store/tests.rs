@@ -244,7 +244,7 @@ fn nothing_is_touched_when_the_cut_cannot_be_reached() {
             server.log(&history[7..]);
         }),
         ("effects of transactions up to", |server, history| {
-            server.log(&history);
+            server.log(history);
             server.snapshot(z(1, 4), &history[..8]);
         }),
         ("is not in the log", |server, history| {
