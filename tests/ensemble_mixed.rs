@@ -31,7 +31,7 @@ fn plan(mixture: &str) -> Plan {
     };
     let voters: Vec<Kind> = voters.chars().map(kind).collect();
     // A long log of small writes is to be sent as it is, however small the snapshot.
-    let plan = Plan::new(&voters).set("snapshotSizeFactor", "1000");
+    let plan = Plan::new(&voters).set("snapshotSizeFactor", "1");
     observers.chars().fold(plan, |plan, letter| plan.observed_by(kind(letter)))
 }
 
