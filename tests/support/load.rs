@@ -296,8 +296,12 @@ fn spawn(
     })
 }
 
-/// Attaches again, and says why it could not.
+/// Attaches again, and says why it could not. That a server kept a connection and did not answer
+/// for longer than any fault lasts is told too: a server without a leader closes.
 fn attach(session: &mut Roaming, who: &str) -> Result<bool, String> {
+    if let Some(silence) = session.silences.pop() {
+        return Err(format!("{who}: {silence}"));
+    }
     let heard = session.heard_at.elapsed();
     session.attach(OUTAGE).map_err(|lost| match lost {
         Lost::Session => format!(

@@ -36,6 +36,9 @@ pub struct Roaming {
     sent: Vec<i32>,
     pub events: Vec<Heard>,
     pub reconnects: u64,
+    /// Servers that kept the connection and did not answer, told in words.
+    pub silences: Vec<String>,
+    attached_at: Instant,
     /// When the server was last heard.
     pub heard_at: Instant,
 }
@@ -53,6 +56,8 @@ impl Roaming {
             sent: Vec::new(),
             events: Vec::new(),
             reconnects: 0,
+            silences: Vec::new(),
+            attached_at: Instant::now(),
             heard_at: Instant::now(),
         }
     }
@@ -63,6 +68,11 @@ impl Roaming {
 
     pub fn port(&self) -> u16 {
         self.ports[self.at]
+    }
+
+    /// How long an answer is waited for.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.timeout as u64 / 3)
     }
 
     pub fn is_attached(&self) -> bool {
@@ -115,8 +125,9 @@ impl Roaming {
             assert_eq!(grant.session, old.session, "another session than the one asked for");
             self.reconnects += 1;
         }
-        conn.patience(Duration::from_millis(self.timeout as u64 / 2));
+        conn.patience(self.patience());
         self.heard_at = Instant::now();
+        self.attached_at = self.heard_at;
         self.grant = Some(grant);
         self.conn = Some(conn);
         self.sent.clear();
@@ -146,6 +157,15 @@ impl Roaming {
             let reply = self.frame()?.ok_or(Lost::Connection);
             let Ok(reply) = reply else {
                 // Silence: a server that no longer answers is left.
+                self.silences.push(format!(
+                    "session {:#x} at port {}: requests {:?} have no answer, the connection is \
+                     {:?} old, the last answer {:?}",
+                    self.session(),
+                    self.port(),
+                    self.sent,
+                    self.attached_at.elapsed(),
+                    self.heard_at.elapsed()
+                ));
                 self.drop_connection();
                 return Err(Lost::Connection);
             };
@@ -207,7 +227,7 @@ impl Roaming {
     pub fn event(&mut self, patience: Duration) -> Result<Option<Heard>, Lost> {
         assert!(self.sent.is_empty(), "an event is waited for with nothing outstanding");
         if self.events.is_empty() {
-            let whole = Duration::from_millis(self.timeout as u64 / 2);
+            let whole = self.patience();
             self.conn.as_ref().ok_or(Lost::Connection)?.patience(patience);
             let frame = self.frame();
             if let Some(conn) = &self.conn {
