@@ -13,7 +13,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::Session;
-use support::ensemble::{Ensemble, Plan, SmallDisk, subject};
+use support::ensemble::{Ensemble, Plan, SmallDisk};
 use support::load::Load;
 use support::roaming::{Lost, Roaming};
 use support::server::Kind;
@@ -69,7 +69,7 @@ const FAULTS: [Fault; 14] = [
 ];
 
 fn plan(size: usize) -> Plan {
-    let plan = Plan::new(&vec![subject(); size]).cuttable();
+    let plan = Plan::new(&vec![Kind::under_test(); size]).cuttable();
     // Small, so that rolls and snapshots fall among the faults; a short silence is a loss.
     plan.set("snapCount", "3000").set("syncLimit", "5").set("preAllocSize", "256")
 }
@@ -90,7 +90,7 @@ fn rounds(name: &str, size: usize, rounds: u64) {
     let seed = setting("RK_SEED_FIRST", 1);
     let mut rng = Rng::new(seed + size as u64);
     let mut ensemble = Ensemble::start(&format!("faults/{name}"), &plan(size));
-    let load = Load::start("load-", &ensemble.ports(), 8, subject() == Kind::Ringkeeper);
+    let load = Load::start("load-", &ensemble.ports(), 8, Kind::under_test() == Kind::Ringkeeper);
     let began = Instant::now();
     let mut order: Vec<Fault> = Vec::new();
     for round in 0..rounds {
@@ -262,7 +262,7 @@ fn a_full_disk_costs_its_member_alone() {
     }
     let plan = plan(3).small_disks(24);
     let mut ensemble = Ensemble::start("faults/full", &plan);
-    let load = Load::start("load-", &ensemble.ports(), 6, subject() == Kind::Ringkeeper);
+    let load = Load::start("load-", &ensemble.ports(), 6, Kind::under_test() == Kind::Ringkeeper);
     for round in 0..setting("RK_ROUNDS", 2).min(10) {
         let leader = ensemble.leader().expect("a leader");
         let id = if round % 2 == 0 { leader % 3 + 1 } else { leader };
@@ -271,7 +271,11 @@ fn a_full_disk_costs_its_member_alone() {
         ensemble.member(id).disk().unwrap().fill();
         // Java reports the failure and may stay half alive; ours must end (I11).
         let ended = ensemble.member(id).ends_within(Duration::from_secs(20));
-        assert!(ended || subject() == Kind::Java, "{told}: it runs on\n{}", ensemble.logs());
+        assert!(
+            ended || Kind::under_test() == Kind::Java,
+            "{told}: it runs on\n{}",
+            ensemble.logs()
+        );
         ensemble.member(id).kill();
         ensemble.wait_within(HEALING).unwrap_or_else(|e| panic!("{told}: {e}"));
         load.wait_progress(&told, HEALING);

@@ -13,7 +13,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::{Received, Session};
-use support::ensemble::{Ensemble, PATIENCE, Plan, Sync, subject};
+use support::ensemble::{Ensemble, PATIENCE, Plan, Sync};
 use support::roaming::Roaming;
 use support::server::Kind;
 use support::tree::{random_writes, write_all_kinds};
@@ -26,7 +26,7 @@ fn plan(mixture: &str) -> Plan {
     let (voters, observers) = mixture.split_once('+').unwrap_or((mixture, ""));
     let kind = |letter: char| match letter {
         'J' => Kind::Java,
-        'R' => subject(),
+        'R' => Kind::under_test(),
         _ => panic!("RK_MIXTURES={mixture}: J and R make a mixture"),
     };
     let voters: Vec<Kind> = voters.chars().map(kind).collect();

@@ -14,7 +14,7 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::ensemble::{Ensemble, Plan, subject};
+use support::ensemble::{Ensemble, Plan};
 use support::load::Load;
 use support::root;
 use support::server::{Kind, target};
@@ -34,7 +34,7 @@ enum Takes {
 #[test]
 fn three_are_replaced_and_back() {
     // Goal: Java → ours on the same folders, ours → Java by synchronisation.
-    let there = (subject(), Takes::TheFolder);
+    let there = (Kind::under_test(), Takes::TheFolder);
     let back = (Kind::Java, Takes::Nothing);
     roll("three", Plan::new(&[Kind::Java; 3]), &[there, back]);
 }
@@ -46,9 +46,9 @@ fn every_way_of_replacing() {
         return;
     }
     let passes = [
-        (subject(), Takes::Nothing),
+        (Kind::under_test(), Takes::Nothing),
         (Kind::Java, Takes::TheFolder),
-        (subject(), Takes::TheFolder),
+        (Kind::under_test(), Takes::TheFolder),
         (Kind::Java, Takes::Nothing),
     ];
     let observed = Plan::new(&[Kind::Java; 3]).observed_by(Kind::Java);

@@ -19,11 +19,6 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Space between two questions to a process: not synchronisation.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Whose servers the tests of ensembles are about.
-pub fn subject() -> Kind {
-    if std::env::var_os("RK_TEST_SERVER").is_some() { Kind::under_test() } else { Kind::Java }
-}
-
 /// What an ensemble is made of.
 #[derive(Clone)]
 pub struct Plan {

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 struct State {
     /// `cut[from][to]`: bytes from one member do not reach the other.
@@ -141,8 +142,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, (from, to): (usize, usiz
             if !shared.pass(from, to) {
                 return;
             }
-            // Refused: the caller's connection closes with this thread.
-            let Ok(callee) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            let Some(callee) = call(port) else { return };
             let ends = [(&caller, &callee, from, to), (&callee, &caller, to, from)];
             let mut state = shared.lock();
             // Streams that have ended are let go.
@@ -164,6 +164,19 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, (from, to): (usize, usiz
             });
         });
     }
+}
+
+/// Connects to a callee. One that does not listen yet gets a moment: a wire cannot refuse what it
+/// has taken, and a leader that was just elected would look as if it had gone. `None`: the caller's
+/// connection closes.
+fn call(port: u16) -> Option<TcpStream> {
+    for _ in 0..25 {
+        if let Ok(callee) = TcpStream::connect(("127.0.0.1", port)) {
+            return Some(callee);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
 }
 
 /// Copies one direction of one connection until it ends.
