@@ -8,17 +8,12 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::{Conn, Grant, Handshake, Received, Session};
-use support::ensemble::{Ensemble, PATIENCE, Plan, Role};
+use support::ensemble::{Ensemble, PATIENCE, Plan, Role, subject};
 use support::server::Kind;
 use support::wire::{OPEN, Out};
 
 /// Milliseconds.
 const TIMEOUT: i32 = 20_000;
-
-/// Ours where it is asked for by name: local sessions and read-only mode are not there yet.
-fn subject() -> Kind {
-    if std::env::var_os("RK_TEST_SERVER").is_some() { Kind::under_test() } else { Kind::Java }
-}
 
 fn mixed() -> [Kind; 3] {
     [Kind::Java, subject(), subject()]

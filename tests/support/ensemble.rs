@@ -19,6 +19,12 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Space between two questions to a process: not synchronisation.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Whose servers a test of ensembles is about that asks for what ours do not have yet: ours where
+/// they are asked for by name.
+pub fn subject() -> Kind {
+    if std::env::var_os("RK_TEST_SERVER").is_some() { Kind::under_test() } else { Kind::Java }
+}
+
 /// What an ensemble is made of.
 #[derive(Clone)]
 pub struct Plan {
