@@ -33,7 +33,8 @@ impl LogStarter {
     }
 
     /// `last`: the newest transaction that snapshots and log hold.
-    pub fn start(&self, last: Zxid) -> Result<Sender<LogInput>, OpenError> {
+    /// What the first probe of the disk has found is kept: a log is started anew while others wait.
+    pub fn start(&mut self, last: Zxid) -> Result<Sender<LogInput>, OpenError> {
         let to_control = self.to_control.clone();
         let parts = LogParts {
             dir: self.dir.clone(),
@@ -49,6 +50,7 @@ impl LogStarter {
         };
         let (handle, sender) = log::spawn(parts)?;
         tracing::info!(io = handle.io.name(), "log is written by");
+        self.settings.io = handle.io;
         self.gauges.set_log(handle.figures.clone());
         Ok(sender)
     }

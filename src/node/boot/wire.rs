@@ -228,7 +228,7 @@ pub fn start(
         Box::new(Peers::new(settings, Resolver::new(control_waker.clone()), now))
     });
     let (to_control, control_inbox) = mailbox(limits::MAILBOX_CAPACITY, control_waker);
-    let starter = LogStarter::new(
+    let mut starter = LogStarter::new(
         &settings,
         &placement,
         folders.logs.clone(),

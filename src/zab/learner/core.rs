@@ -16,6 +16,8 @@ use bytes::Bytes;
 /// A refused connection is tried again so often (Java 5 times). The leader may still be on its way
 /// to its new role.
 const TRIES: u32 = 24;
+/// A connection that ends before the leader has said anything counts for so many.
+const TRIES_A_CLOSE: u32 = 3;
 /// Pauses between tries, in ms: doubling from the first to the last. A server of ours listens
 /// within a few; Java pauses 100 each time (leaderConnectDelayDuringRetryMs).
 const PAUSE_FIRST_MS: i64 = 5;
@@ -74,6 +76,8 @@ pub struct Learner {
     phase: Phase,
     accepted: Epoch,
     current: Epoch,
+    /// Tries until the connection came about, and since when.
+    connecting: (u32, Millis),
     /// The leader's, once it has told.
     epoch: Epoch,
     raise: Raise,
@@ -97,6 +101,7 @@ impl Learner {
             phase: Phase::Connecting { tries: 1, since: now, again: None },
             accepted: parts.accepted,
             current: parts.current,
+            connecting: (1, now),
             epoch: Epoch(0),
             raise: Raise::No,
             history: History::new(parts.last),
@@ -144,6 +149,17 @@ impl Learner {
         match input {
             LearnerInput::Connected => return self.connected(now, out),
             LearnerInput::ConnectFailed { why } => return self.connect_failed(now, why),
+            // Something before the leader took the connection and could not pass it on: the leader
+            // does not listen yet.
+            LearnerInput::Closed { .. }
+                if self.phase == Phase::Discovery && self.connecting.0 < TRIES =>
+            {
+                let (tries, since) = self.connecting;
+                let tries = (tries + TRIES_A_CLOSE).min(TRIES);
+                let again = Some(now + PAUSE_MAX_MS);
+                self.phase = Phase::Connecting { tries, since, again };
+                return Ok(());
+            }
             LearnerInput::Closed { why } => {
                 // Nothing is left to be closed.
                 self.phase = Phase::Left;
@@ -240,6 +256,9 @@ impl Learner {
     fn connected(&mut self, now: Millis, out: Out<'_>) -> Step {
         if !matches!(self.phase, Phase::Connecting { again: None, .. }) {
             return Ok(());
+        }
+        if let Phase::Connecting { tries, since, .. } = self.phase {
+            self.connecting = (tries, since);
         }
         (self.phase, self.heard) = (Phase::Discovery, now);
         out.push(LearnerEffect::Send(Packet::LearnerInfo {
