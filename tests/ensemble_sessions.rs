@@ -8,7 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::{Conn, Grant, Handshake, Received, Session};
-use support::ensemble::{Ensemble, PATIENCE, Plan, Role, subject};
+use support::ensemble::{Ensemble, Member, PATIENCE, Plan, Role, subject};
 use support::server::Kind;
 use support::wire::{OPEN, Out};
 
@@ -84,6 +84,7 @@ fn open_for_reading(port: u16) -> Option<(Session, Grant)> {
 #[test]
 fn a_server_without_a_quorum_serves_reads() {
     // Goal: reads, and nothing else, for those that asked for it; all as before afterwards.
+    let mut seen = Vec::new();
     for kind in [Kind::Java, subject()] {
         let plan = Plan::new(&[kind, Kind::Java, Kind::Java])
             .set("readonlymode.enabled", "true")
@@ -121,6 +122,8 @@ fn a_server_without_a_quorum_serves_reads() {
         assert_eq!(writer.receive(), Received::Closed, "{told}: a writer");
         assert!(ensemble.member(1).word("isro").is_some_and(|text| text == "ro"), "{told}");
 
+        seen.push(reader_sees(ensemble.member(1), &before.grant, "/seen"));
+
         ensemble.member(2).spawn();
         ensemble.member(3).spawn();
         ensemble.wait_all();
@@ -133,5 +136,87 @@ fn a_server_without_a_quorum_serves_reads() {
         assert_eq!(after.create("/written", b""), 0, "{told}");
         after.close();
         ensemble.assert_equal_trees(&told);
+    }
+    assert_eq!(seen[1], seen[0], "ours, and Java's");
+}
+
+/// What a reader of a server without a quorum sees, beyond what all must.
+fn reader_sees(member: &Member, before: &Grant, path: &str) -> Vec<String> {
+    let port = member.port;
+    let mut seen = Vec::new();
+    let mut say = |what: &str, value: String| seen.push(format!("{what}: {value}"));
+    let resume = |grant: &Grant, read_only: bool| {
+        let mut conn = Conn::open(port).unwrap();
+        let wish = Handshake { read_only: Some(read_only), ..Handshake::resume(grant, TIMEOUT) };
+        conn.handshake(&wish).map(|g| (g.session == grant.session, g.timeout, g.read_only))
+    };
+    say("a session of the ensemble", format!("{:?}", resume(before, true)));
+    let (mut reader, grant) = open_for_reading(port).unwrap();
+    say("server", (grant.session >> 56).to_string());
+    for opcode in [1, 2, 5, 7, 9, 14, 15, 16, 19, 20, 21] {
+        let reply = reader.call(opcode, Out::new());
+        say("without a body", format!("{opcode} {}", reply.err));
+    }
+    let exists = Out::new().str(path).bool(true);
+    say("a watch", reader.call(3, exists).err.to_string());
+    say("children", format!("{:?}", reader.children("/")));
+    let reply = reader.call(103, Out::new().str("/"));
+    say("ephemerals", format!("{} {:?}", reply.err, reply.body));
+    let reply = reader.call(
+        22,
+        Out::new().i32(4).bool(false).i32(-1).str(path).bool(false).i32(-1).bool(true).i32(-1),
+    );
+    say("multi-read", format!("{} {}", reply.err, reply.body.len()));
+    let srvr = member.word("srvr").unwrap_or_default();
+    say("read-only", srvr.contains("READ-ONLY mode; serving only read-only clients").to_string());
+    say("mode", srvr.contains("Mode: read-only").to_string());
+    let reply = reader.call(-11, Out::new());
+    say("close", reply.err.to_string());
+    say("closed", format!("{:?}", reader.conn.receive()));
+    say("taken up when closed", format!("{:?}", resume(&grant, true)));
+    let (reader, grant) = open_for_reading(port).unwrap();
+    say("taken up by a writer", format!("{:?}", resume(&grant, false)));
+    say("taken up by a reader", format!("{:?}", resume(&grant, true)));
+    drop(reader);
+    seen
+}
+
+#[test]
+fn a_leader_that_abstains_takes_no_clients() {
+    // Goal: with leaderServes=no clients get nothing from the leader, and all from its followers.
+    for kind in [Kind::Java, subject()] {
+        let plan = Plan::new(&[Kind::Java, subject(), kind]).set("leaderServes", "no");
+        let mut ensemble = Ensemble::lay_out(&format!("sessions/abstains-{kind:?}"), &plan);
+        let told = format!("{kind:?}");
+        ensemble.member(3).spawn();
+        while ensemble.member(3).word("ruok").is_none_or(|text| text != "imok") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        ensemble.member(1).spawn();
+        ensemble.member(2).spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while [1, 2].iter().any(|id| ensemble.member(*id).role() != Role::Following) {
+            assert!(Instant::now() < deadline, "{told}: no followers\n{}", ensemble.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut session = Session::open(ensemble.port(1), 4_000);
+        assert_eq!(ephemeral(&mut session, "/held"), 0, "{told}");
+        let mut conn = ensemble.member(3).connect();
+        assert_eq!(conn.handshake(&Handshake::new(TIMEOUT)), None, "{told}: a client is taken");
+        let srvr = ensemble.member(3).word("srvr").unwrap_or_default();
+        assert!(srvr.contains("not currently serving requests"), "{told}: {srvr}");
+        assert_eq!(ensemble.member(3).word("isro").as_deref(), Some("null"), "{told}");
+
+        // The leader decides about sessions all the same.
+        let mut other = Session::open(ensemble.port(2), TIMEOUT);
+        other.sync("/held");
+        assert!(other.get("/held").is_ok(), "{told}");
+        drop(session);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while other.get("/held").is_ok() {
+            assert!(Instant::now() < deadline, "{told}: the session does not expire");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        other.close();
     }
 }

@@ -29,6 +29,16 @@ impl Pulse {
     }
 }
 
+/// What clients get from this server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// Nothing: there is no leader, or the leader takes no clients.
+    Off,
+    /// Reads, and only for those that said beforehand that they want no more: there is no leader.
+    Reads,
+    All,
+}
+
 /// From a network core to the control core.
 pub enum ToControl {
     /// A new session of `timeout` ms is wanted.
@@ -141,11 +151,11 @@ pub enum ToNetwork {
         conn: ConnId,
         zxid: Zxid,
     },
-    /// Whether clients are served from here on. Without a leader they are not: all connections are
-    /// closed, and new ones get no further than a four-letter word. `zxid`: the tree's, which may
-    /// be lower than before.
+    /// What clients get from here on. When it becomes less all connections are closed; with
+    /// [`Service::Off`] new ones get no further than a four-letter word. `zxid`: the tree's, which
+    /// may be lower than before.
     Serving {
-        on: bool,
+        service: Service,
         zxid: Zxid,
     },
     /// A socket accepted by another core.

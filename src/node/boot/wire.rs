@@ -40,6 +40,9 @@ use crate::tree::{Tree, TreeOptions, TreeWriter};
 use crate::types::{CoreId, Millis, ServerId, Zxid, limits};
 use crate::zab::Window;
 
+/// An election takes this long before reads are served without a leader.
+const READS_AFTER_MS: i64 = 2_000;
+
 /// The tree as it was left, and how it came back.
 pub struct Recovered {
     tree: Arc<Tree>,
@@ -456,7 +459,14 @@ fn control_settings(settings: &Settings) -> ControlSettings {
 
 fn client_rules(settings: &Settings) -> ClientRules {
     let session = &settings.session;
-    ClientRules { local_sessions: session.local, upgrading: session.local_upgrading }
+    // QuorumPeer.run: a tick, if that is more than two seconds.
+    let grace = i64::from(settings.tick_ms).max(READS_AFTER_MS);
+    ClientRules {
+        local_sessions: session.local,
+        upgrading: session.local_upgrading,
+        reads_after: settings.read_only_mode.then_some(grace),
+        leader_abstains: settings.ensemble.as_ref().is_some_and(|e| !e.leader_serves),
+    }
 }
 
 fn prep_settings(settings: &Settings) -> PrepSettings {

@@ -12,6 +12,7 @@
 //! advertises that and nothing more (I2).
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use super::disk::Disk;
 use super::leading::Leading;
@@ -20,7 +21,7 @@ use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
-use crate::node::message::ToNetwork;
+use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId};
 use crate::zab::{Leader, LeaderParts, Learner, LearnerParts, Stored, SyncRules, Timing, Window};
@@ -68,6 +69,8 @@ pub(super) struct Ensemble {
     accepted: Epoch,
     pub current: Epoch,
     election: Election,
+    /// When reads are served if there is no leader by then.
+    reads_at: Option<Millis>,
     heard: Vec<ElectionEffect>,
     pub window: Window,
     pub disk: Disk,
@@ -89,6 +92,7 @@ impl Ensemble {
             accepted: parts.accepted,
             current: parts.current,
             election: parts.election,
+            reads_at: None,
             heard: Vec::new(),
             window: parts.window,
             disk: parts.disk,
@@ -143,6 +147,9 @@ impl Control {
         match &self.role {
             Role::Leading(leading) if due(leading.leader.deadline()) => self.lead_tick(),
             Role::Learning(learning) if due(learning.learner.deadline()) => self.learn_tick(),
+            Role::Looking if due(self.ensemble.as_ref().and_then(|e| e.reads_at)) => {
+                self.begin_reads();
+            }
             _ => {}
         }
         if self.ensemble.as_ref().is_some_and(|e| due(e.election.deadline())) {
@@ -156,7 +163,8 @@ impl Control {
         let role = match &self.role {
             Role::Leading(leading) => leading.leader.deadline(),
             Role::Learning(learning) => learning.learner.deadline(),
-            Role::Alone | Role::Settling | Role::Looking => None,
+            Role::Looking => ensemble.reads_at,
+            Role::Alone | Role::Settling => None,
         };
         role.into_iter().chain(ensemble.election.deadline()).min()
     }
@@ -199,6 +207,7 @@ impl Control {
 
     fn decided(&mut self, leader: ServerId, role: ElectedRole) {
         assert!(matches!(self.role, Role::Looking), "decided in an election that is over");
+        self.end_reads();
         let Some(ensemble) = &mut self.ensemble else { return };
         let last = self.line.durable_upto();
         tracing::info!(leader = leader.0, ?role, %last, "election decided");
@@ -266,7 +275,7 @@ impl Control {
         self.leader_effects.clear();
         self.learner_effects.clear();
         self.command(PeerCommand::StopQuorum);
-        self.set_serving(false);
+        self.set_service(Service::Off);
         self.sessions.clear();
         self.pulses.clear();
         self.line.forget_origins(|| super::Origin::Server);
@@ -288,7 +297,9 @@ impl Control {
         let zxid = self.line.durable_upto();
         assert!(zxid == self.tree.applied(), "I5: memory and log differ before a vote");
         self.role = Role::Looking;
-        let Some(current) = self.ensemble.as_ref().map(|e| e.current) else { return };
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let current = ensemble.current;
+        ensemble.reads_at = ensemble.clients.reads_after.map(|wait| self.now + wait);
         tracing::info!(%zxid, epoch = current.0, "looking for a leader");
         self.gauges.quorum.looking(self.now);
         self.elect(ElectionInput::Look { zxid, peer_epoch: current });
@@ -321,19 +332,48 @@ impl Control {
         }
     }
 
-    /// Tells the network cores, in stream order, whether clients are served.
-    pub(super) fn set_serving(&mut self, on: bool) {
-        if self.serving == on {
+    /// Tells the network cores, in stream order, what clients get.
+    pub(super) fn set_service(&mut self, service: Service) {
+        if self.service == service {
             return;
         }
-        self.serving = on;
-        self.gauges.running.store(on, std::sync::atomic::Ordering::Relaxed);
-        if on {
-            self.gauges.quorum.serving(self.now);
+        self.service = service;
+        match service {
+            Service::All => self.gauges.quorum.serving(self.now),
+            Service::Reads => self.gauges.quorum.read_only(self.now),
+            Service::Off => {}
         }
+        let abstains = matches!(self.role, Role::Leading(_)) && self.client_rules().leader_abstains;
+        let service = if abstains { Service::Off } else { service };
+        self.gauges.running.store(service != Service::Off, Ordering::Relaxed);
         let zxid = self.tree.applied();
         for outlet in &mut self.outlets {
-            outlet.send(ToNetwork::Serving { on, zxid });
+            outlet.send(ToNetwork::Serving { service, zxid });
+        }
+    }
+
+    pub(super) fn serves_all(&self) -> bool {
+        self.service == Service::All
+    }
+
+    /// QuorumPeer.run: the election goes on too long to leave readers without an answer. They have
+    /// the tree as it is, and sessions that end with this.
+    fn begin_reads(&mut self) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.reads_at = None;
+        }
+        tracing::warn!("no leader is found: clients that only read are served");
+        self.set_service(Service::Reads);
+    }
+
+    fn end_reads(&mut self) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.reads_at = None;
+        }
+        if self.service == Service::Reads {
+            self.set_service(Service::Off);
+            self.sessions.clear();
+            self.pulses.clear();
         }
     }
 }

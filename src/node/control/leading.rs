@@ -4,7 +4,7 @@ use super::ensemble::Role;
 use super::{Control, LearnerJob, Origin};
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, decode_body, opcode};
-use crate::node::message::{SnapshotPiece, ToNetwork};
+use crate::node::message::{Service, SnapshotPiece, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::prep::{Asker, Prep};
 use crate::types::{Epoch, ErrorCode, Link, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid};
@@ -193,7 +193,7 @@ impl Control {
         self.next_container_check = self.now + self.settings.container_check_ms;
         tracing::info!(epoch = epoch.0, sessions = self.durable_sessions.len(), "leading");
         self.established(epoch);
-        self.set_serving(true);
+        self.set_service(Service::All);
         self.close_lost_sessions();
     }
 

@@ -10,7 +10,7 @@ use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::{Append, LogInput};
-use crate::node::message::ToNetwork;
+use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::session::Scope;
 use crate::types::{ConnRef, Epoch, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid};
@@ -197,7 +197,7 @@ impl Control {
         self.sessions.clear();
         self.pulses.clear();
         self.established(epoch);
-        self.set_serving(true);
+        self.set_service(Service::All);
     }
 
     fn forward(&mut self, request: Forwarded, origin: Origin) {

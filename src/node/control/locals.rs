@@ -16,6 +16,11 @@ pub struct ClientRules {
     pub local_sessions: bool,
     /// `localSessionsUpgradingEnabled`: an ephemeral makes it global, and is not refused.
     pub upgrading: bool,
+    /// `readonlymode.enabled`: how long a leader is looked for before reads are served without
+    /// one, in ms.
+    pub reads_after: Option<i64>,
+    /// `leaderServes=no`: a leader takes no clients.
+    pub leader_abstains: bool,
 }
 
 impl ClientRules {

@@ -31,7 +31,7 @@ use ensemble::{Ensemble, Role};
 pub use locals::ClientRules;
 pub use outlet::{Outlet, Stream};
 
-use super::message::{Pulse, ToControl, ToNetwork};
+use super::message::{Pulse, Service, ToControl, ToNetwork};
 use crate::admin::gauges::Gauges;
 use crate::codec::{self, txn::Entry};
 use crate::log::{Append, LogEvent, LogInput};
@@ -160,8 +160,8 @@ pub struct Control {
     leader_effects: Vec<LeaderEffect>,
     learner_effects: Vec<LearnerEffect>,
     in_effects: bool,
-    /// Whether clients are served: always when alone, else as long as there is a leader.
-    serving: bool,
+    /// What clients get: everything when alone, else as long as there is a leader.
+    service: Service,
     /// Nodes up to here came from a file or a leader's snapshot.
     restored_upto: Zxid,
     /// A leader's snapshot shows effects of transactions up to here; digests count behind it.
@@ -227,7 +227,7 @@ impl Control {
             leader_effects: Vec::new(),
             learner_effects: Vec::new(),
             in_effects: false,
-            serving: alone,
+            service: if alone { Service::All } else { Service::Off },
             restored_upto: parts.restored_upto,
             exact_from: Zxid::ZERO,
             failed: None,
@@ -401,7 +401,9 @@ impl Control {
     /// Whether this server makes the ensemble's transactions: sessions expire here and nowhere
     /// else (I12).
     fn decides(&self) -> bool {
-        self.serving && self.may_propose() && matches!(self.role, Role::Alone | Role::Leading(_))
+        self.serves_all()
+            && self.may_propose()
+            && matches!(self.role, Role::Alone | Role::Leading(_))
     }
 
     /// A proposal goes three ways at once: to the log, into the line of what may be applied, and

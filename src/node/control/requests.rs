@@ -46,11 +46,11 @@ impl Control {
     }
 
     pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
+        if self.sessions.is_local(session) && self.sessions.owner(session) == Some(conn.into()) {
+            return self.close_local(conn, session);
+        }
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
-        }
-        if self.sessions.is_local(session) {
-            return self.close_local(conn, session);
         }
         if self.learns() {
             return self.forward_close(conn, session, xid);
@@ -68,7 +68,7 @@ impl Control {
     /// Whether this connection speaks for the session. It does not once the session has moved to
     /// another connection or is gone; Java then closes the connection without a word.
     fn is_owner(&self, conn: ConnRef, session: SessionId) -> bool {
-        self.serving && self.may_propose() && self.sessions.owner(session) == Some(conn.into())
+        self.serves_all() && self.may_propose() && self.sessions.owner(session) == Some(conn.into())
     }
 
     pub(super) fn drop_connection(&mut self, conn: ConnRef) {

@@ -7,16 +7,20 @@ use std::sync::Arc;
 use super::{Control, Origin, Stopping};
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::node::message::{Pulse, SessionsAsked, ToNetwork};
+use crate::node::message::{Pulse, Service, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid};
 
 impl Control {
     pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, wall: WallMillis) {
-        if !self.serving || !self.may_propose() {
-            return self.drop_connection(conn);
+        let local = self.client_rules().local_sessions;
+        match self.service {
+            Service::All if self.may_propose() => {}
+            // Only sessions without a transaction can be made; Java answers what is no handshake.
+            Service::Reads if local => {}
+            Service::All | Service::Reads | Service::Off => return self.drop_connection(conn),
         }
-        if self.client_rules().local_sessions {
+        if local {
             return self.open_local(conn, timeout);
         }
         let session = self.sessions.next_id();
@@ -68,7 +72,9 @@ impl Control {
 
     /// ZooKeeperServer.reopenSession: the password was right; is the session still alive?
     pub(super) fn resume(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
-        if !self.serving {
+        let known = self.durable_sessions.contains_key(&session);
+        // ReadOnlyZooKeeperServer.validateSession: who has a session of the ensemble must find it.
+        if self.service == Service::Off || (self.service == Service::Reads && known) {
             return self.drop_connection(conn);
         }
         if self.learns() && !self.sessions.is_local(session) {
@@ -88,7 +94,11 @@ impl Control {
 
     /// Whether any session may end here for want of a sign of life: on a learner, its own.
     pub(super) fn lets_expire(&self) -> bool {
-        self.serving && (self.learns() || self.decides())
+        match self.service {
+            Service::All => self.learns() || self.decides(),
+            Service::Reads => true,
+            Service::Off => false,
+        }
     }
 
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end

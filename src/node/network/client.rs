@@ -42,6 +42,8 @@ pub struct Client {
     pub asked: Option<Millis>,
     /// Whether the connect request carried the read-only byte, which the answer mirrors.
     pub read_only_byte: bool,
+    /// Reads only: there is no leader.
+    pub read_only: bool,
     /// Input is left unread until the line or the output is shorter.
     pub stalled: bool,
     pub has_watches: bool,
@@ -63,6 +65,7 @@ impl Client {
             accepted: now,
             asked: None,
             read_only_byte: false,
+            read_only: false,
             stalled: false,
             has_watches: false,
             gauges: Arc::new(ConnGauges::new(peer, wall)),

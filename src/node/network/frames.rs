@@ -6,7 +6,7 @@ use super::{NetworkRole, Transport, reads};
 use crate::acl::{self, Policy};
 use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
-use crate::codec::request::{self, BodyError, Request, RequestHeader};
+use crate::codec::request::{self, BodyError, Request, RequestHeader, opcode};
 use crate::net::How;
 use crate::node::message::ToControl;
 use crate::order::{Ticket, TicketKind, Waits};
@@ -248,6 +248,15 @@ fn handle(
         return Handled::Close(How::Now);
     };
     client.gauges.last_op.set(i64::from(header.opcode));
+    if client.read_only && needs_leader(header.opcode) {
+        // ReadOnlyRequestProcessor looks no further than the opcode.
+        if turn.may_answer(client) {
+            reply::error(out, header.xid, desk.drained, ErrorCode::NotReadOnly);
+        } else {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+        }
+        return Handled::Done;
+    }
     let request = match request::decode_body(header.opcode, body) {
         Ok(request) => request,
         Err(error) => return refuse(client, header, frame, error, turn, desk.drained, out),
@@ -302,6 +311,24 @@ fn handle(
         Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
         Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
     }
+}
+
+/// What no server can do on its own.
+fn needs_leader(code: i32) -> bool {
+    matches!(
+        code,
+        opcode::SYNC
+            | opcode::CREATE
+            | opcode::CREATE2
+            | opcode::CREATE_TTL
+            | opcode::CREATE_CONTAINER
+            | opcode::DELETE
+            | opcode::DELETE_CONTAINER
+            | opcode::SET_DATA
+            | opcode::RECONFIG
+            | opcode::SET_ACL
+            | opcode::MULTI
+    )
 }
 
 /// Passes a request to the control core, unless something before it must run here first.

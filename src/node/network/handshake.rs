@@ -7,7 +7,7 @@ use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
 use crate::net::How;
-use crate::node::message::{Pulse, ToControl};
+use crate::node::message::{Pulse, Service, ToControl};
 use crate::types::{ConnId, SessionId, Zxid};
 
 impl<N: Transport> NetworkRole<N> {
@@ -15,8 +15,11 @@ impl<N: Transport> NetworkRole<N> {
     pub(super) fn connect(&mut self, conn: ConnId, request: ConnectRequest) {
         self.gauges.connection_requests.add(1);
         self.gauges.received.add(1);
-        if !self.serving {
-            return self.close(conn, How::Now);
+        match self.service {
+            Service::All => {}
+            // ReadOnlyZooKeeperServer has nothing to say to those that may want to write.
+            Service::Reads if request.read_only == Some(true) => {}
+            Service::Reads | Service::Off => return self.close(conn, How::Now),
         }
         if request.last_zxid_seen > self.commons.tree.applied() {
             // The client has seen more than we hold: it must find another server (I8).
@@ -30,6 +33,7 @@ impl<N: Transport> NetworkRole<N> {
         let Some(client) = self.clients.get(conn) else { return };
         client.gauges.received.add(1);
         client.read_only_byte = request.read_only.is_some();
+        client.read_only = self.service == Service::Reads;
         client.stage = Stage::Opening;
         let message = if request.session == SessionId(0) {
             client.asked = Some(self.now);
@@ -69,7 +73,7 @@ impl<N: Transport> NetworkRole<N> {
             client.gauges.answered(0, zxid.0, latency, self.now);
             self.update_run.record(latency, &self.gauges.update_latency);
         }
-        let read_only = client.read_only_byte.then_some(false);
+        let read_only = client.read_only_byte.then_some(client.read_only);
         let response = ConnectResponse {
             timeout,
             session,
@@ -85,7 +89,7 @@ impl<N: Transport> NetworkRole<N> {
     /// Timeout 0 tells the client that its session is no more.
     pub(super) fn session_gone(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get(conn) else { return };
-        let read_only = client.read_only_byte.then_some(false);
+        let read_only = client.read_only_byte.then_some(client.read_only);
         let response =
             ConnectResponse { timeout: 0, session: SessionId(0), password: [0; 16], read_only };
         if let Some(out) = self.net.output(conn) {

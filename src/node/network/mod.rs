@@ -33,7 +33,7 @@ pub use transport::Transport;
 
 use super::clerk::Question;
 use super::control::Stream;
-use super::message::{ToControl, ToNetwork};
+use super::message::{Service, ToControl, ToNetwork};
 use crate::acl::Policy;
 use crate::admin::gauges::{CoreGauges, Run};
 use crate::admin::words::Desk;
@@ -103,8 +103,8 @@ pub struct NetworkRole<N = Net> {
     update_run: Run,
     next_core: usize,
     next_sweep: Millis,
-    /// Whether there is a leader to serve clients with.
-    serving: bool,
+    /// What clients get at present.
+    service: Service,
     /// `drained` was set back to where a new role began.
     began_anew: bool,
     stopping: bool,
@@ -159,7 +159,7 @@ impl<N: Transport> NetworkRole<N> {
             update_run: Run::default(),
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
-            serving: parts.serving,
+            service: if parts.serving { Service::All } else { Service::Off },
             began_anew: false,
             stopping: false,
             now: parts.now,
@@ -308,11 +308,11 @@ impl<N: Transport> NetworkRole<N> {
 
     /// A role of this server has begun or ended. Java closes its clients at every change, and they
     /// come back to where there is a leader; their sessions live on.
-    fn set_serving(&mut self, on: bool, zxid: Zxid) {
-        self.serving = on;
+    fn set_service(&mut self, service: Service, zxid: Zxid) {
+        self.service = service;
         self.drained = zxid;
         self.began_anew = true;
-        if on {
+        if service != Service::Off {
             return;
         }
         let all: Vec<ConnId> =

@@ -62,7 +62,7 @@ impl<N: Transport> NetworkRole<N> {
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
-            ToNetwork::Serving { on, zxid } => self.set_serving(on, zxid),
+            ToNetwork::Serving { service, zxid } => self.set_service(service, zxid),
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
             ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),
