@@ -50,6 +50,12 @@ impl StreamSource {
         StreamSource { head: Some((sessions, acls)), walk, piece_nodes }
     }
 
+    /// With other pieces, so that a small tree has several.
+    #[cfg(feature = "simulation")]
+    pub fn with_pieces(self, nodes: usize) -> StreamSource {
+        StreamSource { piece_nodes: nodes, ..self }
+    }
+
     pub fn walked(&self) -> Walked {
         self.walk.walked()
     }

@@ -425,8 +425,10 @@ impl Dir for Mount {
     fn flush(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.begin(&self.alive).map_err(Refusal::error)?;
-        state.durable_names = state.names.clone();
-        state.names_since.clear();
+        let state = &mut *state;
+        for change in state.names_since.drain(..) {
+            change.apply(&mut state.durable_names);
+        }
         Ok(())
     }
 

@@ -78,6 +78,34 @@ pub enum Fault {
     HalfOpen {
         one_in: u64,
     },
+    /// One in so many connections between servers is reset.
+    ResetPeers {
+        one_in: u64,
+    },
+    /// Nothing passes from one server to another; the other way it does.
+    Block {
+        from: usize,
+        to: usize,
+        for_us: i64,
+    },
+    /// Nothing passes between this server and the others.
+    Isolate {
+        server: usize,
+        for_us: i64,
+    },
+    /// Nothing passes between servers whose bits differ.
+    Split {
+        mask: u64,
+        for_us: i64,
+    },
+    CrashAll {
+        power: bool,
+        down_us: i64,
+    },
+    CrashLeader {
+        power: bool,
+        down_us: i64,
+    },
     /// Nothing passes between clients and this server.
     Silence {
         server: usize,
@@ -108,6 +136,10 @@ fn one(rng: &mut Rng, knobs: &Knobs) -> Fault {
     let down_us = rng.one_of([1_000, 300_000, 3_000_000]);
     let for_us = rng.one_of([10_000, 500_000, 4_000_000]);
     let changes = rng.below(30);
+    let others = knobs.servers > 1;
+    if others && rng.one_in(2) {
+        return among_servers(rng, knobs, power, down_us, for_us);
+    }
     match rng.below(19) {
         0..=2 => Fault::Crash { server, power, down_us },
         3..=5 => Fault::CrashAtChange { server, changes, power, down_us },
@@ -125,5 +157,18 @@ fn one(rng: &mut Rng, knobs: &Knobs) -> Fault {
         17 => Fault::Silence { server, for_us },
         _ if rng.one_in(2) => Fault::Snapshot { server },
         _ => Fault::Purge { server },
+    }
+}
+
+fn among_servers(rng: &mut Rng, knobs: &Knobs, power: bool, down_us: i64, for_us: i64) -> Fault {
+    let server = rng.below(knobs.servers as u64) as usize;
+    let to = (server + 1 + rng.below(knobs.servers as u64 - 1) as usize) % knobs.servers;
+    match rng.below(8) {
+        0 | 1 => Fault::CrashLeader { power, down_us },
+        2 => Fault::CrashAll { power, down_us },
+        3 => Fault::ResetPeers { one_in: rng.one_of([1, 2, 4]) },
+        4 => Fault::Block { from: server, to, for_us },
+        5 | 6 => Fault::Isolate { server, for_us },
+        _ => Fault::Split { mask: rng.below(1 << knobs.servers), for_us },
     }
 }

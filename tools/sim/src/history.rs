@@ -286,7 +286,7 @@ impl History {
             }
         }
         if !self.sessions.get(&header.session).is_some_and(|life| life.closed.is_none())
-            && !matches!(entry.txn, Txn::Error(_))
+            && !is_refusal(&entry.txn)
         {
             return Err(format!("{zxid}: a write of session {}, which is over", header.session));
         }
@@ -479,6 +479,10 @@ impl History {
         let mut count = 0;
         for path in self.paths_at(zxid) {
             count += 1;
+            // An ensemble's server puts its own configuration there, in no transaction.
+            if path == ringkeeper::tree::CONFIG_PATH {
+                continue;
+            }
             let found = tree.read(path, |node| {
                 node.map(|node| {
                     let mut children: Vec<String> = node.children().map(str::to_owned).collect();
@@ -522,13 +526,26 @@ impl History {
 
 /// Refused for the session's sake alone, whatever was asked.
 fn is_of_no_session(txn: &Txn) -> bool {
-    let gone =
-        |code: &ErrorCode| matches!(code, ErrorCode::SessionExpired | ErrorCode::SessionMoved);
+    let gone = |code: &ErrorCode| {
+        matches!(
+            code,
+            ErrorCode::SessionExpired | ErrorCode::SessionMoved | ErrorCode::UnknownSession
+        )
+    };
     match txn {
         Txn::Error(code) => gone(code),
         Txn::Multi(steps) => {
             matches!(steps.first(), Some(SubTxn::Error(code)) if gone(code))
         }
+        _ => false,
+    }
+}
+
+/// Nothing of it has any effect.
+fn is_refusal(txn: &Txn) -> bool {
+    match txn {
+        Txn::Error(_) => true,
+        Txn::Multi(steps) => steps.iter().any(|step| matches!(step, SubTxn::Error(_))),
         _ => false,
     }
 }

@@ -41,11 +41,24 @@ pub struct Knobs {
     pub pipeline: usize,
     pub container_check_ms: i64,
     pub frame_max: usize,
+    /// Of the servers, those without a vote: the last ones.
+    pub observers: usize,
+    pub init_ticks: i64,
+    pub sync_ticks: i64,
+    /// Committed transactions a leader keeps in memory.
+    pub window: usize,
+    pub force_snapshot: bool,
+    pub use_log: bool,
+    /// Bytes of the log read at once for a learner.
+    pub chunk_bytes: usize,
+    pub handover_counter: u32,
 }
 
 impl Knobs {
     pub fn draw(seed: u64, servers: Option<usize>) -> Knobs {
         let mut rng = Rng::part(seed, 1);
+        let drawn = rng.one_of([1, 3, 3, 3, 5, 4, 7]);
+        let servers = servers.unwrap_or(drawn);
         let storm_us = rng.between(2_000_000, 20_000_000);
         let clients = match rng.below(10) {
             0 => rng.between(8, 40) as usize,
@@ -57,7 +70,7 @@ impl Knobs {
         // A client asks for half its pipeline at a time, and its pauses are long now and then.
         let pace_us = storm_us * clients as i64 * (pipeline + 1) / (2 * requests) / 2;
         Knobs {
-            servers: servers.unwrap_or(1),
+            servers,
             clients,
             storm_us,
             faults: rng.between(0, 14) as usize,
@@ -88,6 +101,22 @@ impl Knobs {
             pipeline: pipeline as usize,
             container_check_ms: rng.one_of([1000, 5000, 60_000]),
             frame_max: 1 << 20,
+            observers: match servers {
+                4.. => rng.below(servers as u64 - 2) as usize,
+                _ => 0,
+            },
+            init_ticks: rng.one_of([5, 10]),
+            sync_ticks: rng.one_of([2, 5]),
+            window: rng.one_of([1, 5, 50, 500]),
+            force_snapshot: rng.one_in(6),
+            use_log: !rng.one_in(4),
+            chunk_bytes: rng.one_of([200, 2000, 100_000]),
+            handover_counter: match rng.below(4) {
+                // Far enough that all clients can end between two handovers.
+                0 => 60 + 10 * clients as u32,
+                1 => 200 + 10 * clients as u32,
+                _ => 0xff00_0000,
+            },
         }
     }
 }

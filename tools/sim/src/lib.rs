@@ -6,6 +6,7 @@
 //!
 //! * [`run`]: a seed, a range of seeds; [`shrink`]: the least that still fails
 //! * [`world`]: time and events; [`process`]: a server's turns, ends and starts; [`wires`]: connections
+//!   of clients; [`peers`], [`learners`]: servers among themselves
 //! * [`knobs`], [`faults`]: what the seed draws
 //! * [`server`], [`storage`], [`transport`], [`disk`]: the shipping code and what stands under it
 //! * [`client`], [`wishes`]: what clients do
@@ -14,6 +15,8 @@
 pub mod run;
 pub mod shrink;
 
+pub mod learners;
+pub mod peers;
 pub mod process;
 pub mod wires;
 pub mod world;

@@ -38,9 +38,6 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let summary = run::range(from, to, args.enough, |seed| Case::of(seed, args.servers));
-    for failed in &summary.failed {
-        println!("seed {}: {}", failed.seed, failed.why);
-    }
     println!(
         "{} seeds, {} failed, in {:.1} s: {} events, {} transactions, {} writes answered, {} crashes, {} sessions expired",
         summary.seeds,

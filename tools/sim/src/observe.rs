@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use ringkeeper::codec::txn::{Txn, decode_entry};
 use ringkeeper::log::Append;
 use ringkeeper::types::{SessionId, Zxid};
 
 use crate::history::FIELD_MAX;
-use crate::server::Booted;
+use crate::server::{Booted, Server};
 use crate::world::{Checked, Event, Stage, World};
 
 impl World {
@@ -19,13 +20,41 @@ impl World {
             if let Txn::CloseSession { .. } = decoded.txn {
                 let session = decoded.header.session;
                 self.history.ending.insert(session);
-                if decoded.header.cxid == 0 {
+                if decoded.header.cxid == 0 && self.servers.len() == 1 {
                     self.check_expiry(server, session)?;
                 }
             }
-            self.note(|| format!("server {server} proposes {zxid} {:?}", Short(&decoded.txn)));
+            self.note(|| format!("server {server} logs {zxid} {:?}", Short(&decoded.txn)));
+            if self.servers.len() > 1 {
+                self.check_primary(server, zxid, &entry)?;
+            }
             self.servers[server].entries.insert(zxid, entry);
         }
+        Ok(())
+    }
+
+    /// One leader an epoch, its transactions without a gap, and a zxid stands for one transaction
+    /// everywhere and for ever.
+    fn check_primary(&mut self, server: usize, zxid: Zxid, entry: &Bytes) -> Checked {
+        if let Some(known) = self.proposals.get(&zxid) {
+            return match known == entry {
+                true => Ok(()),
+                false => Err(format!("agreement: server {server} has another {zxid}")),
+            };
+        }
+        let primary = *self.primaries.entry(zxid.epoch()).or_insert(server);
+        if primary != server {
+            return Err(format!("two leaders of one epoch: {primary} and {server} at {zxid}"));
+        }
+        let before = self.proposals.range(..zxid).next_back().map(|(zxid, _)| *zxid);
+        let expected = match before.filter(|before| before.epoch() == zxid.epoch()) {
+            Some(before) => before.0 + 1,
+            None => Zxid::new(zxid.epoch(), 1).0,
+        };
+        if zxid.0 != expected {
+            return Err(format!("primary order: {zxid} is proposed behind {before:?}"));
+        }
+        self.proposals.insert(zxid, entry.clone());
         Ok(())
     }
 
@@ -50,19 +79,44 @@ impl World {
     pub fn observe(&mut self, server: usize) -> Checked {
         let Some(up) = &self.servers[server].up else { return Ok(()) };
         let (applied, durable) = (up.tree.applied(), up.log.durable());
+        let serves = up.gauges.running.load(std::sync::atomic::Ordering::Relaxed);
+        let mismatches = up.gauges.digest_mismatches.get();
+        let digest = up.tree.digest();
+        self.commit(server, applied)?;
+        if !serves {
+            // Its own history, which nobody may have agreed to.
+            return Ok(());
+        }
         if applied > durable {
             return Err(format!("I6: {applied} is applied, durable is {durable}"));
         }
-        if up.gauges.digest_mismatches.get() != 0 {
-            return Err(format!(
-                "I13: server {server} at {applied} has another digest than proposed"
-            ));
+        if mismatches != 0 {
+            return Err(format!("I13: server {server} at {applied} has not the proposed digest"));
         }
-        let digest = up.tree.digest();
         if applied > self.history.last {
-            self.commit(server, applied)?;
+            return Err(format!("I6: server {server} has applied {applied} without a quorum"));
         }
+        self.check_prefix(server, applied)?;
         self.check_digest(server, applied, digest)
+    }
+
+    /// What a server has applied is what was committed, without a gap.
+    fn check_prefix(&mut self, server: usize, applied: Zxid) -> Checked {
+        let of = &self.servers[server];
+        let after = Zxid(of.applied.max(of.base).0 + 1);
+        if applied >= after {
+            let mine = of.entries.range(after..=applied);
+            let right = self.history.entries.range(after..=applied);
+            let same = mine
+                .map(|(zxid, entry)| (zxid, entry))
+                .eq(right.map(|(zxid, committed)| (zxid, &committed.bytes)));
+            if !same {
+                return Err(format!("prefix: server {server} up to {applied} is not the history"));
+            }
+        }
+        let of = &mut self.servers[server];
+        of.applied = of.applied.max(applied);
+        Ok(())
     }
 
     fn check_digest(&mut self, server: usize, at: Zxid, digest: u64) -> Checked {
@@ -73,14 +127,58 @@ impl World {
         }
     }
 
-    /// Appends this server's transactions up to `upto` to the history.
+    /// Whether this server could not lose the transaction any more.
+    fn holds(&self, server: usize, zxid: Zxid, entry: &Bytes) -> bool {
+        let of = &self.servers[server];
+        let durable = of.up.as_ref().map_or(of.durable, |up| up.log.durable());
+        zxid <= of.base || (zxid <= durable && of.entries.get(&zxid) == Some(entry))
+    }
+
+    /// Appends this server's transactions up to `upto` to the history, as far as a quorum has them.
     fn commit(&mut self, server: usize, upto: Zxid) -> Checked {
+        let electorate = self.electorate.clone();
         while self.history.last < upto {
-            let zxid = Zxid(self.history.last.0 + 1);
-            let Some(entry) = self.servers[server].entries.get(&zxid).cloned() else {
-                return Err(format!("I4: {zxid} is committed and was never logged"));
+            let after = Zxid(self.history.last.0 + 1);
+            let next = self.servers[server].entries.range(after..=upto).next();
+            let Some((zxid, entry)) = next.map(|(zxid, entry)| (*zxid, entry.clone())) else {
+                return Ok(());
             };
+            let agreed = electorate.as_ref().is_none_or(|electorate| {
+                electorate.has_quorum(|id| self.holds((id.0 - 1) as usize, zxid, &entry))
+            });
+            if !agreed {
+                return Ok(());
+            }
+            if self.servers.len() == 1 && zxid != after {
+                return Err(format!("I4: {zxid} is committed behind {}", self.history.last));
+            }
             self.history.push(zxid, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Log and tree of a running server go on behind another transaction than before.
+    pub fn new_history(&mut self, server: usize, last: Zxid) -> Checked {
+        let durable = self.servers[server].up.as_ref().map_or(last, |up| up.log.durable());
+        let of = &mut self.servers[server];
+        let cut = of.entries.split_off(&Zxid(last.0 + 1));
+        if of.entries.contains_key(&last) || last <= of.base {
+            of.base = of.base.min(last);
+        } else {
+            // A leader's whole tree.
+            of.entries.clear();
+            of.base = last;
+        }
+        of.applied = last;
+        // What a quorum had, a quorum must still have: this server may be the next to be asked.
+        for (zxid, entry) in cut.range(..=durable) {
+            let electorate = self.electorate.as_ref();
+            let kept = electorate.is_some_and(|electorate| {
+                electorate.has_quorum(|id| self.holds((id.0 - 1) as usize, *zxid, entry))
+            });
+            if self.history.entries.contains_key(zxid) && !kept {
+                return Err(format!("lost: server {server} gives {zxid} up, no quorum has it now"));
+            }
         }
         Ok(())
     }
@@ -88,9 +186,11 @@ impl World {
     /// What a start has found.
     pub fn restored(&mut self, server: usize, booted: &Booted) -> Checked {
         let restored = &booted.restored;
-        let (zxid, last) = (restored.zxid, self.history.last);
-        if zxid < last {
-            return Err(format!("lost: {last} was committed, server {server} starts with {zxid}"));
+        let zxid = restored.zxid;
+        let alone = self.servers.len() == 1;
+        let kept = if alone { self.history.last } else { self.servers[server].durable };
+        if zxid < kept {
+            return Err(format!("lost: server {server} had {kept} and starts with {zxid}"));
         }
         for (at, bytes) in &booted.replayed {
             let known = match self.history.entries.get(at) {
@@ -102,9 +202,20 @@ impl World {
             }
             self.servers[server].entries.insert(*at, bytes.clone());
         }
-        // Durable though nobody had heard of it: it counts from now on.
-        self.commit(server, zxid)?;
-        self.servers[server].entries.split_off(&Zxid(zxid.0 + 1));
+        let of = &mut self.servers[server];
+        of.entries.split_off(&Zxid(zxid.0 + 1));
+        of.durable = zxid;
+        of.applied = zxid;
+        // Durable though nobody had heard of it: with one server it counts from now on.
+        if alone {
+            self.commit(server, zxid)?;
+        }
+        if !restored.killed.is_empty() || restored.digests.mismatches > 0 {
+            return Err(format!("server {server} at {zxid}: {restored:?}"));
+        }
+        if zxid != Zxid::ZERO && !self.history.entries.contains_key(&zxid) {
+            return Ok(());
+        }
         let sessions = self.history.sessions_at(zxid);
         if restored.sessions != sessions {
             return Err(format!(
@@ -112,15 +223,14 @@ impl World {
                 restored.sessions
             ));
         }
-        if !restored.killed.is_empty() || restored.digests.mismatches > 0 {
-            return Err(format!("server {server} at {zxid}: {restored:?}"));
-        }
         let tree = &booted.running.tree;
         self.history.compare(tree, zxid).map_err(|e| format!("server {server} restarted: {e}"))?;
         self.check_digest(server, zxid, tree.digest())?;
-        self.history.ending.clear();
-        let born = booted.running_now();
-        self.touched = sessions.keys().map(|session| (*session, born)).collect();
+        if alone {
+            self.history.ending.clear();
+            let born = crate::server::BIRTH_MS;
+            self.touched = sessions.keys().map(|session| (*session, born)).collect();
+        }
         Ok(())
     }
 
@@ -132,6 +242,15 @@ impl World {
             for client in 0..self.clients.len() {
                 self.wake_client(client);
             }
+            return Ok(());
+        }
+        let last = self.history.last;
+        let is_level =
+            |server: &Server| server.up.as_ref().is_some_and(|up| up.tree.applied() == last);
+        if !self.servers.iter().all(is_level) {
+            // The last transaction is still on its way, or a server on its way up.
+            self.settled_at = self.now + 1_000_000;
+            self.schedule(self.settled_at, Event::Settled);
             return Ok(());
         }
         for server in 0..self.servers.len() {
@@ -174,13 +293,6 @@ impl World {
             }
         }
         Ok(())
-    }
-}
-
-impl Booted {
-    /// Its clock at its birth.
-    fn running_now(&self) -> i64 {
-        crate::server::BIRTH_MS
     }
 }
 

@@ -89,7 +89,22 @@ impl World {
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         up.control_at = None;
         let verdict = up.control.turn(now, wall);
-        let proposed = up.log.take_mail();
+        let mut proposed = up.log.take_mail();
+        // A change of history ends the log and begins another behind what is then loaded.
+        while let Some(up) = &mut self.servers[server].up {
+            let Ok((last, inbox)) = up.log_started.try_recv() else { break };
+            let dirs = up.dirs.clone();
+            self.proposed(server, std::mem::take(&mut proposed))?;
+            let log = self.servers[server].new_log(&self.knobs, &dirs, last, inbox);
+            self.note(|| format!("server {server} goes on behind {last}"));
+            self.new_history(server, last)?;
+            let Some(up) = &mut self.servers[server].up else { break };
+            up.log = log;
+            proposed = up.log.take_mail();
+        }
+        if self.has_died(server) {
+            return Ok(());
+        }
         self.proposed(server, proposed)?;
         self.observe(server)?;
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
@@ -100,6 +115,8 @@ impl World {
             let delay = self.rng.latency(20_000);
             self.schedule(self.now + delay, Event::Snapshot { server, incarnation });
         }
+        self.peer_commands(server);
+        self.learner_jobs(server);
         match verdict {
             Verdict::WaitUntil(Some(at)) => {
                 let at = self.servers[server].when(at);
@@ -278,9 +295,24 @@ impl World {
     }
 
     fn end_process(&mut self, server: usize, power: bool, down_us: i64) {
+        if let Some(up) = &self.servers[server].up {
+            self.servers[server].durable = up.log.durable();
+        }
         self.servers[server].end(power);
         self.drop_wires(server, power);
+        self.drop_pipes(server, power);
         self.schedule(self.now + down_us, Event::Boot { server });
+    }
+
+    /// Who leads, as far as it knows itself.
+    pub fn leader(&self) -> Option<usize> {
+        let leads = |server: &crate::server::Server| {
+            server.up.as_ref().is_some_and(|up| {
+                up.gauges.quorum.mode() == ringkeeper::admin::quorum::Mode::Leader
+                    && up.gauges.quorum.is_serving()
+            })
+        };
+        self.servers.iter().position(leads)
     }
 
     pub fn stop(&mut self, server: usize, down_us: i64) {

@@ -120,7 +120,10 @@ pub fn range(from: u64, to: u64, enough: usize, case: impl Fn(u64) -> Case + Syn
                             summary.crashes += report.crashes;
                             summary.expired += report.expired;
                         }
-                        Err(why) => summary.failed.push(Failed { seed, why }),
+                        Err(why) => {
+                            eprintln!("seed {seed}: {why}");
+                            summary.failed.push(Failed { seed, why });
+                        }
                     }
                 }
             });

@@ -1,6 +1,7 @@
 //! One server: the shipping roles, wired as `node::boot` wires them, without threads.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -9,25 +10,31 @@ use ringkeeper::acl::Policy;
 use ringkeeper::admin::gauges::Gauges;
 use ringkeeper::admin::words::{Desk, Facts, Whitelist};
 use ringkeeper::disk::Dir;
+use ringkeeper::election::{Election, ElectionSettings};
 use ringkeeper::log::purge;
-use ringkeeper::log::{LogSettings, name::list_logs, settle};
+use ringkeeper::log::{LogInput, LogSettings, name::list_logs, settle};
+use ringkeeper::membership::{Electorate, Members};
 use ringkeeper::node::clerk::{self, Question};
 use ringkeeper::node::control::{
-    Control, ControlParts, ControlSettings, Job, LearnerJob, Outlet, Stream,
+    self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
 };
 use ringkeeper::node::message::ToControl;
 use ringkeeper::node::network::{Admission, Commons, NetworkParts, NetworkRole, NetworkSettings};
+use ringkeeper::node::store::{Epochs, epochs};
 use ringkeeper::prep::PrepSettings;
-use ringkeeper::runtime::mailbox::{Sender, mailbox};
-use ringkeeper::runtime::waker;
+use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
+use ringkeeper::runtime::{Waker, waker};
 use ringkeeper::session::IdSource;
 use ringkeeper::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions, directory};
 use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
 use ringkeeper::types::{CoreId, Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
+use ringkeeper::zab::{SyncRules, Timing, Window};
 
 use crate::disk::{Disk, Rot};
 use crate::history::FIELD_MAX;
 use crate::knobs::Knobs;
+use crate::learners::Sending;
+use crate::peers::Sockets;
 use crate::rng::Rng;
 use crate::storage::LogMachine;
 use crate::transport::SimTransport;
@@ -41,7 +48,7 @@ pub struct Server {
     pub id: usize,
     pub logs: Disk,
     pub snapshots: Disk,
-    pub base: Disk,
+    pub marker: Disk,
     pub up: Option<Running>,
     /// Number of the process.
     pub incarnation: u64,
@@ -62,6 +69,12 @@ pub struct Server {
     pub dies_with: (bool, i64),
     /// What its log was given, by zxid.
     pub entries: BTreeMap<Zxid, Bytes>,
+    /// What it held before the first of them: a leader's snapshot.
+    pub base: Zxid,
+    /// Reported durable by its last process.
+    pub durable: Zxid,
+    /// Applied and looked at.
+    pub applied: Zxid,
     pub rng: Rng,
 }
 
@@ -78,6 +91,11 @@ pub struct Running {
     pub jobs: mpsc::Receiver<Job>,
     pub waiting_jobs: VecDeque<Job>,
     pub learner_jobs: mpsc::Receiver<LearnerJob>,
+    pub log_reads: VecDeque<LearnerJob>,
+    pub sending: Vec<Sending>,
+    pub sockets: Option<Sockets>,
+    /// Logs of new histories.
+    pub log_started: mpsc::Receiver<(Zxid, Receiver<LogInput>)>,
     /// Nobody asks words that take time; the queue's other end must live.
     pub questions: mpsc::Receiver<Question>,
     pub tree: Arc<Tree>,
@@ -130,7 +148,7 @@ impl Server {
             id,
             logs,
             snapshots,
-            base: Disk::default(),
+            marker: Disk::default(),
             up: None,
             incarnation: 0,
             drift_ppm: rng.one_of([0, 0, 50, -50, 2000, -2000]),
@@ -145,6 +163,9 @@ impl Server {
             full_until: 0,
             dies_with: (false, 1000),
             entries: BTreeMap::new(),
+            base: Zxid::ZERO,
+            durable: Zxid::ZERO,
+            applied: Zxid::ZERO,
             rng,
         }
     }
@@ -185,7 +206,7 @@ impl Server {
         self.incarnation += 1;
         self.paused_until = 0;
         self.hang_us = 0;
-        for disk in [&self.logs, &self.snapshots, &self.base] {
+        for disk in [&self.logs, &self.snapshots, &self.marker] {
             if power {
                 disk.power_lost(&mut self.rng);
             } else {
@@ -200,21 +221,19 @@ impl Server {
         let dirs = Arc::new(Directories::of(
             self.snapshots.mount(&alive),
             self.logs.mount(&alive),
-            self.base.mount(&alive),
+            self.marker.mount(&alive),
         ));
         let hash_seed = self.rng.u64();
         let (tree, mut writer) = fresh_tree(knobs, hash_seed);
-        let options = RestoreOptions {
-            trust_empty: false,
-            autocreate: true,
-            digest: true,
-            field_max: FIELD_MAX,
-            types: rules(knobs),
-            kill_lost_sessions: true,
-        };
+        let options = restore_options(knobs);
         let mut replayed = Vec::new();
+        let mut window = Window::new(knobs.window, limits::WINDOW_BYTES);
         let restored = snapshot::restore(&dirs, &mut writer, &options, &mut |entry, bytes| {
-            replayed.push((entry.header.zxid, Bytes::copy_from_slice(bytes)));
+            let (zxid, bytes) = (entry.header.zxid, Bytes::copy_from_slice(bytes));
+            if window.max().is_none_or(|max| max < zxid) {
+                window.push(zxid, bytes.clone());
+            }
+            replayed.push((zxid, bytes));
         })
         .map_err(|e| e.to_string())?;
         let write_options = WriteOptions {
@@ -236,25 +255,53 @@ impl Server {
             return Err(format!("the log goes on to {newest} behind {}", restored.zxid));
         }
         self.incarnation += 1;
-        let running = self.wire(
-            now_us,
-            knobs,
-            Parts { alive, dirs, writer, restored: &restored, options: write_options },
-        );
+        let ensemble = match electorate(knobs) {
+            None => None,
+            Some(electorate) => {
+                let epochs = epochs::open(dirs.snapshots.as_ref(), restored.zxid)
+                    .map_err(|e| e.to_string())?;
+                if window.max().is_none_or(|max| max != restored.zxid) {
+                    window.restart(restored.zxid);
+                }
+                Some((electorate, epochs, window))
+            }
+        };
+        let options = write_options;
+        let parts = Parts { alive, dirs, writer, restored: &restored, options, ensemble };
+        let running = self.wire(now_us, knobs, parts);
         Ok(Booted { running, restored, replayed })
     }
 
     fn wire(&mut self, now_us: i64, knobs: &Knobs, parts: Parts<'_>) -> Running {
-        let Parts { alive, dirs, writer, restored, options } = parts;
+        let Parts { alive, dirs, writer, restored, options, ensemble } = parts;
         let tree = writer.tree().clone();
         let now = Millis(BIRTH_MS);
         let bound = limits::MAILBOX_CAPACITY;
         let (_, waker) = waker::for_thread();
         let (to_control, inbox) = mailbox(bound, waker.clone());
         let (log_sender, log_inbox) = mailbox(bound, waker.clone());
+        let (log_starts, log_started) = mpsc::channel();
+        let mut sockets = None;
+        let ensemble = match ensemble {
+            None => None,
+            Some((electorate, epochs, window)) => {
+                let me = ServerId(self.id as i64 + 1);
+                sockets = Some(Sockets::new(me, &electorate, knobs.tick_ms, now));
+                let starter = log_starter(dirs.logs.clone(), log_starts, waker.clone());
+                let disk = control::Disk::new(
+                    dirs.clone(),
+                    restore_options(knobs),
+                    options.clone(),
+                    starter,
+                );
+                Some(ensemble_parts(me, knobs, electorate, epochs, window, disk))
+            }
+        };
+        let serving = ensemble.is_none();
         let (job_sender, jobs) = mpsc::sync_channel(1);
         let (learner_jobs, learner_queue) = mpsc::channel();
         let gauges = Arc::new(Gauges::new(knobs.cores, now));
+        gauges.running.store(serving, Ordering::Relaxed);
         let last = restored.zxid;
         let mut outlets = Vec::new();
         let mut ends = Vec::new();
@@ -282,7 +329,7 @@ impl Server {
             jobs: job_sender,
             learner_jobs,
             restored_upto: restored.czxid_max,
-            ensemble: None,
+            ensemble,
             gauges: gauges.clone(),
             now,
             wall: self.wall(now_us),
@@ -315,23 +362,14 @@ impl Server {
                     inbox,
                     to_control: to_control.clone(),
                     drained: last,
-                    serving: true,
+                    serving,
                     now,
                     hash_seed: self.rng.u64(),
                 }),
                 at: None,
             })
             .collect();
-        let logs: Arc<dyn Dir> = dirs.logs.clone();
-        let log = LogMachine::new(
-            logs,
-            log_settings(knobs),
-            knobs.steps,
-            log_inbox,
-            last,
-            self.rng.u64(),
-            knobs.direct_io,
-        );
+        let log = self.new_log(knobs, &dirs, last, log_inbox);
         Running {
             alive,
             born_us: now_us,
@@ -344,6 +382,10 @@ impl Server {
             jobs,
             waiting_jobs: VecDeque::new(),
             learner_jobs: learner_queue,
+            log_reads: VecDeque::new(),
+            sending: Vec::new(),
+            sockets,
+            log_started,
             questions,
             tree,
             gauges,
@@ -354,6 +396,19 @@ impl Server {
             next_core: 0,
             stopping: false,
         }
+    }
+
+    /// A log that goes on behind `last`.
+    pub fn new_log(
+        &mut self,
+        knobs: &Knobs,
+        dirs: &Directories,
+        last: Zxid,
+        inbox: Receiver<LogInput>,
+    ) -> LogMachine {
+        let (logs, settings) = (dirs.logs.clone(), log_settings(knobs));
+        let seed = self.rng.u64();
+        LogMachine::new(logs, settings, knobs.steps, inbox, last, seed, knobs.direct_io)
     }
 
     fn prep_settings(&mut self, knobs: &Knobs) -> PrepSettings {
@@ -375,6 +430,79 @@ struct Parts<'a> {
     writer: TreeWriter,
     restored: &'a Restored,
     options: WriteOptions,
+    ensemble: Option<(Electorate, Epochs, Window)>,
+}
+
+/// The log of a new history begins in a mailbox; the world makes its machine.
+fn log_starter(
+    logs: Arc<dyn Dir>,
+    starts: mpsc::Sender<(Zxid, Receiver<LogInput>)>,
+    waker: Waker,
+) -> control::StartLog {
+    Box::new(move |last| {
+        let settled = settle(logs.as_ref(), FIELD_MAX).map_err(|e| e.to_string())?;
+        if let Some(newest) = settled.last.filter(|newest| *newest > last) {
+            return Err(format!("the log goes on to {newest} behind {last}"));
+        }
+        let (sender, receiver) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
+        starts.send((last, receiver)).map_err(|e| e.to_string())?;
+        Ok(sender)
+    })
+}
+
+/// The configuration all servers of the world have.
+pub fn electorate(knobs: &Knobs) -> Option<Electorate> {
+    if knobs.servers == 1 {
+        return None;
+    }
+    let mut text = String::new();
+    for server in 1..=knobs.servers {
+        let role =
+            if server + knobs.observers > knobs.servers { "observer" } else { "participant" };
+        let _ = writeln!(text, "server.{server}=10.0.0.{server}:2888:3888:{role}");
+    }
+    Members::parse(&text).ok().map(|members| Electorate::new(Arc::new(members)))
+}
+
+fn ensemble_parts(
+    me: ServerId,
+    knobs: &Knobs,
+    electorate: Electorate,
+    epochs: Epochs,
+    window: Window,
+    disk: control::Disk,
+) -> EnsembleParts {
+    let observer = !electorate.is_voter(me);
+    let settings = ElectionSettings { observer, ..ElectionSettings::new(me) };
+    let (tick_ms, init_ticks) = (knobs.tick_ms, knobs.init_ticks);
+    EnsembleParts {
+        me,
+        timing: Timing { tick_ms, init_ticks, sync_ticks: knobs.sync_ticks },
+        rules: SyncRules {
+            force_snapshot: knobs.force_snapshot,
+            use_log: knobs.use_log,
+            ..SyncRules::default()
+        },
+        handover_counter: knobs.handover_counter,
+        connect_ms: 5000,
+        accepted: epochs.accepted,
+        current: epochs.current,
+        election: Election::new(settings, electorate.clone()),
+        window,
+        disk,
+        electorate,
+    }
+}
+
+fn restore_options(knobs: &Knobs) -> RestoreOptions {
+    RestoreOptions {
+        trust_empty: false,
+        autocreate: true,
+        digest: true,
+        field_max: FIELD_MAX,
+        types: rules(knobs),
+        kill_lost_sessions: knobs.servers == 1,
+    }
 }
 
 fn network_settings(knobs: &Knobs) -> NetworkSettings {

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use ringkeeper::disk::Dir;
+use ringkeeper::disk::{self, Dir};
 use ringkeeper::log::core::{Effect, Input, Job, LogCore};
 use ringkeeper::log::io::{SegmentIo, calls::Calls, direct::Direct};
+use ringkeeper::log::name::next_name;
 use ringkeeper::log::shell::adopt;
 use ringkeeper::log::{Append, LogEvent, LogInput, LogSettings, Preparer};
 use ringkeeper::runtime::mailbox::Receiver;
@@ -157,12 +158,26 @@ impl LogMachine {
                 adopt(self.dir.as_ref(), self.io.as_mut(), first)
             }
             Effect::Write { offset, bytes, flush, .. } => self.write(now, offset, bytes, flush),
-            Effect::Report(event) => {
-                self.stopped = event == LogEvent::Stopped;
-                return Step::Report(event);
+            Effect::Report(LogEvent::Stopped) => {
+                self.stopped = true;
+                return match self.tidy() {
+                    Ok(()) => Step::Report(LogEvent::Stopped),
+                    Err(text) => Step::Failed(text),
+                };
             }
+            Effect::Report(event) => return Step::Report(event),
         };
         done.map_or_else(|e| Step::Failed(format!("writing the log: {e}")), |()| Step::Did)
+    }
+
+    /// What the log thread does after its last batch: the preparer's jobs end, and the space of a
+    /// segment that nobody will write to goes.
+    fn tidy(&mut self) -> Result<(), String> {
+        while self.has_job() {
+            self.prepare()?;
+        }
+        let _ = disk::remove_if_present(self.dir.as_ref(), &next_name());
+        Ok(())
     }
 
     fn write(&mut self, now: Millis, offset: u64, bytes: Vec<u8>, flush: bool) -> io::Result<()> {

@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    fn pieces(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+    pub fn pieces(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
         if bytes.is_empty() {
             return Vec::new();
         }

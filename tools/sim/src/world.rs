@@ -6,18 +6,24 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use ringkeeper::types::{SessionId, Zxid};
+use bytes::Bytes;
+use ringkeeper::membership::Electorate;
+use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
 use crate::faults::{Fault, Planned};
 use crate::history::{FIELD_MAX, History};
 use crate::knobs::Knobs;
+use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
-use crate::server::{Server, fresh_tree};
+use crate::server::{Server, electorate, fresh_tree};
 use crate::wires::Wire;
 
 /// A broken promise, in words.
 pub type Checked = Result<(), String>;
+
+/// More than any world needs that does not run in circles.
+const EVENTS_MAX: u64 = 1_500_000;
 
 /// What happens.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +39,13 @@ pub enum Event {
     ServerEnd { wire: u64 },
     ClientEnd { wire: u64 },
     Client { client: usize },
+    PeerTick { server: usize },
+    Dialed { server: usize, incarnation: u64, to: usize, port: Port, call: u64, lost: bool },
+    PeerBytes { pipe: u64, to: usize, bytes: Vec<u8> },
+    PeerEnd { pipe: u64, to: usize },
+    Drained { server: usize, incarnation: u64, link: Link },
+    Written { server: usize, incarnation: u64, link: Link },
+    LearnerWork { server: usize, incarnation: u64 },
     Fault { number: usize },
     Healed,
     Settled,
@@ -84,6 +97,14 @@ pub struct World {
     pub client_wire: Vec<Option<u64>>,
     pub wires: BTreeMap<u64, Wire>,
     pub next_wire: u64,
+    /// Connections between servers.
+    pub electorate: Option<Electorate>,
+    pub pipes: BTreeMap<u64, Pipe>,
+    /// Nothing passes from one server to another before this time.
+    pub blocked: BTreeMap<(usize, usize), i64>,
+    /// Every transaction that was ever proposed, and who has made those of an epoch.
+    pub proposals: BTreeMap<Zxid, Bytes>,
+    pub primaries: BTreeMap<Epoch, usize>,
     pub history: History,
     /// Highest zxid of any write answered to anybody.
     pub answered: Zxid,
@@ -131,6 +152,11 @@ impl World {
             clients,
             wires: BTreeMap::new(),
             next_wire: 1,
+            electorate: electorate(&knobs),
+            pipes: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            primaries: BTreeMap::new(),
             history: History::new(&fresh, knobs.extended_types, FIELD_MAX),
             answered: Zxid::ZERO,
             touched: BTreeMap::new(),
@@ -193,6 +219,9 @@ impl World {
         };
         self.now = queued.at;
         self.events += 1;
+        if self.events > EVENTS_MAX {
+            return Err(format!("busy: {EVENTS_MAX} events, the next is {:?}", queued.event));
+        }
         if self.stage != Stage::Storm && self.now > self.deadline {
             return Err(self.describe_unsettled());
         }
@@ -208,6 +237,13 @@ impl World {
             Event::ServerEnd { wire } => self.server_end(wire),
             Event::ClientEnd { wire } => self.client_end(wire),
             Event::Client { client } => self.client_wakes(client, queued.at),
+            Event::PeerTick { server } => self.peer_tick(server, queued.at),
+            event @ Event::Dialed { .. } => self.dialed(event),
+            Event::PeerBytes { pipe, to, bytes } => self.peer_bytes(pipe, to, &bytes),
+            Event::PeerEnd { pipe, to } => self.peer_end(pipe, to),
+            Event::Drained { server, incarnation, link } => self.drained(server, incarnation, link),
+            Event::Written { server, incarnation, link } => self.written(server, incarnation, link),
+            Event::LearnerWork { server, incarnation } => self.learner_work(server, incarnation),
             Event::Fault { number } => self.fault(number),
             Event::Healed => self.heal(),
             Event::Settled => self.settled(),
@@ -215,11 +251,17 @@ impl World {
     }
 
     fn describe_unsettled(&self) -> String {
+        let server = |server: &Server| {
+            let at = server.up.as_ref().map(|up| (up.tree.applied(), up.gauges.quorum.mode()));
+            format!("server {} is at {at:?}", server.id)
+        };
+        let servers = self.servers.iter().map(server);
         let waiting: Vec<String> = self
             .clients
             .iter()
             .filter(|client| !client.is_done())
             .map(|client| format!("client {} is {:?}", client.id, client.phase))
+            .chain(servers)
             .collect();
         format!(
             "not converged {} us after the storm: {}",
@@ -282,13 +324,14 @@ impl World {
         self.stage = Stage::Healing;
         let longest = 20 * self.knobs.tick_ms * 1000;
         self.deadline = self.now + 90_000_000 + 5 * longest;
+        self.blocked.clear();
         for server in &mut self.servers {
             server.paused_until = server.paused_until.min(self.now);
             server.slow_until = self.now;
             server.silent_until = self.now;
             server.hang_us = 0;
             server.dies_at_start = None;
-            for disk in [&server.logs, &server.snapshots, &server.base] {
+            for disk in [&server.logs, &server.snapshots, &server.marker] {
                 disk.set_trouble(None);
                 disk.spare();
             }
@@ -355,6 +398,34 @@ impl World {
                 self.servers[server].wall_offset_ms += jump_ms;
             }
             Fault::Reset { one_in } => self.reset_some(one_in),
+            Fault::ResetPeers { one_in } => self.reset_pipes(one_in),
+            Fault::Block { from, to, for_us } => {
+                self.blocked.insert((from, to), now + for_us);
+            }
+            Fault::Isolate { server, for_us } => {
+                for other in (0..self.servers.len()).filter(|other| *other != server) {
+                    self.blocked.insert((server, other), now + for_us);
+                    self.blocked.insert((other, server), now + for_us);
+                }
+            }
+            Fault::Split { mask, for_us } => {
+                let side = |server: usize| mask >> server & 1;
+                for from in 0..self.servers.len() {
+                    for to in (0..self.servers.len()).filter(|to| side(*to) != side(from)) {
+                        self.blocked.insert((from, to), now + for_us);
+                    }
+                }
+            }
+            Fault::CrashAll { power, down_us } => {
+                for server in 0..self.servers.len() {
+                    self.crash(server, power, down_us);
+                }
+            }
+            Fault::CrashLeader { power, down_us } => {
+                if let Some(server) = self.leader() {
+                    self.crash(server, power, down_us);
+                }
+            }
             Fault::HalfOpen { one_in } => self.half_open_some(one_in),
             Fault::Silence { server, for_us } => {
                 self.servers[server].silent_until = now + for_us;

@@ -1,0 +1,526 @@
+//! Servers among themselves: the election's mesh and the learners' links over simulated bytes.
+//!
+//! What `node::peers` does with sockets is done here with pipes: the shipping mesh core, packets
+//! through the shipping codec, in pieces, late, one way only, reset behind any prefix.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ringkeeper::codec::election::HeaderProtocol;
+use ringkeeper::codec::quorum::snapshot::SnapshotParser;
+use ringkeeper::codec::quorum::{Limits, Packet, decode, encode};
+use ringkeeper::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
+use ringkeeper::membership::Electorate;
+use ringkeeper::node::peers::{PeerCommand, PeerEvent};
+use ringkeeper::types::{Link, Millis, ServerId};
+
+use crate::history::FIELD_MAX;
+use crate::world::{Checked, Event, World};
+
+/// What a connection between two servers is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Port {
+    Election(Dial),
+    Quorum,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct End {
+    server: usize,
+    incarnation: u64,
+    link: Link,
+}
+
+/// A connection between two servers: the caller's end first.
+pub struct Pipe {
+    ends: [End; 2],
+    is_election: bool,
+    open: [bool; 2],
+    /// Nothing overtakes what was sent before, by sender.
+    clear_at: [i64; 2],
+}
+
+/// What stands for a server's sockets towards others.
+pub struct Sockets {
+    mesh: Links,
+    listens: bool,
+    last_link: u64,
+    /// Which pipe a link is, and which end of it.
+    links: BTreeMap<Link, (u64, usize)>,
+    quorum: BTreeMap<Link, Quorum>,
+    pub tick_at: Option<i64>,
+    /// Dials that are not wanted any more are answered with nothing.
+    leader_call: u64,
+}
+
+/// A link that carries packets.
+#[derive(Default)]
+struct Quorum {
+    input: Vec<u8>,
+    to_leader: bool,
+    stream: Option<SnapshotParser>,
+    held: bool,
+    /// The other end has closed; said when the input is taken.
+    ended: bool,
+}
+
+impl Sockets {
+    pub fn new(me: ServerId, electorate: &Electorate, tick_ms: i64, now: Millis) -> Sockets {
+        let settings = LinkSettings {
+            me,
+            protocol: HeaderProtocol::V1,
+            connect_timeout_ms: 5000,
+            header_timeout_ms: 5 * tick_ms,
+        };
+        Sockets {
+            mesh: Links::new(settings, electorate, now),
+            listens: false,
+            last_link: 0,
+            links: BTreeMap::new(),
+            quorum: BTreeMap::new(),
+            tick_at: None,
+            leader_call: 0,
+        }
+    }
+
+    fn next_link(&mut self) -> Link {
+        self.last_link += 1;
+        Link(self.last_link)
+    }
+}
+
+impl World {
+    fn sockets(&mut self, server: usize) -> Option<&mut Sockets> {
+        self.servers[server].up.as_mut()?.sockets.as_mut()
+    }
+
+    /// What the control role wants of its sockets.
+    pub fn peer_commands(&mut self, server: usize) {
+        let Some(up) = &mut self.servers[server].up else { return };
+        if up.sockets.is_none() {
+            return;
+        }
+        let mut commands = Vec::new();
+        up.control.take_peer_commands(&mut commands);
+        for command in commands {
+            self.peer_command(server, command);
+        }
+        self.plan_peer_tick(server);
+    }
+
+    fn peer_command(&mut self, server: usize, command: PeerCommand) {
+        match command {
+            PeerCommand::Electorate(electorate) => {
+                self.mesh(server, LinksInput::Members(&electorate));
+            }
+            PeerCommand::Elect { to, notification } => {
+                self.mesh(server, LinksInput::Send { to, notification });
+            }
+            PeerCommand::Greeting(vote) => self.mesh(server, LinksInput::Greeting(vote)),
+            PeerCommand::ReconnectElection => self.mesh(server, LinksInput::Reconnect),
+            PeerCommand::ListenQuorum => {
+                if let Some(sockets) = self.sockets(server) {
+                    sockets.listens = true;
+                }
+            }
+            PeerCommand::StopQuorum => {
+                let Some(sockets) = self.sockets(server) else { return };
+                sockets.listens = false;
+                sockets.leader_call += 1;
+                let links: Vec<Link> = sockets.quorum.keys().copied().collect();
+                for link in links {
+                    self.close_link(server, link);
+                }
+            }
+            PeerCommand::ConnectLeader { server: leader } => {
+                let Some(sockets) = self.sockets(server) else { return };
+                sockets.leader_call += 1;
+                let call = sockets.leader_call;
+                self.dial(server, leader, Port::Quorum, call);
+            }
+            PeerCommand::Send { link, packet } => {
+                let mut bytes = Vec::new();
+                encode(&packet, &mut bytes);
+                self.note(|| format!("server {server} {link:?} sends {}", brief(&packet)));
+                self.pipe_send(server, link, bytes);
+            }
+            PeerCommand::SendRaw { link, bytes } => self.pipe_send(server, link, bytes.to_vec()),
+            PeerCommand::WhenDrained { link } => {
+                let Some((pipe, end)) = self.pipe_of(server, link) else { return };
+                let incarnation = self.servers[server].incarnation;
+                let at = self.pipes.get(&pipe).map_or(self.now, |pipe| pipe.clear_at[end]);
+                self.schedule(at.max(self.now) + 1, Event::Drained { server, incarnation, link });
+            }
+            PeerCommand::Reading { link, on } => {
+                if let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) {
+                    quorum.held = !on;
+                }
+                if on {
+                    self.take_packets(server, link);
+                }
+            }
+            PeerCommand::Close { link } => self.close_link(server, link),
+        }
+    }
+
+    fn pipe_of(&mut self, server: usize, link: Link) -> Option<(u64, usize)> {
+        self.sockets(server)?.links.get(&link).copied()
+    }
+
+    /// Steps the mesh, and does what follows.
+    fn mesh(&mut self, server: usize, input: LinksInput<'_>) {
+        let now = self.servers[server].now(self.now);
+        let Some(sockets) = self.sockets(server) else { return };
+        let mut effects = Vec::new();
+        sockets.mesh.step(now, input, &mut effects);
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                LinksEffect::Connect { dial, server: to, .. } => {
+                    self.dial(server, to, Port::Election(dial), 0);
+                }
+                LinksEffect::Cancel { .. } | LinksEffect::Unread { .. } => {}
+                LinksEffect::Write { link, bytes } => {
+                    self.pipe_send(server, link, bytes);
+                    let incarnation = self.servers[server].incarnation;
+                    self.schedule(self.now + 1, Event::Written { server, incarnation, link });
+                }
+                LinksEffect::Finish { link } | LinksEffect::Close { link, .. } => {
+                    self.close_link(server, link);
+                }
+                LinksEffect::Heard { from, notification } => {
+                    events.push(PeerEvent::Heard { from, notification });
+                }
+                LinksEffect::Reachable { server } => events.push(PeerEvent::Reachable { server }),
+                LinksEffect::Unreachable { server } => {
+                    events.push(PeerEvent::Unreachable { server });
+                }
+            }
+        }
+        self.peer_events(server, events);
+    }
+
+    fn peer_events(&mut self, server: usize, mut events: Vec<PeerEvent>) {
+        if let Some(up) = &mut self.servers[server].up
+            && !events.is_empty()
+        {
+            up.control.peer_events(&mut events);
+            self.poke(server);
+        }
+    }
+
+    fn plan_peer_tick(&mut self, server: usize) {
+        let Some(deadline) = self.sockets(server).and_then(|s| s.mesh.deadline()) else { return };
+        let at = self.servers[server].when(deadline).max(self.now + 1);
+        let Some(sockets) = self.sockets(server) else { return };
+        if sockets.tick_at.is_none_or(|before| at < before) {
+            sockets.tick_at = Some(at);
+            self.schedule(at, Event::PeerTick { server });
+        }
+    }
+
+    pub fn peer_tick(&mut self, server: usize, at: i64) -> Checked {
+        let (now, until) = (self.now, self.servers[server].paused_until);
+        let Some(sockets) = self.sockets(server).filter(|s| s.tick_at == Some(at)) else {
+            return Ok(());
+        };
+        sockets.tick_at = None;
+        if until > now {
+            sockets.tick_at = Some(until);
+            self.schedule(until, Event::PeerTick { server });
+            return Ok(());
+        }
+        self.mesh(server, LinksInput::Tick);
+        self.plan_peer_tick(server);
+        Ok(())
+    }
+
+    /// When something that leaves now arrives; what cannot pass waits, as TCP repeats it.
+    fn crossing(&mut self, from: usize, to: usize) -> i64 {
+        let blocked = self.blocked.get(&(from, to)).copied().unwrap_or(0);
+        self.now.max(blocked) + self.rng.latency(self.knobs.net_us)
+    }
+
+    fn dial(&mut self, server: usize, to: ServerId, port: Port, call: u64) {
+        let to = (to.0 - 1) as usize;
+        let incarnation = self.servers[server].incarnation;
+        let (there, back) = (self.crossing(server, to), self.crossing(to, server));
+        let at = there.max(back);
+        let lost = at - self.now > 2_000_000;
+        let at = if lost { self.now + 2_000_000 } else { at };
+        self.schedule(at, Event::Dialed { server, incarnation, to, port, call, lost });
+    }
+
+    pub fn dialed(&mut self, event: Event) -> Checked {
+        let Event::Dialed { server, incarnation, to, port, call, lost } = event else {
+            return Ok(());
+        };
+        if self.servers[server].incarnation != incarnation {
+            return Ok(());
+        }
+        if port == Port::Quorum && self.sockets(server).is_none_or(|s| s.leader_call != call) {
+            return Ok(());
+        }
+        let wanted = |sockets: &mut Sockets| port != Port::Quorum || sockets.listens;
+        let there = !lost && to != server && self.sockets(to).is_some_and(wanted);
+        if !there {
+            match port {
+                Port::Election(dial) => self.mesh(server, LinksInput::ConnectFailed { dial }),
+                Port::Quorum => {
+                    let why = "refused".to_owned();
+                    self.peer_events(server, vec![PeerEvent::ConnectFailed { why }]);
+                }
+            }
+            self.plan_peer_tick(server);
+            return Ok(());
+        }
+        let number = self.next_wire;
+        self.next_wire += 1;
+        let mut ends = Vec::new();
+        for (end, server) in [(0, server), (1, to)] {
+            let incarnation = self.servers[server].incarnation;
+            let Some(sockets) = self.sockets(server) else { return Ok(()) };
+            let link = sockets.next_link();
+            sockets.links.insert(link, (number, end));
+            if port == Port::Quorum {
+                let quorum = Quorum { to_leader: end == 0, ..Quorum::default() };
+                sockets.quorum.insert(link, quorum);
+            }
+            ends.push(End { server, incarnation, link });
+        }
+        let [caller, called] = [ends[0], ends[1]];
+        let pipe = Pipe {
+            ends: [caller, called],
+            is_election: port != Port::Quorum,
+            open: [true, true],
+            clear_at: [self.now; 2],
+        };
+        self.pipes.insert(number, pipe);
+        match port {
+            Port::Election(dial) => {
+                self.mesh(to, LinksInput::Accepted { link: called.link });
+                self.mesh(server, LinksInput::Connected { dial, link: caller.link });
+            }
+            Port::Quorum => {
+                self.note(|| format!("server {server} has a link to {to}"));
+                self.peer_events(to, vec![PeerEvent::Opened { link: called.link }]);
+                self.peer_events(server, vec![PeerEvent::Connected { link: caller.link }]);
+            }
+        }
+        self.plan_peer_tick(server);
+        self.plan_peer_tick(to);
+        Ok(())
+    }
+
+    fn pipe_send(&mut self, server: usize, link: Link, bytes: Vec<u8>) {
+        let Some((number, end)) = self.pipe_of(server, link) else { return };
+        let Some(to) = self.pipes.get(&number).map(|pipe| pipe.ends[1 - end].server) else {
+            return;
+        };
+        for piece in self.pieces(bytes) {
+            let at = self.crossing(server, to);
+            let Some(pipe) = self.pipes.get_mut(&number) else { return };
+            pipe.clear_at[end] = pipe.clear_at[end].max(at);
+            let at = pipe.clear_at[end];
+            self.schedule(at, Event::PeerBytes { pipe: number, to: 1 - end, bytes: piece });
+        }
+    }
+
+    /// This end closes, behind what it has sent.
+    fn close_link(&mut self, server: usize, link: Link) {
+        let Some((number, end)) = self.pipe_of(server, link) else { return };
+        if let Some(sockets) = self.sockets(server) {
+            sockets.links.remove(&link);
+            sockets.quorum.remove(&link);
+        }
+        self.shut(number, end);
+    }
+
+    fn shut(&mut self, number: u64, end: usize) {
+        let Some(pipe) = self.pipes.get_mut(&number) else { return };
+        if std::mem::take(&mut pipe.open[end]) {
+            let at = pipe.clear_at[end].max(self.now) + 1;
+            self.schedule(at, Event::PeerEnd { pipe: number, to: 1 - end });
+        }
+    }
+
+    pub fn peer_bytes(&mut self, number: u64, to: usize, bytes: &[u8]) -> Checked {
+        let Some(pipe) = self.pipes.get(&number).filter(|pipe| pipe.open[to]) else {
+            return Ok(());
+        };
+        let (end, is_election) = (pipe.ends[to], pipe.is_election);
+        if self.servers[end.server].incarnation != end.incarnation {
+            return Ok(());
+        }
+        // A process that does not run takes nothing; its kernel keeps it.
+        let until = self.servers[end.server].paused_until;
+        if until > self.now {
+            let bytes = bytes.to_vec();
+            self.schedule(until, Event::PeerBytes { pipe: number, to, bytes });
+            return Ok(());
+        }
+        if is_election {
+            self.mesh(end.server, LinksInput::Bytes { link: end.link, bytes });
+            self.plan_peer_tick(end.server);
+        } else {
+            if let Some(quorum) = self.sockets(end.server).and_then(|s| s.quorum.get_mut(&end.link))
+            {
+                quorum.input.extend_from_slice(bytes);
+            }
+            self.take_packets(end.server, end.link);
+        }
+        Ok(())
+    }
+
+    /// Everything that is whole (Peers::take_packets).
+    fn take_packets(&mut self, server: usize, link: Link) {
+        let mut events = Vec::new();
+        let mut broken = None;
+        {
+            let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) else {
+                return;
+            };
+            while !quorum.held && !quorum.input.is_empty() {
+                if let Some(parser) = &mut quorum.stream {
+                    match parser.feed(&quorum.input, &mut |_| {}) {
+                        Ok(progress) => {
+                            let bytes = Bytes::copy_from_slice(&quorum.input[..progress.consumed]);
+                            quorum.input.drain(..progress.consumed);
+                            let stuck = bytes.is_empty() && !progress.done;
+                            events.push(PeerEvent::Stream { link, bytes });
+                            if progress.done {
+                                quorum.stream = None;
+                            }
+                            if stuck {
+                                break;
+                            }
+                        }
+                        Err(e) => {
+                            broken = Some(e.to_string());
+                            break;
+                        }
+                    }
+                    continue;
+                }
+                match decode(&quorum.input, &Limits { data: FIELD_MAX, ..Limits::default() }) {
+                    Ok(Some((packet, taken))) => {
+                        quorum.input.drain(..taken);
+                        if quorum.to_leader && matches!(packet, Packet::Snap { .. }) {
+                            quorum.stream = Some(SnapshotParser::new(FIELD_MAX));
+                        }
+                        events.push(PeerEvent::Packet { link, packet });
+                    }
+                    Ok(None) => break,
+                    Err(e) => {
+                        broken = Some(e.to_string());
+                        break;
+                    }
+                }
+            }
+            if quorum.ended && (quorum.input.is_empty() || !quorum.held) && broken.is_none() {
+                broken = Some("closed by the peer".into());
+            }
+        }
+        if let Some(why) = broken {
+            events.push(PeerEvent::Closed { link, why });
+            self.close_link(server, link);
+        }
+        self.peer_events(server, events);
+    }
+
+    /// An end hears that the other is closed.
+    pub fn peer_end(&mut self, number: u64, to: usize) -> Checked {
+        let Some(pipe) = self.pipes.get(&number) else { return Ok(()) };
+        let (end, is_election, open) = (pipe.ends[to], pipe.is_election, pipe.open[to]);
+        if !open || self.servers[end.server].incarnation != end.incarnation {
+            self.forget_pipe(number);
+            return Ok(());
+        }
+        let until = self.servers[end.server].paused_until;
+        if until > self.now {
+            self.schedule(until, Event::PeerEnd { pipe: number, to });
+            return Ok(());
+        }
+        if is_election {
+            if let Some(sockets) = self.sockets(end.server) {
+                sockets.links.remove(&end.link);
+            }
+            self.mesh(end.server, LinksInput::Closed { link: end.link });
+            self.shut(number, to);
+            self.plan_peer_tick(end.server);
+        } else {
+            if let Some(quorum) = self.sockets(end.server).and_then(|s| s.quorum.get_mut(&end.link))
+            {
+                quorum.ended = true;
+            }
+            self.take_packets(end.server, end.link);
+        }
+        self.forget_pipe(number);
+        Ok(())
+    }
+
+    fn forget_pipe(&mut self, number: u64) {
+        if self.pipes.get(&number).is_some_and(|pipe| pipe.open == [false, false]) {
+            self.pipes.remove(&number);
+        }
+    }
+
+    pub fn drained(&mut self, server: usize, incarnation: u64, link: Link) -> Checked {
+        if self.servers[server].incarnation == incarnation && self.pipe_of(server, link).is_some() {
+            self.peer_events(server, vec![PeerEvent::Drained { link }]);
+        }
+        Ok(())
+    }
+
+    pub fn written(&mut self, server: usize, incarnation: u64, link: Link) -> Checked {
+        if self.servers[server].incarnation == incarnation && self.pipe_of(server, link).is_some() {
+            self.mesh(server, LinksInput::Written { link });
+            self.plan_peer_tick(server);
+        }
+        Ok(())
+    }
+
+    /// A process has ended. With `silent` nobody is told: its peers must find out.
+    pub fn drop_pipes(&mut self, server: usize, silent: bool) {
+        let numbers: Vec<u64> = self.pipes.keys().copied().collect();
+        for number in numbers {
+            let Some(pipe) = self.pipes.get(&number) else { continue };
+            for end in [0, 1] {
+                if pipe.ends[end].server != server || !pipe.open[end] {
+                    continue;
+                }
+                let to = pipe.ends[1 - end].server;
+                let at = if silent { self.now + 8_000_000 } else { self.now };
+                let at = at + self.rng.latency(self.knobs.net_us);
+                if let Some(pipe) = self.pipes.get_mut(&number) {
+                    pipe.open[end] = false;
+                }
+                let blocked = self.blocked.get(&(server, to)).copied().unwrap_or(0);
+                self.schedule(at.max(blocked), Event::PeerEnd { pipe: number, to: 1 - end });
+                break;
+            }
+        }
+    }
+
+    /// Resets some of the connections between servers, with what was on its way.
+    pub fn reset_pipes(&mut self, one_in: u64) {
+        let numbers: Vec<u64> = self.pipes.keys().copied().collect();
+        for number in numbers {
+            if self.rng.one_in(one_in) {
+                for to in [0, 1] {
+                    self.schedule(self.now, Event::PeerEnd { pipe: number, to });
+                }
+            }
+        }
+    }
+}
+
+/// A packet in a few words.
+fn brief(packet: &Packet) -> String {
+    let mut text = format!("{packet:?}");
+    if let Some((at, _)) = text.char_indices().nth(90) {
+        text.truncate(at);
+    }
+    text
+}
