@@ -293,6 +293,7 @@ impl Server {
                     restore_options(knobs),
                     options.clone(),
                     starter,
+                    Arc::default(),
                 );
                 Some(ensemble_parts(me, knobs, electorate, epochs, window, disk))
             }
@@ -484,6 +485,7 @@ fn ensemble_parts(
             ..SyncRules::default()
         },
         handover_counter: knobs.handover_counter,
+        clients: control::ClientRules::default(),
         connect_ms: 5000,
         accepted: epochs.accepted,
         current: epochs.current,
