@@ -21,6 +21,7 @@ pub mod result;
 
 pub mod compare;
 pub mod doctor;
+pub mod failover;
 pub mod report;
 pub mod target;
 

@@ -29,6 +29,8 @@ pub const EPHEMERAL_SEQUENTIAL: i32 = 3;
 pub const XID_EVENT: i32 = -1;
 pub const XID_PING: i32 = -2;
 
+/// Bytes of a session's password.
+pub const PASSWORD_LEN: usize = 16;
 /// Bytes of a Stat on the wire.
 pub const STAT_LEN: usize = 68;
 /// Largest frame taken from a server: above it the stream is taken for garbage.
@@ -65,12 +67,23 @@ fn request(out: &mut Vec<u8>, xid: i32, opcode: i32, body: impl FnOnce(&mut Vec<
 
 /// Asks for a new session of `timeout_ms`.
 pub fn connect(out: &mut Vec<u8>, timeout_ms: i32) {
+    attach(out, timeout_ms, 0, &[0; PASSWORD_LEN], 0);
+}
+
+/// Asks for the session `session` again (0: for a new one), having seen everything up to `zxid`.
+pub fn attach(
+    out: &mut Vec<u8>,
+    timeout_ms: i32,
+    session: i64,
+    password: &[u8; PASSWORD_LEN],
+    zxid: i64,
+) {
     frame(out, |out| {
         int(out, 0);
-        long(out, 0);
+        long(out, zxid);
         int(out, timeout_ms);
-        long(out, 0);
-        bytes(out, &[0; 16]);
+        long(out, session);
+        bytes(out, password);
         out.push(0);
     });
 }
@@ -188,20 +201,22 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// The server's answer to [`connect`].
+/// The server's answer to [`connect`] and [`attach`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConnectReply {
     /// Milliseconds; 0: the session was refused.
     pub timeout_ms: i32,
     pub session: i64,
+    pub password: [u8; PASSWORD_LEN],
 }
 
 impl ConnectReply {
     pub fn parse(payload: &[u8]) -> Option<ConnectReply> {
         let mut cursor = Cursor(payload);
         cursor.int()?;
-        let reply = ConnectReply { timeout_ms: cursor.int()?, session: cursor.long()? };
-        (cursor.bytes()?.len() == 16 && cursor.0.len() <= 1).then_some(reply)
+        let (timeout_ms, session) = (cursor.int()?, cursor.long()?);
+        let password = cursor.bytes()?.try_into().ok()?;
+        (cursor.0.len() <= 1).then_some(ConnectReply { timeout_ms, session, password })
     }
 }
 
@@ -277,6 +292,16 @@ mod tests {
         connect(&mut out, 30_000);
         assert_eq!(frame_len(&out), Some(45));
         assert_eq!(out.len(), 49);
+    }
+
+    #[test]
+    fn a_session_is_asked_for_again_with_its_password_and_what_was_seen() {
+        let mut out = Vec::new();
+        attach(&mut out, 9, 0x0102, &[7; PASSWORD_LEN], 5);
+        assert_eq!(out[8..16], 5_i64.to_be_bytes());
+        assert_eq!(out[16..20], 9_i32.to_be_bytes());
+        assert_eq!(out[20..28], 0x0102_i64.to_be_bytes());
+        assert_eq!(out[28..49], [&[0, 0, 0, 16][..], &[7; 16], &[0]].concat());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::progress::Display;
 use super::run::default_threads;
+use crate::compare::ensembles::{EnsembleSettings, LEADER_KILL, ROLLING};
 use crate::compare::session::{Narrator, Session, Settings};
 use crate::compare::suite::{self, Size};
 use crate::engine::run::Observer;
@@ -20,6 +21,11 @@ enum Suite {
     /// One server without an ensemble: every bar of the load-harness issue.
     Standalone,
 }
+
+/// What a JVM is given unless --jvm-options says otherwise: alone, as by zkServer.sh; in an
+/// ensemble on one machine, a third of the memory each.
+const JVM_ALONE: &str = "-Xmx1000m";
+const JVM_MEMBER: &str = "-Xmx384m";
 
 #[derive(Args)]
 pub struct CompareArguments {
@@ -41,16 +47,32 @@ pub struct CompareArguments {
     zk_home: Option<PathBuf>,
     #[arg(long, default_value = java::VERSION)]
     zk_version: String,
-    /// Java's options; zkServer.sh gives -Xmx1000m.
-    #[arg(long, default_value = "-Xmx1000m", allow_hyphen_values = true)]
-    jvm_options: String,
+    /// Ensembles of so many members in place of single servers (3, 5, …).
+    #[arg(long, value_name = "MEMBERS", value_parser = clap::value_parser!(u8).range(3..=9))]
+    ensemble: Option<u8>,
+    /// Leaders killed in each round under a trickle of writes.
+    #[arg(long, default_value_t = 10, requires = "ensemble")]
+    kills: usize,
+    /// Leaders killed in each round with --sessions attached.
+    #[arg(long, default_value_t = 2, requires = "ensemble")]
+    herds: usize,
+    /// Sessions that have to attach again.
+    #[arg(long, default_value_t = 1_000, requires = "ensemble")]
+    sessions: usize,
+    /// Java's options. Default: -Xmx1000m as zkServer.sh, for a member of an ensemble -Xmx384m.
+    #[arg(long, allow_hyphen_values = true)]
+    jvm_options: Option<String>,
+    /// What a reader of the report should know about the machine: what else ran on it.
+    #[arg(long)]
+    remark: Option<String>,
     /// Interleaved rounds of each scenario.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Everything once and small: whether it works, not how well.
     #[arg(long)]
     quick: bool,
-    /// Only scenarios whose names begin with one of these (`fill`: filling and restarts).
+    /// Only scenarios whose names begin with one of these (`fill`: filling and restarts;
+    /// `leader-kill` and `rolling-restart` of ensembles).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Seconds of mixed load on each server before anything is measured.
@@ -88,13 +110,14 @@ pub struct ReportArguments {
 
 impl CompareArguments {
     fn reference(&self) -> Result<Target, Fault> {
+        let usual = if self.ensemble.is_some() { JVM_MEMBER } else { JVM_ALONE };
         match &self.command {
             Some(command) => named(command),
             None => java::target(&JavaOptions {
                 java_home: self.java_home.clone(),
                 zk_home: self.zk_home.clone(),
                 version: self.zk_version.clone(),
-                jvm: self.jvm_options.clone(),
+                jvm: self.jvm_options.clone().unwrap_or_else(|| usual.to_owned()),
                 cache: java::default_cache(),
             }),
         }
@@ -122,11 +145,21 @@ impl CompareArguments {
             self.only.is_empty() || self.only.iter().any(|prefix| id.starts_with(prefix.as_str()))
         };
         let Suite::Standalone = self.suite;
-        let mut scenarios = suite::standalone(size);
+        let (mut scenarios, mut bars) = match self.ensemble {
+            Some(_) => (suite::ensemble(size), suite::ensemble_bars()),
+            None => (suite::standalone(size), suite::bars(size)),
+        };
         scenarios.retain(|s| wanted(&s.id));
-        let mut bars = suite::bars(size);
         bars.retain(|b| wanted(&b.scenario));
-        if scenarios.is_empty() && bars.is_empty() {
+        let killing = wanted(LEADER_KILL);
+        let ensemble = self.ensemble.map(|members| EnsembleSettings {
+            members: usize::from(members),
+            kills: if killing { self.kills } else { 0 },
+            herds: if killing { self.herds } else { 0 },
+            sessions: self.sessions,
+            rolling: wanted(ROLLING),
+        });
+        if !ensemble.is_some_and(|e| e.rolling) && scenarios.is_empty() && bars.is_empty() {
             return Err(Fault::Usage(format!("--only {} names no scenario", self.only.join(","))));
         }
         let log_dir = self.log_dir.clone().unwrap_or_else(|| self.data_dir.clone());
@@ -139,6 +172,8 @@ impl CompareArguments {
             bars,
             rounds: if self.quick { 1 } else { self.rounds.max(1) },
             size,
+            ensemble,
+            remark: self.remark.clone(),
             jvm_warmup: self.jvm_warmup.unwrap_or(if self.quick { 3.0 } else { 30.0 }),
             data_dir: self.data_dir.clone(),
             log_dir,

@@ -18,6 +18,8 @@ pub enum Stage {
     LargeTree,
     /// The large tree, snapshots being written.
     Snapshots,
+    /// An ensemble started and warmed up in every round, a small tree, no snapshots.
+    Ensemble,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +64,11 @@ pub enum Metric {
     FillThroughput,
     Resident,
     Restart,
+    /// Of an ensemble, after its leader's end: the median and the 99th percentile of all.
+    Recovery,
+    RecoveryP99,
+    Reattach,
+    RollingGap,
 }
 
 impl Metric {
@@ -69,6 +76,7 @@ impl Metric {
         use Metric::*;
         match self {
             P50 | P99 | P999 | Max | Resident | Restart => true,
+            Recovery | RecoveryP99 | Reattach | RollingGap => true,
             Throughput | PerCpuSecond | FillThroughput => false,
         }
     }
@@ -84,6 +92,10 @@ impl Metric {
             Metric::FillThroughput => "creates/s",
             Metric::Resident => "resident memory",
             Metric::Restart => "restart to first read",
+            Metric::Recovery => "next acknowledged write, median",
+            Metric::RecoveryP99 => "next acknowledged write, p99",
+            Metric::Reattach => "all sessions attached, median",
+            Metric::RollingGap => "longest gap",
         }
     }
 
@@ -97,7 +109,7 @@ impl Metric {
             Metric::Max => latency().map(|l| l.max_us),
             Metric::Throughput => Some(run.per_second),
             Metric::PerCpuSecond => run.per_server_cpu_second(),
-            Metric::FillThroughput | Metric::Resident | Metric::Restart => None,
+            _ => None,
         }
     }
 
@@ -109,7 +121,11 @@ impl Metric {
             Metric::Throughput | Metric::FillThroughput => format!("{}/s", count(value)),
             Metric::PerCpuSecond => count(value),
             Metric::Resident => bytes(value),
-            Metric::Restart => duration(value * 1e6),
+            Metric::Restart
+            | Metric::Recovery
+            | Metric::RecoveryP99
+            | Metric::Reattach
+            | Metric::RollingGap => duration(value * 1e6),
         }
     }
 }

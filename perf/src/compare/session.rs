@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::bars::{Against, Bar};
+use super::ensembles::EnsembleSettings;
 use super::facts;
-use super::outcome::{FillOutcome, FillSide, Outcome, ScenarioOutcome, Side, TargetFacts};
+use super::outcome::{
+    EnsembleOutcome, FillOutcome, FillSide, Outcome, ScenarioOutcome, Side, TargetFacts,
+};
 use super::scenario::{Metric, Scenario, Spread, Stage};
 use super::suite::{LARGE_ROOT, Size};
 use crate::cost::Costing;
@@ -16,12 +19,11 @@ use crate::keys::KeySpace;
 use crate::load::{Job, Workload};
 use crate::record::{Summary, percentile_curve};
 use crate::result::RunResult;
-use crate::target::Target;
 use crate::target::instance::{Instance, Setting};
-use crate::target::moments::Recording;
+use crate::target::{Served, Target};
 
 /// No snapshot in any run.
-const NO_SNAPSHOTS: Setting = Setting { snap_count: 1_000_000_000 };
+pub(super) const NO_SNAPSHOTS: Setting = Setting { snap_count: 1_000_000_000 };
 /// ZooKeeper's default, for the fill: what is on disk at the restart is what an operator has.
 const DEFAULT: Setting = Setting { snap_count: 100_000 };
 /// At 10,000 writes/s: one every few seconds (Java draws the number from the upper half).
@@ -36,6 +38,10 @@ pub struct Settings {
     pub bars: Vec<Bar>,
     pub rounds: usize,
     pub size: Size,
+    /// Ensembles in place of single servers.
+    pub ensemble: Option<EnsembleSettings>,
+    /// What a reader should know about the machine beside its facts.
+    pub remark: Option<String>,
     /// Seconds of mixed load before anything is measured.
     pub jvm_warmup: f64,
     pub data_dir: PathBuf,
@@ -52,9 +58,9 @@ pub trait Narrator {
 }
 
 pub struct Session<'a> {
-    settings: &'a Settings,
-    narrator: &'a mut dyn Narrator,
-    outcome: Outcome,
+    pub(super) settings: &'a Settings,
+    pub(super) narrator: &'a mut dyn Narrator,
+    pub(super) outcome: Outcome,
 }
 
 /// Passes on to a terminal and meters the server.
@@ -77,7 +83,7 @@ impl Observer for Metered<'_> {
 
 impl<'a> Session<'a> {
     pub fn new(settings: &'a Settings, narrator: &'a mut dyn Narrator) -> Session<'a> {
-        let outcome = Outcome {
+        let mut outcome = Outcome {
             when: facts::utc(SystemTime::now()),
             command: settings.command.clone(),
             rounds: settings.rounds,
@@ -90,16 +96,24 @@ impl<'a> Session<'a> {
                 znodes: settings.size.large,
                 sides: vec![FillSide::default(); settings.targets.len()],
             },
+            ensemble: EnsembleOutcome::default(),
             faults: Vec::new(),
         };
+        if let Some(remark) = &settings.remark {
+            outcome.machine.push(("Remark".into(), remark.clone()));
+        }
         Session { settings, narrator, outcome }
     }
 
     /// Everything; a scenario that fails is noted and passed over, an interrupt ends it all.
     pub fn run(mut self) -> Result<Outcome, Fault> {
-        self.steady()?;
-        self.fills()?;
-        self.large_tree()?;
+        if let Some(ensemble) = &self.settings.ensemble {
+            self.ensembles(ensemble)?;
+        } else {
+            self.steady()?;
+            self.fills()?;
+            self.large_tree()?;
+        }
         let bars = self.settings.bars.iter().map(|bar| {
             let ours = self.outcome.figure(&bar.scenario, bar.metric, 1);
             let reference = match &bar.against {
@@ -113,7 +127,7 @@ impl<'a> Session<'a> {
     }
 
     /// An interrupt goes up, anything else is noted.
-    fn note(&mut self, what: &str, result: Result<(), Fault>) -> Result<(), Fault> {
+    pub(super) fn note(&mut self, what: &str, result: Result<(), Fault>) -> Result<(), Fault> {
         match result {
             Err(Fault::Interrupted) => Err(Fault::Interrupted),
             Err(fault) => {
@@ -126,7 +140,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn stage(&self, stages: &[Stage]) -> Vec<Scenario> {
+    pub(super) fn stage(&self, stages: &[Stage]) -> Vec<Scenario> {
         let all = self.settings.scenarios.iter();
         all.filter(|s| stages.contains(&s.stage)).cloned().collect()
     }
@@ -135,9 +149,9 @@ impl<'a> Session<'a> {
         Instance::start(target, setting, &self.settings.data_dir, &self.settings.log_dir)
     }
 
-    fn base_plan(&self, instance: &Instance) -> Plan {
+    pub(super) fn base_plan(&self, served: &dyn Served) -> Plan {
         Plan {
-            servers: vec![instance.address],
+            servers: served.servers(),
             connections: 1,
             threads: self.settings.threads,
             pin: self.settings.pin.clone(),
@@ -176,13 +190,13 @@ impl<'a> Session<'a> {
     }
 
     /// The same load for both, long enough for a JVM to compile what it will run.
-    fn warm_up(&mut self, instance: &Instance) -> Result<(), Fault> {
+    pub(super) fn warm_up(&mut self, served: &dyn Served) -> Result<(), Fault> {
         let seconds = self.settings.jvm_warmup;
         if seconds <= 0.0 {
             return Ok(());
         }
-        self.narrator.say(&format!("warming up {} for {seconds} s", instance.target.name));
-        let base = self.base_plan(instance);
+        self.narrator.say(&format!("warming up {} for {seconds} s", served.name()));
+        let base = self.base_plan(served);
         let window = (seconds / 3.0 * 1e9) as u64;
         for (workload, connections, depth) in
             [(Workload::Read, 50, 4), (Workload::Write, 50, 4), (Workload::Mixed, 100, 1)]
@@ -263,36 +277,25 @@ impl<'a> Session<'a> {
             }
         }
         let sides = sides.into_iter().map(|(rounds, all)| side(scenario, rounds, all)).collect();
-        self.outcome.scenarios.push(ScenarioOutcome {
-            id: scenario.id.clone(),
-            title: scenario.title.clone(),
-            stage: scenario.stage,
-            class: scenario.class.into(),
-            connections: scenario.connections,
-            pace: scenario.pace.into(),
-            sides,
-        });
+        self.outcome.scenarios.push(ScenarioOutcome::new(scenario, sides));
         self.report_scenario();
         Ok(())
     }
 
-    fn run_once(
+    pub(super) fn run_once(
         &mut self,
         scenario: &Scenario,
-        instance: &Instance,
+        served: &dyn Served,
         round: usize,
     ) -> Result<(RunResult, Measured), Fault> {
-        let mut plan = scenario.plan(&self.base_plan(instance));
+        let mut plan = scenario.plan(&self.base_plan(served));
         plan.seed = round as u64 + 1;
         let open = matches!(scenario.pace, Pace::Open { .. });
-        let recording = match instance.meter().filter(|_| open) {
-            Some(meter) => Some(Recording::start(&instance.data_dir, &instance.log_dir, meter)?),
-            None => None,
-        };
-        let label = format!("{} · {}", instance.target.name, scenario.title);
+        let recording = if open { served.recording()? } else { None };
+        let label = format!("{} · {}", served.name(), scenario.title);
         let mut observer = Metered {
             display: self.narrator.observer(&label),
-            costing: Costing::new(instance.meter().into_iter().collect()),
+            costing: Costing::new(served.meters()),
         };
         let measured = scenario.job.measure(&plan, &mut observer)?;
         let mut result = RunResult::new(&scenario.job, &plan, &measured, observer.costing.cost());
@@ -304,7 +307,7 @@ impl<'a> Session<'a> {
     }
 
     /// Ratio of the scenario just ended, for the person who waits.
-    fn report_scenario(&mut self) {
+    pub(super) fn report_scenario(&mut self) {
         let Some(last) = self.outcome.scenarios.last() else { return };
         let mut parts = Vec::new();
         for metric in [Metric::Throughput, Metric::PerCpuSecond, Metric::P50, Metric::P999] {
@@ -416,7 +419,7 @@ fn large_keys(count: u64) -> KeySpace {
     KeySpace::uniform(LARGE_ROOT, count, 2)
 }
 
-fn side(scenario: &Scenario, mut rounds: Vec<RunResult>, all: Option<Measured>) -> Side {
+pub(super) fn side(scenario: &Scenario, mut rounds: Vec<RunResult>, all: Option<Measured>) -> Side {
     use Metric::*;
     let figure = |metric: Metric| {
         let values: Vec<f64> = rounds.iter().filter_map(|r| metric.of(r, scenario.class)).collect();
@@ -446,6 +449,9 @@ fn side(scenario: &Scenario, mut rounds: Vec<RunResult>, all: Option<Measured>) 
 }
 
 fn method(settings: &Settings) -> Vec<(String, String)> {
+    if let Some(ensemble) = &settings.ensemble {
+        return super::ensembles::method(settings, ensemble);
+    }
     let fact = |name: &str, text: String| (name.to_owned(), text);
     let Size { warmup, window, open_window, large, .. } = settings.size;
     vec![

@@ -1,6 +1,7 @@
-//! The built-in comparison: scenarios and bars for one server without an ensemble.
+//! The built-in comparisons: scenarios and bars, for single servers and for ensembles.
 
 use super::bars::{Against, Bar};
+use super::ensembles::LEADER_KILL;
 use super::scenario::{Metric, Scenario, Stage};
 use crate::engine::Pace;
 use crate::load::{Job, Workload};
@@ -142,6 +143,42 @@ pub fn standalone(size: Size) -> Vec<Scenario> {
     m.scenarios
 }
 
+/// For ensembles: the connections go round the members.
+pub fn ensemble(size: Size) -> Vec<Scenario> {
+    use Workload::*;
+    let mut m = Maker { size, scenarios: Vec::new() };
+    m.closed("write-1x1", Write, 1, 1);
+    m.closed("write-50x1", Write, 50, 1);
+    m.closed("write-100x10", Write, 100, 10);
+    m.closed("read-100x10", Read, 100, 10);
+    m.closed("read-1x1", Read, 1, 1);
+    for s in &mut m.scenarios {
+        s.stage = Stage::Ensemble;
+    }
+    m.scenarios
+}
+
+/// The bars of the project's ensemble issue. Where it names no aim, the bar is the aim.
+pub fn ensemble_bars() -> Vec<Bar> {
+    use Metric::*;
+    let mut bars = Vec::new();
+    let mut add = |what: &str, scenario: &str, metric, bar: f64, aim: f64| {
+        let (what, scenario) = (what.to_owned(), scenario.to_owned());
+        bars.push(Bar { what, scenario, metric, against: Against::Other, bar, aim });
+    };
+    add("write, 1 × 1", "write-1x1", P50, 0.5, 0.5);
+    add("write, 50 × 1", "write-50x1", Throughput, 2.5, 4.0);
+    add("write, 50 × 1", "write-50x1", PerCpuSecond, 3.0, 6.0);
+    add("write, 100 × 10", "write-100x10", Throughput, 4.0, 4.0);
+    add("write, 100 × 10", "write-100x10", PerCpuSecond, 5.0, 12.0);
+    add("read, 1 × 1", "read-1x1", P50, 0.6, 0.4);
+    add("read, 100 × 10", "read-100x10", PerCpuSecond, 10.0, 25.0);
+    add("leader killed", LEADER_KILL, Recovery, 0.3, 0.3);
+    add("leader killed", LEADER_KILL, RecoveryP99, 0.5, 0.5);
+    add("leader killed, sessions", LEADER_KILL, Reattach, 0.3, 0.3);
+    bars
+}
+
 /// The bars of the project's load-harness issue.
 pub fn bars(size: Size) -> Vec<Bar> {
     let large = crate::output::table::count(size.large as f64);
@@ -199,6 +236,17 @@ mod tests {
                 assert!(known(other), "{other}");
             }
             assert_eq!(bar.metric.lower_is_better(), bar.aim < bar.bar, "{}", bar.what);
+        }
+    }
+
+    #[test]
+    fn every_bar_of_ensembles_has_its_scenario_and_no_aim_short_of_it() {
+        let scenarios = ensemble(Size::FULL);
+        for bar in ensemble_bars() {
+            let known = scenarios.iter().any(|s| s.id == bar.scenario);
+            assert!(known || bar.scenario == LEADER_KILL, "{}", bar.scenario);
+            let beyond = bar.aim == bar.bar || bar.metric.lower_is_better() == (bar.aim < bar.bar);
+            assert!(beyond, "{}", bar.what);
         }
     }
 

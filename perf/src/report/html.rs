@@ -49,6 +49,7 @@ pub fn render(outcome: &Outcome) -> String {
         sections::open_loops(outcome),
         sections::closed_loops(outcome),
         sections::fill(outcome),
+        sections::losses(outcome),
         sections::facts(outcome),
     ];
     let body = parts.concat();
@@ -74,6 +75,9 @@ mod tests {
         }
         for judged in &outcome.bars {
             assert!(page.contains(&escape(&judged.bar.what)), "{}", judged.bar.what);
+        }
+        for id in ["leader-kill", "rolling-restart"] {
+            assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
         }
         for scenario in &outcome.scenarios {
             assert!(page.contains(&format!("id=\"{}\"", scenario.id)), "{}", scenario.id);

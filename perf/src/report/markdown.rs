@@ -19,6 +19,7 @@ pub fn render(outcome: &Outcome) -> String {
     out.push_str(&bars(outcome));
     out.push_str(&scenarios(outcome, [&reference, &ours]));
     out.push_str(&fill(outcome, [&reference, &ours]));
+    out.push_str(&losses(outcome, [&reference, &ours]));
     for (title, facts) in [("Machine", &outcome.machine), ("Method", &outcome.method)] {
         let _ = writeln!(out, "\n## {title}\n");
         for (name, value) in facts {
@@ -110,6 +111,40 @@ fn fill(outcome: &Outcome, names: [&String; 2]) -> String {
     out
 }
 
+fn losses(outcome: &Outcome, names: [&String; 2]) -> String {
+    let ensemble = &outcome.ensemble;
+    if ensemble.members == 0 {
+        return String::new();
+    }
+    let mut out = format!("\n## Ensembles of {} that lose members\n\n", ensemble.members);
+    let _ = writeln!(
+        out,
+        "| server | kills | next acknowledged write: least | median | p99 | {} sessions attached: median | most | rolling restart: longest gap, median | most | error replies | sessions forgotten |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ensemble.sessions
+    );
+    for (side, name) in ensemble.sides.iter().zip(names) {
+        let kills = side.recovery_s.concat();
+        let text = |value: Option<f64>| value.map_or("–".into(), |s| duration(s * 1e6));
+        let all = Spread::of(&side.reattach_s.concat());
+        let gap = side.figure(Metric::RollingGap);
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            kills.len(),
+            text(Spread::of(&kills).map(|s| s.min)),
+            text(side.figure(Metric::Recovery).map(|s| s.median)),
+            text(side.figure(Metric::RecoveryP99).map(|s| s.median)),
+            text(all.map(|s| s.median)),
+            text(all.map(|s| s.max)),
+            text(gap.map(|s| s.median)),
+            text(gap.map(|s| s.max)),
+            side.errors,
+            side.lost_sessions
+        );
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +162,6 @@ mod tests {
             width = columns;
         }
         assert!(text.contains("## Filled with 1000000 znodes"));
+        assert!(text.contains("## Ensembles of 3 that lose members"));
     }
 }

@@ -6,7 +6,8 @@ use super::chart::{Axis, Band, Chart, Scale, Series};
 use super::gauge;
 use super::html::{escape, names, score};
 use crate::compare::bars::{Against, Judged, Verdict};
-use crate::compare::outcome::{Outcome, ScenarioOutcome};
+use crate::compare::ensembles::{LEADER_KILL, ROLLING};
+use crate::compare::outcome::{EnsembleSide, Outcome, ScenarioOutcome};
 use crate::compare::scenario::{Metric, Spread, Stage};
 use crate::output::table::{bytes, count, duration};
 use crate::result::{PaceFacts, RunResult};
@@ -461,6 +462,104 @@ pub fn fill(outcome: &Outcome) -> String {
     )
 }
 
+/// Leaders killed and members restarted.
+pub fn losses(outcome: &Outcome) -> String {
+    let ensemble = &outcome.ensemble;
+    let figure = |at: usize, metric| ensemble.sides.get(at).and_then(|s| s.figure(metric));
+    let seconds = |v: f64| duration(v * 1e6);
+    let mut cards = String::new();
+    let title = format!("The leader of {} killed", ensemble.members);
+    let mut body = String::new();
+    for (what, metric) in [
+        ("next acknowledged write, median", Metric::Recovery),
+        ("next acknowledged write, p99", Metric::RecoveryP99),
+        ("all sessions attached again", Metric::Reattach),
+    ] {
+        let figures = [0, 1].map(|at| figure(at, metric));
+        if figures.iter().any(Option::is_some) {
+            body += &pair(outcome, (what, figures, seconds, true));
+        }
+    }
+    if !body.is_empty() {
+        let charts = [
+            kills(outcome, "until the next acknowledged write", |s| &s.recovery_s),
+            kills(outcome, "until all sessions are attached", |s| &s.reattach_s),
+        ];
+        cards += &format!(
+            "<article class=\"card wide\" id=\"{LEADER_KILL}\"><h3>{}</h3><div class=\"pairs\">{body}</div>{}</article>",
+            escape(&title),
+            charts.concat()
+        );
+    }
+    let gaps = [0, 1].map(|at| figure(at, Metric::RollingGap));
+    if gaps.iter().any(Option::is_some) {
+        cards += &format!(
+            "<article class=\"card wide\" id=\"{ROLLING}\"><h3>Every member restarted under load</h3>\
+             <div class=\"pairs\">{}</div>{}</article>",
+            pair(outcome, ("longest time without an acknowledged write", gaps, seconds, true)),
+            met(outcome)
+        );
+    }
+    section(
+        "Members lost",
+        "Clients have all addresses and keep their sessions. The points are single kills, in the order \
+         in which they were made.",
+        outcome,
+        &cards,
+    )
+}
+
+/// Kill by kill.
+fn kills(outcome: &Outcome, what: &'static str, of: fn(&EnsembleSide) -> &Vec<Vec<f64>>) -> String {
+    let mut series = Vec::new();
+    for (side, (at, class)) in outcome.ensemble.sides.iter().zip(SIDES.into_iter().enumerate()) {
+        let all = of(side).concat();
+        let point = |(n, s): (usize, &f64)| ((n + 1) as f64, s * 1e6);
+        series.push(Series {
+            name: name_of(outcome, at),
+            class: format!("{class} thin"),
+            points: all.iter().enumerate().map(point).collect(),
+            labels: Vec::new(),
+            dots: true,
+        });
+    }
+    if series.iter().all(|s| s.points.len() < 2) {
+        return String::new();
+    }
+    let chart = Chart {
+        width: 1260.0,
+        height: 220.0,
+        title: format!("Time {what}"),
+        x: Axis::new("kill", Scale::Linear, |v| format!("{v:.0}")),
+        y: Axis::new(what, Scale::Log, duration),
+        series,
+        bands: Vec::new(),
+    };
+    chart.svg()
+}
+
+/// What clients met with, in all of it.
+fn met(outcome: &Outcome) -> String {
+    let mut rows = String::new();
+    for (side, (at, class)) in outcome.ensemble.sides.iter().zip(SIDES.into_iter().enumerate()) {
+        let _ = write!(
+            rows,
+            "<tr><td><span class=\"key {class}\"></span>{}</td>",
+            escape(&name_of(outcome, at))
+        );
+        for number in [side.rolling_writes, side.reconnects, side.errors, side.lost_sessions] {
+            let _ = write!(rows, "<td class=\"n\">{number}</td>");
+        }
+        rows.push_str("</tr>");
+    }
+    format!(
+        "<table class=\"figures\"><thead><tr><th></th><th class=\"n\">writes acknowledged meanwhile</th>\
+         <th class=\"n\">connections followed by another, kills included</th>\
+         <th class=\"n\">error replies</th><th class=\"n\">sessions forgotten</th></tr></thead>\
+         <tbody>{rows}</tbody></table>"
+    )
+}
+
 /// What is compared, of both servers, how it is shown, whether less is better.
 type Pair = (&'static str, [Option<Spread>; 2], fn(f64) -> String, bool);
 
@@ -520,8 +619,8 @@ pub fn facts(outcome: &Outcome) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::compare::outcome::{FillOutcome, FillSide, Side, TargetFacts};
-    use crate::compare::suite::{Size, bars as suite_bars, standalone};
+    use crate::compare::outcome::{EnsembleOutcome, FillOutcome, FillSide, Side, TargetFacts};
+    use crate::compare::suite::{Size, bars as suite_bars, ensemble_bars, standalone};
     use crate::target::Target;
     use std::path::Path;
 
@@ -563,6 +662,13 @@ pub mod tests {
             restart_s: vec![5.0 * x],
             ..FillSide::default()
         };
+        let lossy = |x: f64| EnsembleSide {
+            recovery_s: vec![vec![0.8 * x, x], vec![0.9 * x]],
+            reattach_s: vec![vec![2.0 * x], vec![3.0 * x]],
+            rolling_gap_s: vec![x, 2.0 * x],
+            rolling_writes: 1_000,
+            ..EnsembleSide::default()
+        };
         let mut outcome = Outcome {
             when: "2026-01-01 00:00 UTC".into(),
             command: "ringkeeper-perf compare".into(),
@@ -578,9 +684,15 @@ pub mod tests {
             bars: Vec::new(),
             scenarios: scenarios.collect(),
             fill: FillOutcome { znodes: 1_000_000, sides: vec![fill(1.0), fill(0.25)] },
+            ensemble: EnsembleOutcome {
+                members: 3,
+                sessions: 10,
+                sides: [1.0, 0.25].map(lossy).to_vec(),
+            },
             faults: vec!["one thing".into()],
         };
-        outcome.bars = suite_bars(Size::QUICK)
+        let all = [suite_bars(Size::QUICK), ensemble_bars()].concat();
+        outcome.bars = all
             .iter()
             .map(|b| {
                 let figure = |at| outcome.figure(&b.scenario, b.metric, at);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Target, probe};
+use super::moments::Recording;
+use super::{Served, Target, probe};
 use crate::cost::Meter;
 use crate::fault::Fault;
 
@@ -24,6 +25,16 @@ pub struct Setting {
     pub snap_count: u64,
 }
 
+/// A server's place in an ensemble.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// What its `myid` says.
+    pub id: u32,
+    pub address: SocketAddr,
+    /// What its configuration says beside what every server's does.
+    pub lines: String,
+}
+
 pub struct Instance {
     pub target: Target,
     pub address: SocketAddr,
@@ -32,6 +43,7 @@ pub struct Instance {
     pub config: String,
     config_path: PathBuf,
     folders: [PathBuf; 2],
+    seat: Option<Seat>,
     child: Option<Child>,
 }
 
@@ -43,8 +55,22 @@ impl Instance {
         data: &Path,
         log: &Path,
     ) -> Result<Instance, Fault> {
+        let mut instance = Instance::place(target, setting, None, data, log)?;
+        instance.launch("/")?;
+        Ok(instance)
+    }
+
+    /// Configures a server, alone or in its seat, with empty folders; does not start it.
+    pub fn place(
+        target: &Target,
+        setting: &Setting,
+        seat: Option<Seat>,
+        data: &Path,
+        log: &Path,
+    ) -> Result<Instance, Fault> {
         let slug: String = target.name.chars().filter(char::is_ascii_alphanumeric).collect();
-        let name = format!("{}-{}", slug.to_lowercase(), std::process::id());
+        let member = seat.as_ref().map_or(String::new(), |seat| format!("-{}", seat.id));
+        let name = format!("{}-{}{member}", slug.to_lowercase(), std::process::id());
         let folders = [data.join(&name), log.join(format!("{name}-log"))];
         for folder in &folders {
             if folder.exists() {
@@ -58,18 +84,26 @@ impl Instance {
         for folder in [&data_dir, &log_dir] {
             fs::create_dir(folder).map_err(Fault::file(folder))?;
         }
+        let address = match &seat {
+            Some(seat) => {
+                let file = data_dir.join("myid");
+                fs::write(&file, format!("{}\n", seat.id)).map_err(Fault::file(&file))?;
+                seat.address
+            }
+            None => free_address()?,
+        };
         let mut instance = Instance {
             target: target.clone(),
-            address: free_address()?,
+            address,
             config_path: folders[0].join("zoo.cfg"),
             data_dir,
             log_dir,
             config: String::new(),
             folders,
+            seat,
             child: None,
         };
         instance.configure(setting)?;
-        instance.launch("/")?;
         Ok(instance)
     }
 
@@ -81,15 +115,25 @@ impl Instance {
              clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n\
              4lw.commands.whitelist=*\nforceSync=yes\nsnapCount={snap_count}\n"
         );
+        if let Some(seat) = &self.seat {
+            self.config.push_str(&seat.lines);
+        }
         fs::write(&self.config_path, &self.config).map_err(Fault::file(&self.config_path))
     }
 
     fn launch(&mut self, path: &str) -> Result<Duration, Fault> {
+        let began = Instant::now();
+        self.spawn()?;
+        self.wait(path)?;
+        Ok(began.elapsed())
+    }
+
+    /// Starts the process, on what it has on disk.
+    pub fn spawn(&mut self) -> Result<(), Fault> {
         let output = self.folders[0].join("output.txt");
         let file = fs::File::options().create(true).append(true).open(&output);
         let file = file.map_err(Fault::file(&output))?;
         let errors = file.try_clone().map_err(Fault::file(&output))?;
-        let began = Instant::now();
         let child = Command::new(&self.target.program)
             .args(&self.target.arguments)
             .arg(&self.config_path)
@@ -99,16 +143,23 @@ impl Instance {
             .stderr(errors)
             .spawn()
             .map_err(Fault::io(format!("starting {}", self.target.program.display())))?;
-        let child = self.child.insert(child);
-        let name = &self.target.name;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Until a session can be had and `path` be read.
+    pub fn wait(&mut self, path: &str) -> Result<(), Fault> {
+        let Some(child) = &mut self.child else {
+            return Err(Fault::Server(format!("{} was not started", self.target.name)));
+        };
+        let (name, output) = (&self.target.name, self.folders[0].join("output.txt"));
         let mut gone = || match child.try_wait() {
             Ok(Some(status)) => {
                 Some(format!("{name} ended with {status}: {}", last_lines(&output)))
             }
             Ok(None) | Err(_) => None,
         };
-        probe::wait_for_read(self.address, path, START, &mut gone)?;
-        Ok(began.elapsed())
+        probe::wait_for_read(self.address, path, START, &mut gone)
     }
 
     /// Ends the server at once, starts it again, and says how long it took from the start of the
@@ -148,7 +199,8 @@ impl Instance {
         Some(Meter::new(self.pid()?, Some(&self.log_dir)))
     }
 
-    fn stop(&mut self) -> Result<(), Fault> {
+    /// Stops the server in good order.
+    pub fn stop(&mut self) -> Result<(), Fault> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
@@ -166,11 +218,28 @@ impl Instance {
         Ok(())
     }
 
-    fn kill(&mut self) {
+    /// Ends the server at once (SIGKILL).
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+impl Served for Instance {
+    fn name(&self) -> &str {
+        &self.target.name
+    }
+    fn servers(&self) -> Vec<SocketAddr> {
+        vec![self.address]
+    }
+    fn meters(&self) -> Vec<Meter> {
+        self.meter().into_iter().collect()
+    }
+    fn recording(&self) -> Result<Option<Recording>, Fault> {
+        let Some(meter) = self.meter() else { return Ok(None) };
+        Recording::start(&self.data_dir, &self.log_dir, meter).map(Some)
     }
 }
 

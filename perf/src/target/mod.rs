@@ -2,17 +2,24 @@
 //!
 //! * [`java`]: where Java ZooKeeper comes from
 //! * [`instance`]: one running server with folders of its own
+//! * [`ensemble`]: several that replicate one tree
 //! * [`probe`]: is it there yet: one session, one read
 //! * [`moments`]: when it wrote snapshots, began log files, flushed
 
+pub mod ensemble;
 pub mod instance;
 pub mod java;
 pub mod moments;
 pub mod probe;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::cost::Meter;
+use crate::fault::Fault;
+use moments::Recording;
 
 /// How to start a server: the configuration file's path follows the arguments.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -51,6 +58,17 @@ impl Target {
             about: "started by the command given".into(),
         })
     }
+}
+
+/// What a load is driven at: one server, or the members of an ensemble.
+pub trait Served {
+    /// What tables call it.
+    fn name(&self) -> &str;
+    fn servers(&self) -> Vec<SocketAddr>;
+    /// Of every member: what a run costs is their sum.
+    fn meters(&self) -> Vec<Meter>;
+    /// Watches the folders of a server on its own; `None` where there is not the one folder.
+    fn recording(&self) -> Result<Option<Recording>, Fault>;
 }
 
 /// What a program prints first, on either stream.

@@ -1,4 +1,4 @@
-//! One session and one read, blocking: whether a server serves.
+//! One session and one read, blocking: whether a server serves; and what it says it is.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -45,6 +45,16 @@ pub fn wait_for_read(
     }
 }
 
+/// What a server says it is (`leader`, `follower`, …): the four-letter word `srvr`.
+pub fn mode(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE_MAX).ok()?;
+    stream.set_read_timeout(Some(PATIENCE_MAX)).ok()?;
+    stream.write_all(b"srvr").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text.lines().find_map(|line| line.strip_prefix("Mode: "))?.trim().to_owned())
+}
+
 fn read_once(address: SocketAddr, path: &str, patience: Duration) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;
@@ -68,7 +78,8 @@ fn read_once(address: SocketAddr, path: &str, patience: Duration) -> std::io::Re
     frame(&mut stream).map(drop)
 }
 
-fn frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+/// The next frame's payload.
+pub fn frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut len = [0; 4];
     stream.read_exact(&mut len)?;
     let len = u32::from_be_bytes(len) as usize;
