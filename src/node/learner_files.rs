@@ -10,9 +10,10 @@ use std::sync::mpsc::Receiver;
 
 use super::control::LearnerJob;
 use super::message::{SnapshotPiece, ToControl};
-use super::store::LogReader;
+use super::store::{LogReader, log_bytes_behind};
 use crate::disk::Dir;
 use crate::runtime::Sender;
+use crate::snapshot::directory::snapshots as snapshots_of;
 use crate::snapshot::stream::StreamSource;
 use crate::tree::Tree;
 use crate::types::{Link, SessionId, Zxid, limits};
@@ -55,8 +56,11 @@ impl LearnerFiles {
         readers: &mut Readers<'a>,
     ) {
         match job {
-            LearnerJob::ReadLog { link, after, upto } => {
-                let chunk = self.read_log(link, (after, upto), dirs, readers);
+            LearnerJob::ReadLog { link, after, upto, share } => {
+                let chunk = match share.is_some_and(|share| is_too_much(after, share, dirs)) {
+                    true => LogChunk { entries: Vec::new(), end: LogEnd::NotThere },
+                    false => self.read_log(link, (after, upto), dirs, readers),
+                };
                 self.to_control.push(ToControl::LogRead { link, chunk });
             }
             LearnerJob::Snapshot { link, sessions, at, restored_upto, credit } => {
@@ -101,6 +105,19 @@ impl LearnerFiles {
         }
         chunk
     }
+}
+
+/// Whether what follows `after` in the log is more than this share of the newest snapshot, in
+/// thousandths (ZKDatabase.calculateTxnLogSizeLimit). Where no size can be had the log is read.
+fn is_too_much(after: Zxid, share: u32, (logs, snapshots): (&dyn Dir, &dyn Dir)) -> bool {
+    let newest = snapshots_of(snapshots).ok().and_then(|files| files.into_iter().next());
+    let (Some(newest), Ok(lacking)) = (newest, log_bytes_behind(logs, after)) else { return false };
+    let most = u128::from(newest.size) * u128::from(share) / 1000;
+    let is_too_much = most > 0 && u128::from(lacking) > most;
+    if is_too_much {
+        tracing::info!(%after, lacking, most, "a learner lacks more of the log than is read for it");
+    }
+    is_too_much
 }
 
 /// The tree, piece by piece; each piece but the first when the one before has left.

@@ -4,7 +4,7 @@ use super::BootError;
 use crate::election::{Election, ElectionSettings};
 use crate::membership::Role;
 use crate::node::config::EnsembleSettings;
-use crate::node::control::{ClientRules, Disk, EnsembleParts};
+use crate::node::control::{ClientRules, Disk, EnsembleParts, Rest};
 use crate::node::store;
 use crate::types::{Zxid, limits};
 use crate::zab::{SyncRules, Window};
@@ -38,12 +38,16 @@ pub fn parts(
         rules: SyncRules {
             force_snapshot: sync.always_snapshot,
             use_log: sync.log_share.is_some(),
+            // 0 of a snapshot's size is Java's word for no limit.
+            log_share: sync.log_share.map(|share| (share * 1000.0) as u32).filter(|s| *s > 0),
             snap_syncs: sync.snapshots as usize,
             diff_syncs: sync.diffs as usize,
-            ..SyncRules::default()
         },
         handover_counter: limits::HANDOVER_COUNTER,
         connect_ms: settings.connect_ms,
+        connect_pause_ms: settings.connect_retry_ms,
+        epoch_wait_ms: settings.epoch_wait_ms,
+        rest: rest(settings),
         clients,
         accepted: epochs.accepted,
         current: epochs.current,
@@ -51,4 +55,13 @@ pub fn parts(
         window,
         disk,
     })
+}
+
+fn rest(settings: &EnsembleSettings) -> Rest {
+    let observer = &settings.observer;
+    let below_ms = match settings.role {
+        Role::Observer => observer.election_ms.saturating_add(observer.reconnect_ms),
+        Role::Participant => 0,
+    };
+    Rest { below_ms, seed: super::wire::chance() }
 }

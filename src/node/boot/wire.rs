@@ -76,7 +76,7 @@ pub fn recover(
     });
     let options = restore_options(settings);
     let began = clock::now();
-    let mut window = Window::default();
+    let mut window = Window::new(settings.limits.committed_log, limits::WINDOW_BYTES);
     let mut seen = |entry: &Entry, bytes: &[u8]| {
         // A log may hold a transaction twice.
         if window.max().is_none_or(|max| max < entry.header.zxid) {

@@ -77,7 +77,7 @@ pub(super) fn ensemble(
         several_addresses: several_addresses(s),
         leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
         learner_sync: learner_sync(s, remarks)?,
-        observer: observer(s)?,
+        observer: observer(s, role, remarks)?,
     }))
 }
 
@@ -142,11 +142,22 @@ fn learner_sync(
     })
 }
 
-fn observer(s: &mut Source<'_>) -> Result<ObserverSettings, ConfigError> {
+fn observer(
+    s: &mut Source<'_>,
+    role: Role,
+    remarks: &mut Vec<String>,
+) -> Result<ObserverSettings, ConfigError> {
     let by_name = strict(s.file("syncEnabled"), true)?;
     let by_property = s.property("observer.syncEnabled");
+    let logs = by_property.as_ref().map_or(by_name, Found::is_true);
+    if role == Role::Observer && !logs {
+        remarks.push(
+            "syncEnabled=false: observers have a log and snapshots in this version all the same"
+                .to_owned(),
+        );
+    }
     Ok(ObserverSettings {
-        logs: by_property.as_ref().map_or(by_name, Found::is_true),
+        logs,
         reconnect_ms: number(s.property("observer.reconnectDelayMs"), NATURAL, "milliseconds", 0)?,
         election_ms: number(s.property("observer.election.DelayMs"), NATURAL, "milliseconds", 200)?,
     })

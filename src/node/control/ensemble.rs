@@ -37,6 +37,12 @@ pub struct EnsembleParts {
     pub handover_counter: u32,
     /// How long a leader is tried to be reached, in ms.
     pub connect_ms: i64,
+    /// The longest pause between two tries, in ms.
+    pub connect_pause_ms: i64,
+    /// How long a leader some of whose voters look again waits for its quorum, in ms; `None`: as
+    /// for any quorum.
+    pub epoch_wait_ms: Option<i64>,
+    pub rest: Rest,
     pub clients: ClientRules,
     pub accepted: Epoch,
     pub current: Epoch,
@@ -44,6 +50,26 @@ pub struct EnsembleParts {
     /// The newest transactions of the log.
     pub window: Window,
     pub disk: Disk,
+}
+
+/// What keeps the observers of a lost leader from coming to the next one all at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rest {
+    /// Below this, in ms, is how long one rests; 0: it does not, as voters do not.
+    pub below_ms: i64,
+    /// Drawn by whoever starts the server.
+    pub seed: u64,
+}
+
+impl Rest {
+    /// SplitMix64.
+    fn draw(&mut self) -> i64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.seed;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) >> 1) as i64 % self.below_ms.max(1)
+    }
 }
 
 /// What this server is to the others.
@@ -65,6 +91,11 @@ pub(super) struct Ensemble {
     rules: SyncRules,
     handover_counter: u32,
     connect_ms: i64,
+    connect_pause_ms: i64,
+    epoch_wait_ms: Option<i64>,
+    rest: Rest,
+    /// An observer does not look for a leader before.
+    rests_until: Millis,
     pub clients: ClientRules,
     accepted: Epoch,
     pub current: Epoch,
@@ -78,6 +109,18 @@ pub(super) struct Ensemble {
     pub events: VecDeque<PeerEvent>,
 }
 
+#[cfg(test)]
+#[test]
+fn rests_are_below_their_bound_and_differ() {
+    let draws = |below_ms, seed| {
+        let mut rest = Rest { below_ms, seed };
+        [(); 9].map(|()| rest.draw())
+    };
+    assert_eq!(draws(0, 1), [0; 9]);
+    assert_ne!(draws(200, 1), draws(200, 2));
+    assert!(draws(200, 1).iter().all(|ms| (0..200).contains(ms)));
+}
+
 impl Ensemble {
     pub fn new(parts: EnsembleParts) -> Ensemble {
         let commands = vec![PeerCommand::Electorate(parts.electorate.clone())];
@@ -88,6 +131,10 @@ impl Ensemble {
             rules: parts.rules,
             handover_counter: parts.handover_counter,
             connect_ms: parts.connect_ms,
+            connect_pause_ms: parts.connect_pause_ms,
+            epoch_wait_ms: parts.epoch_wait_ms,
+            rest: parts.rest,
+            rests_until: Millis(0),
             clients: parts.clients,
             accepted: parts.accepted,
             current: parts.current,
@@ -145,6 +192,10 @@ impl Control {
         let now = self.now;
         let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
         match &self.role {
+            Role::Leading(leading) if due(leading.patience()) => {
+                self.gauges.quorum.disloyal_voters.add(1);
+                self.leave_role("a voter looks again, and a quorum has not come in time");
+            }
             Role::Leading(leading) if due(leading.leader.deadline()) => self.lead_tick(),
             Role::Learning(learning) if due(learning.learner.deadline()) => self.learn_tick(),
             Role::Looking if due(self.ensemble.as_ref().and_then(|e| e.reads_at)) => {
@@ -161,9 +212,12 @@ impl Control {
     pub(super) fn peer_deadline(&self) -> Option<Millis> {
         let ensemble = self.ensemble.as_ref()?;
         let role = match &self.role {
-            Role::Leading(leading) => leading.leader.deadline(),
+            Role::Leading(leading) => {
+                leading.leader.deadline().into_iter().chain(leading.patience()).min()
+            }
             Role::Learning(learning) => learning.learner.deadline(),
             Role::Looking => ensemble.reads_at,
+            Role::Settling if self.is_resting() => Some(ensemble.rests_until),
             Role::Alone | Role::Settling => None,
         };
         role.into_iter().chain(ensemble.election.deadline()).min()
@@ -198,11 +252,17 @@ impl Control {
     /// A voter that brought us to lead looks again. A leader that does not serve yet, and to which
     /// no quorum can come any more, would only keep the others from agreeing on another.
     fn deserted(&mut self, by: ServerId, quorum_left: bool) {
-        let idle = matches!(&self.role, Role::Leading(leading) if !leading.leader.is_serving());
-        if idle && !quorum_left {
-            self.gauges.quorum.disloyal_voters.add(1);
-            self.leave_role(&format!("server {} looks again before a quorum has come", by.0));
+        let wait = self.ensemble.as_ref().and_then(|e| e.epoch_wait_ms);
+        let Role::Leading(leading) = &mut self.role else { return };
+        if leading.leader.is_serving() {
+            return;
         }
+        if quorum_left {
+            leading.patience = wait.map(|wait| leading.since + wait);
+            return;
+        }
+        self.gauges.quorum.disloyal_voters.add(1);
+        self.leave_role(&format!("server {} looks again before a quorum has come", by.0));
     }
 
     fn decided(&mut self, leader: ServerId, role: ElectedRole) {
@@ -235,7 +295,7 @@ impl Control {
                     self.now,
                     &mut effects,
                 );
-                self.role = Role::Leading(Box::new(Leading::new(leader)));
+                self.role = Role::Leading(Box::new(Leading::new(leader, self.now)));
                 self.command(PeerCommand::ListenQuorum);
                 self.leader_effects.append(&mut effects);
                 self.run_leader_effects();
@@ -253,6 +313,7 @@ impl Control {
                         leader,
                         timing: ensemble.timing,
                         connect_ms: ensemble.connect_ms,
+                        connect_pause_ms: ensemble.connect_pause_ms,
                     },
                     self.now,
                     &mut effects,
@@ -270,6 +331,9 @@ impl Control {
             return;
         }
         tracing::warn!(why, "role given up");
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.rests_until = self.now + ensemble.rest.draw();
+        }
         self.role = Role::Settling;
         self.elect(ElectionInput::Leave);
         self.leader_effects.clear();
@@ -287,7 +351,7 @@ impl Control {
         if !matches!(self.role, Role::Settling) || self.stopping != super::Stopping::No {
             return;
         }
-        if !self.disk_is_settled() || !self.line.own_history() {
+        if !self.disk_is_settled() || !self.line.own_history() || self.is_resting() {
             return;
         }
         self.apply_due();
@@ -303,6 +367,11 @@ impl Control {
         tracing::info!(%zxid, epoch = current.0, "looking for a leader");
         self.gauges.quorum.looking(self.now);
         self.elect(ElectionInput::Look { zxid, peer_epoch: current });
+    }
+
+    /// Observer.waitForObserverElectionDelay and waitForReconnectDelay, both before the election.
+    fn is_resting(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|e| self.now < e.rests_until)
     }
 
     /// A leader is established, with or without us: its epoch is part of our vote from now on.

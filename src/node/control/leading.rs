@@ -7,7 +7,9 @@ use crate::codec::request::{Request, decode_body, opcode};
 use crate::node::message::{Service, SnapshotPiece, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::prep::{Asker, Prep};
-use crate::types::{Epoch, ErrorCode, Link, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid};
+use crate::types::{
+    Epoch, ErrorCode, Link, Millis, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid,
+};
 use crate::zab::{Leader, LeaderEffect, LeaderInput, LogChunk};
 
 /// How owners are read where TTL nodes exist.
@@ -17,6 +19,9 @@ pub(super) struct Leading {
     pub leader: Leader,
     /// Snapshots on their way to learners.
     sending: Vec<Sending>,
+    pub since: Millis,
+    /// Until when its voters may keep it waiting.
+    pub patience: Option<Millis>,
 }
 
 /// A snapshot stream that goes out piece by piece, each when the one before has left.
@@ -27,8 +32,13 @@ struct Sending {
 }
 
 impl Leading {
-    pub fn new(leader: Leader) -> Leading {
-        Leading { leader, sending: Vec::new() }
+    pub fn new(leader: Leader, now: Millis) -> Leading {
+        Leading { leader, sending: Vec::new(), since: now, patience: None }
+    }
+
+    /// [`Leading::patience`], as long as no quorum has come.
+    pub fn patience(&self) -> Option<Millis> {
+        self.patience.filter(|_| self.leader.epoch() == Epoch(0))
     }
 }
 
@@ -136,9 +146,9 @@ impl Control {
                 self.gauges.quorum.revalidate_count.add(1);
                 self.revalidate(link, session, timeout);
             }
-            LeaderEffect::ReadLog { link, after, .. } => {
+            LeaderEffect::ReadLog { link, after, share } => {
                 let upto = self.line.durable_upto();
-                self.learner_job(link, LearnerJob::ReadLog { link, after, upto });
+                self.learner_job(link, LearnerJob::ReadLog { link, after, upto, share });
             }
             LeaderEffect::SendSnapshot { link } => {
                 self.gauges.quorum.snap_count.add(1);

@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 
 pub use disk::{Disk, StartLog};
-pub use ensemble::EnsembleParts;
 use ensemble::{Ensemble, Role};
+pub use ensemble::{EnsembleParts, Rest};
 pub use locals::ClientRules;
 pub use outlet::{Outlet, Stream};
 
@@ -70,8 +70,8 @@ pub enum Job {
 /// Work on files for a learner that is far behind, on a thread beside.
 pub enum LearnerJob {
     /// Answered by [`ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
-    /// written.
-    ReadLog { link: Link, after: Zxid, upto: Zxid },
+    /// written. `share`: see [`LeaderEffect::ReadLog`].
+    ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32> },
     /// Answered by [`ToControl::SnapshotPiece`], each piece but the first on a credit.
     Snapshot {
         link: Link,

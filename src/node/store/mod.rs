@@ -17,7 +17,7 @@ pub mod replace;
 pub mod rewind;
 
 pub use epochs::{EpochError, Epochs};
-pub use read::{LogReader, read_log_chunk};
+pub use read::{LogReader, log_bytes_behind, read_log_chunk};
 pub use replace::{ReplaceError, Replaced, replace};
 pub use rewind::{Rewind, rewind};
 

@@ -8,13 +8,18 @@
 //! Java leader's snapshot at the beginning of its epoch looks the same, and costs its laggards a
 //! snapshot in place of a DIFF.
 
+use std::io;
+
 use bytes::Bytes;
 
-use crate::disk::Dir;
-use crate::log::{Replay, ReplayError};
+use crate::disk::{Access, Dir};
+use crate::log::{Replay, ReplayError, name};
 use crate::snapshot::directory;
 use crate::types::Zxid;
 use crate::zab::{LogChunk, LogEnd, follows};
+
+/// So many zeros in a row are no transaction, as far as a size is estimated.
+const ZEROS: usize = 4096;
 
 /// Reads on from where it stopped, chunk by chunk.
 #[derive(Debug)]
@@ -28,6 +33,30 @@ pub struct LogReader<'a> {
     replay: Option<Replay<'a>>,
     /// Why it ended with [`LogEnd::NotThere`].
     trouble: Option<String>,
+}
+
+/// About how many bytes the log has behind the file that `after` is in: what is left of that one
+/// has no bound (FileTxnIterator.getStorageSize). The file being written to may end in zeros, which
+/// do not count.
+pub fn log_bytes_behind(logs: &dyn Dir, after: Zxid) -> io::Result<u64> {
+    let files = name::list_logs(logs)?;
+    let unneeded = name::passed_over(&files, after);
+    let behind = files.get(unneeded + 1..).unwrap_or_default();
+    let Some((last, whole)) = behind.split_last() else { return Ok(0) };
+    let file = logs.open(&last.name, Access::Read)?;
+    let mut block = [0; ZEROS];
+    // Blocks before `from` are written, those from `to` on are not.
+    let (mut from, mut to) = (0, last.size / ZEROS as u64);
+    while from < to {
+        let middle = (from + to) / 2;
+        let read = file.read_at(&mut block, middle * ZEROS as u64)?;
+        if block[..read].iter().any(|byte| *byte != 0) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    Ok(whole.iter().map(|file| file.size).sum::<u64>() + from * ZEROS as u64)
 }
 
 /// One chunk of what comes after `after`: see [`LogReader::next_chunk`]. To read more than one, keep

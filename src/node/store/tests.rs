@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::epochs;
 use super::replace::{Received, replace};
 use super::rewind::{Rewind, rewind};
-use super::{LogReader, read_log_chunk};
+use super::{LogReader, log_bytes_behind, read_log_chunk};
+use bytes::Bytes;
+
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, encode_entry};
 use crate::disk::Dir;
 use crate::disk::sim::{Contents, SimDisk};
@@ -380,6 +382,23 @@ fn a_purged_log_is_not_there() {
     server.log(&history);
     assert_eq!(read_all(&server, z(1, 3), z(1, 9), 50), (history, LogEnd::Done));
     assert_eq!(read_all(&server, z(1, 2), z(1, 9), 50), (Vec::new(), LogEnd::NotThere));
+}
+
+#[test]
+fn what_a_learner_lacks_of_the_log_is_measured_without_the_zeros_behind_it() {
+    let file = |written, zeros| Bytes::from([vec![1; written], vec![0; zeros]].concat());
+    let contents = Contents::from([
+        ("log.100000001".to_string(), file(500, 0)),
+        ("log.100000005".to_string(), file(9_000, 0)),
+        ("log.100000009".to_string(), file(10_000, 90_000)),
+    ]);
+    let disk = SimDisk::holding(&contents);
+    let both = log_bytes_behind(&disk, z(1, 3)).unwrap();
+    let last = log_bytes_behind(&disk, z(1, 5)).unwrap();
+    assert!((10_000..=10_000 + 4096).contains(&last), "{last}");
+    assert_eq!(both, last + 9_000);
+    assert_eq!(log_bytes_behind(&disk, z(1, 9)).unwrap(), 0, "the file it is in has no bound");
+    assert_eq!(log_bytes_behind(&SimDisk::new(), z(1, 9)).unwrap(), 0);
 }
 
 #[test]

@@ -35,9 +35,9 @@ pub struct SyncRules {
     pub force_snapshot: bool,
     /// `zookeeper.snapshotSizeFactor` is not negative: the log on disk may be read for learners.
     pub use_log: bool,
-    /// That factor times the size of the newest snapshot, in bytes: a learner that lacks more of
-    /// the log gets a snapshot. `None`: there is no snapshot to compare with.
-    pub log_bytes_max: Option<u64>,
+    /// That factor, in thousandths: a learner that lacks more of the log than this share of the
+    /// newest snapshot's size gets a snapshot. `None`: however much it lacks.
+    pub log_share: Option<u32>,
     /// `zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`: an observer beyond is refused.
     pub snap_syncs: usize,
     pub diff_syncs: usize,
@@ -48,7 +48,7 @@ impl Default for SyncRules {
         SyncRules {
             force_snapshot: false,
             use_log: true,
-            log_bytes_max: None,
+            log_share: None,
             snap_syncs: limits::SNAP_SYNCS,
             diff_syncs: limits::DIFF_SYNCS,
         }
@@ -147,11 +147,12 @@ pub enum LeaderEffect {
     },
     /// Read entries newer than `after` from the log on disk and answer one `LogRead` of about a
     /// megabyte. The log must hold an entry that is not newer than `after`, and what is to be read
-    /// not be larger than `at_most` bytes (if given), else `LogEnd::NotThere`.
+    /// not be more than `share` thousandths of the newest snapshot (if given), else
+    /// `LogEnd::NotThere`.
     ReadLog {
         link: Link,
         after: Zxid,
-        at_most: Option<u64>,
+        share: Option<u32>,
     },
     /// Send SNAP with the last applied zxid, the tree and the signature, then `SnapshotSent`.
     SendSnapshot {

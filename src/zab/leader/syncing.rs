@@ -71,7 +71,7 @@ impl Leader {
                 let Some(learner) = self.learners.get_mut(&link) else { return false };
                 learner.stage = Stage::Asking { last };
                 learner.silent_by = Some(silent_by);
-                out.push(LeaderEffect::ReadLog { link, after, at_most: rules.log_bytes_max });
+                out.push(LeaderEffect::ReadLog { link, after, share: rules.log_share });
                 false
             }
             Plan::Refuse(why) => {
@@ -133,7 +133,7 @@ impl Leader {
             }
             learner.stage = Stage::Reading;
             let after = learner.position;
-            return out.push(LeaderEffect::ReadLog { link, after, at_most: None });
+            return out.push(LeaderEffect::ReadLog { link, after, share: None });
         }
         for (zxid, entry) in window.iter_after(learner.position) {
             if is_full(learner) {

@@ -18,10 +18,9 @@ use bytes::Bytes;
 const TRIES: u32 = 24;
 /// A connection that ends before the leader has said anything counts for so many.
 const TRIES_A_CLOSE: u32 = 3;
-/// Pauses between tries, in ms: doubling from the first to the last. A server of ours listens
-/// within a few; Java pauses 100 each time (leaderConnectDelayDuringRetryMs).
+/// Pauses between tries, in ms, double from this one to the longest that is set. A server of ours
+/// listens within a few; Java pauses as long each time.
 const PAUSE_FIRST_MS: i64 = 5;
-const PAUSE_MAX_MS: i64 = 100;
 
 type Out<'a> = &'a mut Vec<LearnerEffect>;
 /// An error is why the learner leaves.
@@ -156,7 +155,7 @@ impl Learner {
             {
                 let (tries, since) = self.connecting;
                 let tries = (tries + TRIES_A_CLOSE).min(TRIES);
-                let again = Some(now + PAUSE_MAX_MS);
+                let again = Some(now + self.parts.connect_pause_ms);
                 self.phase = Phase::Connecting { tries, since, again };
                 return Ok(());
             }
@@ -276,7 +275,7 @@ impl Learner {
         if tries >= TRIES {
             return Err(format!("no connection to the leader after {tries} tries: {why}"));
         }
-        let pause = (PAUSE_FIRST_MS << (tries - 1)).min(PAUSE_MAX_MS);
+        let pause = (PAUSE_FIRST_MS << (tries - 1)).min(self.parts.connect_pause_ms);
         self.phase = Phase::Connecting { tries, since, again: Some(now + pause) };
         Ok(())
     }

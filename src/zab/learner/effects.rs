@@ -23,6 +23,8 @@ pub struct LearnerParts {
     pub timing: Timing,
     /// How long connecting may take: `connectToLearnerMasterLimit`, or else `initLimit`.
     pub connect_ms: i64,
+    /// The longest pause between two tries (`leaderConnectDelayDuringRetryMs`).
+    pub connect_pause_ms: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -50,7 +50,7 @@ fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
         rules: SyncRules {
             force_snapshot: words.find("force").is_some(),
             use_log: words.find("log") != Some("no"),
-            log_bytes_max: words.find("at-most").map(|n| n.parse().unwrap()),
+            log_share: words.find("share").map(|n| n.parse().unwrap()),
             snap_syncs: words.number_or("snaps", 10) as usize,
             diff_syncs: words.number_or("diffs", 100) as usize,
         },
@@ -192,8 +192,8 @@ impl Playing {
             LeaderEffect::Revalidate { link, session, timeout } => {
                 format!("revalidate {} session={} timeout={timeout}", link.0, session.0)
             }
-            LeaderEffect::ReadLog { link, after, at_most } => {
-                let most = at_most.map_or(String::new(), |most| format!(" at-most={most}"));
+            LeaderEffect::ReadLog { link, after, share } => {
+                let most = share.map_or(String::new(), |share| format!(" share={share}"));
                 format!("read-log {} after={}{most}", link.0, zxid_text(*after))
             }
             LeaderEffect::SendSnapshot { link } => format!("send-snapshot {}", link.0),

@@ -53,6 +53,7 @@ fn begin_playing(line: &str) -> (Playing, Vec<String>) {
         leader: ServerId(words.number_or("leader", 3)),
         timing,
         connect_ms: timing.init_ms(),
+        connect_pause_ms: 100,
     };
     let mut out = Vec::new();
     let learner = Learner::new(parts, Millis(0), &mut out);

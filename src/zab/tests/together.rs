@@ -330,6 +330,7 @@ impl World {
             leader: ServerId(leader as i64),
             timing: TIMING,
             connect_ms: TIMING.init_ms(),
+            connect_pause_ms: 100,
         };
         // All of it is in the tree.
         server.agreed = server.last();
