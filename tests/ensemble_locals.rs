@@ -177,3 +177,32 @@ fn local_sessions_that_stay_local_are_seen_as_javas_are() {
     // Goal: the same without.
     assert_alike(false);
 }
+
+#[test]
+fn observers_without_a_log_of_their_own_and_with_delays_serve_on() {
+    // Goal: whatever syncEnabled and the delays say, an observer of either kind comes back to the
+    // next leader, with everything, and serves its clients.
+    for kind in [Kind::Java, subject()] {
+        let plan = Plan::new(&[Kind::Java, subject(), subject()])
+            .set("syncEnabled", "false")
+            .set("observer.reconnectDelayMs", "300")
+            .set("observer.election.DelayMs", "500")
+            .observed_by(kind);
+        let mut ensemble = Ensemble::start(&format!("locals/observed-{kind:?}"), &plan);
+        let told = format!("{kind:?}");
+        let mut session = Session::open(ensemble.port(4), TIMEOUT);
+        assert_eq!(session.create("/by-observer", b"1"), 0, "{told}");
+        let leader = ensemble.wait_all();
+        ensemble.member(leader).kill();
+        ensemble.wait_all();
+        let mut session = Session::resume(ensemble.port(4), &session.grant, TIMEOUT)
+            .unwrap_or_else(|| panic!("{told}: the session is over"));
+        assert_eq!(session.create("/by-observer/again", b"2"), 0, "{told}");
+        ensemble.member(4).kill();
+        assert_eq!(Session::open(ensemble.port(1 + leader % 3), TIMEOUT).create("/q", b""), 0);
+        ensemble.member(4).spawn();
+        ensemble.member(leader).spawn();
+        ensemble.wait_all();
+        ensemble.assert_equal_trees(&told);
+    }
+}
