@@ -50,7 +50,7 @@ impl World {
         }
         let chunk_bytes = self.knobs.chunk_bytes;
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
-        if let Some(LearnerJob::ReadLog { link, after, upto }) = up.log_reads.pop_front() {
+        if let Some(LearnerJob::ReadLog { link, after, upto, .. }) = up.log_reads.pop_front() {
             let dirs = (up.dirs.logs.as_ref(), up.dirs.snapshots.as_ref());
             let chunk = store::read_log_chunk(dirs, after, upto, chunk_bytes, FIELD_MAX);
             up.to_control.push(ToControl::LogRead { link, chunk });
