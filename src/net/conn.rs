@@ -19,6 +19,7 @@ use socket2::SockRef;
 use crate::runtime::{Filled, OperationId, Received, Ring, Socket, Token};
 use crate::types::ConnId;
 
+use super::deadlines::Ends;
 use super::event::{CloseReason, NetEvent};
 use super::input::Input;
 use super::outgoing::Outgoing;
@@ -91,7 +92,7 @@ pub(super) enum Next {
     /// Attend to it in the next round.
     Again,
     /// Call `expire` then.
-    At(Instant),
+    At(Instant, Ends),
     /// Nothing is in flight any more: the slot is free.
     Gone,
 }
@@ -221,7 +222,7 @@ impl Conn {
             self.flush(CloseReason::PeerClosed, around.ring, around.spare);
             return self.attend_flushing(id, around);
         }
-        self.outgoing.send_some(around.ring, &self.socket, token(id), around.spare);
+        self.outgoing.send_some(false, around.ring, &self.socket, token(id), around.spare);
         if unsent > around.settings.outbound_pause {
             self.choked = true;
         } else if self.choked {
@@ -250,15 +251,15 @@ impl Conn {
             self.deadline = None;
             return self.attend_lingering(id, around);
         }
-        self.outgoing.send_some(around.ring, &self.socket, token(id), around.spare);
+        self.outgoing.send_some(true, around.ring, &self.socket, token(id), around.spare);
         self.read_if(!self.peer_ended, id, around.ring);
-        self.within(around.settings.flush, around.now)
+        self.within(Ends::Flush, around.settings.flush, around.now)
     }
 
     fn attend_lingering(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
         self.outgoing.clear(around.spare);
         self.read_if(true, id, around.ring);
-        self.within(around.settings.linger, around.now)
+        self.within(Ends::Linger, around.settings.linger, around.now)
     }
 
     fn attend_ending(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
@@ -278,13 +279,13 @@ impl Conn {
     }
 
     /// The present phase must end in time; says so once.
-    fn within(&mut self, time: Duration, now: Instant) -> Next {
+    fn within(&mut self, what: Ends, time: Duration, now: Instant) -> Next {
         if self.deadline.is_some() {
             return Next::Nothing;
         }
         let deadline = now + time;
         self.deadline = Some(deadline);
-        Next::At(deadline)
+        Next::At(deadline, what)
     }
 
     fn read_if(&mut self, wanted: bool, id: ConnId, ring: &mut Ring) {
@@ -407,6 +408,11 @@ impl Conn {
             }
         }
         Next::Again
+    }
+
+    /// Whether that is the deadline of its present phase.
+    pub(super) fn ends_at(&self, at: Instant) -> bool {
+        self.deadline == Some(at)
     }
 
     /// The time of `Next::At` has come.

@@ -15,6 +15,7 @@ mod event;
 mod settings;
 
 mod conn;
+mod deadlines;
 mod input;
 mod outgoing;
 mod spare;

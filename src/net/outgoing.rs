@@ -27,9 +27,11 @@ impl Outgoing {
         self.end - self.at + self.output.len()
     }
 
-    /// One send in flight at a time: TCP is a stream, and two could overtake each other.
+    /// One send in flight at a time: TCP is a stream, and two could overtake each other. `ending`:
+    /// our direction ends behind what is here, and the end travels in the last packet.
     pub(super) fn send_some(
         &mut self,
+        ending: bool,
         ring: &mut Ring,
         socket: &Socket,
         token: Token,
@@ -48,7 +50,8 @@ impl Outgoing {
             self.bytes = output;
         }
         let step = self.at..self.end.min(self.at + STEP);
-        self.sending = Some(ring.send(socket, mem::take(&mut self.bytes), step, token));
+        let more = ending && step.end == self.end && self.output.is_empty();
+        self.sending = Some(ring.send(socket, mem::take(&mut self.bytes), step, more, token));
     }
 
     /// The send has completed with so many bytes.

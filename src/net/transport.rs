@@ -8,8 +8,6 @@
 //!
 //! A connection is listed when something about it has to be looked at; the others cost nothing.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hint;
 use std::io;
 use std::mem;
@@ -24,6 +22,7 @@ use crate::runtime::{Completion, Ring, RingSettings, Socket, Waker};
 use crate::types::ConnId;
 
 use super::conn::{Around, Conn, Next, Phase};
+use super::deadlines::Deadlines;
 use super::event::{How, NetEvent};
 use super::listener::Listeners;
 use super::settings::{ConnOptions, NetSettings};
@@ -50,7 +49,7 @@ pub struct Net {
     listed: Vec<u32>,
     /// Empty between turns; keeps its memory.
     attending: Vec<u32>,
-    deadlines: BinaryHeap<Reverse<(Instant, ConnId)>>,
+    deadlines: Deadlines,
     spare: Spare,
 }
 
@@ -79,7 +78,7 @@ impl Net {
             open: 0,
             listed: Vec::new(),
             attending: Vec::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             spare: Spare::default(),
         })
     }
@@ -137,7 +136,7 @@ impl Net {
         let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
         conn.always_read(options.always_read);
         let id = self.insert(conn);
-        self.deadlines.push(Reverse((deadline, id)));
+        self.deadlines.add_connect(deadline, id);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.begin_connecting(id, &mut self.ring);
         }
@@ -304,7 +303,7 @@ impl Net {
 
     /// How long nothing but the kernel and other threads can bring work.
     fn patience(&self, now: Instant, until: Option<Instant>) -> Option<Duration> {
-        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let deadline = self.deadlines.first();
         let first = [until, deadline, self.listeners.deadline()].into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(now))
     }
@@ -373,11 +372,7 @@ impl Net {
     }
 
     fn expire(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
-        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.deadlines.pop();
+        while let Some((at, id)) = self.deadlines.take_due(now) {
             if self.conns.get(id).is_some() {
                 self.step(id.slot, now, events, |conn, id, around| conn.expire(id, at, around));
             }
@@ -408,7 +403,11 @@ impl Net {
         match next {
             Next::Nothing => {}
             Next::Again => self.list(slot),
-            Next::At(at) => self.deadlines.push(Reverse((at, id))),
+            Next::At(at, what) => {
+                let conns = &self.conns;
+                let is_void = |at, id| conns.get(id).is_none_or(|conn| !conn.ends_at(at));
+                self.deadlines.add(what, at, id, is_void);
+            }
             Next::Gone => {
                 self.conns.remove(slot);
                 self.listeners.rouse(now);

@@ -298,7 +298,7 @@ mod tests {
         let mut ring = trial().unwrap();
         let pairs: Vec<_> = (0..100).map(|_| pair()).collect();
         for (n, (socket, _)) in pairs.iter().enumerate() {
-            ring.send(socket, vec![0, n as u8, 0], 1..2, Token(n as u64));
+            ring.send(socket, vec![0, n as u8, 0], 1..2, false, Token(n as u64));
         }
         let mut seen = [false; 100];
         for _ in 0..100 {
@@ -347,7 +347,7 @@ mod tests {
         let mut ring = trial().unwrap();
         let (socket, _peer) = pair();
         let receiving = ring.receive(&socket, Token(1));
-        let sending = ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, Token(2));
+        let sending = ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, false, Token(2));
         ring.enter(Some(Duration::ZERO)).unwrap();
         assert_eq!(ring.in_flight(), 2);
         ring.cancel(sending);
@@ -369,7 +369,7 @@ mod tests {
         let mut ring = trial().unwrap();
         let (socket, mut peer) = pair();
         ring.receive(&socket, Token(1));
-        ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, Token(2));
+        ring.send(&socket, vec![1; 32 << 20], 0..32 << 20, false, Token(2));
         ring.enter(Some(Duration::ZERO)).unwrap();
         // Never submitted at all:
         let (other, mut silent) = pair();
