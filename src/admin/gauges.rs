@@ -183,6 +183,12 @@ impl ConnGauges {
         self.latency_count.set(0);
     }
 
+    /// As [`ConnGauges::answered`], for requests answered in the moment they came.
+    pub fn answered_at_once(&self, tally: &Tally, zxid: i64, at: Millis) {
+        self.answered(tally.cxid, zxid, 0, at);
+        self.latency_count.add(tally.count - 1);
+    }
+
     pub fn answered(&self, cxid: i64, zxid: i64, latency: i64, at: Millis) {
         if cxid >= 0 {
             self.last_cxid.set(cxid);
@@ -201,6 +207,38 @@ impl ConnGauges {
     }
 }
 
+/// Answers to one connection's requests, counted before they go into the figures.
+#[derive(Debug)]
+pub struct Tally {
+    pub count: i64,
+    /// The last one's that is not negative, or -1.
+    cxid: i64,
+    bytes: i64,
+    last: i64,
+    min: i64,
+    max: i64,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally { count: 0, cxid: -1, bytes: 0, last: 0, min: i64::MAX, max: 0 }
+    }
+}
+
+impl Tally {
+    /// One more of so many bytes, the frame's length not counted.
+    pub fn count(&mut self, cxid: i64, bytes: i64) {
+        self.count += 1;
+        if cxid >= 0 {
+            self.cxid = cxid;
+        }
+        self.bytes += bytes;
+        self.last = bytes;
+        self.min = self.min.min(bytes);
+        self.max = self.max.max(bytes);
+    }
+}
+
 /// Equal values on their way into a summary. Answers of one turn nearly all have one latency.
 #[derive(Default, Debug)]
 pub struct Run {
@@ -210,11 +248,15 @@ pub struct Run {
 
 impl Run {
     pub fn record(&mut self, value: i64, into: &Summary) {
+        self.record_many(value, 1, into);
+    }
+
+    pub fn record_many(&mut self, value: i64, count: u32, into: &Summary) {
         if value != self.value {
             self.flush(into);
             self.value = value;
         }
-        self.count += 1;
+        self.count += count;
     }
 
     pub fn flush(&mut self, into: &Summary) {
@@ -275,6 +317,14 @@ impl CoreGauges {
             self.response_max.set(bytes);
         }
         self.response_bytes.add(bytes);
+    }
+
+    /// As [`CoreGauges::response`] for each of them.
+    pub fn responses(&self, tally: &Tally) {
+        self.response(tally.min);
+        self.response(tally.max);
+        self.response(tally.last);
+        self.response_bytes.add(tally.bytes - tally.min - tally.max - tally.last);
     }
 
     fn forget_responses(&self) {

@@ -1,5 +1,7 @@
 //! Changes become events for those who watch and may read.
 
+use std::sync::Arc;
+
 use super::{NetworkRole, Transport};
 use crate::acl;
 use crate::codec::reply;
@@ -21,17 +23,25 @@ impl<N: Transport> NetworkRole<N> {
         };
         self.watches.trigger(change, &mut readable, &mut fired);
         self.count_fired(&fired);
-        for event in fired.drain(..) {
-            let Some(out) = self.net.output(event.conn) else { continue };
-            let start = out.len();
-            reply::event(out, change.zxid, event.kind, &event.path);
-            self.gauges.watch_bytes.add((out.len() - start - LENGTH_BYTES) as i64);
-            self.gauges.sent.add(1);
-            if let Some(client) = self.clients.look(event.conn) {
-                client.gauges.sent.add(1);
+        let mut frame = std::mem::take(&mut self.event);
+        // Those who hear of the same thing stand together: it is encoded once for them all.
+        for alike in fired.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.path, &b.path)) {
+            frame.clear();
+            reply::event(&mut frame, change.zxid, alike[0].kind, &alike[0].path);
+            let mut told = 0;
+            for event in alike {
+                let Some(out) = self.net.output(event.conn) else { continue };
+                out.extend_from_slice(&frame);
+                told += 1;
+                if let Some(client) = self.clients.look(event.conn) {
+                    client.gauges.sent.add(1);
+                }
             }
+            self.gauges.watch_bytes.add(told * (frame.len() - LENGTH_BYTES) as i64);
+            self.gauges.sent.add(told);
         }
-        self.fired = fired;
+        fired.clear();
+        (self.event, self.fired) = (frame, fired);
     }
 
     /// One figure per kind and change (WatchManager.triggerWatch).

@@ -2,14 +2,16 @@
 
 use super::client::{Client, Stage};
 use super::reads::Read;
-use super::{NetworkRole, Transport, reads};
+use super::{NetworkRole, NetworkSettings, Transport, reads};
 use crate::acl::{self, Policy};
+use crate::admin::gauges::Tally;
 use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, Request, RequestHeader, opcode};
 use crate::net::How;
 use crate::node::message::ToControl;
-use crate::order::{Ticket, TicketKind, Waits};
+use crate::order::{Line, Ticket, TicketKind, Waits};
+use crate::runtime::mailbox::Sender;
 use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
 
 /// Why a frame is looked at now, and when it was received.
@@ -37,6 +39,9 @@ impl Turn {
     }
 }
 
+/// A frame's length is not counted in figures of answers.
+const LENGTH_BYTES: usize = 4;
+
 /// What came of one frame.
 enum Handled {
     /// Nothing more to do, or it waits in line.
@@ -61,10 +66,7 @@ impl<N: Transport> NetworkRole<N> {
                     }
                 }
                 Stage::Live => {
-                    if self.must_stall(conn) {
-                        return;
-                    }
-                    if !self.serve_frame(conn) {
+                    if !self.serve_frames(conn) {
                         return;
                     }
                 }
@@ -73,27 +75,17 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
-    /// Whether the connection's input must wait; notes who wakes it then.
-    fn must_stall(&mut self, conn: ConnId) -> bool {
-        let unsent = self.net.unsent(conn);
-        let limits = &self.settings;
-        let Some(client) = self.clients.get(conn) else { return true };
-        let own = client.line.len() >= limits.line_max
-            || client.line.held_bytes() >= limits.held_bytes_max
-            || unsent >= limits.outbound_pause;
-        let shared = client.line.open_tickets() > 0
-            && (self.open_tickets >= limits.outstanding_max || !self.to_control.has_room());
-        if !own && !shared {
-            return false;
+    /// Leaves a connection's input unread, and notes who wakes it.
+    fn stall(&mut self, conn: ConnId, why: Stall) {
+        let Some(client) = self.clients.get(conn) else { return };
+        if client.stalled {
+            return;
         }
-        if !client.stalled {
-            client.stalled = true;
-            self.net.pause(conn);
-            if shared && !own {
-                self.over_limit.push_back(conn);
-            }
+        client.stalled = true;
+        self.net.pause(conn);
+        if why == Stall::Shared {
+            self.over_limit.push_back(conn);
         }
-        true
     }
 
     /// Connections stopped by the shared limits go on when there is room again.
@@ -137,32 +129,86 @@ impl<N: Transport> NetworkRole<N> {
         true
     }
 
-    /// One frame of a live connection. False: wait for more, or the connection is closing.
-    fn serve_frame(&mut self, conn: ConnId) -> bool {
-        let input = self.net.input(conn);
-        let Some(frame) = whole_frame(input, self.settings.frame_max) else { return false };
-        let Ok(frame) = frame else {
-            self.close(conn, How::Now);
-            return false;
-        };
-        let length = frame.len() + 4;
+    /// Frames of a live connection, answered straight from its input into its output as far as
+    /// nothing else is needed for that. False: wait for more, or the connection is closing.
+    fn serve_frames(&mut self, conn: ConnId) -> bool {
+        let unsent = self.net.unsent(conn);
         let Some(client) = self.clients.get(conn) else { return false };
-        client.gauges.received.add(1);
-        self.gauges.received.add(1);
-        self.gauges.bytes_received.add(length as i64);
-        if let Some(pulse) = &client.pulse {
-            pulse.beat(self.now);
-        }
+        // A connection that has failed still tells what it wanted done; its answers go nowhere.
+        let mut nowhere = Vec::new();
+        let (input, out) = match self.net.split(conn) {
+            Some(both) => both,
+            None => (self.net.input(conn), &mut nowhere),
+        };
         let mut desk = reads::ReadDesk {
             commons: &self.commons,
             stream: &self.stream,
             watches: &mut self.watches,
             drained: self.drained,
         };
-        let handled =
-            handle(&mut desk, client, self.core, Turn::Arrived(self.now), frame, &mut self.staged);
-        self.net.consume(conn, length);
-        self.finish(conn, handled, self.now)
+        let began = out.len();
+        let (mut used, mut frames) = (0, 0);
+        let mut tally = Tally::default();
+        let end = loop {
+            let unsent = unsent + (out.len() - began);
+            let limits = (&self.settings, self.open_tickets, &self.to_control);
+            if let Some(why) = must_stall(&client.line, unsent, limits) {
+                break End::Stall(why);
+            }
+            let frame = match whole_frame(&input[used..], self.settings.frame_max) {
+                None => break End::Wait,
+                Some(Err(())) => break End::TooLong,
+                Some(Ok(frame)) => frame,
+            };
+            let start = out.len();
+            used += frame.len() + 4;
+            frames += 1;
+            match handle(&mut desk, client, self.core, Turn::Arrived(self.now), frame, out) {
+                Handled::Done => {}
+                Handled::Read(read) if read.may_leave(desk.drained) => {
+                    let xid = read.xid();
+                    read.seal(&mut out[start..], &mut desk, conn);
+                    tally.count(i64::from(xid.0), (out.len() - start - LENGTH_BYTES) as i64);
+                }
+                Handled::Forward(message) => {
+                    self.outgoing.push(message);
+                    self.open_tickets += 1;
+                }
+                other => {
+                    self.staged.extend_from_slice(&out[start..]);
+                    out.truncate(start);
+                    break End::Needs(other);
+                }
+            }
+        };
+        if frames > 0 {
+            client.gauges.received.add(frames);
+            self.gauges.received.add(frames);
+            self.gauges.bytes_received.add(used as i64);
+            if let Some(pulse) = &client.pulse {
+                pulse.beat(self.now);
+            }
+        }
+        if tally.count > 0 {
+            self.gauges.sent.add(tally.count);
+            self.gauges.responses(&tally);
+            self.read_run.record_many(0, tally.count as u32, &self.gauges.read_latency);
+            client.gauges.sent.add(tally.count);
+            client.gauges.answered_at_once(&tally, self.drained.0, self.now);
+        }
+        self.net.consume(conn, used);
+        match end {
+            End::Wait => false,
+            End::Stall(why) => {
+                self.stall(conn, why);
+                false
+            }
+            End::TooLong => {
+                self.close(conn, How::Now);
+                false
+            }
+            End::Needs(handled) => self.finish(conn, handled, self.now),
+        }
     }
 
     /// A frame whose turn has come.
@@ -222,6 +268,42 @@ impl<N: Transport> NetworkRole<N> {
         }
         self.staged.clear();
     }
+}
+
+/// Which bound keeps a connection's input unread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stall {
+    /// One of its own: it goes on when its answers have left.
+    Own,
+    /// The core's or the control core's.
+    Shared,
+}
+
+/// Why a run over a connection's frames has ended.
+enum End {
+    /// No frame is whole.
+    Wait,
+    Stall(Stall),
+    TooLong,
+    /// The last frame needs more than input and output; what it has answered is staged.
+    Needs(Handled),
+}
+
+/// Whether more of a connection's input may be looked at.
+fn must_stall(
+    line: &Line,
+    unsent: usize,
+    (limits, open_tickets, to_control): (&NetworkSettings, usize, &Sender<ToControl>),
+) -> Option<Stall> {
+    if line.len() >= limits.line_max
+        || line.held_bytes() >= limits.held_bytes_max
+        || unsent >= limits.outbound_pause
+    {
+        return Some(Stall::Own);
+    }
+    let shared = line.open_tickets() > 0
+        && (open_tickets >= limits.outstanding_max || !to_control.has_room());
+    shared.then_some(Stall::Shared)
 }
 
 /// A frame's payload: `None` until it is whole, an error when its length is out of bounds.

@@ -99,6 +99,7 @@ pub struct NetworkRole<N = Net> {
     staged: Vec<u8>,
     /// Scratch of [`NetworkRole::fire`].
     fired: Vec<Event>,
+    event: Vec<u8>,
     read_run: Run,
     update_run: Run,
     next_core: usize,
@@ -155,6 +156,7 @@ impl<N: Transport> NetworkRole<N> {
             over_limit: VecDeque::new(),
             staged: Vec::new(),
             fired: Vec::new(),
+            event: Vec::new(),
             read_run: Run::default(),
             update_run: Run::default(),
             next_core: 0,

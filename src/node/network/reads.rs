@@ -21,7 +21,7 @@ pub(super) struct ReadDesk<'a> {
     pub drained: Zxid,
 }
 
-/// A read that has been executed; its answer is staged, with the zxid still to be written.
+/// A read that has been executed; its answer is written, but for the zxid.
 pub(super) struct Read {
     xid: Xid,
     /// The newest change it may show.
@@ -56,10 +56,12 @@ struct Reading<'a, 'd> {
     identities: &'a [Identity],
     xid: Xid,
     out: &'a mut Vec<u8>,
+    /// Where in `out` the answer begins.
+    start: usize,
 }
 
 impl<'d> ReadDesk<'d> {
-    /// Executes a read and stages its answer in `out`, which is empty before.
+    /// Executes a read and appends its answer to `out`.
     pub(super) fn read(
         &mut self,
         client: &mut Client,
@@ -75,7 +77,8 @@ impl<'d> ReadDesk<'d> {
         }
         let conn = client.id;
         let session = client.session;
-        let mut r = Reading { desk: self, identities: &client.identities, xid, out };
+        let start = out.len();
+        let mut r = Reading { desk: self, identities: &client.identities, xid, out, start };
         match op {
             ReadOp::Exists { path, watch } => r.exists(path.as_deref(), watch),
             ReadOp::GetData { path, watch } => {
@@ -128,7 +131,7 @@ impl Reading<'_, '_> {
     /// Closes the answer: nothing to add on success, the code alone on failure.
     fn done(&mut self, answer: Answer, seen: Zxid) -> Read {
         if let Err(code) = answer {
-            self.out.clear();
+            self.out.truncate(self.start);
             reply::error(self.out, self.xid, LATER, code);
         }
         Read { xid: self.xid, seen, watch: None }
@@ -264,7 +267,8 @@ impl Reading<'_, '_> {
             newest = newest.max(seen);
         }
         frame.finish();
-        if let Some(error) = self.out.get_mut(ERROR_AT).filter(|_| !whole) {
+        let answer = &mut self.out[self.start..];
+        if let Some(error) = answer.get_mut(ERROR_AT).filter(|_| !whole) {
             error.copy_from_slice(&ErrorCode::MarshallingError.code().to_be_bytes());
         }
         self.done(Ok(()), newest)
@@ -327,32 +331,56 @@ fn standard(path: &str, table: Table) -> NewWatch {
     NewWatch { path: path.into(), kind: NewKind::Standard(table) }
 }
 
-impl<N: Transport> NetworkRole<N> {
-    /// Lets a read's answer leave: after everything the read has seen, before everything newer.
-    pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
-        if read.seen > self.drained {
-            let staged = std::mem::take(&mut self.staged);
-            self.drain_upto(read.seen);
-            self.staged = staged;
-        }
-        if let Some(watch) = read.watch {
-            self.register(conn, watch, read.seen);
-        }
-        if let Some(zxid) = self.staged.get_mut(ZXID_AT) {
-            zxid.copy_from_slice(&self.drained.0.to_be_bytes());
-        }
-        let bytes = self.staged.len();
-        self.flush_staged(conn);
-        self.count_reply(conn, read.xid, self.drained, bytes, received, false);
+impl Read {
+    pub(super) fn xid(&self) -> Xid {
+        self.xid
     }
 
-    fn register(&mut self, conn: ConnId, watch: NewWatch, seen: Zxid) {
-        self.watches.settle(self.drained);
-        match watch.kind {
-            NewKind::Standard(table) => {
-                self.watches.add(&watch.path, WatchMode::Standard, table, conn, seen);
+    /// Whether the stream has been taken as far as the read has seen.
+    pub(super) fn may_leave(&self, drained: Zxid) -> bool {
+        self.seen <= drained
+    }
+
+    /// Makes the answer whole and registers the watch: the read may leave.
+    pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadDesk<'_>, conn: ConnId) {
+        assert!(self.may_leave(desk.drained), "I7");
+        if let Some(watch) = self.watch {
+            desk.watches.settle(desk.drained);
+            match watch.kind {
+                NewKind::Standard(table) => {
+                    let mode = WatchMode::Standard;
+                    desk.watches.add(&watch.path, mode, table, conn, self.seen);
+                }
+                NewKind::Lasting(mode) => {
+                    desk.watches.add_watch(&watch.path, mode, conn, self.seen);
+                }
             }
-            NewKind::Lasting(mode) => self.watches.add_watch(&watch.path, mode, conn, seen),
         }
+        if let Some(zxid) = answer.get_mut(ZXID_AT) {
+            zxid.copy_from_slice(&desk.drained.0.to_be_bytes());
+        }
+    }
+}
+
+impl<N: Transport> NetworkRole<N> {
+    /// Lets a read's staged answer leave: after everything the read has seen, before everything
+    /// newer.
+    pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
+        let mut staged = std::mem::take(&mut self.staged);
+        if !read.may_leave(self.drained) {
+            self.drain_upto(read.seen);
+        }
+        let xid = read.xid;
+        let mut desk = ReadDesk {
+            commons: &self.commons,
+            stream: &self.stream,
+            watches: &mut self.watches,
+            drained: self.drained,
+        };
+        read.seal(&mut staged, &mut desk, conn);
+        let bytes = staged.len();
+        self.staged = staged;
+        self.flush_staged(conn);
+        self.count_reply(conn, xid, self.drained, bytes, received, false);
     }
 }

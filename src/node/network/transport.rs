@@ -13,6 +13,7 @@ pub trait Transport {
     fn input(&self, conn: ConnId) -> &[u8];
     fn consume(&mut self, conn: ConnId, n: usize);
     fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>>;
+    fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)>;
     fn unsent(&self, conn: ConnId) -> usize;
     fn pause(&mut self, conn: ConnId);
     fn resume(&mut self, conn: ConnId);
@@ -32,6 +33,9 @@ impl Transport for Net {
     }
     fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>> {
         Net::output(self, conn)
+    }
+    fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)> {
+        Net::split(self, conn)
     }
     fn unsent(&self, conn: ConnId) -> usize {
         Net::unsent(self, conn)

@@ -132,6 +132,11 @@ impl Transport for SimTransport {
         self.get(conn).filter(|conn| conn.closing.is_none()).map(|conn| &mut conn.output)
     }
 
+    fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)> {
+        let conn = self.get(conn).filter(|conn| conn.closing.is_none())?;
+        Some((&conn.input[conn.consumed..], &mut conn.output))
+    }
+
     fn unsent(&self, conn: ConnId) -> usize {
         self.look(conn).map_or(0, |conn| conn.output.len())
     }
