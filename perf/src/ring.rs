@@ -10,7 +10,7 @@
 use std::alloc::{self, Layout};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -40,6 +40,17 @@ pub enum Event {
     /// The connection is gone and the slot may connect again. `None`: the peer (or
     /// [`Ring::close`]) ended it in good order.
     Closed(usize, Option<io::Error>),
+}
+
+/// How long completions may be let gather before they are looked at: a driver that is woken for
+/// each of a thousand events takes the server's time for it, on the machine they share.
+#[derive(Clone, Copy, Debug)]
+pub struct Gather {
+    /// Enough of them.
+    pub enough: u32,
+    /// And the longest they wait for one another, in microseconds. The first does not wait if it
+    /// comes later.
+    pub within_us: u32,
 }
 
 /// A filled receive buffer, owned by the caller until released.
@@ -138,10 +149,15 @@ impl Ring {
     /// Ends a connection: FIN both ways, [`Event::Closed`] when nothing is in flight any more.
     pub fn close(&mut self, slot: usize) {
         let s = &mut self.slots[slot];
-        let Some(socket) = &s.socket else { return };
+        if s.socket.is_none() {
+            return;
+        }
         if !s.closing {
             s.closing = true;
-            let _ = socket.shutdown(std::net::Shutdown::Both);
+            // Ends what is in flight. Where nothing is, closing the socket says the same.
+            if s.busy() {
+                let _ = s.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Both));
+            }
         }
         self.settle(slot);
     }
@@ -155,12 +171,19 @@ impl Ring {
     }
 
     /// Submits what is queued and waits up to `timeout` for a completion (not at all when some are
-    /// already here).
-    pub fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+    /// already here), or for several where they may gather (kernel 6.12 or later).
+    pub fn turn(&mut self, timeout: Duration, gather: Option<Gather>) -> io::Result<()> {
         let idle = self.ready.is_empty() && self.closed.is_empty();
         let result = if idle && !timeout.is_zero() {
             let time = Timespec::new().sec(timeout.as_secs()).nsec(timeout.subsec_nanos());
-            self.io.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
+            let args = SubmitArgs::new().timespec(&time);
+            match gather.filter(|_| self.io.params().is_feature_min_timeout()) {
+                Some(Gather { enough, within_us }) => {
+                    let args = args.min_wait_usec(within_us);
+                    self.io.submitter().submit_with_args(enough as usize, &args)
+                }
+                None => self.io.submitter().submit_with_args(1, &args),
+            }
         } else if idle || !self.io.submission().is_empty() {
             self.io.submit()
         } else {

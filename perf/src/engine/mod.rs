@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::fault::Fault;
 use crate::record::{Class, Recorder};
+use crate::ring::Gather;
 use crate::schedule::Arrival;
 use crate::wire::Reply;
 use lane::{Lane, Pending};
@@ -198,6 +199,11 @@ pub trait Load: Send {
     /// A lane that was asked to leave has left.
     fn closed(&mut self, _cx: &mut Cx<'_>, _lane: usize) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// Whether what comes may be let gather; no, where each latency counts.
+    fn gather(&self) -> Option<Gather> {
+        None
     }
 
     /// When [`Load::tick`] wants to be called next.

@@ -238,7 +238,7 @@ impl<'a> Worker<'a> {
     /// Waits for events until `deadline`, then handles some of them.
     fn turn(&mut self, deadline: u64) -> Result<(), Fault> {
         let timeout = Duration::from_nanos(deadline.saturating_sub(now()));
-        self.ring.turn(timeout).map_err(Fault::io("the driver's ring"))?;
+        self.ring.turn(timeout, self.load.gather()).map_err(Fault::io("the driver's ring"))?;
         for _ in 0..EVENTS_PER_TURN {
             let event = self.ring.next_event().map_err(Fault::io("the driver's ring"))?;
             let Some(event) = event else { break };
