@@ -49,9 +49,11 @@ enum Fault {
     Wiped,
     /// The leader logs what nobody else has, and comes back after the others went on.
     Phantom,
+    /// Kills, starts, pauses and cuts on top of each other.
+    Storm,
 }
 
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 16] = [
     Fault::KillLeader,
     Fault::KillFollower,
     Fault::KillQuorum,
@@ -66,6 +68,8 @@ const FAULTS: [Fault; 14] = [
     Fault::Lag,
     Fault::Wiped,
     Fault::Phantom,
+    Fault::Storm,
+    Fault::Storm,
 ];
 
 fn plan(size: usize) -> Plan {
@@ -194,7 +198,43 @@ fn inject(ensemble: &mut Ensemble, load: &Load, fault: Fault, rng: &mut Rng, tol
             followers.iter().for_each(|id| ensemble.member(*id).spawn());
             ensemble.wait_within(HEALING).unwrap_or_else(|e| panic!("{told}: {e}"));
         }
+        Fault::Storm => {
+            load.strict(false);
+            storm(ensemble, rng);
+        }
     }
+}
+
+/// Dozens of blows, the next one before the ensemble has got over the last.
+fn storm(ensemble: &mut Ensemble, rng: &mut Rng) {
+    let ids = ensemble.voters();
+    let mut paused = Vec::new();
+    for _ in 0..10 + rng.below(20) {
+        let id = rng.pick(&ids);
+        let up = ensemble.member(id).is_up();
+        match rng.below(10) {
+            0..=1 if up => {
+                paused.retain(|other| *other != id);
+                ensemble.member(id).kill();
+            }
+            2..=4 if !up => ensemble.member(id).spawn(),
+            5 if up && !paused.contains(&id) => {
+                ensemble.member(id).pause();
+                paused.push(id);
+            }
+            6 if !paused.is_empty() => {
+                let id = paused.remove(rng.below(paused.len()));
+                ensemble.member(id).proceed();
+            }
+            7 => ensemble.links.as_ref().unwrap().isolate(&[id]),
+            8 => ensemble.links.as_ref().unwrap().mute(&[id]),
+            9 => ensemble.links.as_ref().unwrap().reset(),
+            _ => ensemble.links.as_ref().unwrap().heal(),
+        }
+        std::thread::sleep(Duration::from_millis(20 + rng.next() % 500));
+    }
+    ensemble.links.as_ref().unwrap().heal();
+    paused.iter().for_each(|id| ensemble.member(*id).proceed());
 }
 
 /// Starts who is down, and waits until the ensemble serves and every writer gets on.
