@@ -7,7 +7,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::{Conn, Received, Session};
-use support::ensemble::{Ensemble, Plan, subject};
+use support::ensemble::{Ensemble, Plan};
 use support::server::Kind;
 use support::wire::{In, OPEN, Out, request};
 
@@ -141,7 +141,8 @@ fn script(port: u16, elsewhere: u16, root: &str) -> Vec<String> {
 
 /// Scripts of a Java follower, of ours, and of the leader `leads`.
 fn scripts(leads: Kind, upgrading: bool) -> [Vec<String>; 3] {
-    let mut plan = Plan::new(&[Kind::Java, subject(), leads]).set("localSessionsEnabled", "true");
+    let mut plan =
+        Plan::new(&[Kind::Java, Kind::under_test(), leads]).set("localSessionsEnabled", "true");
     if upgrading {
         plan = plan.set("localSessionsUpgradingEnabled", "true");
     }
@@ -160,7 +161,7 @@ fn scripts(leads: Kind, upgrading: bool) -> [Vec<String>; 3] {
 fn assert_alike(upgrading: bool) {
     let [java_follower, our_follower, java_leader] = scripts(Kind::Java, upgrading);
     assert_eq!(our_follower, java_follower, "followers of Java's leader");
-    let [their_follower, our_follower, our_leader] = scripts(subject(), upgrading);
+    let [their_follower, our_follower, our_leader] = scripts(Kind::under_test(), upgrading);
     assert_eq!(their_follower, java_follower, "Java's follower, under our leader");
     assert_eq!(our_follower, java_follower, "our follower, under our leader");
     assert_eq!(our_leader, java_leader, "leaders");
@@ -182,8 +183,8 @@ fn local_sessions_that_stay_local_are_seen_as_javas_are() {
 fn observers_without_a_log_of_their_own_and_with_delays_serve_on() {
     // Goal: whatever syncEnabled and the delays say, an observer of either kind comes back to the
     // next leader, with everything, and serves its clients.
-    for kind in [Kind::Java, subject()] {
-        let plan = Plan::new(&[Kind::Java, subject(), subject()])
+    for kind in [Kind::Java, Kind::under_test()] {
+        let plan = Plan::new(&[Kind::Java, Kind::under_test(), Kind::under_test()])
             .set("syncEnabled", "false")
             .set("observer.reconnectDelayMs", "300")
             .set("observer.election.DelayMs", "500")

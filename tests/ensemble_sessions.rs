@@ -8,7 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::{Conn, Grant, Handshake, Received, Session};
-use support::ensemble::{Ensemble, Member, PATIENCE, Plan, Role, subject};
+use support::ensemble::{Ensemble, Member, PATIENCE, Plan, Role};
 use support::server::Kind;
 use support::wire::{OPEN, Out};
 
@@ -16,7 +16,7 @@ use support::wire::{OPEN, Out};
 const TIMEOUT: i32 = 20_000;
 
 fn mixed() -> [Kind; 3] {
-    [Kind::Java, subject(), subject()]
+    [Kind::Java, Kind::under_test(), Kind::under_test()]
 }
 
 fn ephemeral(session: &mut Session, path: &str) -> i32 {
@@ -85,7 +85,7 @@ fn open_for_reading(port: u16) -> Option<(Session, Grant)> {
 fn a_server_without_a_quorum_serves_reads() {
     // Goal: reads, and nothing else, for those that asked for it; all as before afterwards.
     let mut seen = Vec::new();
-    for kind in [Kind::Java, subject()] {
+    for kind in [Kind::Java, Kind::under_test()] {
         let plan = Plan::new(&[kind, Kind::Java, Kind::Java])
             .set("readonlymode.enabled", "true")
             .set("localSessionsEnabled", "true")
@@ -184,8 +184,8 @@ fn reader_sees(member: &Member, before: &Grant, path: &str) -> Vec<String> {
 #[test]
 fn a_leader_that_abstains_takes_no_clients() {
     // Goal: with leaderServes=no clients get nothing from the leader, and all from its followers.
-    for kind in [Kind::Java, subject()] {
-        let plan = Plan::new(&[Kind::Java, subject(), kind]).set("leaderServes", "no");
+    for kind in [Kind::Java, Kind::under_test()] {
+        let plan = Plan::new(&[Kind::Java, Kind::under_test(), kind]).set("leaderServes", "no");
         let mut ensemble = Ensemble::lay_out(&format!("sessions/abstains-{kind:?}"), &plan);
         let told = format!("{kind:?}");
         ensemble.member(3).spawn();

@@ -19,12 +19,6 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Space between two questions to a process: not synchronisation.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Whose servers a test of ensembles is about that asks for what ours do not have yet: ours where
-/// they are asked for by name.
-pub fn subject() -> Kind {
-    if std::env::var_os("RK_TEST_SERVER").is_some() { Kind::under_test() } else { Kind::Java }
-}
-
 /// What an ensemble is made of.
 #[derive(Clone)]
 pub struct Plan {
@@ -445,9 +439,21 @@ impl Member {
         true
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP, until every thread of the process stands still: one that is in the kernel goes on
+    /// until it comes back from there.
     pub fn pause(&self) {
-        self.server.as_ref().unwrap().signal("STOP");
+        let server = self.server.as_ref().unwrap();
+        server.signal("STOP");
+        let tasks = format!("/proc/{}/task", server.pid());
+        let stands = |task: PathBuf| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !std::fs::read_dir(&tasks).unwrap().all(|task| stands(task.unwrap().path())) {
+            assert!(Instant::now() < deadline, "member {} does not stop", self.id);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// SIGCONT.
