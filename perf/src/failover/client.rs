@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::SESSION_TIMEOUT_MS;
 use crate::target::probe::frame;
-use crate::wire::{self, ConnectReply, Cursor, PASSWORD_LEN, Reply, Value, XID_EVENT, op};
+use crate::wire::{self, ConnectReply, Cursor, PASSWORD_LEN, Reply, Value, XID_EVENT, err, op};
 
 /// For the answer to the first request for a session; later ones are given more. Short, because
 /// Java ZooKeeper swallows a connection that arrives while it starts.
@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
 /// For any other answer: two thirds of the session's timeout, as ZooKeeper's client has it.
 const ANSWER: Duration = Duration::from_millis(SESSION_TIMEOUT_MS as u64 * 2 / 3);
+
+/// Kept of a client's wrong answers: one that repeats itself needs no more.
+const WRONG_MAX: usize = 10;
 
 /// A request's end.
 #[derive(Debug)]
@@ -72,15 +75,22 @@ impl Client {
         self.ask(|out, xid| wire::delete(out, xid, path))
     }
 
-    /// The tag of the value at `path` (a [`Value`] of at least 8 bytes).
+    /// The tag of the value at `path`: 0 of a znode that was never written, or is not there. `None`:
+    /// no answer.
     pub fn tag_of(&mut self, path: &[u8]) -> Option<u64> {
         match self.ask(|out, xid| wire::query(out, xid, op::GET_DATA, path, false)) {
-            Answer::Reply(0, body) => {
-                let tag = Cursor(&body).bytes()?.first_chunk::<8>().copied()?;
-                Some(u64::from_be_bytes(tag))
+            Answer::Reply(err::OK, body) => {
+                let tag = Cursor(&body).bytes().and_then(|data| data.first_chunk::<8>().copied());
+                Some(tag.map_or(0, u64::from_be_bytes))
             }
+            Answer::Reply(err::NO_NODE, _) => Some(0),
             Answer::Reply(..) | Answer::Lost(_) => None,
         }
+    }
+
+    /// Of the leader that ordered what was seen last.
+    pub fn epoch(&self) -> i64 {
+        self.zxid >> 32
     }
 
     /// Ends the session, if it is attached.
@@ -133,7 +143,9 @@ impl Client {
     }
 
     fn refuse(&mut self, what: String) -> io::Error {
-        self.wrong.push(what.clone());
+        if self.wrong.len() < WRONG_MAX {
+            self.wrong.push(what.clone());
+        }
         io::Error::other(what)
     }
 

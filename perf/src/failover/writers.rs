@@ -23,6 +23,8 @@ const VALUE: [u8; 100] = [0x5a; 100];
 pub struct Ack {
     pub sent: u64,
     pub acked: u64,
+    /// Of the leader that ordered it (the upper half of the zxid).
+    pub epoch: i64,
 }
 
 #[derive(Default)]
@@ -70,14 +72,15 @@ impl Writers {
         Ok(writers)
     }
 
-    /// Waits for the acknowledgement of a write that was sent after `moment`.
-    pub fn next_ack(&self, moment: u64, limit: Duration) -> Result<Ack, Fault> {
+    /// Waits for the acknowledgement of a write that was sent after `moment` and ordered by a leader
+    /// of at least `epoch`.
+    pub fn next_ack(&self, moment: u64, epoch: i64, limit: Duration) -> Result<Ack, Fault> {
         let began = Instant::now();
         let mut acks = self.log.acks.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             // Newest first: those before the moment are many.
             let after = acks.iter().rev().take_while(|ack| ack.acked > moment);
-            if let Some(ack) = after.filter(|ack| ack.sent > moment).last() {
+            if let Some(ack) = after.filter(|a| a.sent > moment && a.epoch >= epoch).last() {
                 return Ok(*ack);
             }
             if crate::interrupted() {
@@ -152,7 +155,7 @@ fn write(mut client: Client, path: &[u8], pause: Duration, log: &Log) -> Met {
         let sent = now();
         match client.set_data(path, Value { filler: &VALUE, tag }) {
             Answer::Reply(err::OK, _) => {
-                let ack = Ack { sent, acked: now() };
+                let ack = Ack { sent, acked: now(), epoch: client.epoch() };
                 acknowledged = tag;
                 log.acks.lock().unwrap_or_else(PoisonError::into_inner).push(ack);
                 log.more.notify_all();
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_longest_gap_counts_from_the_start_and_to_the_end() {
-        let ack = |acked| Ack { sent: acked - 1, acked };
+        let ack = |acked| Ack { sent: acked - 1, acked, epoch: 0 };
         assert_eq!(longest_gap(&[ack(12), ack(15)], 10, 20), 5);
         assert_eq!(longest_gap(&[ack(19), ack(12), ack(30)], 10, 20), 7);
         assert_eq!(longest_gap(&[], 10, 20), 10);

@@ -9,7 +9,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A mistake to make now and then.
+/// A mistake to make now and then. Each test program makes some of them.
+#[allow(dead_code)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mistake {
     None,
@@ -17,6 +18,12 @@ pub enum Mistake {
     WrongValue,
     ZxidGoesBack,
     HangsUp,
+    /// A connection ends with its fiftieth request, answered or not.
+    HangsUpOften,
+    /// The same, and a session is not known again.
+    ForgetsSessions,
+    /// Writes are acknowledged and not done.
+    LosesWrites,
 }
 
 struct Znode {
@@ -35,6 +42,7 @@ struct Tree {
     zxid: i64,
     sessions: i64,
     served: u64,
+    lossy: bool,
 }
 
 pub struct Fake {
@@ -73,12 +81,23 @@ fn send(stream: &mut TcpStream, payload: &[u8]) {
 
 fn serve(mut stream: TcpStream, tree: &Mutex<Tree>, mistake: Mistake) -> Option<()> {
     let connect = frame(&mut stream)?;
-    let session = {
+    let asked = i64::from_be_bytes(connect[16..24].try_into().unwrap());
+    if asked != 0 && (mistake == Mistake::ForgetsSessions || connect[28..44] != [7; 16]) {
+        let mut out = vec![0; 16];
+        put(&mut out, &[0; 16]);
+        out.push(0);
+        send(&mut stream, &out);
+        return stream.shutdown(Shutdown::Both).ok();
+    }
+    let session = if asked != 0 {
+        asked
+    } else {
         let mut tree = tree.lock().unwrap();
         tree.sessions += 1;
         tree.zxid += 1;
         tree.sessions
     };
+    let mut served_here = 0;
     let mut out = vec![0; 4];
     out.extend_from_slice(&connect[12..16]);
     out.extend_from_slice(&session.to_be_bytes());
@@ -91,6 +110,8 @@ fn serve(mut stream: TcpStream, tree: &Mutex<Tree>, mistake: Mistake) -> Option<
         let mut tree = tree.lock().unwrap();
         tree.served += 1;
         let late = tree.served > 300;
+        served_here += 1;
+        tree.lossy = mistake == Mistake::LosesWrites;
         let (err, body) = tree.execute(opcode, &mut input, session, &stream);
         let mut zxid = tree.zxid;
         let mut xid = xid;
@@ -98,6 +119,9 @@ fn serve(mut stream: TcpStream, tree: &Mutex<Tree>, mistake: Mistake) -> Option<
             Mistake::WrongXid if late => xid += 1,
             Mistake::ZxidGoesBack if late && tree.served.is_multiple_of(2) => zxid = 1,
             Mistake::HangsUp if late => return stream.shutdown(Shutdown::Both).ok(),
+            Mistake::HangsUpOften | Mistake::ForgetsSessions if served_here == 50 => {
+                return stream.shutdown(Shutdown::Both).ok();
+            }
             _ => {}
         }
         let mut out = xid.to_be_bytes().to_vec();
@@ -269,7 +293,10 @@ impl Tree {
         input.int();
         let zxid = self.zxid;
         let Some(node) = self.nodes.get_mut(&path) else { return (-101, Vec::new()) };
-        (node.data, node.mzxid) = (data, zxid);
+        node.mzxid = zxid;
+        if !self.lossy {
+            node.data = data;
+        }
         node.version += 1;
         self.fire(&path, 3);
         (0, self.stat(&path))
