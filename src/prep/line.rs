@@ -123,7 +123,7 @@ impl Prep {
         let txn = match judged {
             // A multi that failed leaves nothing behind either, but goes on record as one.
             Ok(txn) => {
-                if is_failed_multi(&txn) {
+                if is_failed_multi(&txn) && !crate::mutants::on("failed-multi-stays") {
                     self.roll_back(&start);
                 }
                 txn
@@ -179,7 +179,9 @@ impl Prep {
         self.begin(tree);
         let zxid = self.last;
         let mut paths = tree.ephemerals_of(session);
-        paths.extend(self.overlay.ephemerals_of(session).map(str::to_owned));
+        if !crate::mutants::on("close-misses-in-flight") {
+            paths.extend(self.overlay.ephemerals_of(session).map(str::to_owned));
+        }
         paths.sort_unstable();
         paths.dedup();
         let types = self.settings.types;

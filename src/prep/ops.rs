@@ -34,6 +34,9 @@ impl Prep {
         let _permit = acl::check(policy, &parent.acl, Perms::CREATE, turn.asker.identities)?;
         let path = match mode.is_sequential() {
             // Counts creates, not children: a number is never given out twice.
+            true if crate::mutants::on("sequence-counts-children") => {
+                format!("{asked}{:010}", parent.children)
+            }
             true => format!("{asked}{:010}", parent.stat.cversion),
             false => asked.to_owned(),
         };
@@ -183,7 +186,9 @@ impl Prep {
         node.stat.mtime = turn.now;
         node.stat.mzxid = turn.zxid;
         node.data_len = data_len;
-        node.content_crc = self.content_crc(path, data);
+        if !crate::mutants::on("digest-of-old-data") {
+            node.content_crc = self.content_crc(path, data);
+        }
         self.overlay.put(sight, path, turn.zxid, Some(node));
         self.note_quota(turn, path, 0, grown);
         Ok(Op::SetData { path: path.to_owned(), data: data.clone(), version })

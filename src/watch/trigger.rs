@@ -235,7 +235,7 @@ impl Watches {
         out: &mut Vec<Event>,
     ) -> Modes {
         let mut awake = watcher.modes();
-        if any_young {
+        if any_young && !crate::mutants::on("watch-hears-the-past") {
             awake = awake.without(self.asleep(at, watcher.slot(), step));
             if awake.is_none() {
                 return watcher.modes();
@@ -243,6 +243,7 @@ impl Watches {
         }
         self.tell(watcher.slot(), step, text, readable, out);
         let after = match awake.has(Modes::STANDARD) {
+            true if crate::mutants::on("watch-kept") => watcher.modes(),
             true => watcher.modes().without(Modes::STANDARD),
             false => watcher.modes(),
         };

@@ -23,7 +23,7 @@ use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
 use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
-use crate::types::{Epoch, Millis, ServerId};
+use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::{Leader, LeaderParts, Learner, LearnerParts, Stored, SyncRules, Timing, Window};
 
 /// What a server of an ensemble is told at start.
@@ -366,6 +366,9 @@ impl Control {
         ensemble.reads_at = ensemble.clients.reads_after.map(|wait| self.now + wait);
         tracing::info!(%zxid, epoch = current.0, "looking for a leader");
         self.gauges.quorum.looking(self.now);
+        let boast = self.ensemble.as_ref().is_some_and(|e| e.me == ServerId(1))
+            && crate::mutants::on("vote-beyond-log");
+        let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };
         self.elect(ElectionInput::Look { zxid, peer_epoch: current });
     }
 
@@ -383,7 +386,11 @@ impl Control {
     /// not survive (I11).
     pub(super) fn store(&mut self, stored: Stored) -> bool {
         let Some(ensemble) = &mut self.ensemble else { return false };
-        match ensemble.disk.store(stored) {
+        let forgotten = match stored {
+            Stored::Accepted(_) => crate::mutants::on("promise-not-stored"),
+            Stored::Current(_) => crate::mutants::on("epoch-not-stored"),
+        };
+        match if forgotten { Ok(()) } else { ensemble.disk.store(stored) } {
             Ok(()) => {
                 match stored {
                     Stored::Accepted(epoch) => {

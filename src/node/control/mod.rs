@@ -339,7 +339,12 @@ impl Control {
         }
         let abandoned = Arc::new(AtomicBool::new(false));
         let job = Job::Snapshot {
-            sessions: self.durable_sessions.iter().map(|(id, t)| (*id, *t)).collect(),
+            sessions: self
+                .durable_sessions
+                .iter()
+                .skip(usize::from(crate::mutants::on("snapshot-forgets-session")))
+                .map(|(id, t)| (*id, *t))
+                .collect(),
             at: self.tree.applied(),
             restored_upto: self.restored_upto,
             abandoned: abandoned.clone(),

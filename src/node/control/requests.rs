@@ -39,7 +39,7 @@ impl Control {
         if !self.is_owner(conn, session) {
             return self.drop_connection(conn);
         }
-        if self.learns() {
+        if self.learns() && !crate::mutants::on("sync-not-forwarded") {
             return self.forward_sync(conn, session);
         }
         self.line.sync(Origin::Sync { conn });

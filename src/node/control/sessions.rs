@@ -109,12 +109,15 @@ impl Control {
             return;
         }
         let pulses = &self.pulses;
-        let due = self
-            .sessions
-            .due_unless_heard(now, |session| pulses.get(&session).map(|pulse| pulse.last()));
+        let due = self.sessions.due_unless_heard(now, |session| {
+            let pulse = pulses.get(&session).filter(|_| !crate::mutants::on("touch-lost"));
+            pulse.map(|pulse| pulse.last())
+        });
         for session in due {
             tracing::info!(%session, "session expired");
-            if self.sessions.is_local(session) {
+            if crate::mutants::on("expired-without-txn") {
+                self.sessions.remove(session);
+            } else if self.sessions.is_local(session) {
                 self.expire_local(session);
             } else {
                 let entry = self.prep.close_session(&self.tree, wall, session, 0);

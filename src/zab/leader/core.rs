@@ -222,7 +222,8 @@ impl Leader {
         let mut servers: Vec<ServerId> = vec![self.parts.me];
         let learners = self.learners.values().filter(|learner| fits(learner));
         servers.extend(learners.filter_map(Learner::votes_as));
-        self.parts.electorate.has_quorum(|server| servers.contains(&server))
+        crate::mutants::on("led-without-a-quorum")
+            || self.parts.electorate.has_quorum(|server| servers.contains(&server))
     }
 
     /// The epoch it leads; 0 while it is not chosen.

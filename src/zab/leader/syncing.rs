@@ -148,7 +148,7 @@ impl Leader {
     fn announce(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let (beat, silent_by) = (self.beat, self.beat + self.init_beats());
         let Some(learner) = self.learners.get_mut(&link) else { return };
-        if !learner.observer {
+        if !learner.observer && !crate::mutants::on("outstanding-not-sent") {
             let has = learner.position;
             for (zxid, entry) in self.outstanding.iter().filter(|(zxid, _)| *zxid > has) {
                 let packet = Packet::Proposal { zxid: *zxid, entry: entry.clone() };

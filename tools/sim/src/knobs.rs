@@ -69,12 +69,15 @@ impl Knobs {
         let requests = rng.one_of([60, 200, 200, 500]);
         // A client asks for half its pipeline at a time, and its pauses are long now and then.
         let pace_us = storm_us * clients as i64 * (pipeline + 1) / (2 * requests) / 2;
+        let net_us = rng.one_of([20, 200, 2000, 20_000]);
+        // A tick must be long beside the network, or nobody is ever in time.
+        let tick_ms = rng.one_of([200, 500, 1000, 2000]).max(net_us / 20);
         Knobs {
             servers,
             clients,
             storm_us,
             faults: rng.between(0, 14) as usize,
-            tick_ms: rng.one_of([200, 500, 1000, 2000]),
+            tick_ms,
             cores: rng.between(1, 3) as usize,
             shards: 1 << rng.below(7),
             extended_types: rng.one_in(2),
@@ -95,7 +98,7 @@ impl Knobs {
             retain: rng.between(3, 5) as usize,
             one_folder: rng.one_in(2),
             disk_us: rng.one_of([20, 100, 1000, 8000]),
-            net_us: rng.one_of([20, 200, 2000, 20_000]),
+            net_us,
             turn_us: rng.one_of([1, 10, 100, 1000]),
             pace_us,
             pipeline: pipeline as usize,

@@ -30,8 +30,8 @@ impl World {
             any = true;
             match job {
                 LearnerJob::Snapshot { link, sessions, at, restored_upto, credit } => {
-                    let source =
-                        StreamSource::new(&up.tree, sessions, at, restored_upto).with_pieces(slice);
+                    let source = StreamSource::new(&up.tree, sessions, at, restored_upto)
+                        .with_pieces(slice * 10);
                     up.sending.push(Sending { link, source, credit, is_first: true });
                 }
                 job @ LearnerJob::ReadLog { .. } => up.log_reads.push_back(job),

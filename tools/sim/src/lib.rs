@@ -4,7 +4,8 @@
 //! the log over a simulated disk, snapshots and recovery. Clients speak the client protocol byte
 //! by byte; what they hear is held against a history that the checker keeps by itself.
 //!
-//! * [`run`]: a seed, a range of seeds; [`shrink`]: the least that still fails
+//! * [`run`]: a seed, a range of seeds; [`shrink`]: the least that still fails;
+//!   [`mutants`]: bugs that must be found
 //! * [`world`]: time and events; [`process`]: a server's turns, ends and starts; [`wires`]: connections
 //!   of clients; [`peers`], [`learners`]: servers among themselves
 //! * [`knobs`], [`faults`]: what the seed draws
@@ -12,6 +13,7 @@
 //! * [`client`], [`wishes`]: what clients do
 //! * [`history`], [`judge`], [`answers`], [`watching`], [`observe`]: what must hold
 
+pub mod mutants;
 pub mod run;
 pub mod shrink;
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use ringkeeper_sim::mutants::{self, Mutant};
 use ringkeeper_sim::run::{self, Case};
 use ringkeeper_sim::shrink;
 
@@ -22,6 +23,12 @@ struct Args {
     /// Leave out of a failing seed what does not matter.
     #[arg(long)]
     shrink: bool,
+    /// Plant every known bug in turn, and tell which seed finds it.
+    #[arg(long)]
+    mutants: bool,
+    /// Plant this bug, or look only for it.
+    #[arg(long)]
+    mutant: Option<String>,
     /// Stop after so many failures.
     #[arg(long, default_value_t = 5)]
     enough: usize,
@@ -33,6 +40,9 @@ fn main() -> ExitCode {
         eprintln!("--seeds {}: not A..B and not a number", args.seeds);
         return ExitCode::from(2);
     };
+    if args.mutants {
+        return hunt(&args, from..to);
+    }
     if args.trace || args.shrink {
         return look_closely(&args, from..to);
     }
@@ -63,6 +73,7 @@ fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for seed in seeds {
         let mut case = Case::of(seed, args.servers);
+        case.mutant = args.mutant.as_deref().and_then(planted).map(|mutant| mutant.name);
         if args.shrink {
             let Some((smaller, why)) = shrink::shrink(&case) else { continue };
             println!("seed {seed}: {why}\n{:?}", smaller.knobs);
@@ -84,4 +95,31 @@ fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
         }
     }
     code
+}
+
+fn planted(name: &str) -> Option<Mutant> {
+    mutants::ALL.iter().copied().find(|mutant| mutant.name == name)
+}
+
+fn hunt(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
+    if !cfg!(feature = "mutants") {
+        eprintln!("no bug is planted in this build: --features mutants");
+        return ExitCode::from(2);
+    }
+    let mut missed = 0;
+    for mutant in mutants::ALL {
+        if args.mutant.as_deref().is_some_and(|name| name != mutant.name) {
+            continue;
+        }
+        let found = mutants::hunt(*mutant, seeds.clone());
+        let how = match &found.by {
+            Some((_, why)) => why.chars().take(90).collect(),
+            None => {
+                missed += 1;
+                "NOT FOUND".to_owned()
+            }
+        };
+        println!("| {} | {} | {} | {how} |", mutant.name, mutant.servers, found.tried);
+    }
+    ExitCode::from(u8::from(missed > 0))
 }

@@ -1,7 +1,7 @@
 //! What the servers do, held against the history: what is proposed, committed, found after a start,
 //! and left at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ringkeeper::codec::txn::{Txn, decode_entry};
@@ -10,6 +10,7 @@ use ringkeeper::types::{SessionId, Zxid};
 
 use crate::history::FIELD_MAX;
 use crate::server::{Booted, Server};
+use crate::transport::Sent;
 use crate::world::{Checked, Event, Stage, World};
 
 impl World {
@@ -82,11 +83,11 @@ impl World {
         let serves = up.gauges.running.load(std::sync::atomic::Ordering::Relaxed);
         let mismatches = up.gauges.digest_mismatches.get();
         let digest = up.tree.digest();
-        self.commit(server, applied)?;
         if !serves {
             // Its own history, which nobody may have agreed to.
             return Ok(());
         }
+        self.commit(server, applied)?;
         if applied > durable {
             return Err(format!("I6: {applied} is applied, durable is {durable}"));
         }
@@ -98,6 +99,29 @@ impl World {
         }
         self.check_prefix(server, applied)?;
         self.check_digest(server, applied, digest)
+    }
+
+    /// What a server tells its clients is committed, also in the last turn of its service.
+    pub fn told(&mut self, server: usize, sent: &[Sent]) -> Checked {
+        let mut newest = Zxid::ZERO;
+        for mut bytes in sent.iter().map(|sent| sent.bytes.as_slice()) {
+            while let Some((head, rest)) = bytes.split_first_chunk::<4>() {
+                let length = i32::from_be_bytes(*head).max(0) as usize;
+                let Some(frame) = rest.get(..length) else { break };
+                let xid = frame.first_chunk::<4>().map_or(0, |xid| i32::from_be_bytes(*xid));
+                // A connect response begins with its version, 0, and shows no zxid.
+                if let Some(zxid) = frame.get(4..12).filter(|_| xid != 0)
+                    && let Ok(zxid) = <[u8; 8]>::try_from(zxid)
+                {
+                    newest = newest.max(Zxid(i64::from_be_bytes(zxid)));
+                }
+                bytes = &rest[length..];
+            }
+        }
+        match newest > self.history.last {
+            true => self.commit(server, newest),
+            false => Ok(()),
+        }
     }
 
     /// What a server has applied is what was committed, without a gap.
@@ -170,7 +194,12 @@ impl World {
             of.base = last;
         }
         of.applied = last;
-        // What a quorum had, a quorum must still have: this server may be the next to be asked.
+        of.is_changing = false;
+        self.check_given_up(server, &cut, durable)
+    }
+
+    /// What a quorum had, a quorum must still have: this server may be the next to be asked.
+    fn check_given_up(&self, server: usize, cut: &BTreeMap<Zxid, Bytes>, durable: Zxid) -> Checked {
         for (zxid, entry) in cut.range(..=durable) {
             let electorate = self.electorate.as_ref();
             let kept = electorate.is_some_and(|electorate| {
@@ -189,7 +218,13 @@ impl World {
         let zxid = restored.zxid;
         let alone = self.servers.len() == 1;
         let kept = if alone { self.history.last } else { self.servers[server].durable };
-        if zxid < kept {
+        let changing = std::mem::take(&mut self.servers[server].is_changing);
+        if zxid < kept && changing {
+            // It died while a leader changed its history.
+            let cut = self.servers[server].entries.split_off(&Zxid(zxid.0 + 1));
+            self.servers[server].durable = zxid;
+            self.check_given_up(server, &cut, kept)?;
+        } else if zxid < kept {
             return Err(format!("lost: server {server} had {kept} and starts with {zxid}"));
         }
         for (at, bytes) in &booted.replayed {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use ringkeeper::log::LogEvent;
 use ringkeeper::node::control::{Job, Verdict};
 use ringkeeper::node::message::ToControl;
 use ringkeeper::snapshot;
@@ -153,6 +154,7 @@ impl World {
         let mut sent = Vec::new();
         hosted.role.net().take_sent(&mut sent);
         let deadline = hosted.role.deadline();
+        self.told(server, &sent)?;
         self.server_sent(server, sent);
         if let Some(at) = deadline {
             let at = self.servers[server].when(at);
@@ -189,6 +191,9 @@ impl World {
             Step::Report(event) => {
                 let Some(up) = &self.servers[server].up else { return Ok(()) };
                 up.to_control.push(ToControl::Log(event));
+                if event == LogEvent::Stopped {
+                    self.servers[server].is_changing = true;
+                }
                 self.note(|| format!("server {server} log {event:?}"));
             }
             Step::Failed(text) => self.failed(server, &text),

@@ -75,6 +75,8 @@ pub struct Server {
     pub durable: Zxid,
     /// Applied and looked at.
     pub applied: Zxid,
+    /// Its log has ended for a change of history, which is not done yet.
+    pub is_changing: bool,
     pub rng: Rng,
 }
 
@@ -166,6 +168,7 @@ impl Server {
             base: Zxid::ZERO,
             durable: Zxid::ZERO,
             applied: Zxid::ZERO,
+            is_changing: false,
             rng,
         }
     }
