@@ -58,6 +58,7 @@ pub fn open(dir: &dyn Dir, last: Zxid) -> Result<Epochs, EpochError> {
         let failed = |cause| EpochError::Io { file: dir.show(name(stored)), cause };
         store(dir, stored).map_err(failed)
     };
+    flush_found(dir).map_err(|cause| EpochError::Io { file: dir.show(""), cause })?;
     let current_in_file = read(dir, CURRENT)?;
     let mut current = current_in_file.unwrap_or(of_last);
     let accepted_in_file = read(dir, ACCEPTED)?;
@@ -136,6 +137,22 @@ fn name(stored: Stored) -> &'static str {
 }
 
 /// The first line; `None` without a file.
+/// What a killed process wrote and did not flush is flushed before it is believed: a power loss
+/// later must not take back what this server votes by (I2).
+fn flush_found(dir: &dyn Dir) -> io::Result<()> {
+    for name in [ACCEPTED, CURRENT] {
+        match dir.open(name, Access::Write) {
+            Ok(file) => {
+                file.flush()?;
+                file.forget_cached()?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    dir.flush()
+}
+
 fn read(dir: &dyn Dir, name: &str) -> Result<Option<Epoch>, EpochError> {
     let bytes = match read_small(dir, name, FILE_MAX) {
         Ok(bytes) => bytes,

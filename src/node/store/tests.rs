@@ -10,8 +10,8 @@ use super::{LogReader, log_bytes_behind, read_log_chunk};
 use bytes::Bytes;
 
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, encode_entry};
-use crate::disk::Dir;
 use crate::disk::sim::{Contents, SimDisk};
+use crate::disk::{Access, Dir};
 use crate::log::frame;
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{Directories, RestoreOptions, WriteOptions, restore, write_file};
@@ -528,4 +528,23 @@ fn a_start_between_a_received_snapshot_and_its_epoch_enters_that_epoch() {
     let epochs = epochs::open(&server.disk, last).unwrap();
     assert_eq!((epochs.accepted, epochs.current), (Epoch(5), Epoch(4)));
     assert_eq!(epochs.raised_from, Some(Epoch(2)));
+}
+
+#[test]
+fn an_epoch_that_was_not_flushed_is_durable_once_it_is_believed() {
+    // Goal: kill -9 between write and flush, a start, then a power loss: the promise that the
+    // start has read is still there (found by the simulator, three servers, seed 144).
+    let disk = SimDisk::new();
+    epochs::open(&disk, z(1, 1)).unwrap();
+    epochs::store(&disk, Stored::Accepted(Epoch(1))).unwrap();
+    let newer = disk.twin();
+    epochs::store(&newer, Stored::Accepted(Epoch(2))).unwrap();
+    let killed = disk.twin();
+    let file = killed.open("acceptedEpoch", Access::Write).unwrap();
+    file.write_at(&newer.contents()["acceptedEpoch"], 0).unwrap();
+    let found = epochs::open(&killed, z(1, 1)).unwrap().accepted;
+    for state in killed.crash_states() {
+        let later = epochs::open(&SimDisk::holding(&state), z(1, 1)).unwrap().accepted;
+        assert_eq!((found, later), (Epoch(2), Epoch(2)));
+    }
 }
