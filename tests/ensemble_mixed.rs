@@ -343,13 +343,11 @@ fn leader_loss(ensemble: &mut Ensemble, mixture: &str) {
         ensemble.member(leader).kill();
         let next = ensemble.wait_all();
         assert_ne!(next, leader);
-        let watched = sessions.iter_mut().map(|session| {
+        for session in &mut sessions {
             session.drop_connection();
             session.attach(PATIENCE).unwrap_or_else(|e| panic!("{told}: {e:?}"));
-            session
-        });
-        let mut watched: Vec<&mut Roaming> = watched.collect();
-        for (at, session) in watched.iter_mut().enumerate() {
+        }
+        for (at, session) in sessions.iter_mut().enumerate() {
             let stat = session.get_synced(&format!("/lease{at}")).unwrap();
             assert_eq!(stat, Ok(Vec::new()), "{told}: ephemeral {at}");
         }
@@ -359,7 +357,7 @@ fn leader_loss(ensemble: &mut Ensemble, mixture: &str) {
         let found = ensemble.how_synced(leader, next);
         assert_eq!(found.unwrap_or(Sync::Diff), Sync::Diff, "{told}\n{}", ensemble.logs());
         ensemble.assert_equal_trees(&told);
-        for session in watched {
+        for session in &mut sessions {
             session.call(-11, &Out::new()).unwrap();
         }
         ensemble.assert_equal_trees(&format!("{told}, sessions closed"));
