@@ -19,6 +19,8 @@ pub(super) struct Leading {
     pub leader: Leader,
     /// Snapshots on their way to learners.
     sending: Vec<Sending>,
+    /// Learners that get a snapshot as soon as the tree here has everything up to this.
+    waiting: Vec<(Link, Zxid)>,
     pub since: Millis,
     /// Until when its voters may keep it waiting.
     pub patience: Option<Millis>,
@@ -33,7 +35,7 @@ struct Sending {
 
 impl Leading {
     pub fn new(leader: Leader, now: Millis) -> Leading {
-        Leading { leader, sending: Vec::new(), since: now, patience: None }
+        Leading { leader, sending: Vec::new(), waiting: Vec::new(), since: now, patience: None }
     }
 
     /// [`Leading::patience`], as long as no quorum has come.
@@ -152,7 +154,7 @@ impl Control {
             }
             LeaderEffect::SendSnapshot { link } => {
                 self.gauges.quorum.snap_count.add(1);
-                self.send_snapshot(link);
+                self.want_snapshot(link);
             }
             LeaderEffect::LearnerReady { link, server } => {
                 tracing::info!(link = link.0, server = server.0, "learner is in sync");
@@ -304,6 +306,29 @@ impl Control {
         self.lead(LeaderInput::Revalidated { link, session, valid });
     }
 
+    /// A snapshot takes the place of the learner's log, in which may be the copy that a commit
+    /// rests on. So it must hold all that is committed by now, also where this server's own disk
+    /// is behind the quorum's.
+    fn want_snapshot(&mut self, link: Link) {
+        if let Role::Leading(leading) = &mut self.role {
+            leading.waiting.push((link, leading.leader.committed()));
+        }
+        self.send_waiting_snapshots();
+    }
+
+    pub(super) fn send_waiting_snapshots(&mut self) {
+        let Role::Leading(leading) = &mut self.role else { return };
+        let applied = self.tree.applied();
+        let ready: Vec<Link> = leading
+            .waiting
+            .extract_if(.., |(_, upto)| *upto <= applied)
+            .map(|(link, _)| link)
+            .collect();
+        for link in ready {
+            self.send_snapshot(link);
+        }
+    }
+
     fn send_snapshot(&mut self, link: Link) {
         let zxid = self.tree.applied();
         let sessions = self.durable_sessions.iter().map(|(id, t)| (*id, *t)).collect();
@@ -349,6 +374,7 @@ impl Control {
     fn stop_sending(&mut self, link: Link) {
         if let Role::Leading(leading) = &mut self.role {
             leading.sending.retain(|s| s.link != link);
+            leading.waiting.retain(|(waits, _)| *waits != link);
         }
     }
 

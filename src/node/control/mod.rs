@@ -293,6 +293,7 @@ impl Control {
             self.log.push_all(&mut self.to_log);
         }
         self.apply_due();
+        self.send_waiting_snapshots();
         self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);

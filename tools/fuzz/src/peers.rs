@@ -121,7 +121,10 @@ pub fn fuzz_members(data: &[u8]) {
         Ok(members) => members,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let again = Members::parse(&members.text()).expect("what was printed is read again");
+    let again = match Members::parse(&members.text()) {
+        Ok(again) => again,
+        Err(error) => panic!("what was printed is not read again: {error}"),
+    };
     assert!(again.is_same_as(&members.clone().with_version(again.version() ^ 1)));
     assert_eq!((again.count(), again.version()), (members.count(), members.version()));
     assert!(members.voters().all(|voter| members.is_voter(voter)));

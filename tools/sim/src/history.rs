@@ -285,7 +285,7 @@ impl History {
                 }
             }
         }
-        if !self.sessions.get(&header.session).is_some_and(|life| life.closed.is_none())
+        if self.sessions.get(&header.session).is_none_or(|life| life.closed.is_some())
             && !is_refusal(&entry.txn)
         {
             return Err(format!("{zxid}: a write of session {}, which is over", header.session));
@@ -308,7 +308,8 @@ impl History {
                 let mut mine: Vec<String> =
                     self.ephemerals_at(session, before).into_iter().map(str::to_owned).collect();
                 let mut listed = paths.clone().unwrap_or_default();
-                (mine.sort(), listed.sort());
+                mine.sort();
+                listed.sort();
                 let length: usize = mine.iter().map(|path| path.len() + 4).sum();
                 if listed != mine && length + 64 < self.entry_max {
                     return Err(format!("session {session} ends with {mine:?}, not {listed:?}"));

@@ -131,9 +131,7 @@ impl World {
         if applied >= after {
             let mine = of.entries.range(after..=applied);
             let right = self.history.entries.range(after..=applied);
-            let same = mine
-                .map(|(zxid, entry)| (zxid, entry))
-                .eq(right.map(|(zxid, committed)| (zxid, &committed.bytes)));
+            let same = mine.eq(right.map(|(zxid, committed)| (zxid, &committed.bytes)));
             if !same {
                 return Err(format!("prefix: server {server} up to {applied} is not the history"));
             }
