@@ -245,6 +245,10 @@ impl Inode {
     }
 
     fn flush(&mut self) {
+        if self.dirty.is_empty() && self.lengths.is_empty() {
+            // What a failed flush has marked clean is not written by the next.
+            return;
+        }
         self.durable.resize(self.cached.len(), 0);
         for sector in std::mem::take(&mut self.dirty) {
             let place = place(sector, self.cached.len());
