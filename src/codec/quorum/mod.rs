@@ -140,6 +140,31 @@ impl Packet {
             Packet::AckEpoch { .. } => "ACKEPOCH",
         }
     }
+
+    /// Bytes it holds besides itself, roughly: what queues of packets are bounded by.
+    pub fn weight(&self) -> usize {
+        match self {
+            Packet::Proposal { entry, .. }
+            | Packet::Inform { entry, .. }
+            | Packet::InformAndActivate { entry, .. } => entry.len(),
+            Packet::NewLeader { config, .. } => config.as_ref().map_or(0, String::len),
+            Packet::Request(request) => request.body.len(),
+            Packet::Ping { touches, .. } => touches.as_ref().map_or(0, |t| t.len() * 12),
+            Packet::Ack { .. }
+            | Packet::Commit { .. }
+            | Packet::RevalidateAsk { .. }
+            | Packet::RevalidateAnswer { .. }
+            | Packet::Sync { .. }
+            | Packet::CommitAndActivate { .. }
+            | Packet::LearnerInfo { .. }
+            | Packet::UpToDate
+            | Packet::Diff { .. }
+            | Packet::Trunc { .. }
+            | Packet::Snap { .. }
+            | Packet::LeaderInfo { .. }
+            | Packet::AckEpoch { .. } => 0,
+        }
+    }
 }
 
 /// The numbers of the wire (Leader's constants).

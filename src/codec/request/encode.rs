@@ -129,7 +129,8 @@ fn is_old(watches: &SetWatches<'_>) -> bool {
     watches.persistent.is_empty() && watches.recursive.is_empty()
 }
 
-fn put_write(out: &mut Vec<u8>, op: &WriteOp) {
+/// Appends a write's record alone, as it travels from a learner to its leader.
+pub fn put_write(out: &mut Vec<u8>, op: &WriteOp) {
     match op {
         WriteOp::Create(op) => put_create(out, op, op.call),
         WriteOp::Delete { path, version } => put_delete(out, path.as_deref(), *version),

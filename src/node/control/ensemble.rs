@@ -109,18 +109,6 @@ pub(super) struct Ensemble {
     pub events: VecDeque<PeerEvent>,
 }
 
-#[cfg(test)]
-#[test]
-fn rests_are_below_their_bound_and_differ() {
-    let draws = |below_ms, seed| {
-        let mut rest = Rest { below_ms, seed };
-        [(); 9].map(|()| rest.draw())
-    };
-    assert_eq!(draws(0, 1), [0; 9]);
-    assert_ne!(draws(200, 1), draws(200, 2));
-    assert!(draws(200, 1).iter().all(|ms| (0..200).contains(ms)));
-}
-
 impl Ensemble {
     pub fn new(parts: EnsembleParts) -> Ensemble {
         let commands = vec![PeerCommand::Electorate(parts.electorate.clone())];
@@ -339,11 +327,31 @@ impl Control {
         self.leader_effects.clear();
         self.learner_effects.clear();
         self.command(PeerCommand::StopQuorum);
+        self.forget_links();
         self.set_service(Service::Off);
         self.sessions.clear();
         self.pulses.clear();
         self.line.forget_origins(|| super::Origin::Server);
         self.give_up_loading();
+    }
+
+    /// What has come of this role's links and was not looked at yet: the next role may begin in
+    /// this very turn, and must not take a connection of the old one for its own.
+    fn forget_links(&mut self) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.events.retain(|event| match event {
+                PeerEvent::Heard { .. }
+                | PeerEvent::Reachable { .. }
+                | PeerEvent::Unreachable { .. } => true,
+                PeerEvent::Opened { .. }
+                | PeerEvent::Connected { .. }
+                | PeerEvent::ConnectFailed { .. }
+                | PeerEvent::Packet { .. }
+                | PeerEvent::Stream { .. }
+                | PeerEvent::Drained { .. }
+                | PeerEvent::Closed { .. } => false,
+            });
+        }
     }
 
     /// From Settling to Looking, as soon as memory and log are one.
@@ -451,5 +459,21 @@ impl Control {
             self.sessions.clear();
             self.pulses.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_are_below_their_bound_and_differ() {
+        let draws = |below_ms, seed| {
+            let mut rest = Rest { below_ms, seed };
+            [(); 9].map(|()| rest.draw())
+        };
+        assert_eq!(draws(0, 1), [0; 9]);
+        assert_ne!(draws(200, 1), draws(200, 2));
+        assert!(draws(200, 1).iter().all(|ms| (0..200).contains(ms)));
     }
 }

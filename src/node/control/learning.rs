@@ -7,7 +7,7 @@ use super::ensemble::Role;
 use super::{Control, Origin};
 use crate::admin::quorum::SyncMode;
 use crate::codec::quorum::{Forwarded, Limits, Packet};
-use crate::codec::request::{Request, WriteOp, opcode, put_body};
+use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::{Append, LogInput};
 use crate::node::message::{Service, ToNetwork};
@@ -218,8 +218,7 @@ impl Control {
     ) {
         let opcode = op.opcode();
         let mut body = Vec::new();
-        // The copy is of one request, and the learner's part of a write ends with it.
-        put_body(&mut body, &Request::Write(op.clone()));
+        put_write(&mut body, op);
         let request = Forwarded {
             session,
             cxid: xid.0,

@@ -232,26 +232,5 @@ impl Learner {
 }
 
 fn weight(packet: &Packet) -> usize {
-    let data = match packet {
-        Packet::Proposal { entry, .. }
-        | Packet::Inform { entry, .. }
-        | Packet::InformAndActivate { entry, .. } => entry.len(),
-        Packet::NewLeader { config, .. } => config.as_ref().map_or(0, String::len),
-        Packet::Ack { .. }
-        | Packet::Commit { .. }
-        | Packet::Ping { .. }
-        | Packet::RevalidateAsk { .. }
-        | Packet::RevalidateAnswer { .. }
-        | Packet::Sync { .. }
-        | Packet::CommitAndActivate { .. }
-        | Packet::LearnerInfo { .. }
-        | Packet::UpToDate
-        | Packet::Diff { .. }
-        | Packet::Trunc { .. }
-        | Packet::Snap { .. }
-        | Packet::LeaderInfo { .. }
-        | Packet::AckEpoch { .. } => 0,
-        Packet::Request(request) => request.body.len(),
-    };
-    PACKET_BYTES + data
+    PACKET_BYTES + packet.weight()
 }

@@ -501,7 +501,7 @@ impl Learner {
                 out.push(LearnerEffect::Revalidated { session, valid });
                 Ok(())
             }
-            other => Err(format!("{} is out of place ({:?})", name(&other), self.phase)),
+            other => Err(format!("{} is out of place ({:?})", other.name(), self.phase)),
         }
     }
 
@@ -703,29 +703,4 @@ fn inspect(zxid: Zxid, entry: &Bytes) -> Result<Option<String>, String> {
 fn version_of(text: &str) -> Option<i64> {
     let version = text.lines().find_map(|line| line.strip_prefix("version="))?;
     i64::from_str_radix(version.trim(), 16).ok()
-}
-
-/// The packet's name on the wire.
-fn name(packet: &Packet) -> &'static str {
-    match packet {
-        Packet::Request(_) => "REQUEST",
-        Packet::Proposal { .. } => "PROPOSAL",
-        Packet::Ack { .. } => "ACK",
-        Packet::Commit { .. } => "COMMIT",
-        Packet::Ping { .. } => "PING",
-        Packet::RevalidateAsk { .. } | Packet::RevalidateAnswer { .. } => "REVALIDATE",
-        Packet::Sync { .. } => "SYNC",
-        Packet::Inform { .. } => "INFORM",
-        Packet::CommitAndActivate { .. } => "COMMITANDACTIVATE",
-        Packet::InformAndActivate { .. } => "INFORMANDACTIVATE",
-        Packet::NewLeader { .. } => "NEWLEADER",
-        Packet::LearnerInfo { observer: false, .. } => "FOLLOWERINFO",
-        Packet::LearnerInfo { observer: true, .. } => "OBSERVERINFO",
-        Packet::UpToDate => "UPTODATE",
-        Packet::Diff { .. } => "DIFF",
-        Packet::Trunc { .. } => "TRUNC",
-        Packet::Snap { .. } => "SNAP",
-        Packet::LeaderInfo { .. } => "LEADERINFO",
-        Packet::AckEpoch { .. } => "ACKEPOCH",
-    }
 }

@@ -52,26 +52,5 @@ impl Held {
 }
 
 fn weight(packet: &Packet) -> usize {
-    let entry = match packet {
-        Packet::Proposal { entry, .. }
-        | Packet::Inform { entry, .. }
-        | Packet::InformAndActivate { entry, .. } => entry.len(),
-        Packet::NewLeader { config, .. } => config.as_ref().map_or(0, String::len),
-        Packet::Request(request) => request.body.len(),
-        Packet::Ping { touches, .. } => touches.as_ref().map_or(0, |t| t.len() * 12),
-        Packet::Ack { .. }
-        | Packet::Commit { .. }
-        | Packet::RevalidateAsk { .. }
-        | Packet::RevalidateAnswer { .. }
-        | Packet::Sync { .. }
-        | Packet::CommitAndActivate { .. }
-        | Packet::LearnerInfo { .. }
-        | Packet::UpToDate
-        | Packet::Diff { .. }
-        | Packet::Trunc { .. }
-        | Packet::Snap { .. }
-        | Packet::LeaderInfo { .. }
-        | Packet::AckEpoch { .. } => 0,
-    };
-    PACKET_BYTES + entry
+    PACKET_BYTES + packet.weight()
 }
