@@ -5,6 +5,7 @@ use super::client::{Conn, Session};
 use super::proxy::Links;
 use super::server::{Kind, Server, super_settings};
 use super::{scratch, tree};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -443,7 +444,7 @@ impl Member {
     /// until it comes back from there.
     pub fn pause(&self) {
         let server = self.server.as_ref().unwrap();
-        server.signal("STOP");
+        server.signal(Signal::STOP);
         let tasks = format!("/proc/{}/task", server.pid());
         let stands = |task: PathBuf| {
             let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
@@ -458,7 +459,7 @@ impl Member {
 
     /// SIGCONT.
     pub fn proceed(&self) {
-        self.server.as_ref().unwrap().signal("CONT");
+        self.server.as_ref().unwrap().signal(Signal::CONT);
     }
 
     /// Removes everything that a stopped member has stored.

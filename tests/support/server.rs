@@ -2,6 +2,7 @@
 //! `zoo.cfg` written here.
 
 use super::{client::Conn, root};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -250,15 +251,13 @@ impl Server {
 
     /// SIGTERM, then the exit status.
     pub fn terminate(&mut self) -> Option<i32> {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(status.unwrap().success(), "kill -{name}");
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, signal).expect("it runs");
     }
 }
 
