@@ -11,9 +11,27 @@ use crate::types::{Millis, SessionId, WallMillis, Zxid};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionLine {
     pub session: SessionId,
-    pub expires: Millis,
-    /// When its client was last heard of.
-    pub heard: Millis,
+    /// As agreed when it was made, in ms.
+    pub timeout: i32,
+    /// This server's alone.
+    pub local: bool,
+    /// `None`: another server decides.
+    pub expires: Option<Millis>,
+    /// When its client was last heard of here.
+    pub heard: Option<Millis>,
+}
+
+/// Which lists of sessions `dump` has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionLists {
+    /// One, by expiry (SessionTrackerImpl): the server decides about all of them.
+    Deciding,
+    /// Local ones, then the ensemble's, both by expiry (LeaderSessionTracker).
+    DecidingWithLocal,
+    /// The ensemble's, by id, with their timeouts: a leader decides (LearnerSessionTracker).
+    Learning,
+    /// Local ones by expiry, then as above.
+    LearningWithLocal,
 }
 
 /// A client connection; its session is 0 before the handshake.
@@ -77,14 +95,14 @@ pub fn digests(history: &[(Zxid, u64)]) -> String {
 
 /// `dump`.
 pub fn dump(
+    lists: SessionLists,
     sessions: &[SessionLine],
     ephemerals: &[(SessionId, Vec<String>)],
     conns: &[ConnLine],
     at: Moment,
 ) -> String {
-    let mut out = String::from("SessionTracker dump:\nSession ");
-    let lines = sessions.iter().map(|line| (line.expires, line.session.to_string()));
-    expiry_sets(&mut out, lines, at);
+    let mut out = String::from("SessionTracker dump:\n");
+    session_lists(&mut out, lists, sessions, at);
     out.push_str("ephemeral nodes dump:\n");
     let _ = writeln!(out, "Sessions with Ephemerals ({}):", ephemerals.len());
     for (session, paths) in ephemerals {
@@ -99,6 +117,36 @@ pub fn dump(
         .map(|line| (line.expires, format!("ip: /{} sessionId: {}", line.peer, line.session)));
     expiry_sets(&mut out, lines, at);
     out
+}
+
+fn session_lists(out: &mut String, lists: SessionLists, sessions: &[SessionLine], at: Moment) {
+    let by_expiry = |out: &mut String, local: bool| {
+        out.push_str("Session ");
+        let own = sessions.iter().filter(|line| line.local == local);
+        let lines = own.filter_map(|line| Some((line.expires?, line.session.to_string())));
+        expiry_sets(out, lines, at);
+    };
+    if matches!(lists, SessionLists::DecidingWithLocal | SessionLists::LearningWithLocal) {
+        out.push_str("Local ");
+        by_expiry(out, true);
+        out.push_str("Global ");
+    }
+    match lists {
+        SessionLists::Deciding | SessionLists::DecidingWithLocal => by_expiry(out, false),
+        SessionLists::Learning => {
+            out.push_str("Global ");
+            by_id(out, sessions);
+        }
+        SessionLists::LearningWithLocal => by_id(out, sessions),
+    }
+}
+
+fn by_id(out: &mut String, sessions: &[SessionLine]) {
+    let global = || sessions.iter().filter(|line| !line.local);
+    let _ = writeln!(out, "Sessions({}):", global().count());
+    for line in global() {
+        let _ = writeln!(out, "{}\t{}ms", line.session, line.timeout);
+    }
 }
 
 fn expiry_sets(out: &mut String, lines: impl Iterator<Item = (Millis, String)>, at: Moment) {
@@ -178,8 +226,10 @@ mod tests {
     fn a_dump_groups_by_expiry() {
         let line = |id, expires| SessionLine {
             session: SessionId(id),
-            expires: Millis(expires),
-            heard: Millis(0),
+            timeout: 8000,
+            local: false,
+            expires: Some(Millis(expires)),
+            heard: Some(Millis(0)),
         };
         let conn = ConnLine {
             peer: "127.0.0.1:5".parse().unwrap(),
@@ -190,13 +240,48 @@ mod tests {
         let ephemerals = [(SessionId(0x10), vec!["/e".to_string()])];
         let sessions = [line(0x10, 4000), line(2, 3000), line(3, 4000)];
         assert_eq!(
-            dump(&sessions, &ephemerals, &[conn], at),
+            dump(SessionLists::Deciding, &sessions, &ephemerals, &[conn], at),
             "SessionTracker dump:\nSession Sets (2)/(3):\n\
              1 expire at Thu Jan 01 00:00:02 UTC 1970:\n\t0x2\n\
              2 expire at Thu Jan 01 00:00:03 UTC 1970:\n\t0x10\n\t0x3\n\
              ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x10:\n\t/e\n\
              Connections dump:\nConnections Sets (1)/(1):\n\
              1 expire at Thu Jan 01 00:00:09 UTC 1970:\n\tip: /127.0.0.1:5 sessionId: 0x10\n"
+        );
+    }
+
+    #[test]
+    fn a_learner_tells_timeouts_of_sessions_it_does_not_decide_about() {
+        let global = |id| SessionLine {
+            session: SessionId(id),
+            timeout: 8000,
+            local: false,
+            expires: None,
+            heard: None,
+        };
+        let own = SessionLine { local: true, expires: Some(Millis(4000)), ..global(7) };
+        let at = Moment { now: Millis(1000), wall: WallMillis(0) };
+        let told = |lists, sessions: &[SessionLine]| {
+            let text = dump(lists, sessions, &[], &[], at);
+            text.split_once("ephemeral nodes dump:").unwrap().0.to_string()
+        };
+        let sessions = [global(2), own, global(0x10)];
+        assert_eq!(
+            told(SessionLists::LearningWithLocal, &sessions),
+            "SessionTracker dump:\nLocal Session Sets (1)/(1):\n\
+             1 expire at Thu Jan 01 00:00:03 UTC 1970:\n\t0x7\n\
+             Global Sessions(2):\n0x2\t8000ms\n0x10\t8000ms\n"
+        );
+        assert_eq!(
+            told(SessionLists::Learning, &[global(2)]),
+            "SessionTracker dump:\nGlobal Sessions(1):\n0x2\t8000ms\n"
+        );
+        let decided = SessionLine { expires: Some(Millis(5000)), ..global(2) };
+        assert_eq!(
+            told(SessionLists::DecidingWithLocal, &[decided, own]),
+            "SessionTracker dump:\nLocal Session Sets (1)/(1):\n\
+             1 expire at Thu Jan 01 00:00:03 UTC 1970:\n\t0x7\n\
+             Global Session Sets (1)/(1):\n1 expire at Thu Jan 01 00:00:04 UTC 1970:\n\t0x2\n"
         );
     }
 

@@ -388,6 +388,8 @@ pub struct EnsembleFacts {
     pub sync_limit: i64,
     pub addresses: Vec<PeerAddress>,
     pub observer: bool,
+    /// `localSessionsEnabled`.
+    pub local_sessions: bool,
 }
 
 impl EnsembleFacts {

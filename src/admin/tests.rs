@@ -37,6 +37,7 @@ fn desk(id: i64) -> Desk {
             sync_limit: 5,
             addresses: member.addresses.clone(),
             observer: id == 3,
+            local_sessions: false,
         }),
         ..Facts::default()
     };

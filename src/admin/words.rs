@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::gauges::{ConnGauges, Gauges, NO_OP};
+use super::listings::SessionLists;
 use super::quorum::{EnsembleFacts, Mode};
 use super::{listings, metrics};
 use crate::codec::request::opcode;
@@ -98,6 +99,21 @@ impl Desk {
 
     fn is_serving(&self) -> bool {
         self.gauges.running.load(Ordering::Relaxed) && self.gauges.quorum.is_serving()
+    }
+
+    /// What this server's role and settings have `dump` list.
+    pub fn session_lists(&self) -> SessionLists {
+        let local = self.facts.ensemble.as_ref().is_some_and(|facts| facts.local_sessions);
+        match (self.gauges.quorum.mode(), local) {
+            (Mode::Standalone, _) | (Mode::Leader, false) => SessionLists::Deciding,
+            (Mode::Leader, true) => SessionLists::DecidingWithLocal,
+            (Mode::Looking | Mode::Follower | Mode::Observer | Mode::ReadOnly, false) => {
+                SessionLists::Learning
+            }
+            (Mode::Looking | Mode::Follower | Mode::Observer | Mode::ReadOnly, true) => {
+                SessionLists::LearningWithLocal
+            }
+        }
     }
 
     /// The whole answer, but for `dump`, `wchc` and `wchp`, which are the clerk's to write. `asker`

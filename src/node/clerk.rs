@@ -108,7 +108,7 @@ impl Clerk {
         let sessions = self.sessions()?;
         let at = Moment { now: clock::now(), wall: clock::wall() };
         let heard: BTreeMap<SessionId, Millis> =
-            sessions.iter().map(|line| (line.session, line.heard)).collect();
+            sessions.iter().filter_map(|line| Some((line.session, line.heard?))).collect();
         let tree = &self.desk.tree;
         let ephemerals: Vec<(SessionId, Vec<String>)> = tree
             .sessions_with_ephemerals()
@@ -124,6 +124,6 @@ impl Clerk {
             let expires = ((since.0 + conn.timeout.get()) / interval + 1) * interval;
             conns.push(ConnLine { peer: conn.peer, session, expires: Millis(expires) });
         });
-        Some(listings::dump(&sessions, &ephemerals, &conns, at))
+        Some(listings::dump(self.desk.session_lists(), &sessions, &ephemerals, &conns, at))
     }
 }

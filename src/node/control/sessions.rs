@@ -1,9 +1,11 @@
 //! Sessions: opened, resumed, left, expired; and the reaping of containers, which the same
 //! clock drives.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::ensemble::Role;
 use super::{Control, Origin, Stopping};
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
@@ -136,19 +138,28 @@ impl Control {
         self.gauges.local_sessions.set(self.sessions.locals() as i64);
     }
 
-    /// A slice of the sessions, for the clerk.
+    /// A slice of the sessions, for the clerk: those of the ensemble, and those of this server's
+    /// clients, some of which are both.
     pub(super) fn tell_sessions(&self, ask: &SessionsAsked) {
-        let after = ask.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let slice = self.pulses.range((after, Bound::Unbounded)).take(ask.max);
-        let lines = slice
-            .map(|(session, pulse)| {
-                let heard = pulse.last();
-                let expires = self.sessions.expiry_of(*session, heard).unwrap_or(heard);
-                SessionLine { session: *session, expires, heard }
-            })
-            .collect();
+        let range = (ask.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let known = self.durable_sessions.range(range).take(ask.max).map(|(id, _)| *id);
+        let own = self.pulses.range(range).take(ask.max).map(|(id, _)| *id);
+        let ids: BTreeSet<SessionId> = known.chain(own).collect();
+        let lines = ids.into_iter().take(ask.max).map(|id| self.session_line(id)).collect();
         // The clerk may have lost patience.
         let _ = ask.answer.send(lines);
+    }
+
+    fn session_line(&self, session: SessionId) -> SessionLine {
+        let local = self.sessions.is_local(session);
+        let heard = self.pulses.get(&session).map(|pulse| pulse.last());
+        let durable = self.durable_sessions.get(&session).copied();
+        let timeout = durable.or_else(|| self.sessions.timeout_of(session)).unwrap_or(0);
+        // What a learner keeps of the ensemble's sessions is not what decides about them.
+        let decides = local || matches!(self.role, Role::Alone | Role::Leading(_));
+        let expires =
+            self.sessions.expiry_of(session, heard.unwrap_or(Millis(0))).filter(|_| decides);
+        SessionLine { session, timeout, local, expires, heard }
     }
 
     /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.
