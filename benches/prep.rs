@@ -52,6 +52,7 @@ impl Line {
             digest: true,
             enforce_quota: false,
             reconfig_enabled: false,
+            close_lists_paths: true,
             entry_len_max: 2 * 0xf_ffff,
             hash_seed: 7,
         };

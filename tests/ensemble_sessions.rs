@@ -220,3 +220,137 @@ fn a_leader_that_abstains_takes_no_clients() {
         other.close();
     }
 }
+
+/// `dump` without what follows the sessions: the lines, with dates and counts of expiry sets taken
+/// out (Java counts sets that are empty by now, too).
+fn dumped_sessions(member: &Member) -> Vec<String> {
+    let text = member.word("dump").expect("an answer");
+    let lines = text.lines().take_while(|line| !line.starts_with("ephemeral nodes"));
+    let mut told = Vec::new();
+    for line in lines.filter(|line| !line.contains(" expire at ")) {
+        match line.split_once("Sets (") {
+            Some((before, counts)) => {
+                let (_, all) = counts.split_once(")/").expect("two counts");
+                told.push(format!("{before}{all}"));
+            }
+            None => told.push(line.to_string()),
+        }
+    }
+    told
+}
+
+#[test]
+fn dump_lists_the_sessions_that_javas_members_list() {
+    // Goal: followers list the ensemble's sessions with their timeouts, leaders by expiry, and
+    // each its local ones first, the same at members of either kind.
+    for (leads, local) in [(Kind::Java, false), (Kind::under_test(), true), (Kind::Java, true)] {
+        let told = format!("{leads:?} leads, local sessions: {local}");
+        let mut plan = Plan::new(&[Kind::Java, Kind::under_test(), leads]);
+        if local {
+            plan = plan
+                .set("localSessionsEnabled", "true")
+                .set("localSessionsUpgradingEnabled", "true");
+        }
+        let mut ensemble = Ensemble::start(&format!("sessions/dump-{leads:?}-{local}"), &plan);
+        ensemble.make_leader(3);
+        let mut global = Vec::new();
+        let mut own = Vec::new();
+        for (at, port) in ensemble.ports().into_iter().enumerate() {
+            let mut session = Session::open(port, TIMEOUT + 2000 * at as i32);
+            assert_eq!(ephemeral(&mut session, &format!("/dump{at}")), 0, "{told}");
+            global.push(session);
+            own.push(Session::open(port, TIMEOUT));
+        }
+        let global_grants: Vec<Grant> =
+            global.iter().map(|session| session.grant.clone()).collect();
+        // The last session made is known everywhere once each server has been asked to sync.
+        for (at, session) in global.iter_mut().enumerate() {
+            session.sync("/");
+            let leads = at == 2;
+            let mut expected = vec!["SessionTracker dump:".to_string()];
+            let mut everybodys: Vec<&Grant> = global_grants.iter().collect();
+            if local {
+                expected.push("Local Session (1):".into());
+                expected.push(format!("\t{:#x}", own[at].grant.session));
+            } else {
+                everybodys.extend(own.iter().map(|session| &session.grant));
+            }
+            let count = everybodys.len();
+            expected.push(match (leads, local) {
+                (true, false) => format!("Session ({count}):"),
+                (true, true) => format!("Global Session ({count}):"),
+                (false, _) => format!("Global Sessions({count}):"),
+            });
+            expected.extend(everybodys.iter().map(|grant| match leads {
+                true => format!("\t{:#x}", grant.session),
+                false => format!("{:#x}\t{}ms", grant.session, grant.timeout),
+            }));
+            expected.sort();
+            let mut listed = dumped_sessions(&ensemble.members[at]);
+            listed.sort();
+            assert_eq!(listed, expected, "{told}: member {}", at + 1);
+        }
+    }
+}
+
+/// Writes that the node's list denies, then one that it allows, then one behind a write that opens
+/// the list: what is answered.
+fn refused_writes(session: &mut Session, path: &str) -> Vec<i32> {
+    let read_only = &[(1, Some("world"), Some("anyone"))];
+    let child = format!("{path}/child");
+    let create = |path: &str, acl| Out::new().str(path).buffer(None).acls(Some(acl)).i32(0);
+    let set = |path: &str| Out::new().str(path).buffer(Some(b"x")).i32(-1);
+    let mut answers = vec![
+        session.call(1, create(path, OPEN)).err,
+        session.call(1, create(&child, OPEN)).err,
+        session.call(7, Out::new().str(path).acls(Some(read_only)).i32(-1)).err,
+    ];
+    answers.extend([
+        session.call(5, set(path)).err,
+        session.call(1, create(&format!("{path}/other"), OPEN)).err,
+        session.call(15, create(&format!("{path}/other"), OPEN)).err,
+        session.call(2, Out::new().str(&child).i32(-1)).err,
+        session.call(7, Out::new().str(path).acls(Some(OPEN)).i32(-1)).err,
+        session.call(7, Out::new().str(&child).acls(Some(&[])).i32(-1)).err,
+    ]);
+    answers.push(session.call(5, set(&child)).err);
+    answers
+}
+
+#[test]
+fn writes_that_a_list_denies_are_refused_where_they_arrive() {
+    // Goal: with enableEagerACLCheck a denied write makes no transaction, at members of either
+    // kind, leader or follower; without it, it does. The answers are the same.
+    for (leads, eager) in
+        [(Kind::Java, true), (Kind::under_test(), true), (Kind::under_test(), false)]
+    {
+        let mut plan = Plan::new(&[Kind::Java, Kind::under_test(), leads]);
+        if eager {
+            plan = plan.set("enableEagerACLCheck", "true");
+        }
+        let mut ensemble = Ensemble::start(&format!("sessions/eager-{leads:?}-{eager}"), &plan);
+        ensemble.make_leader(3);
+        for at in 0..3 {
+            let told = format!("{leads:?} leads, eager: {eager}: member {}", at + 1);
+            let member = &ensemble.members[at];
+            let mut session = Session::open(member.port, TIMEOUT);
+            // What was written through another member must have come here before it can deny.
+            session.sync("/");
+            let before = zxid(member);
+            let answers = refused_writes(&mut session, &format!("/denied{at}"));
+            let no_auth = -102;
+            let expected = [0, 0, 0, no_auth, no_auth, no_auth, no_auth, no_auth, -114, 0];
+            assert_eq!(answers, expected, "{told}");
+            session.sync("/");
+            let transactions = zxid(member) - before;
+            assert_eq!(transactions, if eager { 4 } else { 10 }, "{told}");
+        }
+    }
+}
+
+/// The last transaction a member has applied.
+fn zxid(member: &Member) -> i64 {
+    let text = member.word("srvr").expect("an answer");
+    let line = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x")).expect("a zxid");
+    i64::from_str_radix(line, 16).unwrap()
+}

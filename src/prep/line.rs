@@ -25,6 +25,8 @@ pub struct PrepSettings {
     pub enforce_quota: bool,
     /// `reconfigEnabled`.
     pub reconfig_enabled: bool,
+    /// `zookeeper.closeSessionTxn.enabled`: closeSession lists the ephemerals that go with it.
+    pub close_lists_paths: bool,
     /// Bytes an entry may have: `jute.maxbuffer` plus its extra size (I14).
     pub entry_len_max: usize,
     /// Drawn at random by the shell: clients must not be able to choose paths that collide.
@@ -200,16 +202,21 @@ impl Prep {
             }
             true
         });
-        // Appliers remove what the list leaves out as well, so one that would make the entry
-        // unreadable can be cut (I14; Java writes it whole, ZOOKEEPER-4306).
+        let header = TxnHeader { session, cxid, zxid, time: now };
+        let paths = self.settings.close_lists_paths.then(|| self.cut_to_size(paths));
+        self.entry(header, Txn::CloseSession { paths })
+    }
+
+    /// Appliers remove what a closeSession's list leaves out as well, so one that would make the
+    /// entry unreadable can be cut (I14; Java writes it whole, ZOOKEEPER-4306).
+    fn cut_to_size(&self, mut paths: Vec<String>) -> Vec<String> {
         let mut len = size::CLOSE_LEN;
         let fits = paths.iter().position(|path| {
             len += size::string_len(path);
             len > self.settings.entry_len_max
         });
         paths.truncate(fits.unwrap_or(paths.len()));
-        let header = TxnHeader { session, cxid, zxid, time: now };
-        self.entry(header, Txn::CloseSession { paths: Some(paths) })
+        paths
     }
 
     /// The transactions up to `zxid` are in the tree now; what was kept for them can go.

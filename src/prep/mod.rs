@@ -11,9 +11,11 @@
 //! * [`line`](mod@line): the way of every write through here; sessions
 //! * [`ops`]: the checks of each operation, in order
 //! * [`multi`]: several operations as one
+//! * [`eager`]: refusals that need no leader
 //! * [`overlay`]: the tree plus everything in flight
 //! * [`quota`], [`size`]: limits
 
+pub mod eager;
 mod line;
 mod multi;
 mod ops;

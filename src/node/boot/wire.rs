@@ -318,6 +318,7 @@ pub fn start(
     let commons = Arc::new(Commons {
         tree,
         policy: Arc::new(policy(&settings)),
+        eager_acl_check: settings.auth.eager_acl_check && settings.ensemble.is_some(),
         desk,
         clerk,
         admission: Arc::new(Admission::new(
@@ -476,6 +477,7 @@ fn prep_settings(settings: &Settings) -> PrepSettings {
         digest: settings.tree.digest,
         enforce_quota: settings.tree.enforce_quota,
         reconfig_enabled: settings.reconfig,
+        close_lists_paths: settings.session.close_txn_lists_paths,
         entry_len_max: field_max(settings),
         hash_seed: chance(),
     }
@@ -523,6 +525,7 @@ fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
                 sync_limit: ensemble.timing.sync_ticks,
                 addresses: ensemble.addresses().to_vec(),
                 observer: ensemble.role == Role::Observer,
+                local_sessions: settings.session.local,
             }),
             sessionless_ms: settings.limits.sessionless_ms,
         },

@@ -357,6 +357,15 @@ fn handle(
             Handled::Done
         }
         Request::Write(op) => {
+            if let Some(code) = desk.refusal(client, &op) {
+                if turn.may_answer(client) {
+                    reply::error(out, header.xid, desk.drained, code);
+                } else {
+                    // Judged again in its turn: what is before it may change the list.
+                    client.line.hold(frame, turn.received(), Waits::ForAnswers);
+                }
+                return Handled::Done;
+            }
             forward(client, frame, header.xid, turn, TicketKind::Write, |c| ToControl::Write {
                 conn,
                 session: c.session,

@@ -64,6 +64,8 @@ pub struct NetworkSettings {
 pub struct Commons {
     pub tree: Arc<Tree>,
     pub policy: Arc<Policy>,
+    /// Writes that the tree here denies are refused here.
+    pub eager_acl_check: bool,
     pub desk: Arc<Desk>,
     pub admission: Arc<Admission>,
     /// Takes the words that take time.

@@ -5,8 +5,9 @@ use super::client::Client;
 use super::{Commons, NetworkRole, Transport};
 use crate::acl::{self, Permit};
 use crate::codec::reply;
-use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader};
+use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
 use crate::node::control::Stream;
+use crate::prep::eager;
 use crate::tree::Node;
 use crate::types::{
     AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid,
@@ -107,6 +108,17 @@ impl<'d> ReadDesk<'d> {
             // Taken out of the line before it gets here.
             ReadOp::SetWatches(_) => r.done(Err(ErrorCode::SystemError), r.desk.drained),
         }
+    }
+}
+
+impl ReadDesk<'_> {
+    /// What a write is refused with where it arrived, if the server is told to look.
+    pub(super) fn refusal(&self, client: &Client, op: &WriteOp) -> Option<ErrorCode> {
+        let Commons { tree, policy, eager_acl_check, .. } = self.commons;
+        if !eager_acl_check {
+            return None;
+        }
+        eager::refusal(policy, tree, op, &client.identities, self.drained)
     }
 }
 

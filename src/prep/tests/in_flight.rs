@@ -202,3 +202,19 @@ fn hard_quotas_count_what_is_in_flight() {
     assert_eq!(verdict(w.prepare(&me(), &data("/q/7", b""))).err(), Some(QuotaExceeded));
     w.apply_all();
 }
+
+#[test]
+fn a_close_without_its_list_ends_the_same() {
+    // Goal: with closeSessionTxn.enabled=false the entry names nothing, and the digest it carries
+    // is still the tree's after it, ephemerals on their way included.
+    let mut w = World::new(PrepSettings { close_lists_paths: false, ..settings() });
+    w.write(&create("/p", 0)).unwrap();
+    w.write(&create("/p/here", 1)).unwrap();
+    w.prepare(&me(), &create("/p/coming", 1));
+    w.sessions.set_closing(ME);
+    let close = w.prep.close_session(&w.tree, WallMillis(2000), ME, 0);
+    assert_eq!(close.txn, Txn::CloseSession { paths: None });
+    w.in_flight.push(close);
+    w.apply_all();
+    assert_eq!(w.tree.ephemerals_of(ME), Vec::<String>::new());
+}

@@ -29,6 +29,7 @@ fn settings() -> PrepSettings {
         digest: true,
         enforce_quota: false,
         reconfig_enabled: false,
+        close_lists_paths: true,
         entry_len_max: 2 * 0xf_ffff,
         hash_seed: 7,
     }

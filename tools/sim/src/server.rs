@@ -342,6 +342,7 @@ impl Server {
         let commons = Arc::new(Commons {
             tree: tree.clone(),
             policy: Arc::new(policy()),
+            eager_acl_check: false,
             desk: Arc::new(Desk {
                 gauges: gauges.clone(),
                 tree: tree.clone(),
@@ -422,6 +423,7 @@ impl Server {
             digest: true,
             enforce_quota: false,
             reconfig_enabled: false,
+            close_lists_paths: true,
             entry_len_max: 2 * knobs.frame_max,
             hash_seed: self.rng.u64(),
         }
