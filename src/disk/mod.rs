@@ -57,6 +57,11 @@ pub trait Dir: Send + Sync + fmt::Debug {
     fn list(&self) -> io::Result<Vec<Listed>>;
     /// Makes a new, empty file, open for reading and writing; fails if the name is taken.
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
+    /// As `create`, for those only who may read and write the file `like`, if that is there.
+    fn create_like(&self, name: &str, like: &str) -> io::Result<Arc<dyn File>> {
+        let _ = like;
+        self.create(name)
+    }
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>>;
     /// Atomic; replaces `to` if it exists.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
@@ -116,9 +121,18 @@ pub fn read_small(dir: &dyn Dir, name: &str, max: usize) -> io::Result<Vec<u8>> 
 /// Puts `bytes` under `name` such that a crash leaves the old file or the new one, whole: written
 /// under `name` + ".tmp", flushed, renamed, directory flushed.
 pub fn replace_file(dir: &dyn Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace_file_like(dir, (name, name), bytes)
+}
+
+/// [`replace_file`], with the permissions of the file `like`.
+pub fn replace_file_like(
+    dir: &dyn Dir,
+    (name, like): (&str, &str),
+    bytes: &[u8],
+) -> io::Result<()> {
     let temporary = format!("{name}.tmp");
     remove_if_present(dir, &temporary)?;
-    let file = dir.create(&temporary)?;
+    let file = dir.create_like(&temporary, like)?;
     file.write_at(bytes, 0)?;
     file.flush()?;
     dir.rename(&temporary, name)?;

@@ -84,6 +84,14 @@ impl Dir for RealDir {
         Ok(Arc::new(RealFile { file }))
     }
 
+    fn create_like(&self, name: &str, like: &str) -> io::Result<Arc<dyn File>> {
+        let file = self.create(name)?;
+        if let Ok(meta) = std::fs::metadata(self.path.join(like)) {
+            std::fs::set_permissions(self.path.join(name), meta.permissions())?;
+        }
+        Ok(file)
+    }
+
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>> {
         let mut options = OpenOptions::new();
         match access {

@@ -80,18 +80,23 @@ impl Member {
         Ok(Member { id, role, addresses, client: plain, secure_client: secure })
     }
 
+    /// Learners find it, leading, at the same places.
+    pub fn has_quorum_addresses_of(&self, other: &Member) -> bool {
+        self.places(|address| address.quorum) == other.places(|address| address.quorum)
+    }
+
+    /// Sorted, each once, names in lower case.
+    fn places(&self, port: fn(&PeerAddress) -> u16) -> Vec<(String, u16)> {
+        let mut places: Vec<(String, u16)> =
+            self.addresses.iter().map(|a| (a.host.to_lowercase(), port(a))).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+
     /// QuorumServer.equals, with names compared where Java compares what they resolve to.
     pub fn is_same_as(&self, other: &Member) -> bool {
-        let same_set = |of: fn(&PeerAddress) -> u16| {
-            let pairs = |member: &Member| {
-                let mut pairs: Vec<(String, u16)> =
-                    member.addresses.iter().map(|a| (a.host.to_lowercase(), of(a))).collect();
-                pairs.sort();
-                pairs.dedup();
-                pairs
-            };
-            pairs(self) == pairs(other)
-        };
+        let same_set = |of: fn(&PeerAddress) -> u16| self.places(of) == other.places(of);
         let same_client = match (&self.client, &other.client) {
             (None, None) => true,
             (Some(a), Some(b)) => a.port == b.port && a.host.eq_ignore_ascii_case(&b.host),

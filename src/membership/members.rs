@@ -14,14 +14,14 @@ use crate::types::limits::CONFIGURATION_LINES;
 /// every voter is in one.
 #[derive(Clone, Debug)]
 pub struct Members {
-    servers: JavaMap<Member>,
-    groups: Option<Groups>,
-    version: i64,
+    pub(super) servers: JavaMap<Member>,
+    pub(super) groups: Option<Groups>,
+    pub(super) version: i64,
 }
 
 /// Groups win by weight, and the ensemble by groups (QuorumHierarchical).
 #[derive(Clone, Debug)]
-struct Groups {
+pub(super) struct Groups {
     /// Server to group.
     group_of: JavaMap<i64>,
     weights: JavaMap<i64>,
@@ -176,6 +176,13 @@ impl Members {
         won.count() > groups.counted / 2
     }
 
+    /// The server is where it was towards other servers' learners, and may lead both times.
+    pub fn leads_as_in(&self, before: &Members, server: ServerId) -> bool {
+        let (Some(now), Some(then)) = (self.get(server), before.get(server)) else { return false };
+        let vote = self.is_voter(server) && before.is_voter(server);
+        vote && now.has_quorum_addresses_of(then)
+    }
+
     /// QuorumMaj.equals, QuorumHierarchical.equals: the same version, or the same servers in the
     /// same roles, at the same addresses, with the same groups and weights.
     pub fn is_same_as(&self, other: &Members) -> bool {
@@ -183,7 +190,9 @@ impl Members {
         kind && (self.version == other.version || self.has_same_members(other))
     }
 
-    fn has_same_members(&self, other: &Members) -> bool {
+    /// The same servers in the same roles, at the same addresses, with the same groups and weights,
+    /// whatever the versions.
+    pub fn has_same_members(&self, other: &Members) -> bool {
         let servers = self.servers.len() == other.servers.len()
             && self.iter().all(|a| other.get(a.id).is_some_and(|b| a.is_same_as(b)));
         let same = |a: &JavaMap<i64>, b: &JavaMap<i64>| {

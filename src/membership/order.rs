@@ -1,4 +1,4 @@
-//! The orders in which Java's hash maps are walked, for maps that were only ever added to.
+//! The orders in which Java's hash maps are walked.
 //!
 //! A configuration's lines stand in the order of a `HashMap<Long, …>` that was filled in the order
 //! of a `Properties`, which is that of a `ConcurrentHashMap<String, …>`. Ids that share a bucket
@@ -34,9 +34,34 @@ impl<V> JavaMap<V> {
         if self.bins[slot].len() > BIN_MAX && self.bins.len() < SLOTS_BEFORE_TREES {
             self.grow();
         }
-        if self.len > self.bins.len() / 4 * 3 {
+        if self.len > self.bins.len() * 3 / 4 {
             self.grow();
         }
+    }
+
+    /// A copy as `HashMap(Map)` makes it (up to JDK 18): no larger than it has to be, and filled in
+    /// the order of this one.
+    pub fn copied(&self) -> JavaMap<V>
+    where
+        V: Clone,
+    {
+        if self.len == 0 {
+            return JavaMap::new();
+        }
+        let slots = (self.len * 4 / 3 + 1).next_power_of_two();
+        let mut copy = JavaMap { bins: empty(slots), len: 0 };
+        for (key, value) in self.iter() {
+            copy.insert(key, value.clone());
+        }
+        copy
+    }
+
+    /// A map never shrinks.
+    pub fn remove(&mut self, key: i64) {
+        let slot = self.slot(key);
+        let before = self.bins[slot].len();
+        self.bins[slot].retain(|(k, _)| *k != key);
+        self.len -= before - self.bins[slot].len();
     }
 
     pub fn get(&self, key: i64) -> Option<&V> {

@@ -10,13 +10,16 @@
 //! * [`mod@rewind`]: log and tree back to an earlier transaction (ZKDatabase.truncateLog)
 //! * [`mod@replace`]: a leader's snapshot in place of everything
 //! * [`read`]: the log on the disk, for learners that lag behind
+//! * [`members`]: configuration files of an ensemble that may change
 
 pub mod epochs;
+pub mod members;
 pub mod read;
 pub mod replace;
 pub mod rewind;
 
 pub use epochs::{EpochError, Epochs};
+pub use members::ConfigFile;
 pub use read::{LogReader, log_bytes_behind, read_log_chunk};
 pub use replace::{ReplaceError, Replaced, replace};
 pub use rewind::{Rewind, rewind};
