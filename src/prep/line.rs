@@ -59,11 +59,11 @@ pub struct Prep {
     pub(super) settings: PrepSettings,
     pub(super) overlay: Overlay,
     pub(super) quota: InFlight,
-    last: Zxid,
+    pub(super) last: Zxid,
 }
 
 /// Where a transaction began, to go back there.
-struct Start {
+pub(super) struct Start {
     overlay: Mark,
     quota: usize,
 }
@@ -109,11 +109,25 @@ impl Prep {
                 self.set_acl(&turn, path.as_deref(), acl.as_deref(), *version).map(Txn::Op)
             }
             WriteOp::Multi(ops) => self.multi(&turn, ops),
-            WriteOp::Reconfig(_) => Err(self.refuse_reconfig(&turn)),
+            // Of a server on its own; a leader's go through [`Prep::reconfigure`].
+            WriteOp::Reconfig(_) => match self.may_reconfigure(&turn) {
+                Ok(()) => Err(ErrorCode::Unimplemented),
+                Err(code) => Err(code),
+            },
             WriteOp::DeleteContainer { path } => {
                 self.delete_container(&turn, path.as_deref()).map(Txn::Op)
             }
         };
+        self.conclude(start, &turn, judged)
+    }
+
+    /// The entry of what was judged.
+    pub(super) fn conclude(
+        &mut self,
+        start: Start,
+        turn: &Turn<'_>,
+        judged: Result<Txn, ErrorCode>,
+    ) -> Entry {
         // Too long for its readers (I14). Java proposes it, and then nobody can read the log. It
         // answers MarshallingError to whatever it cannot make a transaction of.
         let judged = match judged {
@@ -135,8 +149,8 @@ impl Prep {
                 Txn::Error(code)
             }
         };
-        let header =
-            TxnHeader { session: asker.session, cxid: asker.xid.0, zxid: turn.zxid, time: now };
+        let (session, cxid) = (turn.asker.session, turn.asker.xid.0);
+        let header = TxnHeader { session, cxid, zxid: turn.zxid, time: turn.now };
         self.entry(header, txn)
     }
 
@@ -226,7 +240,7 @@ impl Prep {
     }
 
     /// Draws the next zxid, whatever becomes of it: the log must have no gaps.
-    fn begin(&mut self, tree: &Tree) -> Start {
+    pub(super) fn begin(&mut self, tree: &Tree) -> Start {
         self.last = Zxid(self.last.0 + 1);
         Start { overlay: self.overlay.begin(tree), quota: self.quota.mark() }
     }
@@ -259,17 +273,6 @@ impl Prep {
         parent.children = parent.children.saturating_sub(1);
         parent.stat.pzxid = parent.stat.pzxid.max(zxid);
         self.overlay.put(sight, parent_path, zxid, Some(parent));
-    }
-
-    /// A standalone server has no configuration to change; ensembles decide in their own module.
-    fn refuse_reconfig(&self, turn: &Turn<'_>) -> ErrorCode {
-        if !self.settings.reconfig_enabled {
-            return ErrorCode::ReconfigDisabled;
-        }
-        match turn.sessions.check(turn.asker.session, turn.asker.from) {
-            Ok(()) => ErrorCode::Unimplemented,
-            Err(code) => code,
-        }
     }
 }
 

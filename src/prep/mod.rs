@@ -12,6 +12,7 @@
 //! * [`ops`]: the checks of each operation, in order
 //! * [`multi`]: several operations as one
 //! * [`eager`]: refusals that need no leader
+//! * [`reconfig`]: another configuration of the ensemble
 //! * [`overlay`]: the tree plus everything in flight
 //! * [`quota`], [`size`]: limits
 
@@ -21,8 +22,10 @@ mod multi;
 mod ops;
 mod overlay;
 mod quota;
+mod reconfig;
 mod size;
 #[cfg(test)]
 mod tests;
 
 pub use line::{Asker, Prep, PrepSettings};
+pub use reconfig::{Refusal, Seats};

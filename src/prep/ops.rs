@@ -231,7 +231,7 @@ impl Prep {
         Ok(Op::Check { path: path.to_owned(), version })
     }
 
-    fn content_crc(&self, path: &str, data: &Data) -> u32 {
+    pub(super) fn content_crc(&self, path: &str, data: &Data) -> u32 {
         match self.settings.digest {
             true => digest::content_crc(path, data.as_deref()),
             false => 0,

@@ -19,6 +19,7 @@ use super::*;
 mod checks;
 mod in_flight;
 mod random;
+mod reconfig;
 
 const ME: SessionId = SessionId(0x100);
 
