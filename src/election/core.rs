@@ -78,6 +78,9 @@ impl Election {
     pub fn step(&mut self, now: Millis, input: ElectionInput, out: &mut Vec<ElectionEffect>) {
         match input {
             ElectionInput::Look { zxid, peer_epoch } => self.look(now, zxid, peer_epoch, out),
+            ElectionInput::Appointed { leader, zxid, epoch } => {
+                self.appointed(now, leader, zxid, epoch, out);
+            }
             ElectionInput::Leave => self.state = State::Silent,
             ElectionInput::Heard { from, notification } => {
                 self.unreachable.remove(&from);
@@ -173,10 +176,34 @@ impl Election {
         }
     }
 
+    /// QuorumPeer.updateServerState after a reconfiguration: the leader it has named is followed,
+    /// or this server is it. Whether anybody else does so shows when it gathers its quorum.
+    fn appointed(
+        &mut self,
+        now: Millis,
+        leader: ServerId,
+        zxid: Zxid,
+        epoch: Epoch,
+        out: &mut Vec<ElectionEffect>,
+    ) {
+        assert!(matches!(self.state, State::Silent), "appointed while another role lasts");
+        assert!(epoch >= self.entered, "I2: an epoch that was entered is never voted back");
+        self.entered = epoch;
+        self.told.clear();
+        let (election_epoch, peer_epoch) = (self.clock, i64::from(epoch.0));
+        let vote = Vote { leader, zxid, election_epoch, peer_epoch };
+        let voters = self.electorate.voters().collect();
+        self.settle(now, vote, voters, out);
+    }
+
     fn members(&mut self, now: Millis, electorate: Electorate, out: &mut Vec<ElectionEffect>) {
         self.config = electorate.committed.text();
         self.electorate = electorate;
         self.gossip = None;
+        // QuorumPeer.updateLearnerType: who has been left out follows without a vote.
+        if self.electorate.committed.get(self.settings.me).is_none() && self.settings.adopts {
+            self.observer = false;
+        }
         self.take_role();
         match &self.state {
             State::Silent => {}
@@ -195,8 +222,9 @@ impl Election {
         n: &Notification,
         out: &mut Vec<ElectionEffect>,
     ) {
-        if self.is_looking() {
-            self.gossiped(n, out);
+        if self.is_looking() && self.gossiped(n, out) && self.settings.adopts {
+            // The round begins anew with that configuration.
+            return;
         }
         let me = self.settings.me;
         if from == me {
@@ -361,18 +389,20 @@ impl Election {
         out.push(ElectionEffect::Decided { leader: vote.leader, role });
     }
 
-    /// While looking: a newer configuration than ours (WorkerReceiver.run).
-    fn gossiped(&mut self, n: &Notification, out: &mut Vec<ElectionEffect>) {
-        let Some(text) = &n.config else { return };
+    /// While looking: whether it tells of a newer configuration than ours (WorkerReceiver.run).
+    fn gossiped(&mut self, n: &Notification, out: &mut Vec<ElectionEffect>) -> bool {
+        let Some(text) = &n.config else { return false };
         if *text == self.config || self.gossip.as_ref() == Some(text) {
-            return;
+            return false;
         }
         self.gossip = Some(text.clone());
         // A text that is no configuration does not spoil the vote it came with.
-        let Ok(members) = Members::parse(text) else { return };
-        if members.version() > self.electorate.committed.version() {
+        let Ok(members) = Members::parse(text) else { return false };
+        let is_newer = members.version() > self.electorate.committed.version();
+        if is_newer {
             out.push(ElectionEffect::NewerMembers(members));
         }
+        is_newer
     }
 
     fn tell_voters(&mut self, now: Millis, out: &mut Vec<ElectionEffect>) {

@@ -13,6 +13,12 @@ pub enum ElectionInput {
         zxid: Zxid,
         peer_epoch: Epoch,
     },
+    /// A reconfiguration has named the leader: no round is held. `zxid` and `epoch` as for `Look`.
+    Appointed {
+        leader: ServerId,
+        zxid: Zxid,
+        epoch: Epoch,
+    },
     /// The role that the last round gave is over. Nothing is said for this server until it looks,
     /// so that nobody counts it for a leader it has left.
     Leave,

@@ -8,6 +8,8 @@ pub struct ElectionSettings {
     /// `peerType`, for a server that its configuration does not list: it follows without a vote,
     /// or it observes.
     pub observer: bool,
+    /// `reconfigEnabled`: a newer configuration that is heard of becomes ours.
+    pub adopts: bool,
     /// `zookeeper.fastleader.minNotificationInterval` and `.maxNotificationInterval`: the vote is
     /// sent again after so long without a decision; the pause doubles. In ms.
     pub resend_ms_min: i64,
@@ -23,6 +25,7 @@ impl ElectionSettings {
         ElectionSettings {
             me,
             observer: false,
+            adopts: false,
             resend_ms_min: 200,
             resend_ms_max: 60_000,
             finalize_ms: 200,

@@ -28,6 +28,7 @@ fn begin(setup: &str) -> (Box<dyn Actor>, Vec<String>) {
     let words = Words::of(setup);
     let mut settings = ElectionSettings::new(ServerId(words.number("me")));
     settings.observer = setup.ends_with(" observer");
+    settings.adopts = words.find("adopts").is_some();
     let electorate = electorate(&words);
     let config = electorate.committed.text();
     let election = Election::new(settings, electorate);
@@ -49,6 +50,11 @@ impl Actor for Voter {
             "look" => ElectionInput::Look {
                 zxid: zxid(words.get("zxid")),
                 peer_epoch: Epoch(words.number("epoch") as u32),
+            },
+            "appointed" => ElectionInput::Appointed {
+                leader: server(),
+                zxid: zxid(words.get("zxid")),
+                epoch: Epoch(words.number("epoch") as u32),
             },
             "leave" => ElectionInput::Leave,
             "hear" => ElectionInput::Heard {
