@@ -163,6 +163,12 @@ pub enum ToNetwork {
         fd: OwnedFd,
         peer: SocketAddr,
     },
+    /// To the core that listens: clients are served at another address.
+    Listen {
+        from: SocketAddr,
+        to: SocketAddr,
+        backlog: u32,
+    },
     /// The clerk asks for a slice of the watches.
     TellWatches(WatchesAsked),
     /// The clerk's answer to a four-letter word.
@@ -186,6 +192,7 @@ impl ToNetwork {
             | ToNetwork::Drop { zxid, .. } => Some(*zxid),
             ToNetwork::Serving { .. }
             | ToNetwork::Adopt { .. }
+            | ToNetwork::Listen { .. }
             | ToNetwork::TellWatches(_)
             | ToNetwork::WordAnswered { .. }
             | ToNetwork::Stop => None,

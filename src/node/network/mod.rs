@@ -321,8 +321,33 @@ impl<N: Transport> NetworkRole<N> {
         }
         let all: Vec<ConnId> =
             self.clients.iter().filter(|c| c.stage != Stage::Fresh).map(|c| c.id).collect();
+        // What was answered before still leaves: the answer to a reconfiguration may be what ended
+        // the role.
         for conn in all {
-            self.close(conn, How::Now);
+            self.close(conn, How::AfterFlush);
+        }
+    }
+
+    /// Clients come to another address from now on; those that are here stay. One port at two
+    /// addresses may not be had at once, so the old one goes first then.
+    fn relisten(&mut self, (from, to): (SocketAddr, SocketAddr), backlog: u32) {
+        let same_port = from.port() == to.port();
+        if same_port {
+            self.net.stop_listening_at(from);
+        }
+        match self.net.listen(to, backlog) {
+            Ok(address) => {
+                tracing::info!(%address, "serving clients");
+                if !same_port {
+                    self.net.stop_listening_at(from);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, %to, "cannot serve clients there");
+                if same_port && let Err(error) = self.net.listen(from, backlog) {
+                    tracing::error!(%error, %from, "nor where they were served before");
+                }
+            }
         }
     }
 

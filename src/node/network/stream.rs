@@ -64,6 +64,7 @@ impl<N: Transport> NetworkRole<N> {
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
             ToNetwork::Serving { service, zxid } => self.set_service(service, zxid),
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
+            ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
             ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),
             ToNetwork::Stop => self.stop(),

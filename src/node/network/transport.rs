@@ -1,6 +1,7 @@
 //! What a network core asks of its transport: the seam at which a simulated network takes the
 //! ring's place.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -19,6 +20,14 @@ pub trait Transport {
     fn resume(&mut self, conn: ConnId);
     fn close(&mut self, conn: ConnId, how: How);
     fn stop_listening(&mut self);
+    /// Transports that do not listen refuse.
+    fn listen(&mut self, address: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+        let _ = (address, backlog);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn stop_listening_at(&mut self, address: SocketAddr) {
+        let _ = address;
+    }
 }
 
 impl Transport for Net {
@@ -51,5 +60,11 @@ impl Transport for Net {
     }
     fn stop_listening(&mut self) {
         Net::stop_listening(self);
+    }
+    fn listen(&mut self, address: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+        Net::listen(self, address, backlog)
+    }
+    fn stop_listening_at(&mut self, address: SocketAddr) {
+        Net::stop_listening_at(self, address);
     }
 }
