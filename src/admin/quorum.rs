@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::gauges::{Figure, Summary};
 use super::metrics::line;
-use crate::membership::{Members, PeerAddress};
+use crate::membership::{Member, Members, PeerAddress, Role};
 use crate::types::{Millis, ServerId};
 
 /// What a server is (`Mode:` of `srvr`, `server_state` of `mntr`).
@@ -58,6 +58,8 @@ struct Standing {
     serving_since: Option<Millis>,
     unavailable_since: Option<Millis>,
     members: String,
+    /// This server's line, once that may differ from the one at start.
+    own: Option<Member>,
 }
 
 /// Written by the control core.
@@ -116,9 +118,13 @@ impl QuorumGauges {
     }
 
     /// The committed configuration, at start and when it changes.
-    pub fn set_members(&self, members: &Members) {
+    pub fn set_members(&self, members: &Members, own: Option<&Member>) {
         self.quorum_size.set(members.voters().count() as i64);
-        self.standing.lock().members = members.text();
+        let mut standing = self.standing.lock();
+        standing.members = members.text();
+        if let Some(own) = own {
+            standing.own = Some(own.clone());
+        }
     }
 
     /// An election begins; clients are not served.
@@ -126,12 +132,14 @@ impl QuorumGauges {
         self.looking_count.add(1);
         let mut standing = self.standing.lock();
         let members = std::mem::take(&mut standing.members);
+        let own = standing.own.take();
         let unavailable = standing.unavailable_since.unwrap_or(now);
         *standing = Standing {
             mode: Mode::Looking,
             since: now,
             unavailable_since: Some(unavailable),
             members,
+            own,
             ..Standing::default()
         };
         for figure in [
@@ -395,9 +403,12 @@ pub struct EnsembleFacts {
 impl EnsembleFacts {
     /// QuorumZooKeeperServer.dumpConf and ReadOnlyZooKeeperServer.dumpConf.
     pub fn write(&self, out: &mut String, gauges: &QuorumGauges) {
+        let own = gauges.standing.lock().own.clone();
+        let addresses = own.as_ref().map_or(&self.addresses, |own| &own.addresses);
+        let observer = own.as_ref().map_or(self.observer, |own| own.role == Role::Observer);
         let ports = |of: fn(&PeerAddress) -> u16| {
             let mut ports: Vec<String> = Vec::new();
-            for port in self.addresses.iter().map(|address| of(address).to_string()) {
+            for port in addresses.iter().map(|address| of(address).to_string()) {
                 if !ports.contains(&port) {
                     ports.push(port);
                 }
@@ -407,7 +418,7 @@ impl EnsembleFacts {
         let _ = writeln!(out, "initLimit={}\nsyncLimit={}", self.init_limit, self.sync_limit);
         let _ = writeln!(out, "electionAlg=3\nelectionPort={}", ports(|a| a.election));
         let _ = writeln!(out, "quorumPort={}", ports(|a| a.quorum));
-        let _ = writeln!(out, "peerType={}", i32::from(self.observer));
+        let _ = writeln!(out, "peerType={}", i32::from(observer));
         let standing = gauges.standing.lock();
         if standing.mode != Mode::ReadOnly {
             let _ = write!(out, "membership: \n{}", standing.members);

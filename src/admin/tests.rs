@@ -28,7 +28,7 @@ fn desk(id: i64) -> Desk {
     let (tree, _writer) = Tree::new(TreeOptions::default());
     let members = Members::parse(MEMBERS).unwrap();
     let gauges = Gauges::new(1, Millis(0));
-    gauges.quorum.set_members(&members);
+    gauges.quorum.set_members(&members, None);
     let member = members.get(ServerId(id)).unwrap();
     let facts = Facts {
         server_id: id,

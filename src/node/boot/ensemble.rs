@@ -3,16 +3,23 @@
 use super::BootError;
 use crate::election::{Election, ElectionSettings};
 use crate::membership::Role;
+use crate::membership::{ChangeRules, ClientAddress};
 use crate::node::config::EnsembleSettings;
-use crate::node::control::{ClientRules, Disk, EnsembleParts, Rest};
+use crate::node::config::Settings;
+use crate::node::control::{ClientPort, ClientRules, Disk, EnsembleParts, Reconfig, Rest};
+use crate::node::message::ToNetwork;
 use crate::node::store;
+use crate::node::store::ConfigFile;
+use crate::runtime::Sender;
 use crate::types::{Zxid, limits};
 use crate::zab::{SyncRules, Window};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 /// Epoch files are read, and compared with `last`, what the log ends with.
 pub fn parts(
     settings: &EnsembleSettings,
     clients: ClientRules,
+    reconfig: Reconfig,
     disk: Disk,
     mut window: Window,
     last: Zxid,
@@ -26,6 +33,7 @@ pub fn parts(
     }
     let election = ElectionSettings {
         observer: settings.role == Role::Observer,
+        adopts: reconfig.enabled,
         resend_ms_min: settings.notification_ms_min,
         resend_ms_max: settings.notification_ms_max,
         ..ElectionSettings::new(settings.me)
@@ -49,12 +57,78 @@ pub fn parts(
         epoch_wait_ms: settings.epoch_wait_ms,
         rest: rest(settings),
         clients,
+        reconfig,
         accepted: epochs.accepted,
         current: epochs.current,
         election: Election::new(election, settings.electorate.clone()),
         window,
         disk,
     })
+}
+
+/// How the ensemble may change, and where that is written. `listens`: the core that takes clients'
+/// connections.
+pub fn reconfig(
+    all: &Settings,
+    settings: &EnsembleSettings,
+    at: SocketAddr,
+    listens: Sender<ToNetwork>,
+) -> Reconfig {
+    let rules = ChangeRules {
+        standalone: settings.standalone_enabled,
+        several_addresses: settings.several_addresses,
+    };
+    if !all.reconfig {
+        return Reconfig { rules, ..Reconfig::default() };
+    }
+    let file = all.file.as_deref().and_then(|path| match ConfigFile::open(path) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            tracing::error!(%error, path = %path.display(), "configurations will not be written");
+            None
+        }
+    });
+    if file.is_none() {
+        tracing::warn!("reconfigEnabled=true without a configuration file: a restart forgets");
+    }
+    // QuorumPeerConfig.backupOldConfig.
+    if let Some(file) = file.as_ref().filter(|_| settings.members_in_one_file)
+        && let Err(error) = file.back_up()
+    {
+        tracing::error!(%error, file = file.show(), "cannot be copied to .bak");
+    }
+    let backlog = all.client.backlog.max(1) as u32;
+    let mut from = at;
+    let move_to = move |client: &ClientAddress| {
+        let (client, listens, old) = (client.clone(), listens.clone(), from);
+        let found = client.host.parse::<IpAddr>().ok().map(|ip| address(ip, client.port));
+        if let Some(to) = found {
+            from = to;
+            return listens.push(ToNetwork::Listen { from: old, to, backlog });
+        }
+        // A name server may take its time; nobody waits for it. The port is all that a second move
+        // would have to know of this one.
+        from.set_port(client.port);
+        let look_up = move || match (client.host.as_str(), client.port).to_socket_addrs() {
+            Ok(mut found) => {
+                if let Some(to) = found.next() {
+                    listens.push(ToNetwork::Listen { from: old, to, backlog });
+                }
+            }
+            Err(error) => tracing::error!(%error, host = client.host, "clients cannot move there"),
+        };
+        if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(look_up) {
+            tracing::error!(%error, "clients are not moved");
+        }
+    };
+    let clients = Some(ClientPort { at, move_to: Box::new(move_to) });
+    Reconfig { enabled: true, rules, file, clients }
+}
+
+/// Either wildcard means addresses of both kinds, as in Java.
+fn address(ip: IpAddr, port: u16) -> SocketAddr {
+    let ip = if ip.is_unspecified() { Ipv6Addr::UNSPECIFIED.into() } else { ip };
+    SocketAddr::new(ip, port)
 }
 
 fn rest(settings: &EnsembleSettings) -> Rest {

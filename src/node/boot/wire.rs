@@ -264,7 +264,10 @@ pub fn start(
             }
             .spawn(learner_queue)
             .map_err(BootError::Thread)?;
-            Some(ensemble::parts(ensemble, client_rules(&settings), disk, window, restored.zxid)?)
+            let at = listen_address(&settings);
+            let reconfig = ensemble::reconfig(&settings, ensemble, at, cores[0].sender.clone());
+            let rules = client_rules(&settings);
+            Some(ensemble::parts(ensemble, rules, reconfig, disk, window, restored.zxid)?)
         }
     };
     let serving = ensemble.is_none();

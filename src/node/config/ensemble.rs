@@ -16,7 +16,9 @@ pub(super) fn ensemble(
     whence: &str,
     remarks: &mut Vec<String>,
 ) -> Result<Option<EnsembleSettings>, ConfigError> {
-    let Some(Ensemble { me, members, next }) = membership.ensemble else { return Ok(None) };
+    let Some(Ensemble { me, members, next, standalone, in_one_file }) = membership.ensemble else {
+        return Ok(None);
+    };
     refuse_what_is_not_served(s)?;
     let role = members.get(me).map_or(Role::Participant, |member| member.role);
     let timing = Timing {
@@ -78,6 +80,8 @@ pub(super) fn ensemble(
         leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
         learner_sync: learner_sync(s, remarks)?,
         observer: observer(s, role, remarks)?,
+        standalone_enabled: standalone,
+        members_in_one_file: in_one_file,
     }))
 }
 

@@ -4,7 +4,6 @@
 //! image writes just that), and its line may say which client port to open. More than that is an
 //! ensemble.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::source::{Found, Source, not_served};
@@ -26,6 +25,10 @@ pub(super) struct Ensemble {
     pub members: Members,
     /// Seen and perhaps not committed when the server stopped.
     pub next: Option<Members>,
+    /// `standaloneEnabled`.
+    pub standalone: bool,
+    /// The members are in the configuration file itself.
+    pub in_one_file: bool,
 }
 
 /// `[<host>:]<port>` after the semicolon.
@@ -90,20 +93,17 @@ pub(super) fn read(
         _ => {}
     }
     let me = lines.find_me(&members, server_id, data_dir)?;
-    lines.refuse_what_cannot_work(&members)?;
+    members.refuse_what_cannot_work().map_err(|what| lines.conflict(&what))?;
     remark_on_size(voters, remarks);
     remark_on_role(s, &members, me, remarks)?;
-    let next = if s.file("reconfigEnabled").map_or(Ok(false), |f| f.strict_bool())? {
-        remarks.push(
-            "reconfigEnabled=true: reconfig requests are not served by this version, and \
-             configuration files are never written"
-                .to_owned(),
-        );
-        next_members(s)?
-    } else {
-        None
+    let next = match s.file("reconfigEnabled").map_or(Ok(false), |f| f.strict_bool())? {
+        // A crash may have left one that is in force by now.
+        true => next_members(s)?.filter(|next| next.version() > members.version()),
+        false => None,
     };
-    Ok(Membership { ensemble: Some(Ensemble { me, members, next }), ..membership })
+    let in_one_file = s.file("dynamicConfigFile").is_none();
+    let ensemble = Ensemble { me, members, next, standalone, in_one_file };
+    Ok(Membership { ensemble: Some(ensemble), ..membership })
 }
 
 fn is_membership(found: &Found) -> bool {
@@ -250,37 +250,6 @@ impl Lines {
             ))),
             Some(id) => Ok(ServerId(id)),
         }
-    }
-
-    /// What Java starts with and never gets to work, or loses sessions by.
-    fn refuse_what_cannot_work(&self, members: &Members) -> Result<(), ConfigError> {
-        let mut bytes: BTreeMap<u8, ServerId> = BTreeMap::new();
-        let mut ports: BTreeMap<(String, u16), ServerId> = BTreeMap::new();
-        let mut sorted: Vec<_> = members.iter().collect();
-        sorted.sort_by_key(|member| member.id);
-        for member in sorted {
-            let id = member.id;
-            if let Some(other) = bytes.insert(id.0 as u8, id) {
-                return Err(self.conflict(&format!(
-                    "server.{} and server.{}: session ids hold the last eight bits of a server's \
-                     number, and these are equal there",
-                    other.0, id.0
-                )));
-            }
-            for address in &member.addresses {
-                let wildcard = address.host == "0.0.0.0" || address.host == "0:0:0:0:0:0:0:0";
-                for port in [address.quorum, address.election].into_iter().filter(|_| !wildcard) {
-                    let place = (address.host.to_lowercase(), port);
-                    if let Some(other) = ports.insert(place, id) {
-                        return Err(self.conflict(&format!(
-                            "server.{} and server.{} are both at {} port {port}",
-                            other.0, id.0, address.host
-                        )));
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

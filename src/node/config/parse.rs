@@ -22,6 +22,7 @@ impl Settings {
         let (file, bytes) = Properties::read(path)?;
         let mut settings = Settings::parse(&file, flags)?;
         settings.initial_text = String::from_utf8_lossy(&bytes).into_owned();
+        settings.file = Some(path.to_owned());
         Ok(settings)
     }
 
@@ -49,6 +50,7 @@ impl Settings {
         let server_id = membership.server_id;
         let mut settings = Settings {
             source: whence.clone(),
+            file: None,
             initial_text: String::new(),
             data_log_dir: log_dir.unwrap_or_else(|| data_dir.clone()),
             data_dir,

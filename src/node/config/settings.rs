@@ -15,6 +15,8 @@ use crate::zab::Timing;
 pub struct Settings {
     /// The file, or what stood in its place: for messages.
     pub source: String,
+    /// The file, where it is one: what a reconfiguration rewrites.
+    pub file: Option<PathBuf>,
     /// The file's text as it was read (`initial_configuration` of the admin server).
     pub initial_text: String,
     /// `dataDir`: snapshots, in its `version-2`.
@@ -101,6 +103,10 @@ pub struct EnsembleSettings {
     pub leader_serves: bool,
     pub learner_sync: LearnerSyncSettings,
     pub observer: ObserverSettings,
+    /// `standaloneEnabled`: an ensemble may not shrink to one voter.
+    pub standalone_enabled: bool,
+    /// There is no dynamic configuration file yet.
+    pub members_in_one_file: bool,
 }
 
 impl EnsembleSettings {

@@ -12,11 +12,13 @@
 //! advertises that and nothing more (I2).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::disk::Disk;
 use super::leading::Leading;
 use super::learning::Learning;
+use super::reconfiguring::{Leaving, Reconfig, Whence};
 use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
@@ -44,6 +46,7 @@ pub struct EnsembleParts {
     pub epoch_wait_ms: Option<i64>,
     pub rest: Rest,
     pub clients: ClientRules,
+    pub reconfig: Reconfig,
     pub accepted: Epoch,
     pub current: Epoch,
     pub election: Election,
@@ -97,6 +100,11 @@ pub(super) struct Ensemble {
     /// An observer does not look for a leader before.
     rests_until: Millis,
     pub clients: ClientRules,
+    pub reconfig: Reconfig,
+    /// The role goes on only until a reconfiguration is applied here.
+    pub leaving: Option<Leaving>,
+    /// Whom a reconfiguration has named to lead: no election is held.
+    appointed: Option<ServerId>,
     accepted: Epoch,
     pub current: Epoch,
     election: Election,
@@ -124,6 +132,9 @@ impl Ensemble {
             rest: parts.rest,
             rests_until: Millis(0),
             clients: parts.clients,
+            reconfig: parts.reconfig,
+            leaving: None,
+            appointed: None,
             accepted: parts.accepted,
             current: parts.current,
             election: parts.election,
@@ -218,10 +229,11 @@ impl Control {
     }
 
     /// One step of the election, and what follows from it.
-    fn elect(&mut self, input: ElectionInput) {
+    pub(super) fn elect(&mut self, input: ElectionInput) {
         let Some(ensemble) = &mut self.ensemble else { return };
         ensemble.election.step(self.now, input, &mut ensemble.heard);
         let effects = std::mem::take(&mut ensemble.heard);
+        let mut newer = None;
         for effect in effects {
             match effect {
                 ElectionEffect::Send { to, notification } => {
@@ -229,11 +241,14 @@ impl Control {
                 }
                 ElectionEffect::Greeting(vote) => self.command(PeerCommand::Greeting(vote)),
                 ElectionEffect::Deserted { by, quorum_left } => self.deserted(by, quorum_left),
-                // Configurations are not changed at run time.
-                ElectionEffect::NewerMembers(_) => {}
+                ElectionEffect::NewerMembers(members) => newer = Some(members),
                 ElectionEffect::Reconnect => self.command(PeerCommand::ReconnectElection),
                 ElectionEffect::Decided { leader, role } => self.decided(leader, role),
             }
+        }
+        // Last: what it says to others replaces what was said above.
+        if let Some(members) = newer.filter(|_| matches!(self.role, Role::Looking)) {
+            self.activate(Arc::new(members), Whence::Gossip);
         }
     }
 
@@ -275,7 +290,7 @@ impl Control {
                         current: ensemble.current,
                         last,
                         electorate: ensemble.electorate.clone(),
-                        reconfig_enabled: false,
+                        reconfig_enabled: ensemble.reconfig.enabled,
                         timing: ensemble.timing,
                         rules: ensemble.rules,
                         handover_counter: ensemble.handover_counter,
@@ -320,7 +335,11 @@ impl Control {
         }
         tracing::warn!(why, "role given up");
         if let Some(ensemble) = &mut self.ensemble {
-            ensemble.rests_until = self.now + ensemble.rest.draw();
+            ensemble.appointed = ensemble.leaving.take().map(|leaving| leaving.leader);
+            ensemble.rests_until = match ensemble.appointed {
+                Some(_) => self.now,
+                None => self.now + ensemble.rest.draw(),
+            };
         }
         self.role = Role::Settling;
         self.elect(ElectionInput::Leave);
@@ -371,9 +390,15 @@ impl Control {
         self.role = Role::Looking;
         let Some(ensemble) = &mut self.ensemble else { return };
         let current = ensemble.current;
-        ensemble.reads_at = ensemble.clients.reads_after.map(|wait| self.now + wait);
-        tracing::info!(%zxid, epoch = current.0, "looking for a leader");
+        let appointed = ensemble.appointed.take();
+        let reads_after = ensemble.clients.reads_after.filter(|_| appointed.is_none());
+        ensemble.reads_at = reads_after.map(|wait| self.now + wait);
         self.gauges.quorum.looking(self.now);
+        if let Some(leader) = appointed {
+            tracing::info!(leader = leader.0, "a reconfiguration has named the leader");
+            return self.elect(ElectionInput::Appointed { leader, zxid, epoch: current });
+        }
+        tracing::info!(%zxid, epoch = current.0, "looking for a leader");
         let boast = self.ensemble.as_ref().is_some_and(|e| e.me == ServerId(1))
             && crate::mutants::on("vote-beyond-log");
         let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };

@@ -1,9 +1,10 @@
 //! Leading: the leader core's effects, and the requests that learners pass on.
 
 use super::ensemble::Role;
+use super::reconfiguring::Whence;
 use super::{Control, LearnerJob, Origin};
 use crate::codec::quorum::{Forwarded, Packet};
-use crate::codec::request::{Request, decode_body, opcode};
+use crate::codec::request::{Request, WriteOp, decode_body, opcode};
 use crate::node::message::{Service, SnapshotPiece, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::prep::{Asker, Prep};
@@ -138,6 +139,10 @@ impl Control {
             }
             LeaderEffect::Serve { epoch } => self.serve_as_leader(epoch),
             LeaderEffect::Agreed(agreed) => self.line.agree(agreed),
+            LeaderEffect::Activate { members, leader } => {
+                let whence = leader.map_or(Whence::Reign, |leader| Whence::Agreed { leader });
+                self.activate(members, whence);
+            }
             LeaderEffect::Request { link, request, .. } => self.forwarded(link, &request),
             LeaderEffect::Touched { sessions, .. } => {
                 for (session, _) in sessions {
@@ -170,7 +175,7 @@ impl Control {
     }
 
     /// What operators are shown of the learners.
-    fn count_learners(&self) {
+    pub(super) fn count_learners(&self) {
         let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
         let quorum = &self.gauges.quorum;
         let members = &ensemble.electorate.committed;
@@ -267,6 +272,9 @@ impl Control {
                 let xid = Xid(request.cxid);
                 let identities = &request.identities;
                 let asker = Asker { session, xid, from: Some(owner), identities };
+                if let WriteOp::Reconfig(op) = &op {
+                    return self.reconfigure(&asker, op, Origin::Server);
+                }
                 let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
                 self.propose(entry, Origin::Server);
             }

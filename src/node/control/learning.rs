@@ -161,7 +161,9 @@ impl Control {
             }
             LearnerEffect::Revalidated { session, valid } => self.revalidated(session, valid),
             LearnerEffect::Pinged { zxid } => self.report_sessions(zxid),
-            LearnerEffect::NewConfig { .. } => {}
+            LearnerEffect::ConfigProposed { text } => self.config_proposed(&text),
+            LearnerEffect::ConfigAnnounced { text } => self.config_announced(&text),
+            LearnerEffect::NewConfig { text, leader, .. } => self.config_in_force(&text, leader),
             LearnerEffect::Serve { epoch } => self.serve_as_learner(epoch),
             LearnerEffect::Leave { why } => self.leave_role(&why),
         }

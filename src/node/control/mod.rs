@@ -16,6 +16,7 @@ mod leading;
 mod learning;
 mod locals;
 mod outlet;
+mod reconfiguring;
 mod requests;
 mod sessions;
 
@@ -30,6 +31,7 @@ use ensemble::{Ensemble, Role};
 pub use ensemble::{EnsembleParts, Rest};
 pub use locals::ClientRules;
 pub use outlet::{Outlet, Stream};
+pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::message::{Pulse, Service, ToControl, ToNetwork};
 use crate::admin::gauges::Gauges;
@@ -244,7 +246,8 @@ impl Control {
             control.init_config();
             if let Some(ensemble) = &control.ensemble {
                 control.sessions.set_strangers(ensemble.clients.strangers(ensemble.me));
-                control.gauges.quorum.set_members(&ensemble.electorate.committed);
+                let members = &ensemble.electorate.committed;
+                control.gauges.quorum.set_members(members, members.get(ensemble.me));
             }
             control.gauges.quorum.looking(control.now);
         }
@@ -294,6 +297,7 @@ impl Control {
         }
         self.apply_due();
         self.send_waiting_snapshots();
+        self.leave_when_applied();
         self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);

@@ -31,6 +31,9 @@ impl Control {
             return self.forward_write(origin, session, xid, op, identities);
         }
         let asker = Asker { session, xid, from: Some(conn.into()), identities };
+        if let (WriteOp::Reconfig(op), Role::Leading(_)) = (op, &self.role) {
+            return self.reconfigure(&asker, op, Origin::Write { conn });
+        }
         let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
         self.propose(entry, Origin::Write { conn });
     }

@@ -7,7 +7,6 @@ use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
 use crate::codec::quorum::Packet;
-use crate::membership::Electorate;
 use crate::types::{Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
 use crate::zab::{Agreed, Window};
@@ -21,10 +20,7 @@ impl Leader {
         }
         if self.counting && self.phase == Phase::Broadcast {
             self.counting = false;
-            let upto = self.agreed_upto();
-            if upto > self.committed {
-                self.commit(upto, window, out);
-            }
+            self.commit_agreed(window, out);
         }
         self.close_doomed(out);
         if self.is_handed_over() {
@@ -134,7 +130,29 @@ impl Leader {
         found
     }
 
-    fn commit(&mut self, upto: Zxid, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+    /// A reconfiguration is committed apart: what stands behind it is for its configuration to
+    /// agree on, or for another leader.
+    fn commit_agreed(&mut self, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        while self.phase == Phase::Broadcast {
+            let upto = self.agreed_upto();
+            if upto <= self.committed {
+                return;
+            }
+            match self.reconfig.filter(|at| *at <= upto) {
+                None => self.commit(upto, None, window, out),
+                Some(at) => self.commit_reconfig(at, window, out),
+            }
+        }
+    }
+
+    /// `leader`: the last of these is a reconfiguration, and names it.
+    pub(super) fn commit(
+        &mut self,
+        upto: Zxid,
+        leader: Option<ServerId>,
+        window: &mut Window,
+        out: &mut Vec<LeaderEffect>,
+    ) {
         let count = self.outstanding.partition_point(|(zxid, _)| *zxid <= upto);
         let batch: Vec<(Zxid, Bytes)> = self.outstanding.drain(..count).collect();
         assert_eq!(
@@ -144,7 +162,7 @@ impl Leader {
         );
         self.committed = upto;
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
-            tell_committed(learner, &batch, out);
+            tell_committed(learner, &batch, leader.map(|leader| (upto, leader)), out);
         }
         out.push(LeaderEffect::Agreed(Agreed(upto)));
         for (zxid, entry) in batch {
@@ -171,28 +189,25 @@ impl Leader {
         }
         learner.syncs.push_back(self.proposed);
     }
-
-    /// Other configurations are in force, for everything that is not committed yet.
-    pub(super) fn electorate(&mut self, electorate: Electorate, out: &mut Vec<LeaderEffect>) {
-        let members = electorate.next.as_ref().unwrap_or(&electorate.committed);
-        if members.version() >= self.announced.version() {
-            self.announced = std::sync::Arc::clone(members);
-        }
-        self.parts.electorate = electorate;
-        self.counting = true;
-        if !self.parts.electorate.is_voter(self.parts.me) {
-            self.step_down("this server is no voter of the configuration any more".into(), out);
-        }
-    }
 }
 
-fn tell_committed(learner: &mut Learner, batch: &[(Zxid, Bytes)], out: &mut Vec<LeaderEffect>) {
+/// `activates`: which of these is a reconfiguration, and who leads in it.
+fn tell_committed(
+    learner: &mut Learner,
+    batch: &[(Zxid, Bytes)],
+    activates: Option<(Zxid, ServerId)>,
+    out: &mut Vec<LeaderEffect>,
+) {
     for (zxid, entry) in batch {
         let zxid = *zxid;
         if zxid > learner.held {
-            let packet = match learner.observer {
-                true => Packet::Inform { zxid, entry: entry.clone() },
-                false => Packet::Commit { zxid },
+            let leader = activates.filter(|(at, _)| *at == zxid).map(|(_, leader)| leader);
+            let entry = || entry.clone();
+            let packet = match (learner.observer, leader) {
+                (true, None) => Packet::Inform { zxid, entry: entry() },
+                (true, Some(leader)) => Packet::InformAndActivate { zxid, leader, entry: entry() },
+                (false, None) => Packet::Commit { zxid },
+                (false, Some(leader)) => Packet::CommitAndActivate { zxid, leader },
             };
             learner.send(packet, out);
         }

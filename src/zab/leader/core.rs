@@ -25,6 +25,9 @@ pub(super) enum Phase {
     /// Waits for a quorum to take over the history.
     Synchronization,
     Broadcast,
+    /// A reconfiguration has named another leader: nothing more is committed here
+    /// (allowedToCommit).
+    HandingOver,
     /// Has stepped down.
     Over,
 }
@@ -38,7 +41,11 @@ pub struct Leader {
     pub(super) epoch: Epoch,
     /// The newest epoch that anybody who connected has promised.
     pub(super) highest_accepted: Epoch,
+    /// What NEWLEADER tells: in broadcast, the committed configuration.
     pub(super) announced: Arc<Members>,
+    /// The reconfiguration that is proposed and not committed; its members are the electorate's
+    /// next.
+    pub(super) reconfig: Option<Zxid>,
     pub(super) learners: BTreeMap<Link, Learner>,
     /// Proposed and not committed, in order.
     pub(super) outstanding: VecDeque<(Zxid, Bytes)>,
@@ -66,6 +73,7 @@ impl Leader {
             epoch: Epoch(0),
             highest_accepted: parts.accepted.max(parts.current).max(parts.last.epoch()),
             announced: Arc::clone(&parts.electorate.committed),
+            reconfig: None,
             learners: BTreeMap::new(),
             outstanding: VecDeque::new(),
             outstanding_bytes: 0,
@@ -121,7 +129,7 @@ impl Leader {
             LeaderInput::SnapshotSent { link, zxid } => {
                 self.snapshot_sent(link, zxid, window, out);
             }
-            LeaderInput::Electorate(electorate) => self.electorate(electorate, out),
+            LeaderInput::Reconfiguring { members } => self.reconfiguring(members),
             LeaderInput::Tick => self.tick(now, out),
         }
     }
@@ -224,6 +232,14 @@ impl Leader {
         servers.extend(learners.filter_map(Learner::votes_as));
         crate::mutants::on("led-without-a-quorum")
             || self.parts.electorate.has_quorum(|server| servers.contains(&server))
+    }
+
+    /// A quorum of these members follows and has this history (Leader.isQuorumSynced).
+    pub fn has_synced_quorum(&self, members: &Members) -> bool {
+        let mut servers: Vec<ServerId> = vec![self.parts.me];
+        let fits = |l: &&Learner| l.has_acked() && l.counts_until >= self.beat;
+        servers.extend(self.learners.values().filter(fits).filter_map(Learner::votes_as));
+        members.has_quorum(|server| servers.contains(&server))
     }
 
     /// The epoch it leads; 0 while it is not chosen.

@@ -23,7 +23,13 @@ impl Leader {
         };
         let known = match self.is_serving() {
             true => self.announced.version().max(self.parts.electorate.committed.version()),
-            false => self.parts.electorate.committed.version(),
+            // One that was seen here was proposed, and with it this server takes over: whoever has
+            // it in force is not ahead.
+            false => {
+                let electorate = &self.parts.electorate;
+                let next = electorate.next.as_ref().map_or(0, |next| next.version());
+                next.max(electorate.committed.version())
+            }
         };
         let refusal = if protocol < PROTOCOL {
             Some(format!("learner protocol {protocol:#x} is older than {PROTOCOL:#x}"))

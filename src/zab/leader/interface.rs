@@ -1,10 +1,12 @@
 //! What goes into a leader and what comes out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::log::Durable;
-use crate::membership::Electorate;
+use crate::membership::{Electorate, Members};
 use crate::types::{Epoch, Link, ServerId, SessionId, Zxid, limits};
 use crate::zab::{Agreed, LogChunk, Stored, Timing};
 
@@ -99,8 +101,11 @@ pub enum LeaderInput {
         link: Link,
         zxid: Zxid,
     },
-    /// The configurations in force have changed.
-    Electorate(Electorate),
+    /// The next proposal is a reconfiguration to these members, whose version is its zxid. From it
+    /// on, until it is committed, a quorum is one of both configurations.
+    Reconfiguring {
+        members: Arc<Members>,
+    },
     /// The deadline has passed.
     Tick,
 }
@@ -127,6 +132,14 @@ pub enum LeaderEffect {
         epoch: Epoch,
     },
     Agreed(Agreed),
+    /// A quorum of each configuration has agreed on this one, which is in force from now on.
+    /// `leader`: who leads in it, if a reconfiguration has named it; unless that is this server
+    /// and [`Leader::is_serving`](super::Leader::is_serving) goes on, its leadership ends as soon
+    /// as the reconfiguration is applied here.
+    Activate {
+        members: Arc<Members>,
+        leader: Option<ServerId>,
+    },
     /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one
     /// that cannot be done with an error transaction), a client sync (opcode 9) with `SyncFor`:
     /// a learner matches what is committed with the first of its requests only.

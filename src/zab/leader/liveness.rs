@@ -20,6 +20,9 @@ impl Leader {
             let why = format!("no quorum within initLimit ({:?})", self.phase);
             return self.step_down(why, out);
         }
+        if self.phase == Phase::HandingOver && self.beat >= self.phase_ends {
+            return self.step_down("another server leads now".into(), out);
+        }
         self.close_silent(out);
         if self.phase == Phase::Broadcast && self.beat % 2 == 0 {
             let beat = self.beat;

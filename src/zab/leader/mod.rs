@@ -11,6 +11,7 @@
 //!  the leader: Discovery ─ quorum connected, accepted epoch stored ─► Promises
 //!                ─ quorum of ACKEPOCH, current epoch stored ─► Synchronization
 //!                ─ quorum of NEWLEADER acks ─► Broadcast
+//!                ─ reconfiguration to another leader ─► HandingOver
 //! ```
 //!
 //! Learners go through their stages each at its own pace, and may come at any time; the leader's
@@ -22,6 +23,7 @@
 //! * [`discovery`] which epoch, and who promised to follow it
 //! * [`syncing`] making a learner's history this one
 //! * [`broadcast`] proposals, acks and commits; the end of an epoch's numbers
+//! * [`reconfig`] another configuration: its quorums, and who leads in it
 //! * [`liveness`] ticks: pings, silence, lost quorums
 
 mod broadcast;
@@ -30,6 +32,7 @@ mod discovery;
 mod interface;
 mod learner;
 mod liveness;
+mod reconfig;
 mod syncing;
 
 pub use self::core::Leader;

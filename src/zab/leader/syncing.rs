@@ -148,17 +148,32 @@ impl Leader {
     fn announce(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let (beat, silent_by) = (self.beat, self.beat + self.init_beats());
         let Some(learner) = self.learners.get_mut(&link) else { return };
-        if !learner.observer && !crate::mutants::on("outstanding-not-sent") {
-            let has = learner.position;
-            for (zxid, entry) in self.outstanding.iter().filter(|(zxid, _)| *zxid > has) {
+        let wants = !learner.observer && !crate::mutants::on("outstanding-not-sent");
+        let has = learner.position;
+        // UPTODATE puts NEWLEADER's configuration in force. One that is not agreed on is told to
+        // those only that have its proposal already, and get UPTODATE once it is committed; others
+        // hear of it behind NEWLEADER, so that they do not take NEWLEADER's for what is to come.
+        let reconfig = self.reconfig.filter(|at| *at > learner.held);
+        let split = reconfig.map_or(self.outstanding.len(), |at| {
+            self.outstanding.partition_point(|(zxid, _)| *zxid < at)
+        });
+        let propose = |learner: &mut Learner, from: usize, to: usize, out: &mut Vec<_>| {
+            let proposals = self.outstanding.range(from..to).filter(|(zxid, _)| *zxid > has);
+            for (zxid, entry) in proposals.filter(|_| wants) {
                 let packet = Packet::Proposal { zxid: *zxid, entry: entry.clone() };
                 learner.propose(*zxid, packet, beat, out);
             }
-        }
+        };
+        propose(learner, 0, split, out);
         learner.stage = Stage::Announced;
         learner.silent_by = Some(silent_by);
-        let config = Some(self.announced.text());
+        let members = match (&self.parts.electorate.next, self.reconfig, reconfig) {
+            (Some(next), Some(_), None) => next,
+            _ => &self.announced,
+        };
+        let config = Some(members.text());
         learner.send(Packet::NewLeader { zxid: Zxid::new(self.epoch, 0), config }, out);
+        propose(learner, split, self.outstanding.len(), out);
     }
 
     pub(super) fn drained(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
@@ -279,7 +294,10 @@ impl Leader {
             return;
         }
         self.phase = Phase::Broadcast;
-        out.push(LeaderEffect::Serve { epoch: self.epoch });
+        let stays = self.complete_announced(out);
+        if stays {
+            out.push(LeaderEffect::Serve { epoch: self.epoch });
+        }
         // Until now nobody had a reason to say anything.
         let counts_until = self.beat + self.init_beats() + self.sync_beats();
         let links: Vec<Link> = self.learners.keys().copied().collect();
@@ -288,6 +306,10 @@ impl Leader {
                 learner.counts_until = learner.counts_until.max(counts_until);
             }
             self.admit(link, out);
+        }
+        if !stays {
+            // UPTODATE has put the configuration in force elsewhere too.
+            self.step_down("the configuration agreed on has another leader".into(), out);
         }
     }
 

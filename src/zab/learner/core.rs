@@ -133,6 +133,9 @@ impl Learner {
     pub fn is_serving(&self) -> bool {
         self.serving
     }
+    pub fn is_observer(&self) -> bool {
+        self.parts.observer
+    }
 
     pub fn step(&mut self, now: Millis, input: LearnerInput, out: Out<'_>) {
         if self.phase == Phase::Left {
@@ -609,8 +612,12 @@ impl Learner {
             self.raise_to(zxid.epoch(), out);
             return Ok(None);
         }
+        let proposed = config.clone();
         match self.history.receive(zxid, config) {
             Ok(place) => {
+                if let Some(text) = proposed.filter(|_| place != Place::InSnapshot) {
+                    out.push(LearnerEffect::ConfigProposed { text });
+                }
                 if place == Place::New {
                     out.push(LearnerEffect::Append { zxid, entry });
                 }
@@ -651,7 +658,12 @@ impl Learner {
         if zxid != Zxid::new(self.epoch, 0) {
             return Err(format!("NEWLEADER of {zxid} from a leader of epoch {}", self.epoch.0));
         }
-        (self.phase, self.config) = (Phase::Entering, config);
+        // One without a version is no configuration, and is passed over as in Java.
+        self.config = config.filter(|text| version_of(text).is_some());
+        if let Some(text) = &self.config {
+            out.push(LearnerEffect::ConfigAnnounced { text: text.clone() });
+        }
+        self.phase = Phase::Entering;
         if self.current < self.epoch {
             self.raise_to(self.epoch, out);
         }
@@ -698,8 +710,7 @@ fn inspect(zxid: Zxid, entry: &Bytes) -> Result<Option<String>, String> {
     }
 }
 
-/// The last line of a configuration; one without is not a configuration, and is passed over as in
-/// Java.
+/// The last line of a configuration.
 fn version_of(text: &str) -> Option<i64> {
     let version = text.lines().find_map(|line| line.strip_prefix("version="))?;
     i64::from_str_radix(version.trim(), 16).ok()

@@ -103,6 +103,16 @@ pub enum LearnerEffect {
     Pinged {
         zxid: Zxid,
     },
+    /// A configuration was proposed, and may come into force: this server must know of it, after a
+    /// crash too, before it acknowledges the proposal or anything behind it.
+    ConfigProposed {
+        text: String,
+    },
+    /// The leader's configuration, which this server's acknowledgement of NEWLEADER agrees to; what
+    /// was proposed before and is not in it has come to nothing.
+    ConfigAnnounced {
+        text: String,
+    },
     /// A configuration is in force. `leader`: who is to lead after a reconfiguration.
     NewConfig {
         text: String,

@@ -109,7 +109,8 @@ fn inputs(part: &str) -> Vec<LeaderInput> {
         "sync-for" => LeaderInput::SyncFor { link: link() },
         "log" => LeaderInput::LogRead { link: link(), chunk: chunk(&words) },
         "snapshot-sent" => LeaderInput::SnapshotSent { link: link(), zxid: words.zxid("zxid") },
-        "members" => LeaderInput::Electorate(electorate(&words)),
+        // The transaction that is proposed next.
+        "reconfiguring" => LeaderInput::Reconfiguring { members: electorate(&words).committed },
         "tick" => LeaderInput::Tick,
         number => {
             let link = Link(number.parse().unwrap_or_else(|_| panic!("no input: {part:?}")));
@@ -155,7 +156,7 @@ fn electorate(words: &Words) -> Electorate {
         }
         Arc::new(Members::parse(&text).unwrap().with_version(version))
     };
-    let version = words.number_or("version", 0);
+    let version = words.find("at").map_or(words.number_or("version", 0), |at| zxid(at).0);
     Electorate {
         committed: members(words.get("voters"), version),
         next: words.find("next").map(|voters| members(voters, version + 1)),
@@ -179,6 +180,11 @@ impl Playing {
                 assert!(agreed.zxid() > self.agreed, "I6: commits rise");
                 self.agreed = agreed.zxid();
                 format!("agreed {}", zxid_text(agreed.zxid()))
+            }
+            LeaderEffect::Activate { members, leader } => {
+                let voters: Vec<String> = members.voters().map(|id| id.0.to_string()).collect();
+                let leader = leader.map_or("none".into(), |leader| leader.0.to_string());
+                format!("activate {}@{:x} leader={leader}", voters.join(","), members.version())
             }
             LeaderEffect::Request { link, server, request } => {
                 let packet = Packet::Request(request.clone());

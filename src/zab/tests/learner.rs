@@ -174,6 +174,12 @@ impl Playing {
                 format!("revalidated session={session} valid={valid}")
             }
             LearnerEffect::Pinged { zxid } => format!("pinged {}", zxid_text(*zxid)),
+            LearnerEffect::ConfigProposed { text } => {
+                format!("config-proposed {}", text.replace('\n', "|"))
+            }
+            LearnerEffect::ConfigAnnounced { text } => {
+                format!("config-announced {}", text.replace('\n', "|"))
+            }
             LearnerEffect::NewConfig { text, version, leader } => {
                 let leader = leader.map_or("none".into(), |l| l.0.to_string());
                 format!("newconfig {} version={version:x} leader={leader}", text.replace('\n', "|"))

@@ -393,6 +393,7 @@ impl World {
                 }
                 LeaderEffect::Touched { .. }
                 | LeaderEffect::Revalidate { .. }
+                | LeaderEffect::Activate { .. }
                 | LeaderEffect::LearnerReady { .. }
                 | LeaderEffect::LearnerGone { .. } => {}
             }
@@ -467,6 +468,8 @@ impl World {
                 LearnerEffect::Leave { .. } => return self.end_role(at, Role::Idle),
                 LearnerEffect::Reading(_)
                 | LearnerEffect::Revalidated { .. }
+                | LearnerEffect::ConfigProposed { .. }
+                | LearnerEffect::ConfigAnnounced { .. }
                 | LearnerEffect::NewConfig { .. } => {}
             }
         }

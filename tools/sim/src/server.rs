@@ -491,6 +491,7 @@ fn ensemble_parts(
         },
         handover_counter: knobs.handover_counter,
         clients: control::ClientRules::default(),
+        reconfig: control::Reconfig::default(),
         connect_ms: 5000,
         connect_pause_ms: 100,
         epoch_wait_ms: None,

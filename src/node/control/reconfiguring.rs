@@ -1,0 +1,279 @@
+//! Configurations that change while the server runs (QuorumPeer.processReconfig).
+//!
+//! ```text
+//!            proposed, announced           agreed on, gossiped
+//!   files:   .dynamic.next                 .dynamic.<version>, zoo.cfg
+//!   then:    electorate.next ────────────► electorate.committed ──► peers, election, client port
+//!                                                               └─► the role, if it is another now
+//! ```
+//!
+//! Files are written here and now, like the epoch files: a reconfiguration is as rare as an
+//! election, and everything behind it waits for it anyway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::ensemble::Role;
+use super::{Control, Origin};
+use crate::codec::request::ReconfigOp;
+use crate::election::ElectionInput;
+use crate::membership::{self, ChangeRules, ClientAddress, Members};
+use crate::node::peers::PeerCommand;
+use crate::node::store::ConfigFile;
+use crate::prep::{Asker, Seats};
+use crate::types::{ServerId, Zxid};
+use crate::zab::LeaderInput;
+
+/// Serves clients at another address from now on.
+pub type MoveClients = Box<dyn FnMut(&ClientAddress) + Send>;
+
+/// What a server is told of changes of its ensemble.
+pub struct Reconfig {
+    /// `reconfigEnabled`: configurations of others are passed over without it.
+    pub enabled: bool,
+    pub rules: ChangeRules,
+    /// `None`: changes are kept in memory alone.
+    pub file: Option<ConfigFile>,
+    /// Where clients are served; `None` if that cannot change.
+    pub clients: Option<ClientPort>,
+}
+
+pub struct ClientPort {
+    /// As configured.
+    pub at: SocketAddr,
+    pub move_to: MoveClients,
+}
+
+impl Default for Reconfig {
+    fn default() -> Reconfig {
+        let rules = ChangeRules { standalone: true, several_addresses: false };
+        Reconfig { enabled: false, rules, file: None, clients: None }
+    }
+}
+
+impl Reconfig {
+    /// Makes a configuration that is proposed survive a crash; false if that cannot be done.
+    fn propose(&self, members: &Members) -> bool {
+        let Some(file) = &self.file else { return true };
+        let kept = file.propose(members);
+        if let Err(error) = &kept {
+            let file = file.show();
+            tracing::error!(%error, file, "cannot write the proposed configuration beside it");
+        }
+        kept.is_ok()
+    }
+
+    /// What cannot be written is kept in memory, as in Java: the ensemble has agreed on it.
+    fn commit(&self, members: &Members, me: ServerId, next: Option<&Members>) {
+        let version = format!("{:x}", members.version());
+        let Some(file) = &self.file else {
+            return tracing::warn!(version, "no configuration file: a restart forgets this one");
+        };
+        let erase = members.get(me).is_some_and(|member| member.client.is_some());
+        if let Err(error) = file.commit(members, erase, next) {
+            let file = file.show();
+            tracing::error!(%error, file, version, "cannot write it: a restart begins with the old");
+        }
+    }
+
+    fn withdraw(&self) {
+        if let Some(Err(error)) = self.file.as_ref().map(ConfigFile::withdraw) {
+            tracing::error!(%error, "cannot remove the file of a configuration that came to nothing");
+        }
+    }
+}
+
+/// How a configuration came into force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whence {
+    /// A reconfiguration was agreed on, and names who leads.
+    Agreed { leader: ServerId },
+    /// With a leader's reign: nothing is served yet.
+    Reign,
+    /// Another server that looks has it.
+    Gossip,
+}
+
+/// A role that ends when a reconfiguration is applied here: who asked for it is answered before.
+pub(super) struct Leaving {
+    upto: Zxid,
+    pub leader: ServerId,
+}
+
+impl Control {
+    /// A leader's client, or another server's, wants another configuration.
+    pub(super) fn reconfigure(&mut self, asker: &Asker<'_>, op: &ReconfigOp, origin: Origin) {
+        let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
+        let seats = Seats {
+            electorate: &ensemble.electorate,
+            rules: ensemble.reconfig.rules,
+            has_quorum: &|members| leading.leader.has_synced_quorum(members),
+            keep: &mut |members| ensemble.reconfig.propose(members),
+        };
+        let place = (&*self.tree, &self.sessions);
+        let (entry, next) = self.prep.reconfigure(place, self.wall, asker, op, seats);
+        match next {
+            Ok(members) => {
+                let text = members.text().replace('\n', " ");
+                tracing::info!(zxid = %entry.header.zxid, text, "reconfiguration proposed");
+                let members = Arc::new(members);
+                self.lead(LeaderInput::Reconfiguring { members: Arc::clone(&members) });
+                self.await_next(Some(members));
+            }
+            Err(why) => tracing::warn!(%why, "reconfiguration refused"),
+        }
+        self.propose(entry, origin);
+    }
+
+    /// The leader has proposed it (QuorumPeer.setLastSeenQuorumVerifier).
+    pub(super) fn config_proposed(&mut self, text: &str) {
+        let Some(members) = self.readable(text) else { return };
+        let Some(ensemble) = &self.ensemble else { return };
+        let electorate = &ensemble.electorate;
+        let known = electorate.next.as_ref().is_some_and(|n| n.version() == members.version());
+        if known || members.version() <= electorate.committed.version() {
+            return;
+        }
+        // As Java's learner, it goes on where that cannot be written, and says so.
+        ensemble.reconfig.propose(&members);
+        self.await_next(Some(Arc::new(members)));
+    }
+
+    /// NEWLEADER's: what was seen before and is not this came to nothing.
+    pub(super) fn config_announced(&mut self, text: &str) {
+        let Some(members) = self.readable(text) else { return };
+        let Some(ensemble) = &self.ensemble else { return };
+        let electorate = &ensemble.electorate;
+        if members.version() > electorate.committed.version() {
+            return self.config_proposed(text);
+        }
+        if electorate.next.is_some() {
+            ensemble.reconfig.withdraw();
+            self.await_next(None);
+        }
+    }
+
+    fn await_next(&mut self, next: Option<Arc<Members>>) {
+        if let Some(ensemble) = &mut self.ensemble {
+            ensemble.electorate.next = next;
+        }
+        self.tell_electorate();
+    }
+
+    /// A leader's word that a configuration is in force.
+    pub(super) fn config_in_force(&mut self, text: &str, leader: Option<ServerId>) {
+        if let Some(members) = self.readable(text) {
+            let whence = leader.map_or(Whence::Reign, |leader| Whence::Agreed { leader });
+            self.activate(Arc::new(members), whence);
+        }
+    }
+
+    /// `None` where configurations do not change, too.
+    fn readable(&self, text: &str) -> Option<Members> {
+        if !self.ensemble.as_ref().is_some_and(|ensemble| ensemble.reconfig.enabled) {
+            return None;
+        }
+        let parsed = Members::parse(text);
+        if let Err(error) = &parsed {
+            tracing::error!(%error, text, "the leader's configuration cannot be read: passed over");
+        }
+        parsed.ok()
+    }
+
+    /// QuorumPeer.processReconfig.
+    pub(super) fn activate(&mut self, members: Arc<Members>, whence: Whence) {
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let electorate = &mut ensemble.electorate;
+        let version = members.version();
+        if !ensemble.reconfig.enabled || version <= electorate.committed.version() {
+            return;
+        }
+        tracing::info!(
+            version = format_args!("{version:x}"),
+            ?whence,
+            text = members.text().replace('\n', " "),
+            "configuration in force"
+        );
+        electorate.next = electorate.next.take().filter(|next| next.version() > version);
+        ensemble.reconfig.commit(&members, ensemble.me, electorate.next.as_deref());
+        let before = std::mem::replace(&mut electorate.committed, Arc::clone(&members));
+        let own = members.get(ensemble.me);
+        let client = own.and_then(|member| member.client.as_ref());
+        if let (Some(client), Some(port)) = (client, &mut ensemble.reconfig.clients) {
+            port.follow(client);
+        }
+        self.gauges.quorum.set_members(&members, own);
+        // A reconfiguration's transaction brings the node itself.
+        if !matches!(whence, Whence::Agreed { .. }) {
+            self.init_config();
+        }
+        self.tell_electorate();
+        self.judge_role(&before, &members, whence);
+        self.count_learners();
+    }
+
+    /// Whether the role can go on.
+    fn judge_role(&mut self, before: &Members, members: &Members, whence: Whence) {
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let observes = members
+            .get(ensemble.me)
+            .is_some_and(|member| member.role == membership::Role::Observer);
+        let (leads_on, current) = match &self.role {
+            Role::Leading(leading) => (leading.leader.is_serving(), ensemble.me),
+            Role::Learning(learning) => {
+                (learning.learner.is_observer() == observes, learning.learner.leader())
+            }
+            Role::Alone | Role::Settling | Role::Looking => return,
+        };
+        match whence {
+            Whence::Agreed { leader } if !leads_on || leader != current => {
+                let upto = Zxid(members.version());
+                tracing::info!(leader = leader.0, "the reconfiguration changes this server's role");
+                ensemble.leaving = Some(Leaving { upto, leader });
+            }
+            // Without a word on who leads, an election says it.
+            Whence::Reign
+                if self.learns() && (!leads_on || !members.leads_as_in(before, current)) =>
+            {
+                self.leave_role("the configuration has another role or leader");
+            }
+            Whence::Agreed { .. } | Whence::Reign | Whence::Gossip => {}
+        }
+    }
+
+    /// Once a turn, when all that is due is applied.
+    pub(super) fn leave_when_applied(&mut self) {
+        let applied = self.tree.applied();
+        let leaving = self.ensemble.as_ref().and_then(|ensemble| ensemble.leaving.as_ref());
+        if leaving.is_some_and(|leaving| leaving.upto <= applied) {
+            self.leave_role("a reconfiguration has given this server another role or leader");
+        }
+    }
+
+    /// Sockets and election know the configurations too.
+    fn tell_electorate(&mut self) {
+        let Some(ensemble) = &self.ensemble else { return };
+        let electorate = ensemble.electorate.clone();
+        self.command(PeerCommand::Electorate(electorate.clone()));
+        self.elect(ElectionInput::Members(electorate));
+    }
+}
+
+impl ClientPort {
+    fn follow(&mut self, client: &ClientAddress) {
+        let port = client.port;
+        let same_host = match client.host.parse::<std::net::IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => self.at.ip().is_unspecified(),
+            Ok(ip) => ip == self.at.ip(),
+            // A name: looked up when the port is opened.
+            Err(_) => false,
+        };
+        if port != self.at.port() || !same_host {
+            (self.move_to)(client);
+            self.at.set_port(port);
+            if let Ok(ip) = client.host.parse() {
+                self.at.set_ip(ip);
+            }
+        }
+    }
+}
