@@ -31,6 +31,10 @@ pub struct Plan {
     pub settings: Vec<(String, String)>,
     /// Traffic between members goes through [`Links`] that can be cut.
     pub cuttable: bool,
+    /// Servers that know of the others and themselves, run later, and are to be let in.
+    pub joiners: Vec<Kind>,
+    /// The members may change: lines name client ports, and a start takes the file it finds.
+    pub changes: bool,
     /// Members whose data lies on a small disk of this many megabytes.
     pub small_disk: Option<u32>,
 }
@@ -42,8 +46,21 @@ impl Plan {
             observers: 0,
             settings: Vec::new(),
             cuttable: false,
+            joiners: Vec::new(),
+            changes: false,
             small_disk: None,
         }
+    }
+
+    /// An ensemble whose members change.
+    pub fn changing(voters: &[Kind]) -> Plan {
+        let plan = Plan { changes: true, ..Plan::new(voters) };
+        plan.set("reconfigEnabled", "true")
+    }
+
+    pub fn joined_by(mut self, kind: Kind) -> Plan {
+        self.joiners.push(kind);
+        self
     }
 
     pub fn observed_by(mut self, kind: Kind) -> Plan {
@@ -101,6 +118,7 @@ pub struct Member {
     quorum: u16,
     election: u16,
     settings: Vec<(String, String)>,
+    keeps_file: bool,
     disk: Option<SmallDisk>,
     server: Option<Server>,
     starts: u32,
@@ -132,10 +150,11 @@ impl Ensemble {
     pub fn start(name: &str, plan: &Plan) -> Ensemble {
         let mut ensemble = Ensemble::lay_out(name, plan);
         // The highest id first: it is to lead, and a quorum must not form without it.
-        let voters = ensemble.members.len() - plan.observers;
+        let size = plan.kinds.len();
+        let voters = size - plan.observers;
         ensemble.members[voters - 1].spawn();
         ensemble.members[voters - 1].wait_for_words();
-        for member in &mut ensemble.members {
+        for member in &mut ensemble.members[..size] {
             if member.server.is_none() {
                 member.spawn();
             }
@@ -148,20 +167,23 @@ impl Ensemble {
     pub fn lay_out(name: &str, plan: &Plan) -> Ensemble {
         let folder = scratch(name);
         let size = plan.kinds.len();
+        let kinds: Vec<Kind> = plan.kinds.iter().chain(&plan.joiners).copied().collect();
         let ports: Vec<[u16; 3]> =
-            (0..size).map(|_| [lasting_port(), lasting_port(), lasting_port()]).collect();
+            (0..kinds.len()).map(|_| [lasting_port(), lasting_port(), lasting_port()]).collect();
         let links = plan.cuttable.then(|| {
             let targets: Vec<[u16; 2]> = ports.iter().map(|p| [p[1], p[2]]).collect();
             Links::open(&targets)
         });
-        let members = (0..size)
+        let members = (0..kinds.len())
             .map(|at| {
-                let observer = at >= size - plan.observers;
+                let observer = at >= size - plan.observers && at < size;
                 let mut settings = plain_settings();
                 if observer {
                     settings.push(("peerType".into(), "observer".into()));
                 }
-                for (peer, own) in ports.iter().enumerate() {
+                let known =
+                    ports.iter().enumerate().filter(|(peer, _)| *peer < size || *peer == at);
+                for (peer, own) in known {
                     // A peer's address is the link's. A member's own is a wildcard then, so that
                     // nobody is told to call back past the links.
                     let (host, quorum, election) = match &links {
@@ -172,8 +194,12 @@ impl Ensemble {
                         Some(_) => ("0.0.0.0", own[1], own[2]),
                         None => ("127.0.0.1", own[1], own[2]),
                     };
-                    let role = if peer >= size - plan.observers { ":observer" } else { "" };
-                    let address = format!("{host}:{quorum}:{election}{role}");
+                    let observes = peer >= size - plan.observers && peer < size;
+                    let role = if observes { ":observer" } else { "" };
+                    let mut address = format!("{host}:{quorum}:{election}{role}");
+                    if plan.changes {
+                        address += &format!(";127.0.0.1:{}", own[0]);
+                    }
                     settings.push((format!("server.{}", peer + 1), address));
                 }
                 settings.retain(|(key, _)| !plan.settings.iter().any(|(own, _)| own == key));
@@ -182,12 +208,13 @@ impl Ensemble {
                 std::fs::create_dir_all(folder.join("data")).unwrap();
                 Member {
                     id: at as u64 + 1,
-                    kind: plan.kinds[at],
+                    kind: kinds[at],
                     observer,
                     port: ports[at][0],
                     quorum: ports[at][1],
                     election: ports[at][2],
                     settings,
+                    keeps_file: plan.changes,
                     disk: plan.small_disk.map(|size| SmallDisk::mount(&folder.join("data"), size)),
                     folder,
                     server: None,
@@ -374,7 +401,11 @@ impl Member {
         self.write_id();
         let settings: Vec<(&str, &str)> =
             self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let server = Server::spawn_under(&wrapper, self.kind, &self.folder, &settings, self.port);
+        let spawn = match self.keeps_file && self.folder.join("zoo.cfg").exists() {
+            true => Server::spawn_on_file,
+            false => Server::spawn_under,
+        };
+        let server = spawn(&wrapper, self.kind, &self.folder, &settings, self.port);
         self.server = Some(server);
     }
 
@@ -512,6 +543,17 @@ impl Member {
 
     pub fn connect(&self) -> Conn {
         Conn::open(self.port).unwrap_or_else(|e| panic!("member {}: {e}", self.id))
+    }
+
+    /// Its line as a reconfiguration names it, `role` apart.
+    pub fn line(&self, role: &str) -> String {
+        let (id, quorum, election, port) = (self.id, self.quorum, self.election, self.port);
+        format!("server.{id}=127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{port}")
+    }
+
+    /// A file beside its `zoo.cfg`.
+    pub fn file(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.join(name)).ok()
     }
 
     /// Whether a log file of the member holds these bytes.

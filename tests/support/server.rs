@@ -184,6 +184,19 @@ impl Server {
             text.push_str(&format!("{key}={value}\n"));
         }
         std::fs::write(&cfg, text).unwrap();
+        Server::spawn_on_file(wrapper, kind, folder, settings, port)
+    }
+
+    /// The same on the file that is there, which the server may have rewritten; `settings` are those
+    /// that it was written with.
+    pub fn spawn_on_file(
+        wrapper: &[String],
+        kind: Kind,
+        folder: &Path,
+        settings: &[(&str, &str)],
+        port: u16,
+    ) -> Server {
+        let cfg = folder.join("zoo.cfg");
         let mut command = match kind {
             Kind::Java => java_server(settings),
             Kind::Ringkeeper => Command::new(env!("CARGO_BIN_EXE_ringkeeper")),
