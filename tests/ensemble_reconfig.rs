@@ -139,6 +139,11 @@ fn ours(count: usize) -> Vec<Kind> {
     vec![Kind::under_test(); count]
 }
 
+/// A Java leader's sync may overtake what it has committed.
+fn exact() -> bool {
+    Kind::under_test() == Kind::Ringkeeper
+}
+
 /// Spawns joiners and waits until they follow, or observe, without being members.
 fn admit(ensemble: &mut Ensemble, ids: &[u64]) {
     for id in ids {
@@ -155,7 +160,7 @@ fn an_ensemble_grows_and_shrinks_under_writes() {
     let plan = Plan::changing(&ours(3)).joined_by(Kind::under_test()).joined_by(Kind::under_test());
     let mut ensemble = Ensemble::start("reconfig/grows", &plan);
     let first: Vec<u16> = (1..=3).map(|id| ensemble.port(id)).collect();
-    let load = Load::start("reconfig", &first, 3, true);
+    let load = Load::start("reconfig", &first, 3, exact());
     load.wait_progress("three", PATIENCE);
     admit(&mut ensemble, &[4, 5]);
     let lines = [4, 5].map(|id| ensemble.member(id).line("participant"));
@@ -212,7 +217,7 @@ fn a_leader_is_removed_and_let_in_again() {
     let leader = ensemble.wait_all();
     let others: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
     let ports: Vec<u16> = others.iter().map(|id| ensemble.port(*id)).collect();
-    let load = Load::start("handover", &ports, 2, true);
+    let load = Load::start("handover", &ports, 2, exact());
     load.wait_progress("before", PATIENCE);
     let two = change(ensemble.port(leader), &leaving(&leader.to_string()));
     assert_eq!(ids_in(&two), others);
@@ -222,11 +227,9 @@ fn a_leader_is_removed_and_let_in_again() {
     wait_roles(&mut ensemble, &[(leader, Role::Following)]);
     let looked = ensemble.member(next).figure("zk_looking_count").unwrap();
     println!("the new leader looked {looked} times");
-    assert!(
-        ensemble.member(next).log().contains("has named the leader"),
-        "{}",
-        ensemble.member(next).log()
-    );
+    let log = ensemble.member(next).log();
+    let named = log.contains("has named the leader");
+    assert!(named || !exact(), "{log}");
     let line = ensemble.member(leader).line("participant");
     let three = change(ports[0], &joining(&[line]));
     assert_eq!(ids_in(&three), [1, 2, 3]);
@@ -285,7 +288,7 @@ fn one_server_grows_to_three() {
         .joined_by(Kind::under_test())
         .set("standaloneEnabled", "false");
     let mut ensemble = Ensemble::start("reconfig/one", &plan);
-    let load = Load::start("one", &[ensemble.port(1)], 2, true);
+    let load = Load::start("one", &[ensemble.port(1)], 2, exact());
     load.wait_progress("one", PATIENCE);
     for id in [2, 3] {
         admit(&mut ensemble, &[id]);
@@ -306,6 +309,55 @@ fn one_server_grows_to_three() {
     ensemble.assert_equal_trees("the end");
 }
 
+#[test]
+fn leaders_die_while_their_ensemble_changes() {
+    // Goal: whenever a leader dies in the middle of a reconfiguration, all agree on the old
+    // configuration or on the new one afterwards, and nothing acknowledged is lost.
+    let plan = Plan::changing(&ours(3)).joined_by(Kind::under_test()).joined_by(Kind::under_test());
+    let mut ensemble = Ensemble::start("reconfig/deaths", &plan);
+    admit(&mut ensemble, &[4, 5]);
+    let lines = [4, 5].map(|id| ensemble.member(id).line("participant"));
+    let ports = ensemble.ports();
+    let load = Load::start("deaths", &ports, 2, exact());
+    let mut seen = BTreeMap::new();
+    let rounds = support::setting("RK_DEATHS", 8);
+    for round in 0..rounds {
+        load.wait_progress("between deaths", PATIENCE);
+        let leader = ensemble.wait_all();
+        let mut session = superuser(ensemble.port(leader));
+        let before = ids_in(&config_of(ensemble.port(leader)));
+        let wanted = match before.len() {
+            3 => joining(&lines),
+            _ => leaving("4,5"),
+        };
+        let body = Out::new()
+            .string(wanted.joining.as_deref())
+            .string(wanted.leaving.as_deref())
+            .string(None)
+            .i64(-1);
+        assert!(session.conn.send_request(99, RECONFIG, &body.0));
+        // Where in the middle it dies is left to chance.
+        std::thread::sleep(Duration::from_micros(700 * round * round));
+        ensemble.member(leader).kill();
+        ensemble.wait_all();
+        load.wait_progress("the leader is dead", PATIENCE);
+        ensemble.member(leader).spawn();
+        ensemble.wait_all();
+        load.wait_progress("and back", PATIENCE);
+        let told: Vec<String> = ensemble.ports().into_iter().map(config_of).collect();
+        assert!(told.iter().all(|text| *text == told[0]), "round {round}: {told:#?}");
+        *seen.entry(ids_in(&told[0]) == before).or_insert(0) += 1;
+    }
+    println!("kept and changed: {seen:?}");
+    load.rest("the end");
+    for id in ensemble.ids() {
+        load.check(ensemble.port(id), "the end");
+    }
+    ensemble.assert_equal_trees("the end");
+    load.go_on();
+    load.finish("the end");
+}
+
 /// The answers to what is refused, in the order of the checks.
 fn refusals(kind: Kind, name: &str) -> Vec<(String, Result<Vec<u64>, i32>)> {
     let mut ensemble = Ensemble::start(name, &Plan::changing(&[kind; 3]));
@@ -313,29 +365,30 @@ fn refusals(kind: Kind, name: &str) -> Vec<(String, Result<Vec<u64>, i32>)> {
     let mut answers = Vec::new();
     let mut nobody = Session::open(ensemble.port(1), TIMEOUT);
     let mut root = superuser(ensemble.port(2));
-    let next = "server.9=127.0.0.1:1:2:participant;3";
+    let next = "server.9=HERE:1:2:participant;3";
     for (joining, leaving, members, version) in [
         (Some("some thing"), None, None, None),
-        (Some("server.9=127.0.0.1:1:2"), None, None, None),
-        (Some("server.9=127.0.0.1:1:1;3"), None, None, None),
-        (Some("server.9=127.0.0.1:1:2:voter;3"), None, None, None),
-        (Some("server.x=127.0.0.1:1:2;3"), None, None, None),
+        (Some("server.9=HERE:1:2"), None, None, None),
+        (Some("server.9=HERE:1:1;3"), None, None, None),
+        (Some("server.9=HERE:1:2:voter;3"), None, None, None),
+        (Some("server.x=HERE:1:2;3"), None, None, None),
         (Some("server.9=10.1.1.1:1:2;3,server.8=10.1.1.1:1:3;4"), None, None, None),
         (None, Some("x"), None, None),
         (None, Some("1,2"), None, None),
         (None, Some("1,2"), None, Some(7)),
         (Some(next), Some("1,2"), None, None),
-        (None, None, Some("server.1=127.0.0.1:1:2;3"), None),
+        (None, None, Some("server.1=HERE:1:2;3"), None),
         (None, None, Some("dataDir=/x"), None),
-        (None, None, Some("server.8=127.0.0.1:1:2;3,server.9=127.0.0.1:3:4;5"), None),
-        (Some("server.9=0.0.0.0:1:2:observer;3"), None, None, None),
+        (None, None, Some("server.8=HERE:1:2;3,server.9=HERE:3:4;5"), None),
+        (Some("server.9=HERE:1:2:observer;3"), None, None, None),
         (None, Some("9"), None, None),
         (None, None, None, None),
     ] {
+        let here = |text: &str| text.replace("HERE", "127.0.0.1");
         let change = Change {
-            joining: joining.map(str::to_string),
+            joining: joining.map(here),
             leaving: leaving.map(str::to_string),
-            members: members.map(str::to_string),
+            members: members.map(here),
             version,
         };
         let told = format!("{joining:?} {leaving:?} {members:?} {version:?}");
@@ -395,6 +448,46 @@ fn clients_are_served_at_another_port() {
     assert_eq!(other.create("/at-the-new-port", b""), 0);
     let cfg = ensemble.member(id).file("zoo.cfg").unwrap();
     assert!(!cfg.contains("clientPort"), "{cfg}");
+}
+
+#[test]
+fn servers_move() {
+    // Goal: ports towards other servers change while the server runs; a leader whose quorum port
+    // changes hands over, and leads again at the new one.
+    let mut ensemble = Ensemble::start("reconfig/ports", &Plan::changing(&ours(3)));
+    let load = Load::start("ports", &ensemble.ports(), 2, exact());
+    let leader = ensemble.wait_all();
+    for id in [leader % 3 + 1, (leader + 1) % 3 + 1, leader] {
+        load.wait_progress("before", PATIENCE);
+        let now = ensemble.wait_all();
+        let text = config_of(ensemble.port(now));
+        let old = text.lines().find(|line| line.starts_with(&format!("server.{id}="))).unwrap();
+        let [quorum, election] = ensemble.member(id).peer_ports();
+        let [moved_quorum, moved_election] =
+            [support::server::free_port(), support::server::free_port()];
+        let line = old.replace(
+            &format!(":{quorum}:{election}:"),
+            &format!(":{moved_quorum}:{moved_election}:"),
+        );
+        assert_ne!(line, old);
+        let text = change(ensemble.port(now), &joining(std::slice::from_ref(&line)));
+        assert!(text.contains(&line), "{text}");
+        load.wait_progress("one has moved", PATIENCE);
+        let then = ensemble.wait_all();
+        assert!(now != id || then != id, "who leads hands over");
+    }
+    // Who leads now does so at its new port; so do the others in their turns.
+    for _ in 0..3 {
+        let now = ensemble.wait_all();
+        ensemble.member(now).kill();
+        ensemble.wait_all();
+        load.wait_progress("another leads", PATIENCE);
+        ensemble.member(now).spawn();
+        ensemble.wait_all();
+        load.wait_progress("all are there", PATIENCE);
+    }
+    load.finish("the end");
+    ensemble.assert_equal_trees("the end");
 }
 
 /// Members of both kinds, the last of the first three to lead, change in every way.

@@ -127,6 +127,12 @@ impl QuorumGauges {
         }
     }
 
+    /// Where the configuration says that this server's clients come to.
+    pub fn client_port(&self) -> Option<u16> {
+        let standing = self.standing.lock();
+        standing.own.as_ref()?.client.as_ref().map(|client| client.port)
+    }
+
     /// An election begins; clients are not served.
     pub fn looking(&self, now: Millis) {
         self.looking_count.add(1);

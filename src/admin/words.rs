@@ -263,7 +263,8 @@ impl Desk {
         let mut put = |name: &str, value: &dyn std::fmt::Display| {
             let _ = writeln!(out, "{name}={value}");
         };
-        put("clientPort", &facts.client_port);
+        let client_port = self.gauges.quorum.client_port().map_or(facts.client_port, i64::from);
+        put("clientPort", &client_port);
         put("secureClientPort", &-1);
         put("dataDir", &facts.data_dir.display());
         put("dataDirSize", &folder_bytes(&facts.data_dir));

@@ -200,6 +200,8 @@ def go(server):
         ))
     env = environment(server)
     env["ZOOKEEPER_BIN_PATH"] = str(HERE / "shim")
+    # Tests of what older servers do not have run where this says so.
+    env["ZK_VERSION"] = "3.9.5"
     skip = "|".join(f"^{name}$" for name in excluded("go"))
     command = ["go", "test", "-timeout", "900s", "-v", "-skip", skip, "./"]
     output = run_logged("go", server, command, 1000, cwd=source, env=env)

@@ -133,9 +133,6 @@ fn address(ip: IpAddr, port: u16) -> SocketAddr {
 
 fn rest(settings: &EnsembleSettings) -> Rest {
     let observer = &settings.observer;
-    let below_ms = match settings.role {
-        Role::Observer => observer.election_ms.saturating_add(observer.reconnect_ms),
-        Role::Participant => 0,
-    };
+    let below_ms = observer.election_ms.saturating_add(observer.reconnect_ms);
     Rest { below_ms, seed: super::wire::chance() }
 }

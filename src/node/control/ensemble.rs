@@ -58,7 +58,7 @@ pub struct EnsembleParts {
 /// What keeps the observers of a lost leader from coming to the next one all at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rest {
-    /// Below this, in ms, is how long one rests; 0: it does not, as voters do not.
+    /// Below this, in ms, is how long an observer rests; voters do not.
     pub below_ms: i64,
     /// Drawn by whoever starts the server.
     pub seed: u64,
@@ -334,11 +334,13 @@ impl Control {
             return;
         }
         tracing::warn!(why, "role given up");
+        let observed =
+            matches!(&self.role, Role::Learning(learning) if learning.learner.is_observer());
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.appointed = ensemble.leaving.take().map(|leaving| leaving.leader);
             ensemble.rests_until = match ensemble.appointed {
-                Some(_) => self.now,
-                None => self.now + ensemble.rest.draw(),
+                None if observed => self.now + ensemble.rest.draw(),
+                None | Some(_) => self.now,
             };
         }
         self.role = Role::Settling;
