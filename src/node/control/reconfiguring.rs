@@ -199,7 +199,10 @@ impl Control {
         let before = std::mem::replace(&mut electorate.committed, Arc::clone(&members));
         let own = members.get(ensemble.me);
         let client = own.and_then(|member| member.client.as_ref());
-        if let (Some(client), Some(port)) = (client, &mut ensemble.reconfig.clients) {
+        let was = before.get(ensemble.me).and_then(|member| member.client.as_ref());
+        if let Some(client) = client.filter(|client| Some(*client) != was)
+            && let Some(port) = &mut ensemble.reconfig.clients
+        {
             port.follow(client);
         }
         self.gauges.quorum.set_members(&members, own);
