@@ -23,7 +23,7 @@ use super::name::{log_name, next_name};
 use super::prepare::Preparer;
 use super::settings::{IoChoice, LogSettings};
 use super::{LogEvent, settle};
-use crate::disk::{self, Dir, reserve};
+use crate::disk::{self, DIRECT_ALIGN, Dir, reserve};
 use crate::runtime::{Receiver, Sender, ThreadSleeper, Waker, affinity, clock, mailbox, waker};
 use crate::types::{Millis, Zxid, limits};
 use parking_lot::Mutex;
@@ -217,7 +217,7 @@ impl Shell {
         }
         let io = choose_io(dir.as_ref(), &settings, lent)?;
         let (jobs, queue) = mpsc::channel();
-        let preparing = Preparer::new(dir.clone(), io.choice() == IoChoice::Direct);
+        let preparing = Preparer::new(dir.clone(), settings.prealloc > 0);
         let preparer = std::thread::Builder::new()
             .name("log-prepare".into())
             .spawn(move || prepare(preparing, queue, done_sender))
@@ -339,12 +339,16 @@ impl Shell {
                     .map_err(|e| self.failed("beginning a segment", &e))?;
                 tracing::info!("new log file {}", self.segment);
             }
-            Effect::Write { offset, bytes, records, flush } => {
+            Effect::Write { offset, mut bytes, records, flush } => {
+                let len = bytes.len();
+                if self.settings.prealloc > 0 {
+                    fill_page(&mut bytes, offset);
+                }
                 let took = self
                     .io
                     .write(offset, &bytes, flush)
                     .map_err(|e| self.failed("writing a batch", &e))?;
-                self.record(records, bytes.len(), took);
+                self.record(records, len, took);
                 self.step(clock::now(), Input::Flushed(bytes));
             }
             Effect::Report(LogEvent::Stopped) => self.end = Some(End::Asked),
@@ -424,6 +428,14 @@ fn run(shell: &Mutex<Shell>, mut sleeper: ThreadSleeper) {
         drop(at_work);
         sleeper.sleep(wait);
     }
+}
+
+/// Up to the end of its last page a batch is followed by the zeros that are there already. A page
+/// that is written whole need not be in the cache before, so the zeros of a segment in preparation
+/// go past it; a page that is written in part would be read from the disk first.
+fn fill_page(bytes: &mut Vec<u8>, offset: u64) {
+    let end = (offset + bytes.len() as u64).next_multiple_of(DIRECT_ALIGN as u64);
+    bytes.resize((end - offset) as usize, 0);
 }
 
 /// Names the prepared segment, makes the name durable, and turns the writer to it.
