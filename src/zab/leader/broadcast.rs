@@ -186,10 +186,15 @@ impl Leader {
     }
 }
 
+/// One of this kind takes a commit for all before it, so it is told of the last, and of those that
+/// a client sync follows.
 fn tell_committed(learner: &mut Learner, batch: &[(Zxid, Bytes)], out: &mut Vec<LeaderEffect>) {
+    let last = batch.last().map(|(zxid, _)| *zxid);
+    let takes_all = learner.ours && !learner.observer;
     for (zxid, entry) in batch {
         let zxid = *zxid;
-        if zxid > learner.held {
+        let is_told = !takes_all || Some(zxid) == last || learner.syncs.front() == Some(&zxid);
+        if zxid > learner.held && is_told {
             let packet = match learner.observer {
                 true => Packet::Inform { zxid, entry: entry.clone() },
                 false => Packet::Commit { zxid },
