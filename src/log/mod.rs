@@ -10,8 +10,8 @@
 //! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
 //! * [`settings`]: what can be configured
-//! * [`shell`]: the log thread; [`io`]: how it writes; [`prepare`]: work off its way;
-//!   [`figures`]: what it measures
+//! * [`shell`]: the log thread; [`lend`]: its work on another's; [`io`]: how it writes;
+//!   [`prepare`]: work off its way; [`figures`]: what it measures
 //! * [`side`]: the record beside a sealed segment
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
@@ -22,6 +22,7 @@ pub mod core;
 pub mod figures;
 pub mod frame;
 pub mod io;
+pub mod lend;
 pub mod name;
 mod prepare;
 pub mod purge;
@@ -35,12 +36,13 @@ pub mod truncate;
 
 pub use self::core::Append;
 pub use figures::Figures;
+pub use lend::Lent;
 #[cfg(feature = "simulation")]
 pub use prepare::Preparer;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle};
-pub use shell::{Handle, LogInput, LogParts, OpenError, spawn};
+pub use shell::{Handle, LogInput, LogParts, OpenError, spawn, spawn_lent};
 pub use truncate::{Truncated, truncate};
 
 /// Proof that a transaction and all before it survive power loss here. Only the log makes one.

@@ -42,9 +42,9 @@ struct Preparing {
 }
 
 impl Preparer {
-    /// `past_cache`: the zeros go where the batches will go. A batch that is written through the
-    /// page cache ends within a page, and if that page is not in the cache the kernel must read
-    /// it from the disk first, on the request's way; zeros written through the cache are there.
+    /// `past_cache`: the zeros need not be in the page cache, which costs half of their time,
+    /// because batches are written up to the ends of pages. A page written in part has to be
+    /// there, or the kernel reads it from the disk first, on the request's way.
     pub fn new(dir: Arc<dyn Dir>, past_cache: bool) -> Preparer {
         Preparer { dir, past_cache, open: None }
     }

@@ -11,17 +11,22 @@
 //! It waits for the disk itself: while it does, the next batch collects in the mailbox. After any
 //! error of the disk nothing more is reported: the reserve is released, the cause logged, and the
 //! hook that was given ends the process (I11).
+//!
+//! The shell may be lent to the thread that feeds it ([`super::lend`]); the log thread is then
+//! there for what takes long.
 
 use super::core::{Append, Effect, Input, Job, LogCore};
 use super::figures::Figures;
 use super::io::{self as segment_io, SegmentIo, probe};
+use super::lend::{Lent, Pace};
 use super::name::{log_name, next_name};
 use super::prepare::Preparer;
 use super::settings::{IoChoice, LogSettings};
 use super::{LogEvent, settle};
-use crate::disk::{self, Dir, reserve};
-use crate::runtime::{Receiver, Sender, ThreadSleeper, affinity, clock, mailbox, waker};
-use crate::types::{Zxid, limits};
+use crate::disk::{self, DIRECT_ALIGN, Dir, reserve};
+use crate::runtime::{Receiver, Sender, ThreadSleeper, Waker, affinity, clock, mailbox, waker};
+use crate::types::{Millis, Zxid, limits};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -87,27 +92,56 @@ impl Handle {
 /// Starts the log thread and returns when it is ready. Entries go into the sender; each must
 /// follow the one before it.
 pub fn spawn(parts: LogParts) -> Result<(Handle, Sender<LogInput>), OpenError> {
+    let (handle, sender, _) = start(parts, None)?;
+    Ok((handle, sender))
+}
+
+/// As [`spawn`], and the log's work is lent to the thread that feeds it, which `borrower` wakes:
+/// what is sent wakes the log thread only when [`Lent::work`] says so.
+pub fn spawn_lent(
+    parts: LogParts,
+    borrower: Waker,
+) -> Result<(Handle, Sender<LogInput>, Lent), OpenError> {
+    let (handle, sender, started) = start(parts, Some(borrower))?;
+    let lent = Lent::new(started.shell, sender.clone(), started.waker);
+    Ok((handle, sender, lent))
+}
+
+/// The shell, and what wakes its thread.
+struct Started {
+    shell: Arc<Mutex<Shell>>,
+    waker: Waker,
+}
+
+fn start(
+    parts: LogParts,
+    borrower: Option<Waker>,
+) -> Result<(Handle, Sender<LogInput>, Started), OpenError> {
     check_nothing_is_lost(&parts)?;
     let io_error = |source| OpenError::Io { dir: parts.dir.show(""), source };
     reserve::keep(parts.dir.as_ref()).map_err(io_error)?;
     let (sleeper, waker) = waker::for_thread();
-    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
-    let (done_sender, done) = mailbox(limits::MAILBOX_CAPACITY, waker);
+    let lent = borrower.is_some();
+    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, borrower.unwrap_or(waker.clone()));
+    let (done_sender, done) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
     let (ready_sender, ready) = mpsc::channel();
     let figures = Arc::new(Figures::default());
     let (dir, shared) = (parts.dir.clone(), figures.clone());
-    let body = move || match Shell::new(parts, shared, sleeper, inbox, (done_sender, done)) {
+    let body = move || match Shell::new(parts, lent, shared, inbox, (done_sender, done)) {
         Ok(shell) => {
-            let _ = ready_sender.send(Ok(shell.io.choice()));
-            shell.run();
+            let choice = shell.io.choice();
+            let shell = Arc::new(Mutex::new(shell));
+            let _ = ready_sender.send(Ok((choice, shell.clone())));
+            drop(ready_sender);
+            run(&shell, sleeper);
         }
         Err(e) => drop(ready_sender.send(Err(e))),
     };
     let io_error = |source| OpenError::Io { dir: dir.show(""), source };
     let thread = std::thread::Builder::new().name("log".into()).spawn(body).map_err(io_error)?;
     let gone = || io_error(io::Error::other("the log thread ended at once"));
-    let io = ready.recv().map_err(|_| gone())??;
-    Ok((Handle { io, figures, thread }, sender))
+    let (io, shell) = ready.recv().map_err(|_| gone())??;
+    Ok((Handle { io, figures, thread }, sender, Started { shell, waker }))
 }
 
 /// The overwrite rule: a file that exists under the name of the first transaction to come is
@@ -125,34 +159,54 @@ fn check_nothing_is_lost(parts: &LogParts) -> Result<(), OpenError> {
 
 type Done = io::Result<Input>;
 
-struct Shell {
+pub(super) struct Shell {
     core: LogCore,
     settings: LogSettings,
     dir: Arc<dyn Dir>,
     io: Box<dyn SegmentIo>,
-    jobs: mpsc::Sender<Job>,
-    preparer: JoinHandle<()>,
+    /// Until the end.
+    preparer: Option<(mpsc::Sender<Job>, JoinHandle<()>)>,
     report: Box<dyn FnMut(LogEvent) + Send>,
     fatal: Box<dyn FnMut(&str) + Send>,
     figures: Arc<Figures>,
-    sleeper: ThreadSleeper,
     inbox: Receiver<LogInput>,
+    pending: VecDeque<LogInput>,
     done: Receiver<Done>,
+    finished: VecDeque<Done>,
+    /// To be executed, in order.
+    effects: VecDeque<Effect>,
+    /// Empty between steps; keeps its memory.
+    stepped: Vec<Effect>,
+    pace: Pace,
+    end: Option<End>,
     /// Path of the current segment, for messages.
     segment: String,
 }
 
-/// What ends the thread.
-enum Stop {
+/// Why nothing is done any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// Everything is durable, as asked; the thread has still to tidy up and to say so.
     Asked,
-    Failed(String),
+    Over,
 }
+
+/// Whose time is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    LogThread,
+    /// Who has other things to do than to wait for long.
+    Borrower,
+}
+
+/// A text says what has failed.
+type Outcome<T> = Result<T, String>;
 
 impl Shell {
     fn new(
         parts: LogParts,
+        lent: bool,
         figures: Arc<Figures>,
-        sleeper: ThreadSleeper,
         inbox: Receiver<LogInput>,
         (done_sender, done): (Sender<Done>, Receiver<Done>),
     ) -> Result<Shell, OpenError> {
@@ -161,127 +215,151 @@ impl Shell {
         if let Some(core) = settings.core {
             affinity::pin(core).map_err(io_error)?;
         }
-        let io = choose_io(dir.as_ref(), &settings)?;
+        let io = choose_io(dir.as_ref(), &settings, lent)?;
         let (jobs, queue) = mpsc::channel();
-        let preparing = Preparer::new(dir.clone(), io.choice() == IoChoice::Direct);
+        let preparing = Preparer::new(dir.clone(), settings.prealloc > 0);
         let preparer = std::thread::Builder::new()
             .name("log-prepare".into())
             .spawn(move || prepare(preparing, queue, done_sender))
             .map_err(io_error)?;
+        let mut core = LogCore::new(settings.clone(), last, seed, clock::now());
+        let mut stepped = Vec::new();
+        core.start(&mut stepped);
         Ok(Shell {
-            core: LogCore::new(settings.clone(), last, seed, clock::now()),
+            core,
             settings,
             dir,
             io,
-            jobs,
-            preparer,
+            preparer: Some((jobs, preparer)),
             report,
             fatal,
             figures,
-            sleeper,
             inbox,
+            pending: VecDeque::new(),
             done,
+            finished: VecDeque::new(),
+            effects: stepped.drain(..).collect(),
+            stepped,
+            pace: Pace::default(),
+            end: None,
             segment: String::new(),
         })
     }
 
-    fn run(mut self) {
-        match self.work() {
-            Stop::Asked => {
-                drop(self.jobs);
-                let _ = self.preparer.join();
-                // Space of a segment that nobody will write to.
-                let tidied = disk::remove_if_present(self.dir.as_ref(), &next_name());
-                if let Err(error) = tidied {
-                    tracing::warn!(%error, "cannot remove {}", self.dir.show(&next_name()));
-                }
-                (self.report)(LogEvent::Stopped);
-            }
-            Stop::Failed(text) => {
+    /// Does what there is to do. False: the log thread has to go on.
+    pub(super) fn turn(&mut self, by: By) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        match self.work(by) {
+            Ok(all_done) => all_done && self.end.is_none() && self.core.deadline().is_none(),
+            Err(text) => {
+                self.end = Some(End::Over);
                 reserve::release(self.dir.as_ref());
                 tracing::error!("{text}; nothing more can be acknowledged, the server ends");
                 (self.fatal)(&text);
+                false
             }
         }
     }
 
-    fn work(&mut self) -> Stop {
-        let (mut pending, mut finished) = (VecDeque::new(), VecDeque::new());
-        let (waker, mut effects) = (self.sleeper.waker(), Vec::new());
-        self.core.start(&mut effects);
+    fn work(&mut self, by: By) -> Outcome<bool> {
         loop {
-            if let Err(stop) = self.execute(&mut effects) {
-                return stop;
+            while let Some(effect) = self.effects.pop_front() {
+                if by == By::Borrower && !self.is_quick(&effect) {
+                    self.effects.push_front(effect);
+                    return Ok(false);
+                }
+                self.execute(effect)?;
+                if self.end.is_some() {
+                    return Ok(false);
+                }
             }
-            // Asked first, looked after: see the waker.
-            while waker.take() {}
-            self.done.drain_into(&mut finished);
+            self.done.drain_into(&mut self.finished);
             // A full batch that waits for space takes no more: the mailbox's bound holds (I9).
-            if pending.is_empty() && !self.core.is_full() {
-                self.inbox.drain_into(&mut pending);
+            if self.pending.is_empty() && !self.core.is_full() {
+                self.inbox.drain_into(&mut self.pending);
             }
             let now = clock::now();
-            if let Some(done) = finished.pop_front() {
+            if let Some(done) = self.finished.pop_front() {
                 match done {
-                    Ok(input) => self.core.step(now, input, &mut effects),
-                    Err(e) => return Stop::Failed(self.failed("preparing a segment", &e)),
+                    Ok(input) => self.step(now, input),
+                    Err(e) => return Err(self.failed("preparing a segment", &e)),
                 }
                 continue;
             }
-            while effects.is_empty() && !self.core.is_full() {
-                let Some(input) = pending.pop_front() else { break };
+            while self.effects.is_empty() && !self.core.is_full() {
+                let Some(input) = self.pending.pop_front() else { break };
                 let input = match input {
                     LogInput::Append(append) => Input::Append(append),
                     LogInput::RollNow => Input::RollNow,
                     LogInput::Stop => Input::Stop,
                 };
-                self.core.step(now, input, &mut effects);
+                self.step(now, input);
             }
-            if effects.is_empty() && pending.is_empty() {
-                self.core.step(now, Input::Quiet, &mut effects);
+            if self.effects.is_empty() && self.pending.is_empty() {
+                self.step(now, Input::Quiet);
             }
-            if effects.is_empty() && (pending.is_empty() || self.core.is_full()) {
-                self.wait();
+            if self.effects.is_empty() && (self.pending.is_empty() || self.core.is_full()) {
+                return Ok(true);
             }
         }
     }
 
-    fn execute(&mut self, effects: &mut Vec<Effect>) -> Result<(), Stop> {
-        // Each flush brings new effects, and they come after those that are here.
-        let mut queue: VecDeque<Effect> = effects.drain(..).collect();
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                Effect::Prepare(job) => {
-                    if self.jobs.send(job).is_err() {
-                        let gone = io::Error::other("the preparing thread has ended");
-                        return Err(Stop::Failed(self.failed("preparing a segment", &gone)));
-                    }
-                }
-                Effect::Adopt { first } => {
-                    let name = log_name(first);
-                    self.segment = self.dir.show(&name);
-                    adopt(self.dir.as_ref(), self.io.as_mut(), first)
-                        .map_err(|e| Stop::Failed(self.failed("beginning a segment", &e)))?;
-                    tracing::info!("new log file {}", self.segment);
-                }
-                Effect::Write { offset, bytes, records, flush } => {
-                    let took = self
-                        .io
-                        .write(offset, &bytes, flush)
-                        .map_err(|e| Stop::Failed(self.failed("writing a batch", &e)))?;
-                    self.record(records, bytes.len(), took);
-                    self.core.step(clock::now(), Input::Flushed(bytes), effects);
-                    queue.extend(effects.drain(..));
-                }
-                Effect::Report(LogEvent::Stopped) => return Err(Stop::Asked),
-                Effect::Report(event) => (self.report)(event),
+    fn step(&mut self, now: Millis, input: Input) {
+        self.core.step(now, input, &mut self.stepped);
+        self.effects.extend(self.stepped.drain(..));
+    }
+
+    /// Whether that takes no longer than a borrower can wait.
+    fn is_quick(&self, effect: &Effect) -> bool {
+        match effect {
+            Effect::Prepare(_) | Effect::Report(_) => true,
+            Effect::Write { bytes, .. } => {
+                self.io.choice() != IoChoice::Ring && self.pace.is_quick(bytes.len())
             }
+            Effect::Adopt { .. } => false,
+        }
+    }
+
+    /// A flush's effects come behind those that are here.
+    fn execute(&mut self, effect: Effect) -> Outcome<()> {
+        match effect {
+            Effect::Prepare(job) => {
+                let sent = self.preparer.as_ref().is_some_and(|(jobs, _)| jobs.send(job).is_ok());
+                if !sent {
+                    let gone = io::Error::other("the preparing thread has ended");
+                    return Err(self.failed("preparing a segment", &gone));
+                }
+            }
+            Effect::Adopt { first } => {
+                let name = log_name(first);
+                self.segment = self.dir.show(&name);
+                adopt(self.dir.as_ref(), self.io.as_mut(), first)
+                    .map_err(|e| self.failed("beginning a segment", &e))?;
+                tracing::info!("new log file {}", self.segment);
+            }
+            Effect::Write { offset, mut bytes, records, flush } => {
+                let len = bytes.len();
+                if self.settings.prealloc > 0 {
+                    fill_page(&mut bytes, offset);
+                }
+                let took = self
+                    .io
+                    .write(offset, &bytes, flush)
+                    .map_err(|e| self.failed("writing a batch", &e))?;
+                self.record(records, len, took);
+                self.step(clock::now(), Input::Flushed(bytes));
+            }
+            Effect::Report(LogEvent::Stopped) => self.end = Some(End::Asked),
+            Effect::Report(event) => (self.report)(event),
         }
         Ok(())
     }
 
-    fn record(&self, records: usize, bytes: usize, took: Duration) {
+    fn record(&mut self, records: usize, bytes: usize, took: Duration) {
         let slow = self.settings.slow_flush;
+        self.pace.record(took);
         self.figures.batch(records, bytes, took, slow);
         if took > slow {
             tracing::warn!(
@@ -299,22 +377,65 @@ impl Shell {
         format!("{doing} failed in {file}: {cause}")
     }
 
-    fn wait(&mut self) {
-        let wait = self.core.deadline().map(|deadline| {
+    /// On the log thread, after [`LogInput::Stop`].
+    fn tidy_up(&mut self) {
+        self.end = Some(End::Over);
+        if let Some((jobs, preparer)) = self.preparer.take() {
+            drop(jobs);
+            let _ = preparer.join();
+        }
+        // Space of a segment that nobody will write to.
+        let tidied = disk::remove_if_present(self.dir.as_ref(), &next_name());
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "cannot remove {}", self.dir.show(&next_name()));
+        }
+        (self.report)(LogEvent::Stopped);
+    }
+
+    /// Looks for work for a while before the thread sleeps; true if there is some.
+    fn spin(&self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < self.settings.spin {
+            if !self.inbox.is_empty() || !self.done.is_empty() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+}
+
+/// The log thread.
+fn run(shell: &Mutex<Shell>, mut sleeper: ThreadSleeper) {
+    let waker = sleeper.waker();
+    loop {
+        // Asked first, looked after: see the waker.
+        while waker.take() {}
+        let mut at_work = shell.lock();
+        at_work.turn(By::LogThread);
+        match at_work.end {
+            None => {}
+            Some(End::Asked) => return at_work.tidy_up(),
+            Some(End::Over) => return,
+        }
+        let wait = at_work.core.deadline().map(|deadline| {
             let ms = (deadline.0 - clock::now().0).max(0);
             Duration::from_millis(ms as u64)
         });
-        if wait.is_none() && self.settings.spin > Duration::ZERO {
-            let began = Instant::now();
-            while began.elapsed() < self.settings.spin {
-                if !self.inbox.is_empty() || !self.done.is_empty() {
-                    return;
-                }
-                std::hint::spin_loop();
-            }
+        if wait.is_none() && at_work.settings.spin > Duration::ZERO && at_work.spin() {
+            continue;
         }
-        self.sleeper.sleep(wait);
+        drop(at_work);
+        sleeper.sleep(wait);
     }
+}
+
+/// Up to the end of its last page a batch is followed by the zeros that are there already. A page
+/// that is written whole need not be in the cache before, so the zeros of a segment in preparation
+/// go past it; a page that is written in part would be read from the disk first.
+fn fill_page(bytes: &mut Vec<u8>, offset: u64) {
+    let end = (offset + bytes.len() as u64).next_multiple_of(DIRECT_ALIGN as u64);
+    bytes.resize((end - offset) as usize, 0);
 }
 
 /// Names the prepared segment, makes the name durable, and turns the writer to it.
@@ -338,11 +459,21 @@ fn prepare(mut preparer: Preparer, queue: mpsc::Receiver<Job>, done: Sender<Done
     }
 }
 
-/// Resolves `auto` and says at start what was chosen and why.
-fn choose_io(dir: &dyn Dir, settings: &LogSettings) -> Result<Box<dyn SegmentIo>, OpenError> {
+/// Resolves `auto` and says at start what was chosen and why. A ring serves the thread that made
+/// it, so a log that is lent has none unless it was asked for; it is then written by the log thread
+/// alone.
+fn choose_io(
+    dir: &dyn Dir,
+    settings: &LogSettings,
+    lent: bool,
+) -> Result<Box<dyn SegmentIo>, OpenError> {
     let refused = |choice, source| OpenError::Choice { choice, dir: dir.show(""), source };
+    let candidates: &[IoChoice] = match lent {
+        true => &[IoChoice::Calls, IoChoice::Direct],
+        false => &[IoChoice::Calls, IoChoice::Ring, IoChoice::Direct],
+    };
     let choice = match settings.io {
-        IoChoice::Auto if settings.force_sync => match probe::measure(dir) {
+        IoChoice::Auto if settings.force_sync => match probe::measure(dir, candidates) {
             Ok(findings) => {
                 tracing::info!("median of a durable batch here: {findings}");
                 findings.best()

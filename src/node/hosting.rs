@@ -1,18 +1,27 @@
 //! The control role and the sockets towards other servers: they share a thread and its transport,
-//! so that what one says to the other needs no mailbox.
+//! so that what one says to the other needs no mailbox. With few CPUs that thread flushes the log
+//! too, as long as that is quick.
 
 use std::io;
 use std::mem;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::control::{Control, Verdict};
 use super::peers::{PeerCommand, PeerEvent, Peers};
+use crate::log::Lent;
 use crate::net::{Net, NetEvent};
 use crate::types::{Millis, WallMillis};
+
+/// The log that is lent to this thread at present; a change of history ends one and begins another.
+pub type LentLog = Arc<Mutex<Option<Lent>>>;
 
 /// A control role, wherever it lives. `peers` are those of an ensemble's server.
 pub struct Hosted {
     control: Box<Control>,
     peers: Option<Box<Peers>>,
+    log: Option<LentLog>,
     /// From the peers, not yet taken by the control role.
     events: Vec<PeerEvent>,
     /// Empty between turns; keeps its memory.
@@ -20,8 +29,8 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    pub fn new(control: Box<Control>, peers: Option<Box<Peers>>) -> Hosted {
-        Hosted { control, peers, events: Vec::new(), commands: Vec::new() }
+    pub fn new(control: Box<Control>, peers: Option<Box<Peers>>, log: Option<LentLog>) -> Hosted {
+        Hosted { control, peers, log, events: Vec::new(), commands: Vec::new() }
     }
 
     /// Takes what other servers have sent out of the transport's events. An error ends the process:
@@ -53,6 +62,20 @@ impl Hosted {
             }
             Verdict::Finished | Verdict::Failed(_) => verdict,
         })
+    }
+
+    /// Whether the control role has given a lent log something to do.
+    pub fn has_log_work(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.lock().as_ref().is_some_and(Lent::has_work))
+    }
+
+    /// Flushes what the log was given, here or on its own thread; the control role is told by mail.
+    pub fn work_at_log(&self) {
+        if let Some(log) = &self.log
+            && let Some(log) = &*log.lock()
+        {
+            log.work();
+        }
     }
 
     /// Whether another turn would find something to do.

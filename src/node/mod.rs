@@ -3,7 +3,7 @@
 //! * [`config`]: zoo.cfg and the command line → settings
 //! * [`placement`]: which role runs on which CPU
 //! * [`boot`]: recovery, threads, start and stop
-//! * [`message`]: what the roles say to one another
+//! * [`message`]: what the roles say to one another; [`chunks`]: byte strings that share memory
 //! * [`network`]: the network role, a core's clients
 //! * [`control`]: the control role, the line from request to commit
 //! * [`store`]: files of a server of an ensemble: epochs, cutting, replacing, reading the log
@@ -16,6 +16,7 @@
 //! * [`threads`]: the loops that give the roles their turns
 
 pub mod boot;
+pub mod chunks;
 pub mod clerk;
 pub mod config;
 pub mod control;

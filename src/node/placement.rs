@@ -1,8 +1,9 @@
 //! Which role runs where.
 //!
-//! With few CPUs the network core and the control role share a thread: a request then crosses no
-//! thread but the log's. With many, each has a CPU of its own. The log thread blocks in flushes
-//! and is pinned only where CPUs are plentiful or the operator says so.
+//! With few CPUs the network core and the control role share a thread, and small batches of the log
+//! are flushed there too while the disk is quick: a request then crosses no thread at all. With
+//! many, each has a CPU of its own. The log thread blocks in flushes and is pinned only where CPUs
+//! are plentiful or the operator says so.
 
 use std::fmt;
 
@@ -80,6 +81,11 @@ impl Placement {
         }
         Ok(Placement { network, control, log })
     }
+
+    /// Whether the control role does the log's work where that is quick ([`crate::log::lend`]).
+    pub fn lends_log(&self) -> bool {
+        self.control == ControlPlace::WithNetwork && self.log.is_none()
+    }
 }
 
 impl fmt::Display for Placement {
@@ -91,7 +97,8 @@ impl fmt::Display for Placement {
             ControlPlace::WithNetwork => write!(f, "; control with network core 0")?,
             ControlPlace::Alone(at) => write!(f, "; control {}", cpu(at))?,
         }
-        write!(f, "; log {}", cpu(&self.log))
+        write!(f, "; log {}", cpu(&self.log))?;
+        if self.lends_log() { write!(f, ", quick batches with control") } else { Ok(()) }
     }
 }
 
@@ -103,7 +110,10 @@ mod tests {
     fn two_cpus_share_and_eight_are_dealt_out() {
         let auto = PlacementSettings::default();
         let two = Placement::derive(&auto, &[0, 1]).unwrap();
-        assert_eq!(two.to_string(), "network any; control with network core 0; log any");
+        assert_eq!(
+            two.to_string(),
+            "network any; control with network core 0; log any, quick batches with control"
+        );
         let eight = Placement::derive(&auto, &[0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
         assert_eq!(eight.to_string(), "network 1,2,3,4,5,6; control 0; log 7");
     }

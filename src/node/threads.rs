@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::control::{Control, Verdict};
 use super::hosting::Hosted;
 use super::network::{NetworkParts, NetworkRole};
-use crate::net::{Net, NetSettings};
+use crate::net::{Net, NetEvent, NetSettings};
 use crate::runtime::waker::{RingSleeper, ThreadSleeper};
 use crate::runtime::{affinity, clock};
 use crate::types::Millis;
@@ -20,6 +20,9 @@ use crate::types::Millis;
 /// How often the roles of one thread hand one another work before the ring is looked at again:
 /// enough for a request to go all the way, little enough that no client waits for another's storm.
 const ROUNDS: usize = 4;
+
+/// How often what has come in the meantime may still join a batch before it is flushed.
+const GATHERED: usize = 2;
 
 /// How long a connection's last bytes may take at the end, in ms.
 const FAREWELL_MS: i64 = 2_000;
@@ -88,8 +91,9 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
         }
         network.turn(&mut events, now, wall);
         let mut deadline = network.deadline();
+        let mut gathered = 0;
         for round in 0.. {
-            let woken = waker.take();
+            waker.take();
             let Some(role) = &mut control else { break };
             match role.turn(network.net(), now, wall)? {
                 Verdict::WaitUntil(at) => deadline = earlier(network.deadline(), at),
@@ -97,7 +101,28 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
                 Verdict::Failed(why) => return Err(io::Error::other(why)),
             }
             network.take_stream();
-            if round == ROUNDS || (!woken && !control.as_ref().is_some_and(|c| c.has_mail())) {
+            if let Some(role) = &mut control
+                && role.has_log_work()
+            {
+                // What others wait for leaves before this thread waits for the disk: a leader's
+                // proposals, so that other servers' disks are at work meanwhile, and answers. What
+                // has come by now joins the batch.
+                network.net().turn(Some(Duration::ZERO), &mut events)?;
+                events.retain(|event| !matches!(event, NetEvent::Woken));
+                if !events.is_empty() && gathered < GATHERED {
+                    gathered += 1;
+                    (now, wall) = (clock::now(), clock::wall());
+                    role.take_events(network.net(), &mut events, now)?;
+                    network.turn(&mut events, now, wall);
+                    continue;
+                }
+                role.work_at_log();
+            }
+            // Asked first, looked after: see the waker. The roles have called this thread
+            // themselves, and a call that is left would end the next sleep at once.
+            waker.take();
+            let has_mail = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
+            if round >= ROUNDS || !has_mail {
                 break;
             }
             (now, wall) = (clock::now(), clock::wall());
@@ -109,7 +134,9 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
             }
             deadline = Some(now + 10);
         }
-        let busy = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
+        let busy = !events.is_empty()
+            || network.has_mail()
+            || control.as_ref().is_some_and(|c| c.has_mail());
         wait = if busy { Some(Duration::ZERO) } else { until(deadline) };
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Edit {
 
 /// The shards to be locked.
 enum Plan {
+    /// The one that a change of one node takes: the most frequent plan, which allocates nothing.
+    Shard(usize),
     Shards(Vec<usize>),
     /// For what reaches further than its paths tell.
     All,
@@ -48,6 +50,7 @@ enum Plan {
 
 /// Shards of the transaction under way, write-locked until it is done.
 pub(super) enum Held<'a> {
+    One(usize, RwLockWriteGuard<'a, Shard>),
     /// Ascending.
     Some(Vec<(usize, RwLockWriteGuard<'a, Shard>)>),
     All(Vec<RwLockWriteGuard<'a, Shard>>),
@@ -56,6 +59,10 @@ pub(super) enum Held<'a> {
 impl Held<'_> {
     pub fn shard(&mut self, shard: usize) -> &mut Shard {
         match self {
+            Held::One(at, guard) => {
+                assert!(*at == shard, "the plan names every shard a transaction touches");
+                guard
+            }
             Held::All(guards) => &mut guards[shard],
             Held::Some(guards) => {
                 let at = guards.binary_search_by_key(&shard, |(shard, _)| *shard);
@@ -67,6 +74,7 @@ impl Held<'_> {
 
     pub fn each(&mut self, mut f: impl FnMut(&mut Shard)) {
         match self {
+            Held::One(_, guard) => f(guard),
             Held::All(guards) => guards.iter_mut().for_each(|guard| f(guard)),
             Held::Some(guards) => guards.iter_mut().for_each(|(_, guard)| f(guard)),
         }
@@ -164,6 +172,7 @@ impl TreeWriter {
         let tree = &*self.tree;
         let held = match plan {
             Plan::All => Held::All(tree.shards.iter().map(|slot| slot.0.write()).collect()),
+            Plan::Shard(shard) => Held::One(shard, tree.shards[shard].0.write()),
             Plan::Shards(shards) => Held::Some(
                 shards.into_iter().map(|shard| (shard, tree.shards[shard].0.write())).collect(),
             ),
@@ -197,7 +206,7 @@ impl TreeWriter {
     }
 
     fn plan(&self, txn: &Txn, leftovers: &[String]) -> Plan {
-        let mut planner = Planner { tree: &self.tree, shards: Vec::with_capacity(4), all: false };
+        let mut planner = Planner { tree: &self.tree, one: None, shards: Vec::new(), all: false };
         match txn {
             Txn::CreateSession { .. } | Txn::Error(_) => {}
             Txn::CloseSession { paths } => {
@@ -222,6 +231,8 @@ impl TreeWriter {
 
 struct Planner<'a> {
     tree: &'a Tree,
+    /// The first shard, as long as it is the only one.
+    one: Option<usize>,
     shards: Vec<usize>,
     all: bool,
 }
@@ -260,7 +271,16 @@ impl Planner<'_> {
     }
 
     fn node(&mut self, path: &str) {
-        self.shards.push(self.tree.locate(key_of(path)).shard);
+        let shard = self.tree.locate(key_of(path)).shard;
+        match self.one {
+            None if self.shards.is_empty() => self.one = Some(shard),
+            Some(one) if one == shard => {}
+            one => {
+                self.shards.extend(one);
+                self.shards.push(shard);
+                self.one = None;
+            }
+        }
     }
 
     fn quota(&mut self, path: &str) {
@@ -272,6 +292,9 @@ impl Planner<'_> {
     fn plan(mut self) -> Plan {
         if self.all {
             return Plan::All;
+        }
+        if let Some(shard) = self.one {
+            return Plan::Shard(shard);
         }
         self.shards.sort_unstable();
         self.shards.dedup();

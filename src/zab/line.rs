@@ -24,12 +24,9 @@ impl<O> Committed<O> {
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
-    /// The entry as the log has it.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-    pub fn into_parts(self) -> (Entry, O) {
-        (self.entry, self.origin)
+    /// The entry, the same as the log has it, and who waits for it.
+    pub fn into_parts(self) -> (Entry, Bytes, O) {
+        (self.entry, self.bytes, self.origin)
     }
 }
 

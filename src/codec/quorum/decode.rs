@@ -11,10 +11,19 @@ use crate::types::{Epoch, Identity, ServerId, SessionId, Zxid};
 ///
 /// Data that a packet should not have is passed over, as Java does.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Option<(Packet, usize)>, PacketError> {
+    decode_into(bytes, limits, &mut Bytes::copy_from_slice)
+}
+
+/// As [`decode`]; `keep` makes the copies that packets hold of transactions and requests.
+pub fn decode_into(
+    bytes: &[u8],
+    limits: &Limits,
+    keep: &mut dyn FnMut(&[u8]) -> Bytes,
+) -> Result<Option<(Packet, usize)>, PacketError> {
     let mut r = Reader::with_limit(bytes, limits.data);
     let Ok(number) = r.i32("type") else { return Ok(None) };
     let packet = name(number).ok_or(PacketError::Type(number))?;
-    match read(&mut r, packet, number, limits) {
+    match read(&mut r, packet, number, limits, keep) {
         Ok(read) => Ok(Some((read, r.position()))),
         Err(PacketError::Field { error: DecodeError::Short { .. }, .. }) => Ok(None),
         Err(error) => Err(error),
@@ -27,6 +36,7 @@ fn read(
     packet: &'static str,
     number: i32,
     limits: &Limits,
+    keep: &mut dyn FnMut(&[u8]) -> Bytes,
 ) -> Result<Packet, PacketError> {
     let wrong = |error| PacketError::Field { packet, error };
     let zxid = Zxid(r.i64("zxid").map_err(wrong)?);
@@ -34,7 +44,11 @@ fn read(
     // Only a request's identities mean anything; those of others are stepped over.
     let identities = read_identities(r, packet, limits)?;
     let fields = Fields { packet, zxid, data };
-    if number == kind::REQUEST { fields.request(identities) } else { fields.other(number) }
+    if number == kind::REQUEST {
+        fields.request(identities, keep)
+    } else {
+        fields.other(number, keep)
+    }
 }
 
 fn read_identities(
@@ -73,7 +87,11 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn request(self, identities: Vec<Identity>) -> Result<Packet, PacketError> {
+    fn request(
+        self,
+        identities: Vec<Identity>,
+        keep: &mut dyn FnMut(&[u8]) -> Bytes,
+    ) -> Result<Packet, PacketError> {
         let (session, rest) = self.first::<8>("16 or more")?;
         let (cxid, rest) = self.part::<4>(rest, "16 or more")?;
         let (opcode, body) = self.part::<4>(rest, "16 or more")?;
@@ -81,21 +99,25 @@ impl<'a> Fields<'a> {
             session: SessionId(i64::from_be_bytes(session)),
             cxid: i32::from_be_bytes(cxid),
             opcode: i32::from_be_bytes(opcode),
-            body: Bytes::copy_from_slice(body),
+            body: keep(body),
             identities,
         }))
     }
 
-    fn other(self, number: i32) -> Result<Packet, PacketError> {
+    fn other(
+        self,
+        number: i32,
+        keep: &mut dyn FnMut(&[u8]) -> Bytes,
+    ) -> Result<Packet, PacketError> {
         let zxid = self.zxid;
         Ok(match number {
-            kind::PROPOSAL => Packet::Proposal { zxid, entry: self.entry()? },
+            kind::PROPOSAL => Packet::Proposal { zxid, entry: self.entry(keep)? },
             kind::ACK => Packet::Ack { zxid },
             kind::COMMIT => Packet::Commit { zxid },
             kind::PING => Packet::Ping { zxid, touches: self.touches()? },
             kind::REVALIDATE => self.revalidate()?,
             kind::SYNC => Packet::Sync { zxid },
-            kind::INFORM => Packet::Inform { zxid, entry: self.entry()? },
+            kind::INFORM => Packet::Inform { zxid, entry: self.entry(keep)? },
             kind::COMMIT_AND_ACTIVATE => {
                 let (leader, _) = self.first::<8>("8")?;
                 Packet::CommitAndActivate { zxid, leader: ServerId(i64::from_be_bytes(leader)) }
@@ -103,7 +125,7 @@ impl<'a> Fields<'a> {
             kind::INFORM_AND_ACTIVATE => {
                 let (leader, entry) = self.first::<8>("8 or more")?;
                 let leader = ServerId(i64::from_be_bytes(leader));
-                let entry = Bytes::copy_from_slice(entry);
+                let entry = keep(entry);
                 Packet::InformAndActivate { zxid, leader, entry }
             }
             kind::NEW_LEADER => {
@@ -133,8 +155,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn entry(self) -> Result<Bytes, PacketError> {
-        self.data.map(Bytes::copy_from_slice).ok_or(self.null())
+    fn entry(self, keep: &mut dyn FnMut(&[u8]) -> Bytes) -> Result<Bytes, PacketError> {
+        self.data.map(keep).ok_or(self.null())
     }
 
     fn touches(self) -> Result<Option<Vec<(SessionId, i32)>>, PacketError> {

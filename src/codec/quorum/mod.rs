@@ -12,7 +12,7 @@ mod decode;
 mod encode;
 pub mod snapshot;
 
-pub use decode::decode;
+pub use decode::{decode, decode_into};
 pub use encode::{encode, encoded_len};
 
 use bytes::Bytes;

@@ -46,11 +46,11 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Tries every way that works here, in about 40 ms. Leaves no file behind.
-pub fn measure(dir: &dyn Dir) -> io::Result<Findings> {
+/// Tries the ways that work here, in some 12 ms each. Leaves no file behind.
+pub fn measure(dir: &dyn Dir, candidates: &[IoChoice]) -> io::Result<Findings> {
     on_a_file(dir, SPACE, |name| {
         let mut findings = Findings::default();
-        for choice in [IoChoice::Calls, IoChoice::Ring, IoChoice::Direct] {
+        for &choice in candidates {
             // A way that the kernel or the file system refuses is no candidate.
             if let Ok(median) = median_of(choice, dir, name) {
                 findings.medians.push((choice, median));
@@ -126,8 +126,8 @@ mod tests {
     fn the_probe_finds_plain_calls_to_work_and_leaves_nothing_behind() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = RealDir::open(scratch.path()).unwrap();
-        let findings = measure(&dir).unwrap();
-        assert!(findings.medians.iter().any(|(choice, _)| *choice == IoChoice::Calls));
+        let findings = measure(&dir, &[IoChoice::Calls]).unwrap();
+        assert!(matches!(findings.medians[..], [(IoChoice::Calls, _)]));
         check(IoChoice::Calls, &dir).unwrap();
         assert_eq!(dir.list().unwrap(), []);
     }

@@ -8,9 +8,10 @@ use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
 use crate::log::{self, LogInput, LogParts, LogSettings, OpenError};
 use crate::node::config::{self, Settings};
+use crate::node::hosting::LentLog;
 use crate::node::message::ToControl;
 use crate::node::placement::Placement;
-use crate::runtime::Sender;
+use crate::runtime::{Sender, Waker};
 use crate::types::Zxid;
 
 /// Everything a log thread needs but where it begins.
@@ -19,6 +20,8 @@ pub struct LogStarter {
     settings: LogSettings,
     gauges: Arc<Gauges>,
     to_control: Sender<ToControl>,
+    /// What wakes the control role's thread, and where it finds the log it may work at.
+    borrower: Option<(Waker, LentLog)>,
 }
 
 impl LogStarter {
@@ -28,8 +31,15 @@ impl LogStarter {
         dir: Arc<dyn Dir>,
         gauges: Arc<Gauges>,
         to_control: Sender<ToControl>,
+        borrower: Option<(Waker, LentLog)>,
     ) -> LogStarter {
-        LogStarter { dir, settings: log_settings(settings, placement), gauges, to_control }
+        LogStarter {
+            dir,
+            settings: log_settings(settings, placement),
+            gauges,
+            to_control,
+            borrower,
+        }
     }
 
     /// `last`: the newest transaction that snapshots and log hold.
@@ -48,7 +58,14 @@ impl LogStarter {
                 std::process::exit(1);
             }),
         };
-        let (handle, sender) = log::spawn(parts)?;
+        let (handle, sender) = match &self.borrower {
+            None => log::spawn(parts)?,
+            Some((waker, slot)) => {
+                let (handle, sender, lent) = log::spawn_lent(parts, waker.clone())?;
+                *slot.lock() = Some(lent);
+                (handle, sender)
+            }
+        };
         tracing::info!(io = handle.io.name(), "log is written by");
         self.settings.io = handle.io;
         self.gauges.set_log(handle.figures.clone());

@@ -23,7 +23,7 @@ use crate::node::config::{self, Settings};
 use crate::node::control::{
     ClientRules, Control, ControlParts, ControlSettings, Disk, Outlet, Stream,
 };
-use crate::node::hosting::Hosted;
+use crate::node::hosting::{Hosted, LentLog};
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
 use crate::node::message::{ToControl, ToNetwork};
@@ -230,6 +230,8 @@ pub fn start(
         let settings = PeerSettings::new(ensemble, field_max(&settings));
         Box::new(Peers::new(settings, Resolver::new(control_waker.clone()), now))
     });
+    let lent_log = placement.lends_log().then(LentLog::default);
+    let borrower = lent_log.clone().map(|slot| (control_waker.clone(), slot));
     let (to_control, control_inbox) = mailbox(limits::MAILBOX_CAPACITY, control_waker);
     let mut starter = LogStarter::new(
         &settings,
@@ -237,6 +239,7 @@ pub fn start(
         folders.logs.clone(),
         gauges.clone(),
         to_control.clone(),
+        borrower,
     );
     let log = starter.start(recovered.restored.zxid)?;
     let (jobs, job_queue) = mpsc::sync_channel(1);
@@ -332,12 +335,12 @@ pub fn start(
     });
     let mut hosted = None;
     match control_place {
-        ControlThread::Network => hosted = Some(Hosted::new(control, peers)),
+        ControlThread::Network => hosted = Some(Hosted::new(control, peers, lent_log)),
         ControlThread::Alone(sleeper, cpu) => {
             threads.spawn("control", move || threads::run_control(control, sleeper, cpu))?;
         }
         ControlThread::WithPeers(sleeper, cpu) => {
-            let (hosted, net) = (Hosted::new(control, peers), net_settings(&settings));
+            let (hosted, net) = (Hosted::new(control, peers, None), net_settings(&settings));
             threads.spawn("control", move || {
                 threads::run_control_with_peers(hosted, net, sleeper, cpu)
             })?;

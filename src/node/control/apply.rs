@@ -11,8 +11,7 @@ use crate::zab::Committed;
 
 impl Control {
     pub(super) fn apply(&mut self, committed: Committed<Origin>) {
-        let bytes = committed.bytes().clone();
-        let (entry, origin) = committed.into_parts();
+        let (entry, bytes, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
         let before = self.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");

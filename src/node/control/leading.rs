@@ -108,13 +108,16 @@ impl Control {
         if std::mem::replace(&mut self.in_effects, true) {
             return;
         }
+        let mut effects = std::mem::take(&mut self.leader_effects_spare);
         while !self.leader_effects.is_empty() {
-            for effect in std::mem::take(&mut self.leader_effects) {
+            std::mem::swap(&mut effects, &mut self.leader_effects);
+            for effect in effects.drain(..) {
                 if matches!(self.role, Role::Leading(_)) {
                     self.leader_effect(effect);
                 }
             }
         }
+        self.leader_effects_spare = effects;
         self.in_effects = false;
     }
 

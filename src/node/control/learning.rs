@@ -101,13 +101,16 @@ impl Control {
         if std::mem::replace(&mut self.in_effects, true) {
             return;
         }
+        let mut effects = std::mem::take(&mut self.learner_effects_spare);
         while !self.learner_effects.is_empty() {
-            for effect in std::mem::take(&mut self.learner_effects) {
+            std::mem::swap(&mut effects, &mut self.learner_effects);
+            for effect in effects.drain(..) {
                 if matches!(self.role, Role::Learning(_)) {
                     self.learner_effect(effect);
                 }
             }
         }
+        self.learner_effects_spare = effects;
         self.in_effects = false;
     }
 

@@ -20,7 +20,6 @@ mod reconfiguring;
 mod requests;
 mod sessions;
 
-use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +32,7 @@ pub use locals::ClientRules;
 pub use outlet::{Outlet, Stream};
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
+use super::chunks::Chunks;
 use super::message::{Pulse, Service, ToControl, ToNetwork};
 use crate::admin::gauges::Gauges;
 use crate::codec::{self, txn::Entry};
@@ -161,6 +161,9 @@ pub struct Control {
     /// Effects not yet executed.
     leader_effects: Vec<LeaderEffect>,
     learner_effects: Vec<LearnerEffect>,
+    /// Empty outside of the loops over the two; they keep their memory.
+    leader_effects_spare: Vec<LeaderEffect>,
+    learner_effects_spare: Vec<LearnerEffect>,
     in_effects: bool,
     /// What clients get: everything when alone, else as long as there is a leader.
     service: Service,
@@ -176,6 +179,8 @@ pub struct Control {
     log_stopped: bool,
     gauges: Arc<Gauges>,
     encode: Vec<u8>,
+    /// For entries.
+    chunks: Chunks,
 }
 
 /// Everything the role is made of.
@@ -228,6 +233,8 @@ impl Control {
             ensemble: parts.ensemble.map(|parts| Box::new(Ensemble::new(parts))),
             leader_effects: Vec::new(),
             learner_effects: Vec::new(),
+            leader_effects_spare: Vec::new(),
+            learner_effects_spare: Vec::new(),
             in_effects: false,
             service: if alone { Service::All } else { Service::Off },
             restored_upto: parts.restored_upto,
@@ -239,6 +246,7 @@ impl Control {
             log_stopped: false,
             gauges: parts.gauges,
             encode: Vec::new(),
+            chunks: Chunks::default(),
         };
         if alone {
             control.track_recovered_sessions();
@@ -421,7 +429,7 @@ impl Control {
     fn propose(&mut self, entry: Entry, origin: Origin) {
         self.encode.clear();
         codec::txn::encode_entry(&entry, &mut self.encode);
-        let bytes = Bytes::copy_from_slice(&self.encode);
+        let bytes = self.chunks.copy(&self.encode);
         let zxid = entry.header.zxid;
         self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
         self.line.propose(entry, bytes.clone(), origin);

@@ -12,7 +12,7 @@ use super::message::PeerEvent;
 use super::settings::{DRAINED_BYTES, LINKS_MAX};
 use super::shell::{Peers, Use};
 use crate::codec::quorum::snapshot::SnapshotParser;
-use crate::codec::quorum::{Packet, decode, encode};
+use crate::codec::quorum::{Packet, decode_into, encode};
 use crate::net::{How, Net};
 use crate::types::{ConnId, Link, ServerId};
 
@@ -165,7 +165,9 @@ impl Peers {
                 }
                 continue;
             }
-            let decoded = decode(input, &self.settings.limits).map_err(|e| e.to_string())?;
+            let keep = &mut |bytes: &[u8]| self.chunks.copy(bytes);
+            let decoded = decode_into(input, &self.settings.limits, keep);
+            let decoded = decoded.map_err(|e| e.to_string())?;
             let Some((packet, taken)) = decoded else { return Ok(()) };
             net.consume(entry.conn, taken);
             if entry.to_leader && matches!(packet, Packet::Snap { .. }) {

@@ -12,6 +12,7 @@ use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
 use crate::election::links::{Links, LinksInput};
 use crate::membership::PeerAddress;
 use crate::net::{How, Net, NetEvent};
+use crate::node::chunks::Chunks;
 use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.
@@ -39,6 +40,8 @@ pub struct Peers {
     pub(super) now: Millis,
     pub(super) mesh: Mesh,
     pub(super) quorum: QuorumLinks,
+    /// For what packets carry.
+    pub(super) chunks: Chunks,
     pub(super) uses: BTreeMap<ConnId, Use>,
     pub(super) quorum_door: Door,
     election_door: Door,
@@ -59,6 +62,7 @@ impl Peers {
             now,
             mesh: Mesh::new(links),
             quorum: QuorumLinks::new(),
+            chunks: Chunks::default(),
             uses: BTreeMap::new(),
             quorum_door: Door::new(Port::Quorum, QUORUM_RETRY_MS),
             election_door: Door::new(Port::Election, ELECTION_RETRY_MS),

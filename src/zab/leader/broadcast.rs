@@ -191,16 +191,20 @@ impl Leader {
     }
 }
 
-/// `activates`: which of these is a reconfiguration, and who leads in it.
+/// One of this kind takes a commit for all before it, so it is told of the last, and of those that
+/// a client sync follows. `activates`: which of these is a reconfiguration, and who leads in it.
 fn tell_committed(
     learner: &mut Learner,
     batch: &[(Zxid, Bytes)],
     activates: Option<(Zxid, ServerId)>,
     out: &mut Vec<LeaderEffect>,
 ) {
+    let last = batch.last().map(|(zxid, _)| *zxid);
+    let takes_all = learner.ours && !learner.observer;
     for (zxid, entry) in batch {
         let zxid = *zxid;
-        if zxid > learner.held {
+        let is_told = !takes_all || Some(zxid) == last || learner.syncs.front() == Some(&zxid);
+        if zxid > learner.held && is_told {
             let leader = activates.filter(|(at, _)| *at == zxid).map(|(_, leader)| leader);
             let entry = || entry.clone();
             let packet = match (learner.observer, leader) {

@@ -123,7 +123,8 @@ impl Leader {
         if self.phase >= Phase::Promises && learner.stage == Stage::Greeted {
             learner.stage = Stage::Informed;
             learner.silent_by = Some(silent_by);
-            learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol: PROTOCOL }, out);
+            let protocol = if learner.ours { PROTOCOL_OWN } else { PROTOCOL };
+            learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol }, out);
         }
     }
 

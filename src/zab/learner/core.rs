@@ -79,6 +79,8 @@ pub struct Learner {
     connecting: (u32, Millis),
     /// The leader's, once it has told.
     epoch: Epoch,
+    /// The leader is a server of this kind: an ACK or a commit stands for all before it.
+    leader_is_ours: bool,
     raise: Raise,
     history: History,
     held: Held,
@@ -102,6 +104,7 @@ impl Learner {
             current: parts.current,
             connecting: (1, now),
             epoch: Epoch(0),
+            leader_is_ours: false,
             raise: Raise::No,
             history: History::new(parts.last),
             held: Held::default(),
@@ -393,14 +396,20 @@ impl Learner {
         out.push(LearnerEffect::Send(Packet::Ack { zxid: Zxid::new(self.epoch, 0) }));
     }
 
-    /// A follower's ACKs of proposals, from UPTODATE on (SendAckRequestProcessor).
+    /// A follower's ACKs of proposals, from UPTODATE on (SendAckRequestProcessor). ZooKeeper's
+    /// leader wants one of each.
     fn send_acks(&mut self, out: Out<'_>) {
         if self.phase != Phase::Broadcast {
             return;
         }
+        let mut last = None;
         while let Some(zxid) = self.history.next_ack() {
-            out.push(LearnerEffect::Send(Packet::Ack { zxid }));
+            match self.leader_is_ours {
+                true => last = Some(zxid),
+                false => out.push(LearnerEffect::Send(Packet::Ack { zxid })),
+            }
         }
+        out.extend(last.map(|zxid| LearnerEffect::Send(Packet::Ack { zxid })));
     }
 
     fn truncated(&mut self, now: Millis, last: Zxid, out: Out<'_>) -> Step {
@@ -461,7 +470,8 @@ impl Learner {
         let is_following = matches!(self.phase, Phase::Joining | Phase::Broadcast);
         let has_history = is_synchronizing || is_following;
         match packet {
-            Packet::LeaderInfo { epoch, .. } if self.phase == Phase::Discovery => {
+            Packet::LeaderInfo { epoch, protocol } if self.phase == Phase::Discovery => {
+                self.leader_is_ours = protocol == PROTOCOL_OWN;
                 self.leader_info(epoch, out)
             }
             Packet::Diff { zxid } if self.phase == Phase::Choosing => self.diff(zxid),
@@ -639,9 +649,11 @@ impl Learner {
     }
 
     fn commit(&mut self, zxid: Zxid, leader: Option<ServerId>, out: Out<'_>) -> Step {
-        let Some(config) = self.history.agree(zxid).map_err(|e| e.to_string())? else {
-            return Ok(());
+        let agreed = match self.leader_is_ours {
+            true => self.history.agree_upto(zxid),
+            false => self.history.agree(zxid),
         };
+        let Some(config) = agreed.map_err(|e| e.to_string())? else { return Ok(()) };
         out.push(LearnerEffect::Agreed(Agreed(zxid)));
         match (leader, config) {
             (None, _) => {}

@@ -160,6 +160,16 @@ impl History {
         Ok(Some(self.pending.pop_front().and_then(|p| p.config)))
     }
 
+    /// A commit that stands for all proposals before it, none of which is a reconfiguration.
+    pub fn agree_upto(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
+        let before = self.pending.partition_point(|p| p.zxid < zxid);
+        let is_there = self.pending.get(before).is_some_and(|p| p.zxid == zxid);
+        if is_there && self.pending.range(..before).all(|p| p.config.is_none()) {
+            self.pending.drain(..before);
+        }
+        self.agree(zxid)
+    }
+
     /// What was agreed before NEWLEADER needs no ACK: the leader counts that one for it.
     pub fn drop_agreed_acks(&mut self) {
         while self.to_ack.front().is_some_and(|zxid| *zxid <= self.agreed) {
@@ -206,6 +216,28 @@ mod tests {
         history.agree(z(4, 8)).unwrap();
         history.agree(z(5, 1)).unwrap();
         assert_eq!(history.agreed(), z(5, 1));
+    }
+
+    #[test]
+    fn a_commit_may_stand_for_those_before_it_but_not_for_a_reconfiguration() {
+        let mut history = History::new(z(4, 7));
+        for counter in 8..=12 {
+            let config = (counter == 11).then(|| "version=1".to_owned());
+            history.receive(z(4, counter), config).unwrap();
+        }
+        assert_eq!(history.agree_upto(z(4, 9)), Ok(Some(None)));
+        assert_eq!(history.agreed(), z(4, 9));
+        let (found, head) = (z(4, 12), z(4, 10));
+        let refused = Err(StreamError::CommitOutOfOrder { found, head });
+        assert_eq!(history.agree_upto(found), refused);
+        assert_eq!(history.agree_upto(z(4, 11)), Ok(Some(Some("version=1".into()))));
+        let (found, head) = (z(4, 13), z(4, 12));
+        assert_eq!(
+            history.agree_upto(found),
+            Err(StreamError::CommitOutOfOrder { found, head }),
+            "it was never proposed"
+        );
+        assert_eq!(history.agree_upto(z(4, 12)), Ok(Some(None)));
     }
 
     #[test]
