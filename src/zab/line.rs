@@ -24,7 +24,7 @@ impl<O> Committed<O> {
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
-    /// The entry as the log has it.
+    /// The entry as the log has it; empty on a server that has nobody to send it to.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -68,7 +68,7 @@ impl<O> Line<O> {
         }
     }
 
-    /// A transaction on its way to the log, and its bytes there.
+    /// A transaction on its way to the log, and its bytes there if they will be asked for.
     pub fn propose(&mut self, entry: Entry, bytes: Bytes, origin: O) {
         assert!(entry.header.zxid > self.proposed, "I4: proposals rise");
         self.proposed = entry.header.zxid;
