@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringkeeper::net::{Net, NetEvent, NetSettings};
+use ringkeeper::net::{ConnOptions, Net, NetEvent, NetSettings};
 
 const REQUEST: usize = 60;
 
@@ -76,10 +76,11 @@ struct Load {
 impl Load {
     fn new(address: SocketAddr, conns: usize, depth: u64) -> Load {
         let mut net = Net::new(NetSettings::default()).expect("io_uring");
+        let options = ConnOptions { keepalive: None, always_read: false };
         let conns = (0..conns)
             .map(|_| {
                 let stream = TcpStream::connect(address).expect("connect");
-                net.adopt(stream.into(), address)
+                net.adopt_with(stream.into(), address, &options)
             })
             .collect();
         Load { net, conns, depth, events: Vec::new() }

@@ -7,13 +7,15 @@ mod net_support;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use net_support::{Server, echo};
+use net_support::{Server, echo, turn_until};
 use ringkeeper::net::{Net, NetEvent, NetSettings};
 use ringkeeper::runtime::{mailbox, waker};
+use socket2::SockRef;
 
 #[test]
 fn a_socket_accepted_by_one_core_is_served_by_another() {
@@ -54,6 +56,23 @@ fn a_socket_accepted_by_one_core_is_served_by_another() {
     sender.push(None);
     let (adopted, served) = serving.join().unwrap();
     assert!(adopted == 50 && served >= 50, "{adopted} {served}");
+}
+
+#[test]
+fn accepted_sockets_have_their_listeners_options() {
+    // Goal: nothing has to be set on each connection.
+    for keepalive in [None, Some(Duration::ZERO), Some(Duration::from_secs(77))] {
+        let mut net = Net::new(NetSettings { keepalive, ..NetSettings::default() }).unwrap();
+        let address = net.listen(([127, 0, 0, 1], 0).into(), 16).unwrap();
+        let _peer = TcpStream::connect(address).unwrap();
+        let fd = turn_until(&mut net, |_, event| match event {
+            NetEvent::Accepted { fd, .. } => ControlFlow::Break(fd),
+            _ => ControlFlow::Continue(()),
+        });
+        let socket = SockRef::from(&fd);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.keepalive().unwrap(), keepalive.is_some());
+    }
 }
 
 #[test]

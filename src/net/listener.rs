@@ -18,6 +18,7 @@ use crate::runtime::{OperationId, Ring, Socket, Token};
 
 use super::event::NetEvent;
 use super::settings::NetSettings;
+use super::transport::set_up;
 
 /// Rest after a failed accept; doubles with each failure in a row up to `REST_MAX`.
 const REST: Duration = Duration::from_millis(10);
@@ -75,7 +76,12 @@ impl Listeners {
         listeners
     }
 
-    pub(super) fn open(&mut self, address: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+    pub(super) fn open(
+        &mut self,
+        address: SocketAddr,
+        backlog: u32,
+        keepalive: Option<Duration>,
+    ) -> io::Result<SocketAddr> {
         let socket =
             socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
@@ -83,6 +89,7 @@ impl Listeners {
             // The wildcard takes IPv4 as well, whatever the system's default.
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
+        set_up(&SockRef::from(&socket), keepalive);
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let bound = socket.local_addr()?.as_socket().unwrap_or(address);

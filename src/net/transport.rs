@@ -87,7 +87,7 @@ impl Net {
     /// well) from the next turn on. Returns the address bound, which [`NetEvent::Accepted`]
     /// repeats.
     pub fn listen(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
-        self.listeners.open(addr, backlog)
+        self.listeners.open(addr, backlog, self.settings.keepalive)
     }
 
     /// Closes all listeners; connections stay.
@@ -101,13 +101,14 @@ impl Net {
         self.listeners.close(address, &mut self.ring);
     }
 
-    /// Takes over an accepted socket and begins to read it in the next turn.
+    /// Takes over a socket that a transport with these settings has accepted, and begins to read
+    /// it in the next turn.
     pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
-        let options = ConnOptions { keepalive: self.settings.keepalive, always_read: false };
-        self.adopt_with(stream, peer, &options)
+        // Its options are its listener's.
+        self.insert(Conn::new(Socket::new(stream), peer))
     }
 
-    /// As [`Net::adopt`], with options of its own.
+    /// Takes over any socket, with options of its own.
     pub fn adopt_with(
         &mut self,
         stream: OwnedFd,
@@ -417,7 +418,8 @@ impl Net {
 }
 
 /// What every connection has. These fail only on one that is dead already, which reading will tell.
-fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
+/// The kernel hands a listener's down to what it accepts: no calls for each connection.
+pub(super) fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
     let _ = socket.set_tcp_nodelay(true);
     if let Some(idle) = keepalive {
         let _ = match idle.is_zero() {

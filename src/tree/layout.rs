@@ -15,6 +15,8 @@
 //! path then take 155 bytes instead of 211, which is a 160- instead of a 224-byte allocation.
 //! Numbers are little-endian. `crc` is [`super::digest::content_crc`].
 
+use std::hint::black_box;
+
 use crate::types::{Stat, TypeRules, WallMillis, Zxid};
 
 /// The stat as stored and logged (StatPersisted); [`StoredStat::wire`] gives what clients see.
@@ -117,6 +119,11 @@ const GROUPS_LEN: [u8; 32] = {
     table
 };
 
+const CACHE_LINE: usize = 64;
+/// Cache lines of a record that [`Record::touch_rest`] reaches: more data than this is copied for
+/// longer than it is waited for.
+const TOUCHED: usize = 5;
+
 /// One znode.
 #[derive(Debug)]
 pub(super) struct Record(Box<[u8]>);
@@ -140,6 +147,18 @@ impl Record {
         let mut record = Record(bytes.into_boxed_slice());
         record.write_head(head);
         record
+    }
+
+    /// Reads from the first cache line and does nothing with it.
+    pub fn touch_first(&self) {
+        black_box(self.0.first().copied());
+    }
+
+    /// The same for those behind it, as far as path and a little data reach.
+    pub fn touch_rest(&self) {
+        for line in 1..TOUCHED {
+            black_box(self.0.get(line * CACHE_LINE).copied());
+        }
     }
 
     /// The root's is empty.

@@ -7,6 +7,7 @@
 //!
 //! * [`outcome`]: what applying gives back, and the changes watches want
 //! * `store`: the shards, and everything readers may ask
+//! * `warm`: nodes on their way into the caches, before pipelined reads ask for them
 //! * `writer`, `apply`: the single writer; each transaction's effects (storage.md section 7)
 //! * `restore`: filling the tree from a snapshot
 //! * [`quota`]: limits and use under /zookeeper/quota
@@ -17,6 +18,7 @@
 mod outcome;
 
 mod store;
+mod warm;
 
 mod apply;
 mod reap;
@@ -40,6 +42,7 @@ pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
 pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};
+pub use warm::WARM;
 pub use writer::TreeWriter;
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).

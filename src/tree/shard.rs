@@ -51,6 +51,11 @@ impl Shard {
         self.nodes.find(hash, |record| record.path() == path.as_bytes())
     }
 
+    /// The first record that may be the one with this hash: nothing of it has been looked at.
+    pub fn likely(&self, hash: u64) -> Option<&Record> {
+        self.nodes.iter_hash(hash).next()
+    }
+
     /// The node, and the table its children are in.
     pub fn find_mut(&mut self, path: &str, hash: u64) -> Option<(&mut Record, &mut Families)> {
         let record = self.nodes.find_mut(hash, |record| record.path() == path.as_bytes())?;

@@ -230,7 +230,11 @@ impl Tree {
     }
 
     pub(super) fn locate(&self, key: &str) -> Spot {
-        let hash = self.seed.hash(key.as_bytes());
+        self.locate_bytes(key.as_bytes())
+    }
+
+    pub(super) fn locate_bytes(&self, key: &[u8]) -> Spot {
+        let hash = self.seed.hash(key);
         Spot { hash, shard: Seed::shard(hash, self.shards.len()) }
     }
 

@@ -24,7 +24,8 @@ impl<O> Committed<O> {
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
-    /// The entry, the same as the log has it, and who waits for it.
+    /// The entry, the same as the log has it (empty on a server that has nobody to send it to), and
+    /// who waits for it.
     pub fn into_parts(self) -> (Entry, Bytes, O) {
         (self.entry, self.bytes, self.origin)
     }
@@ -65,7 +66,7 @@ impl<O> Line<O> {
         }
     }
 
-    /// A transaction on its way to the log, and its bytes there.
+    /// A transaction on its way to the log, and its bytes there if they will be asked for.
     pub fn propose(&mut self, entry: Entry, bytes: Bytes, origin: O) {
         assert!(entry.header.zxid > self.proposed, "I4: proposals rise");
         self.proposed = entry.header.zxid;

@@ -4,9 +4,11 @@
 //! * [`kernel`]: what io_uring can do here
 //! * [`cpu`]: CPUs, siblings, governor, isolation, how late a sleeper wakes
 //! * [`loopback`]: a round trip through the kernel's own network
+//! * [`fanout`]: one message to each of thousands of connections
 
 pub mod cpu;
 pub mod disk;
+pub mod fanout;
 pub mod kernel;
 pub mod loopback;
 
@@ -24,6 +26,7 @@ pub struct Diagnosis {
     pub kernel: kernel::Kernel,
     pub cpu: cpu::Cpu,
     pub loopback: loopback::Loopback,
+    pub fanout: Vec<fanout::Fanout>,
     /// What stands in the way of good figures, worst first.
     pub remarks: Vec<String>,
 }
@@ -34,11 +37,12 @@ pub fn examine(log_dir: &Path, each: Duration) -> Result<Diagnosis, Fault> {
     let disk = disk::examine(log_dir, each)?;
     let (kernel, cpu) = (kernel::examine(), cpu::examine());
     let loopback = loopback::examine(&cpu)?;
+    let fanout = fanout::examine()?;
     let mut remarks = Vec::new();
     remarks.extend(kernel.remarks());
     remarks.extend(disk.remarks());
     remarks.extend(cpu.remarks());
-    Ok(Diagnosis { disk, kernel, cpu, loopback, remarks })
+    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, remarks })
 }
 
 impl Diagnosis {
@@ -74,6 +78,10 @@ impl Diagnosis {
         for trip in &self.loopback.trips {
             let (p50, p99) = (duration(trip.p50_us), duration(trip.p99_us));
             line(format!("  {:<22} p50 {p50}, p99 {p99}", trip.way));
+        }
+        for f in &self.fanout {
+            let (way, last) = (format!("one to each of {}", f.receivers), duration(f.last_us));
+            line(format!("  {way:<22} the last after {last}, {} a send", duration(f.send_us)));
         }
         line(String::new());
         if self.remarks.is_empty() {

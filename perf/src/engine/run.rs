@@ -254,7 +254,7 @@ fn collect((wall, clock): (SystemTime, u64), outcomes: Vec<Outcome>) -> Result<M
 }
 
 /// Thousands of connections need as many descriptors.
-fn raise_file_limit(connections: u64) -> Result<(), Fault> {
+pub(crate) fn raise_file_limit(connections: u64) -> Result<(), Fault> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = connections + 256;
     let limit = getrlimit(Resource::Nofile);

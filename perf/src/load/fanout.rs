@@ -25,7 +25,7 @@ const ARM: usize = 3;
 const LOOK_EVERY: u64 = 1_000_000;
 /// A fan-out takes milliseconds; elsewhere its watchers would be on as many machines, and not one
 /// wake-up of the server's neighbour each.
-const GATHER: Gather = Gather { enough: 64, within_us: 50 };
+pub(crate) const GATHER: Gather = Gather { enough: 64, within_us: 50 };
 const NODE_DATA_CHANGED: i32 = 3;
 const SYNC_CONNECTED: i32 = 3;
 

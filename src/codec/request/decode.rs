@@ -51,6 +51,21 @@ pub fn decode_header(frame: &[u8]) -> Result<(RequestHeader, &[u8]), DecodeError
     Ok((header, r.rest()))
 }
 
+/// The bytes of the path that a read of one node asks for; `None` where it is another request, or
+/// the frame is no good.
+pub fn path_to_read(frame: &[u8]) -> Option<&[u8]> {
+    let mut r = Reader::new(frame);
+    r.i32("xid").ok()?;
+    match r.i32("type").ok()? {
+        opcode::EXISTS
+        | opcode::GET_DATA
+        | opcode::GET_ACL
+        | opcode::GET_CHILDREN
+        | opcode::GET_CHILDREN2 => r.buffer("path").ok()?,
+        _ => None,
+    }
+}
+
 /// What the body of a request with this opcode asks for. Bytes after the record are ignored.
 pub fn decode_body(opcode: i32, body: &[u8]) -> Result<Request<'_>, BodyError> {
     let r = &mut Reader::new(body);

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use crate::types::{Acl, Data, SessionId, Xid, Zxid};
 
-pub use decode::{BodyError, decode_body, decode_connect, decode_header};
+pub use decode::{BodyError, decode_body, decode_connect, decode_header, path_to_read};
 pub use encode::{encode, encode_connect, put_body, put_write};
 
 /// The first frame of a connection.

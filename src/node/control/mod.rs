@@ -431,9 +431,14 @@ impl Control {
         codec::txn::encode_entry(&entry, &mut self.encode);
         let bytes = self.chunks.copy(&self.encode);
         let zxid = entry.header.zxid;
+        self.gauges.prepared.add(1);
+        if self.ensemble.is_none() {
+            // The log alone wants the bytes: shared, they would be freed across threads.
+            self.to_log.push(LogInput::Append(Append { zxid, entry: bytes }));
+            return self.line.propose(entry, Bytes::new(), origin);
+        }
         self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
         self.line.propose(entry, bytes.clone(), origin);
-        self.gauges.prepared.add(1);
         if matches!(self.role, Role::Leading(_)) {
             self.gauges.quorum.proposed(bytes.len());
             self.lead(LeaderInput::Proposed { zxid, entry: bytes });

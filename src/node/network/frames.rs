@@ -12,6 +12,7 @@ use crate::net::How;
 use crate::node::message::ToControl;
 use crate::order::{Line, Ticket, TicketKind, Waits};
 use crate::runtime::mailbox::Sender;
+use crate::tree::{Tree, WARM};
 use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
 
 /// Why a frame is looked at now, and when it was received.
@@ -160,6 +161,9 @@ impl<N: Transport> NetworkRole<N> {
                 Some(Err(())) => break End::TooLong,
                 Some(Ok(frame)) => frame,
             };
+            if frames % WARM as i64 == 0 {
+                warm(&desk.commons.tree, &input[used..], self.settings.frame_max);
+            }
             let start = out.len();
             used += frame.len() + 4;
             frames += 1;
@@ -314,6 +318,23 @@ fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], ()>> {
         return Some(Err(()));
     }
     input.get(4..4 + length).map(Ok)
+}
+
+/// Pipelined reads wait for their nodes together.
+fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
+    let mut paths: [&[u8]; WARM] = [&[]; WARM];
+    let (mut count, mut rest) = (0, input);
+    for _ in 0..WARM {
+        let Some(Ok(frame)) = whole_frame(rest, frame_max) else { break };
+        if let Some(path) = request::path_to_read(frame) {
+            paths[count] = path;
+            count += 1;
+        }
+        rest = &rest[frame.len() + 4..];
+    }
+    if count > 1 {
+        tree.warm(&paths[..count]);
+    }
 }
 
 /// Decodes a frame and does what can be done on the spot.

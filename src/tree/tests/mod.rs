@@ -86,6 +86,28 @@ impl World {
     }
 }
 
+#[test]
+fn warming_finds_nothing_to_fear() {
+    // Goal: any paths, any number of them, and shards that are being written to.
+    let mut world = World::new();
+    for n in 0..100 {
+        world.create(&format!("/n{n}"), &"x".repeat(n * 7));
+    }
+    let names: Vec<String> = (0..120).map(|n| format!("/n{n}")).collect();
+    let mut paths: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    paths.extend([&b""[..], b"/", b"no path", &[0xff, 0, 0xfe]]);
+    for few in 0..=crate::tree::WARM + 1 {
+        for some in paths.chunks(few.max(1)) {
+            world.tree.warm(some);
+        }
+    }
+    let spot = world.tree.locate("/n5");
+    let held = world.tree.shards[spot.shard].0.write();
+    world.tree.warm(&paths[..10]);
+    drop(held);
+    assert_eq!(world.data("/n99"), Some("x".repeat(99 * 7)));
+}
+
 fn create_as(kind: CreateTxnKind, path: &str, data: &str, parent_cversion: i32) -> Op {
     Op::Create(CreateTxn {
         kind,
