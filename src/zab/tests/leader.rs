@@ -107,6 +107,7 @@ fn inputs(part: &str) -> Vec<LeaderInput> {
             valid: words.get("valid") == "true",
         },
         "sync-for" => LeaderInput::SyncFor { link: link() },
+        "doubted" => LeaderInput::Doubted,
         "log" => LeaderInput::LogRead { link: link(), chunk: chunk(&words) },
         "snapshot-sent" => LeaderInput::SnapshotSent { link: link(), zxid: words.zxid("zxid") },
         "members" => LeaderInput::Electorate(electorate(&words)),
@@ -180,6 +181,7 @@ impl Playing {
                 self.agreed = agreed.zxid();
                 format!("agreed {}", zxid_text(agreed.zxid()))
             }
+            LeaderEffect::Certain { count } => format!("certain {count}"),
             LeaderEffect::Request { link, server, request } => {
                 let packet = Packet::Request(request.clone());
                 format!("{} from={} server={}", text(&packet), link.0, server.0)

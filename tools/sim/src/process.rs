@@ -6,9 +6,10 @@ use ringkeeper::log::LogEvent;
 use ringkeeper::node::control::{Job, Verdict};
 use ringkeeper::node::message::ToControl;
 use ringkeeper::snapshot;
+use ringkeeper::types::{ServerId, Zxid};
 
 use crate::disk::{Disk, Trouble};
-use crate::server;
+use crate::server::{self, Server};
 use crate::storage::Step;
 use crate::world::{Checked, Event, Stage, World};
 
@@ -307,6 +308,54 @@ impl World {
         self.drop_wires(server, power);
         self.drop_pipes(server, power);
         self.schedule(self.now + down_us, Event::Boot { server });
+    }
+
+    /// An empty disk in the old one's place, if the others can do without it; else a crash.
+    ///
+    /// A server that forgets what it acknowledged and promised breaks what agreement rests on: with
+    /// a quorum of such servers, or one of them and others that lag behind, a commit is lost. Java's
+    /// server has no defence either (an operator adds it as a new member, or waits). So no quorum may
+    /// be possible of this server and those that lack anything of what it holds, down or not.
+    pub fn wipe(&mut self, server: usize, down_us: i64) {
+        let may = self.may_be_wiped(server);
+        self.crash(server, true, down_us);
+        if !may {
+            return;
+        }
+        self.note(|| format!("server {server} loses its disks"));
+        let of = &mut self.servers[server];
+        for disk in [&of.logs, &of.snapshots, &of.marker] {
+            disk.wipe();
+        }
+        of.entries.clear();
+        (of.base, of.durable, of.applied) = (Zxid::ZERO, Zxid::ZERO, Zxid::ZERO);
+        of.is_changing = false;
+    }
+
+    fn may_be_wiped(&self, server: usize) -> bool {
+        let me = &self.servers[server];
+        let (Some(up), Some(electorate)) = (&me.up, &self.electorate) else { return false };
+        if me.is_changing || me.rot.is_some() {
+            return false;
+        }
+        let id = |of: usize| ServerId(of as i64 + 1);
+        let epochs = |of: &Server| {
+            let read = |name| of.snapshots.read(name).and_then(|text| text.trim().parse().ok());
+            (read("acceptedEpoch").unwrap_or(0u32), read("currentEpoch").unwrap_or(0u32))
+        };
+        let (last, (accepted, current)) = (up.log.durable(), epochs(me));
+        let entry = me.entries.get(&last);
+        let has_all = |other: &Server| {
+            let holds = match entry {
+                Some(entry) => self.holds(other.id, last, entry),
+                None => other.base >= last || other.entries.contains_key(&last),
+            };
+            let theirs = epochs(other);
+            holds && other.up.is_some() && theirs.0 >= accepted && theirs.1 >= current
+        };
+        let others = self.servers.iter().filter(|other| other.id != server && has_all(other));
+        let safe: Vec<ServerId> = others.map(|other| id(other.id)).collect();
+        !electorate.is_voter(id(server)) || !electorate.has_quorum(|voter| !safe.contains(&voter))
     }
 
     /// Who leads, as far as it knows itself.

@@ -325,7 +325,8 @@ impl Server {
             },
             writer,
             prep: self.prep_settings(knobs),
-            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us)),
+            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us))
+                .counting_from((self.rng.u64() >> 49) as u16),
             sessions: restored.sessions.clone(),
             inbox,
             outlets,
@@ -333,6 +334,7 @@ impl Server {
             jobs: job_sender,
             learner_jobs,
             restored_upto: restored.czxid_max,
+            exact_from: restored.reach(),
             ensemble,
             gauges: gauges.clone(),
             now,
@@ -488,7 +490,11 @@ fn ensemble_parts(
             ..SyncRules::default()
         },
         handover_counter: knobs.handover_counter,
-        clients: control::ClientRules::default(),
+        clients: control::ClientRules {
+            local_sessions: knobs.local_sessions,
+            upgrading: knobs.upgrading,
+            ..control::ClientRules::default()
+        },
         connect_ms: 5000,
         connect_pause_ms: 100,
         epoch_wait_ms: None,

@@ -12,7 +12,7 @@ use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
 use crate::faults::{Fault, Planned};
-use crate::history::{FIELD_MAX, History};
+use crate::history::History;
 use crate::knobs::Knobs;
 use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
@@ -46,6 +46,7 @@ pub enum Event {
     Drained { server: usize, incarnation: u64, link: Link },
     Written { server: usize, incarnation: u64, link: Link },
     LearnerWork { server: usize, incarnation: u64 },
+    MustBeClosed { wire: u64 },
     Fault { number: usize },
     Healed,
     Settled,
@@ -157,7 +158,7 @@ impl World {
             blocked: BTreeMap::new(),
             proposals: BTreeMap::new(),
             primaries: BTreeMap::new(),
-            history: History::new(&fresh, knobs.extended_types, FIELD_MAX),
+            history: History::new(&fresh, &knobs),
             answered: Zxid::ZERO,
             touched: BTreeMap::new(),
             stage: Stage::Storm,
@@ -244,6 +245,7 @@ impl World {
             Event::Drained { server, incarnation, link } => self.drained(server, incarnation, link),
             Event::Written { server, incarnation, link } => self.written(server, incarnation, link),
             Event::LearnerWork { server, incarnation } => self.learner_work(server, incarnation),
+            Event::MustBeClosed { wire } => self.must_be_closed(wire),
             Event::Fault { number } => self.fault(number),
             Event::Healed => self.heal(),
             Event::Settled => self.settled(),
@@ -432,6 +434,9 @@ impl World {
             }
             Fault::Snapshot { server } => self.ask_for_snapshot(server),
             Fault::Purge { server } => self.purge(server),
+            Fault::Wipe { server, down_us } => self.wipe(server, down_us),
+            Fault::DamageClients { one_in } => self.damage_clients(one_in),
+            Fault::DamagePeers { one_in } => self.damage_pipes(one_in),
         }
         Ok(())
     }
