@@ -53,32 +53,33 @@ impl World {
         let (now, turn_us) = (self.now, self.knobs.turn_us);
         let disk_us = self.knobs.disk_us;
         let Some(up) = &mut self.servers[server].up else { return };
-        let mut wanted = Vec::new();
-        if up.control.has_mail() {
-            wanted.push((Event::Control { server }, turn_us));
+        let control = up.control.has_mail();
+        let log = up.log.has_work();
+        let is_at_disk = log && up.log.is_at_disk() && up.log_at.is_none();
+        let prepare = up.log.has_job();
+        let cores = up.cores.len();
+        let plan = |world: &mut World, event, usual, hang| {
+            let delay = world.servers[server].takes(now, usual) + hang;
+            world.plan_turn(server, event, now + delay);
+        };
+        if control {
+            plan(self, Event::Control { server }, turn_us, 0);
         }
-        for (core, hosted) in up.cores.iter_mut().enumerate() {
-            if hosted.role.has_mail() || hosted.role.net().has_events() {
-                wanted.push((Event::Core { server, core }, turn_us));
+        for core in 0..cores {
+            if self.servers[server].up.as_mut().is_some_and(|up| up.cores[core].has_work()) {
+                plan(self, Event::Core { server, core }, turn_us, 0);
             }
         }
-        let mut hang = 0;
-        if up.log.has_work() {
-            let is_at_disk = up.log.is_at_disk() && up.log_at.is_none();
-            wanted.push((Event::Log { server }, if is_at_disk { disk_us } else { turn_us }));
-            if is_at_disk {
-                hang = std::mem::take(&mut self.servers[server].hang_us);
-            }
+        if log {
+            let hang = match is_at_disk {
+                true => std::mem::take(&mut self.servers[server].hang_us),
+                false => 0,
+            };
+            let usual = if is_at_disk { disk_us } else { turn_us };
+            plan(self, Event::Log { server }, usual, hang);
         }
-        if self.servers[server].up.as_ref().is_some_and(|up| up.log.has_job()) {
-            wanted.push((Event::Prepare { server }, disk_us));
-        }
-        for (event, usual) in wanted {
-            let mut delay = self.servers[server].takes(now, usual);
-            if matches!(event, Event::Log { .. }) {
-                delay += hang;
-            }
-            self.plan_turn(server, event, now + delay);
+        if prepare {
+            plan(self, Event::Prepare { server }, disk_us, 0);
         }
     }
 
@@ -312,10 +313,10 @@ impl World {
 
     /// An empty disk in the old one's place, if the others can do without it; else a crash.
     ///
-    /// A server that forgets what it acknowledged and promised breaks what agreement rests on: with
-    /// a quorum of such servers, or one of them and others that lag behind, a commit is lost. Java's
-    /// server has no defence either (an operator adds it as a new member, or waits). So no quorum may
-    /// be possible of this server and those that lack anything of what it holds, down or not.
+    /// A server that forgets what it acknowledged and promised breaks what agreement rests on: one
+    /// such server and others that lag behind are a quorum without what was committed. Java's server
+    /// has no defence either. So a quorum of the others must run, hold all that this server's disk
+    /// holds, and have promised and entered no older epoch. A server without a vote may always go.
     pub fn wipe(&mut self, server: usize, down_us: i64) {
         let may = self.may_be_wiped(server);
         self.crash(server, true, down_us);
@@ -355,7 +356,7 @@ impl World {
         };
         let others = self.servers.iter().filter(|other| other.id != server && has_all(other));
         let safe: Vec<ServerId> = others.map(|other| id(other.id)).collect();
-        !electorate.is_voter(id(server)) || !electorate.has_quorum(|voter| !safe.contains(&voter))
+        !electorate.is_voter(id(server)) || electorate.has_quorum(|voter| safe.contains(&voter))
     }
 
     /// Who leads, as far as it knows itself.

@@ -187,6 +187,7 @@ impl World {
         }
         if let (Some(up), Some(conn)) = (&mut self.servers[server].up, conn) {
             up.cores[core].role.net().received(conn, bytes);
+            up.cores[core].heard.push(number);
         }
         self.poke(server);
         Ok(())
@@ -223,10 +224,10 @@ impl World {
     pub fn touch(&mut self, server: usize, core: usize) {
         let now = self.servers[server].now(self.now).0;
         let incarnation = self.servers[server].incarnation;
-        for wire in self.wires.values_mut() {
-            if (wire.server, wire.core, wire.incarnation) != (server, core, incarnation)
-                || !wire.server_open
-            {
+        let Some(up) = &mut self.servers[server].up else { return };
+        for number in up.cores[core].heard.drain(..) {
+            let Some(wire) = self.wires.get_mut(&number) else { continue };
+            if wire.incarnation != incarnation || !wire.server_open {
                 continue;
             }
             while let Some((end, session)) = wire.frames.front()

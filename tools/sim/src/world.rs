@@ -52,22 +52,30 @@ pub enum Event {
     Settled,
 }
 
-#[derive(PartialEq, Eq)]
-struct Queued {
-    at: i64,
+/// What is to happen, in order of time and then of planning. The heap is of small things.
+#[derive(Default)]
+struct Agenda {
+    heap: BinaryHeap<Reverse<(i64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
     number: u64,
-    event: Event,
 }
 
-impl Ord for Queued {
-    fn cmp(&self, other: &Queued) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+impl Agenda {
+    fn push(&mut self, at: i64, event: Event) {
+        self.number += 1;
+        let place = self.free.pop().unwrap_or(self.events.len());
+        if place == self.events.len() {
+            self.events.push(None);
+        }
+        self.events[place] = Some(event);
+        self.heap.push(Reverse((at, self.number, place)));
     }
-}
 
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Queued) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    fn pop(&mut self) -> Option<(i64, Event)> {
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        Some((at, self.events[place].take()?))
     }
 }
 
@@ -88,8 +96,7 @@ pub struct World {
     pub plan: Vec<Planned>,
     /// Microseconds.
     pub now: i64,
-    queue: BinaryHeap<Reverse<Queued>>,
-    number: u64,
+    agenda: Agenda,
     pub rng: Rng,
     pub servers: Vec<Server>,
     pub clients: Vec<Client>,
@@ -144,8 +151,7 @@ impl World {
             seed,
             plan,
             now: 0,
-            queue: BinaryHeap::new(),
-            number: 0,
+            agenda: Agenda::default(),
             rng: Rng::part(seed, 3),
             servers: (0..knobs.servers).map(|id| Server::new(id, &knobs, seed)).collect(),
             client_at: vec![None; clients.len()],
@@ -175,8 +181,7 @@ impl World {
     }
 
     pub fn schedule(&mut self, at: i64, event: Event) {
-        self.number += 1;
-        self.queue.push(Reverse(Queued { at: at.max(self.now), number: self.number, event }));
+        self.agenda.push(at.max(self.now), event);
     }
 
     /// A line of the trace.
@@ -215,30 +220,30 @@ impl World {
     }
 
     pub fn one_event(&mut self) -> Checked {
-        let Some(Reverse(queued)) = self.queue.pop() else {
+        let Some((at, event)) = self.agenda.pop() else {
             return Err("nothing happens any more".into());
         };
-        self.now = queued.at;
+        self.now = at;
         self.events += 1;
         if self.events > EVENTS_MAX {
-            return Err(format!("busy: {EVENTS_MAX} events, the next is {:?}", queued.event));
+            return Err(format!("busy: {EVENTS_MAX} events, the next is {event:?}"));
         }
         if self.stage != Stage::Storm && self.now > self.deadline {
             return Err(self.describe_unsettled());
         }
-        match queued.event {
-            Event::Control { server } => self.control_turn(server, queued.at),
-            Event::Core { server, core } => self.core_turn(server, core, queued.at),
-            Event::Log { server } => self.log_step(server, queued.at),
-            Event::Prepare { server } => self.prepare_step(server, queued.at),
+        match event {
+            Event::Control { server } => self.control_turn(server, at),
+            Event::Core { server, core } => self.core_turn(server, core, at),
+            Event::Log { server } => self.log_step(server, at),
+            Event::Prepare { server } => self.prepare_step(server, at),
             Event::Snapshot { server, incarnation } => self.snapshot(server, incarnation),
             Event::Boot { server } => self.boot(server),
             Event::ToServer { wire, bytes } => self.to_server(wire, &bytes),
             Event::ToClient { wire, bytes } => self.to_client(wire, &bytes),
             Event::ServerEnd { wire } => self.server_end(wire),
             Event::ClientEnd { wire } => self.client_end(wire),
-            Event::Client { client } => self.client_wakes(client, queued.at),
-            Event::PeerTick { server } => self.peer_tick(server, queued.at),
+            Event::Client { client } => self.client_wakes(client, at),
+            Event::PeerTick { server } => self.peer_tick(server, at),
             event @ Event::Dialed { .. } => self.dialed(event),
             Event::PeerBytes { pipe, to, bytes } => self.peer_bytes(pipe, to, &bytes),
             Event::PeerEnd { pipe, to } => self.peer_end(pipe, to),
