@@ -22,6 +22,13 @@ impl IdSource {
         IdSource { next: (time | (server.0 as u64) << 56) as i64 }
     }
 
+    /// Counts up from `from` instead of 0: a clock that was set back may show the millisecond of
+    /// the last start once more.
+    pub fn counting_from(mut self, from: u16) -> IdSource {
+        self.next |= i64::from(from);
+        self
+    }
+
     /// The next id. Never 0, which asks for a new session, nor i64::MIN, which marks containers.
     pub fn take(&mut self) -> SessionId {
         loop {

@@ -76,6 +76,14 @@ pub struct Restored {
     pub snapshot_due: bool,
 }
 
+impl Restored {
+    /// The tree may show effects of transactions up to here: behind [`Restored::zxid`] if it came
+    /// from a fuzzy snapshot whose log was not complete yet.
+    pub fn reach(&self) -> Zxid {
+        self.snapshot.as_ref().map_or(Zxid::ZERO, |file| file.reach)
+    }
+}
+
 /// The file a tree came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoadedFile {
@@ -89,6 +97,8 @@ pub struct LoadedFile {
     pub modified: u64,
     /// Whether a side record vouched for it.
     pub vouched: bool,
+    /// [`Loaded::reach`].
+    pub reach: Zxid,
 }
 
 /// A snapshot that cannot be used.
@@ -323,6 +333,7 @@ fn load_file(
         bytes: file.size,
         modified,
         vouched: record.is_some(),
+        reach: loaded.reach(),
     };
     Ok((loaded, description))
 }

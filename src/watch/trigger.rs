@@ -235,7 +235,7 @@ impl Watches {
         out: &mut Vec<Event>,
     ) -> Modes {
         let mut awake = watcher.modes();
-        if any_young && !crate::mutants::on("watch-hears-the-past") {
+        if any_young {
             awake = awake.without(self.asleep(at, watcher.slot(), step));
             if awake.is_none() {
                 return watcher.modes();

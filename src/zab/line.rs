@@ -45,8 +45,11 @@ pub enum Due<O> {
 /// the connections), which the network cores keep.
 pub struct Line<O> {
     proposals: VecDeque<(Entry, Bytes, O)>,
-    /// Client syncs, each with the transaction that must be applied first; never falling.
-    syncs: VecDeque<(Zxid, O)>,
+    /// Client syncs, each with the transaction that must be applied first, never falling, and the
+    /// number of the doubt that must be settled.
+    syncs: VecDeque<(Zxid, u64, O)>,
+    /// Doubts up to this number are settled.
+    certain: u64,
     proposed: Zxid,
     durable: Zxid,
     agreed: Zxid,
@@ -59,6 +62,7 @@ impl<O> Line<O> {
         Line {
             proposals: VecDeque::new(),
             syncs: VecDeque::new(),
+            certain: 0,
             proposed: last,
             durable: last,
             agreed: last,
@@ -75,13 +79,24 @@ impl<O> Line<O> {
 
     /// A client sync takes its place behind all that is proposed.
     pub fn sync(&mut self, origin: O) {
-        self.syncs.push_back((self.proposed, origin));
+        self.sync_doubted(0, origin);
+    }
+
+    /// The same, but not before this doubt is settled: by [`Line::certain`], or because something
+    /// later is agreed. What is later waits behind it.
+    pub fn sync_doubted(&mut self, doubt: u64, origin: O) {
+        self.syncs.push_back((self.proposed, doubt, origin));
+    }
+
+    /// Doubts up to this number are settled.
+    pub fn certain(&mut self, doubt: u64) {
+        self.certain = doubt;
     }
 
     /// A client sync that the leader has answered: behind all that it has committed until now.
     pub fn sync_agreed(&mut self, origin: O) {
-        let upto = self.agreed.max(self.syncs.back().map_or(Zxid::ZERO, |(upto, _)| *upto));
-        self.syncs.push_back((upto, origin));
+        let upto = self.agreed.max(self.syncs.back().map_or(Zxid::ZERO, |(upto, ..)| *upto));
+        self.syncs.push_back((upto, 0, origin));
     }
 
     /// The log's horizon has moved.
@@ -106,10 +121,11 @@ impl<O> Line<O> {
 
     /// What may happen next, in order; `None` until a horizon moves.
     pub fn next_due(&mut self) -> Option<Due<O>> {
-        if let Some((upto, _)) = self.syncs.front()
+        if let Some((upto, doubt, _)) = self.syncs.front()
             && *upto <= self.applied
+            && (*doubt <= self.certain || *upto < self.agreed)
         {
-            return self.syncs.pop_front().map(|(_, origin)| Due::Synced(origin));
+            return self.syncs.pop_front().map(|(_, _, origin)| Due::Synced(origin));
         }
         let (entry, ..) = self.proposals.front()?;
         if entry.header.zxid > self.durable.min(self.agreed)
@@ -128,6 +144,7 @@ impl<O> Line<O> {
             *origin = nobody();
         }
         self.syncs.clear();
+        self.certain = 0;
     }
 
     /// The last transaction taken in.

@@ -49,7 +49,9 @@ impl Control {
 
     fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome) {
         match origin {
-            Origin::Server | Origin::Remote | Origin::Sync { .. } => {}
+            Origin::Server | Origin::Remote => {}
+            // These wait for no transaction of their own.
+            Origin::Sync { .. } | Origin::Gone { .. } | Origin::GoneAt { .. } => {}
             // A session that has moved speaks through its new connection alone, and the old one
             // must not be told of anything (FinalRequestProcessor).
             Origin::Write { conn } if outcome == Outcome::Failed(ErrorCode::SessionMoved) => {

@@ -143,9 +143,9 @@ impl Control {
                 match loader.finish(zxid, &mut self.writer) {
                     Ok(loaded) => {
                         ensemble.disk.received = Some(Received {
-                            sessions: loaded.sessions,
-                            effects_upto: loaded.changed_max,
+                            effects_upto: loaded.reach(),
                             czxid_max: loaded.czxid_max,
+                            sessions: loaded.sessions,
                         });
                         self.learn(LearnerInput::SnapshotReceived);
                         self.try_disk();
@@ -217,9 +217,9 @@ impl Control {
 
     /// The tree is what the disk holds.
     fn loaded(&mut self, restored: Restored, tell: LearnerInput) -> Done {
-        self.durable_sessions = restored.sessions;
         self.restored_upto = restored.czxid_max;
-        self.exact_from = Zxid::ZERO;
+        self.exact_from = restored.reach();
+        self.durable_sessions = restored.sessions;
         Done { last: restored.zxid, tell }
     }
 

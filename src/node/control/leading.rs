@@ -18,6 +18,8 @@ const EXTENDED: TypeRules = TypeRules { extended_types: true, emulate_353_ttl: f
 
 pub(super) struct Leading {
     pub leader: Leader,
+    /// How often something was to be said that only the leader of a quorum may say.
+    doubts: u64,
     /// Snapshots on their way to learners.
     sending: Vec<Sending>,
     /// Learners that get a snapshot as soon as the tree here has everything up to this.
@@ -36,7 +38,14 @@ struct Sending {
 
 impl Leading {
     pub fn new(leader: Leader, now: Millis) -> Leading {
-        Leading { leader, sending: Vec::new(), waiting: Vec::new(), since: now, patience: None }
+        Leading {
+            leader,
+            doubts: 0,
+            sending: Vec::new(),
+            waiting: Vec::new(),
+            since: now,
+            patience: None,
+        }
     }
 
     /// [`Leading::patience`], as long as no quorum has come.
@@ -69,6 +78,16 @@ impl Control {
         let of_epoch = if before.epoch() == after.epoch() { before.counter() } else { 0 };
         self.gauges.quorum.commit_count.add(i64::from(after.counter() - of_epoch));
         self.run_leader_effects();
+    }
+
+    /// Has something said behind all that is proposed until now, and only if no other leader can
+    /// have committed more: that a client has seen everything, or that its session is not there
+    /// (I12).
+    pub(super) fn say_for_certain(&mut self, origin: Origin) {
+        let Role::Leading(leading) = &mut self.role else { return self.line.sync(origin) };
+        leading.doubts += 1;
+        self.line.sync_doubted(leading.doubts, origin);
+        self.lead(LeaderInput::Doubted);
     }
 
     /// Whether a request may become a proposal: this epoch has numbers left, and not too much
@@ -146,6 +165,7 @@ impl Control {
                 let whence = leader.map_or(Whence::Reign, |leader| Whence::Agreed { leader });
                 self.activate(members, whence);
             }
+            LeaderEffect::Certain { count } => self.line.certain(count),
             LeaderEffect::Request { link, request, .. } => self.forwarded(link, &request),
             LeaderEffect::Touched { sessions, .. } => {
                 for (session, _) in sessions {
@@ -313,8 +333,9 @@ impl Control {
                 self.pulses.remove(&session);
             }
             self.sessions.set_owner(session, Owner::Link(link));
+            return self.lead(LeaderInput::Revalidated { link, session, valid });
         }
-        self.lead(LeaderInput::Revalidated { link, session, valid });
+        self.say_for_certain(Origin::GoneAt { link, session });
     }
 
     /// A snapshot takes the place of the learner's log, in which may be the copy that a commit

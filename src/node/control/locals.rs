@@ -36,7 +36,7 @@ impl Control {
     }
 
     pub(super) fn open_local(&mut self, conn: ConnRef, timeout: i32) {
-        let session = self.sessions.next_id();
+        let session = self.unused_id();
         self.sessions.create_as(Scope::Local, session, timeout, self.now);
         self.sessions.set_owner(session, conn.into());
         self.session_ready(conn, session, timeout);

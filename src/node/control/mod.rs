@@ -107,6 +107,15 @@ pub enum Origin {
     Sync {
         conn: ConnRef,
     },
+    /// The session a client has come back with is not there: the client, or the learner it has come
+    /// to, is told.
+    Gone {
+        conn: ConnRef,
+    },
+    GoneAt {
+        link: Link,
+        session: SessionId,
+    },
     /// The client's own close, or (without a connection) expiry.
     Close {
         conn: Option<ConnRef>,
@@ -198,6 +207,8 @@ pub struct ControlParts {
     pub learner_jobs: mpsc::Sender<LearnerJob>,
     /// [`crate::snapshot::Restored::czxid_max`].
     pub restored_upto: Zxid,
+    /// [`crate::snapshot::Restored::reach`].
+    pub exact_from: Zxid,
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleParts>,
     pub gauges: Arc<Gauges>,
@@ -238,7 +249,7 @@ impl Control {
             in_effects: false,
             service: if alone { Service::All } else { Service::Off },
             restored_upto: parts.restored_upto,
-            exact_from: Zxid::ZERO,
+            exact_from: parts.exact_from,
             failed: None,
             now: parts.now,
             wall: parts.wall,

@@ -45,7 +45,7 @@ impl Control {
         if self.learns() && !crate::mutants::on("sync-not-forwarded") {
             return self.forward_sync(conn, session);
         }
-        self.line.sync(Origin::Sync { conn });
+        self.say_for_certain(Origin::Sync { conn });
     }
 
     pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
@@ -117,9 +117,21 @@ impl Control {
     }
 
     fn synced(&mut self, origin: Origin) {
-        if let Origin::Sync { conn } = origin {
-            let zxid = self.tree.applied();
-            self.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
+        match origin {
+            Origin::Sync { conn } => {
+                let zxid = self.tree.applied();
+                self.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
+            }
+            Origin::Gone { conn } => self.session_gone(conn),
+            Origin::GoneAt { link, session } => {
+                self.lead(LeaderInput::Revalidated { link, session, valid: false });
+            }
+            Origin::Server
+            | Origin::Remote
+            | Origin::Open { .. }
+            | Origin::Write { .. }
+            | Origin::Refused { .. }
+            | Origin::Close { .. } => {}
         }
     }
 }

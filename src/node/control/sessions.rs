@@ -25,7 +25,7 @@ impl Control {
         if local {
             return self.open_local(conn, timeout);
         }
-        let session = self.sessions.next_id();
+        let session = self.unused_id();
         if self.learns() {
             return self.forward_session(session, timeout, Origin::Open { conn, session });
         }
@@ -36,6 +36,16 @@ impl Control {
         self.pulses.insert(session, pulse);
         let entry = self.prep.create_session(&self.tree, wall, session, timeout);
         self.propose(entry, Origin::Open { conn, session });
+    }
+
+    /// A clock that was set back may have given this server the ids of its last process.
+    pub(super) fn unused_id(&mut self) -> SessionId {
+        loop {
+            let id = self.sessions.next_id();
+            if !self.durable_sessions.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     pub(super) fn session_opened(&mut self, conn: ConnRef, session: SessionId) {
@@ -85,7 +95,7 @@ impl Control {
         let zxid = self.tree.applied();
         let old = self.sessions.owner(session);
         if !self.sessions.reopen(session, timeout, self.now) {
-            return self.session_gone(conn);
+            return self.say_for_certain(Origin::Gone { conn });
         }
         if let Some(Owner::Conn(old)) = old.filter(|old| *old != conn.into()) {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });

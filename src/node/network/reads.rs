@@ -353,21 +353,24 @@ impl Read {
         self.seen <= drained || crate::mutants::on("answer-before-event")
     }
 
+    fn register(&self, desk: &mut ReadDesk<'_>, conn: ConnId) {
+        let Some(watch) = &self.watch else { return };
+        desk.watches.settle(desk.drained);
+        match watch.kind {
+            NewKind::Standard(table) => {
+                let mode = WatchMode::Standard;
+                desk.watches.add(&watch.path, mode, table, conn, self.seen);
+            }
+            NewKind::Lasting(mode) => {
+                desk.watches.add_watch(&watch.path, mode, conn, self.seen);
+            }
+        }
+    }
+
     /// Makes the answer whole and registers the watch: the read may leave.
     pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadDesk<'_>, conn: ConnId) {
         assert!(self.may_leave(desk.drained), "I7");
-        if let Some(watch) = self.watch {
-            desk.watches.settle(desk.drained);
-            match watch.kind {
-                NewKind::Standard(table) => {
-                    let mode = WatchMode::Standard;
-                    desk.watches.add(&watch.path, mode, table, conn, self.seen);
-                }
-                NewKind::Lasting(mode) => {
-                    desk.watches.add_watch(&watch.path, mode, conn, self.seen);
-                }
-            }
-        }
+        self.register(desk, conn);
         if let Some(zxid) = answer.get_mut(ZXID_AT) {
             zxid.copy_from_slice(&desk.drained.0.to_be_bytes());
         }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
+use super::doubts;
 use super::learner::{Learner, Stage};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, ServerId, Zxid, limits};
@@ -22,7 +23,14 @@ impl Leader {
             self.counting = false;
             self.commit_agreed(window, out);
         }
+        self.resolve_doubts(out);
         self.close_doomed(out);
+        // Whoever is gone follows another leader soon, of whose sessions and transactions this one
+        // would know nothing. Java's leader goes on until the next tick.
+        let lost_voter = std::mem::take(&mut self.lost_voter);
+        if lost_voter && self.phase == Phase::Broadcast && !self.is_followed() {
+            return self.step_down("no quorum is connected any more".into(), out);
+        }
         if self.is_handed_over() {
             let at = self.proposed;
             self.step_down(format!("the numbers of this epoch are used up ({at})"), out);
@@ -75,7 +83,8 @@ impl Leader {
         }
         match (packet, learner.server) {
             (Packet::Ack { zxid }, _) => self.acked(link, zxid, out),
-            (Packet::Ping { touches, .. }, _) => {
+            (Packet::Ping { zxid, touches }, _) => {
+                learner.certain = learner.certain.max(doubts::round_of(zxid));
                 if let Some(sessions) = touches.filter(|touches| !touches.is_empty()) {
                     out.push(LeaderEffect::Touched { link, sessions });
                 }
@@ -164,6 +173,10 @@ impl Leader {
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
             tell_committed(learner, &batch, leader.map(|leader| (upto, leader)), out);
         }
+        let done = self.doubts.done();
+        for learner in self.learners.values_mut() {
+            learner.answer_syncs(|behind, round| behind <= upto && round <= done, out);
+        }
         out.push(LeaderEffect::Agreed(Agreed(upto)));
         for (zxid, entry) in batch {
             self.outstanding_bytes -= entry.len();
@@ -176,18 +189,16 @@ impl Leader {
     }
 
     /// The turn of a learner's client sync: answered when everything proposed until now is
-    /// committed, right behind that commit, for a learner matches what comes with the first thing
-    /// it waits for.
+    /// committed and no other leader can have committed more ([`doubts`]), and always before
+    /// anything that is proposed later: a learner's clients hear answers in the order of their
+    /// requests.
     pub(super) fn client_sync(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
-        if self.outstanding.is_empty() {
-            return learner.send(Packet::Sync { zxid: Zxid::ZERO }, out);
-        }
         if learner.syncs.len() >= limits::OUTSTANDING_PROPOSALS {
             let why = format!("{} client syncs of it wait already", learner.syncs.len());
             return self.close(link, why, out);
         }
-        learner.syncs.push_back(self.proposed);
+        learner.syncs.push_back((self.proposed, self.doubts.ask()));
     }
 }
 
@@ -203,7 +214,9 @@ fn tell_committed(
     let takes_all = learner.ours && !learner.observer;
     for (zxid, entry) in batch {
         let zxid = *zxid;
-        let is_told = !takes_all || Some(zxid) == last || learner.syncs.front() == Some(&zxid);
+        learner.answer_syncs(|behind, _| behind < zxid, out);
+        let is_synced = learner.syncs.front().is_some_and(|(behind, _)| *behind == zxid);
+        let is_told = !takes_all || Some(zxid) == last || is_synced;
         if zxid > learner.held && is_told {
             let leader = activates.filter(|(at, _)| *at == zxid).map(|(_, leader)| leader);
             let entry = || entry.clone();
@@ -214,10 +227,6 @@ fn tell_committed(
                 (false, Some(leader)) => Packet::CommitAndActivate { zxid, leader },
             };
             learner.send(packet, out);
-        }
-        while learner.syncs.front().is_some_and(|behind| *behind <= zxid) {
-            learner.syncs.pop_front();
-            learner.send(Packet::Sync { zxid: Zxid::ZERO }, out);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::doubts::Doubts;
 use super::learner::{Beat, Learner, LearnerFigures, Stage};
 use super::{LeaderEffect, LeaderInput, LeaderParts};
 use crate::codec::quorum::Packet;
@@ -57,9 +58,13 @@ pub struct Leader {
     pub(super) durable: Zxid,
     /// An ack has come, or the electorate has changed, since commits were last counted.
     pub(super) counting: bool,
+    /// A voter's connection has ended since the quorum was last counted.
+    pub(super) lost_voter: bool,
     /// The log on disk was found to end or have a hole here: no history older than it is read from
     /// there.
     pub(super) log_broken_at: Zxid,
+    /// Questions whether a quorum still follows.
+    pub(super) doubts: Doubts,
     pub(super) beat: Beat,
     pub(super) next_beat: Millis,
 }
@@ -81,6 +86,8 @@ impl Leader {
             committed: parts.last,
             durable: parts.last,
             counting: false,
+            lost_voter: false,
+            doubts: Doubts::default(),
             log_broken_at: Zxid(-1),
             beat: 0,
             next_beat: now,
@@ -125,6 +132,7 @@ impl Leader {
                 }
             }
             LeaderInput::SyncFor { link } => self.client_sync(link, out),
+            LeaderInput::Doubted => self.doubts.ask_for_own(),
             LeaderInput::LogRead { link, chunk } => self.log_read(link, chunk, window, out),
             LeaderInput::SnapshotSent { link, zxid } => {
                 self.snapshot_sent(link, zxid, window, out);
@@ -186,6 +194,7 @@ impl Leader {
 
     fn forget(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.remove(&link) else { return };
+        self.lost_voter |= learner.votes_as().is_some();
         if let (Stage::UpToDate, Some(server)) = (learner.stage, learner.server) {
             out.push(LeaderEffect::LearnerGone { link, server });
         }
@@ -240,6 +249,12 @@ impl Leader {
         let fits = |l: &&Learner| l.has_acked() && l.counts_until >= self.beat;
         servers.extend(self.learners.values().filter(fits).filter_map(Learner::votes_as));
         members.has_quorum(|server| servers.contains(&server))
+    }
+
+    /// A quorum was heard of not long ago.
+    pub(super) fn is_followed(&self) -> bool {
+        let beat = self.beat;
+        self.is_quorum(|learner| learner.counts_until >= beat)
     }
 
     /// The epoch it leads; 0 while it is not chosen.

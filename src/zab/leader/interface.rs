@@ -96,6 +96,9 @@ pub enum LeaderInput {
         link: Link,
         chunk: LogChunk,
     },
+    /// Something is to be said that only the leader of a quorum may say. Answered by
+    /// [`LeaderEffect::Certain`].
+    Doubted,
     /// The snapshot's last byte is on its way; it holds everything up to `zxid`.
     SnapshotSent {
         link: Link,
@@ -139,6 +142,10 @@ pub enum LeaderEffect {
     Activate {
         members: Arc<Members>,
         leader: Option<ServerId>,
+    },
+    /// A quorum followed when [`LeaderInput::Doubted`] was said for the `count`-th time.
+    Certain {
+        count: u64,
     },
     /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one
     /// that cannot be done with an error transaction), a client sync (opcode 9) with `SyncFor`:

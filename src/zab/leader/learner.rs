@@ -67,8 +67,11 @@ pub(super) struct Learner {
     /// Everything up to here is in its log. Of this link only: what an older link acknowledged
     /// may have been cut off since.
     pub acked: Zxid,
-    /// Client syncs, each behind the proposal that was the last when its turn came.
-    pub syncs: VecDeque<Zxid>,
+    /// Client syncs, each behind the proposal that was the last when its turn came, and the round of
+    /// doubts that it began.
+    pub syncs: VecDeque<(Zxid, u64)>,
+    /// The newest round of doubts that it has answered.
+    pub certain: u64,
     /// The last proposal sent to it.
     pub sent: Zxid,
     pub patience: Patience,
@@ -145,6 +148,7 @@ impl Learner {
             held: Zxid::ZERO,
             acked: Zxid::ZERO,
             syncs: VecDeque::new(),
+            certain: 0,
             sent: Zxid::ZERO,
             patience: Patience::default(),
             silent_by: Some(silent_by),
@@ -170,6 +174,14 @@ impl Learner {
         out.push(LeaderEffect::Send { link: self.link, packet });
         if self.queue.bytes >= MARK_BYTES {
             self.mark(out);
+        }
+    }
+
+    /// Answers client syncs from the oldest on, as long as it fits. The learner counts them.
+    pub fn answer_syncs(&mut self, fits: impl Fn(Zxid, u64) -> bool, out: &mut Vec<LeaderEffect>) {
+        while self.syncs.front().is_some_and(|(behind, round)| fits(*behind, *round)) {
+            self.syncs.pop_front();
+            self.send(Packet::Sync { zxid: Zxid::ZERO }, out);
         }
     }
 

@@ -24,13 +24,10 @@ impl Leader {
             return self.step_down("another server leads now".into(), out);
         }
         self.close_silent(out);
-        if self.phase == Phase::Broadcast && self.beat % 2 == 0 {
-            let beat = self.beat;
-            if !self.is_quorum(|learner| learner.counts_until >= beat) {
-                return self.step_down("no quorum is connected".into(), out);
-            }
+        if self.phase == Phase::Broadcast && self.beat % 2 == 0 && !self.is_followed() {
+            return self.step_down("no quorum is connected".into(), out);
         }
-        let zxid = self.proposed;
+        let zxid = self.doubts.ping().unwrap_or(self.proposed);
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
             learner.send(Packet::Ping { zxid, touches: None }, out);
         }

@@ -23,12 +23,14 @@
 //! * [`discovery`] which epoch, and who promised to follow it
 //! * [`syncing`] making a learner's history this one
 //! * [`broadcast`] proposals, acks and commits; the end of an epoch's numbers
+//! * [`doubts`] whether a quorum still follows
 //! * [`reconfig`] another configuration: its quorums, and who leads in it
 //! * [`liveness`] ticks: pings, silence, lost quorums
 
 mod broadcast;
 mod core;
 mod discovery;
+mod doubts;
 mod interface;
 mod learner;
 mod liveness;

@@ -391,7 +391,8 @@ impl World {
                     self.seen.handovers += usize::from(why.contains("used up"));
                     return self.end_role(at, Role::Idle);
                 }
-                LeaderEffect::Touched { .. }
+                LeaderEffect::Certain { .. }
+                | LeaderEffect::Touched { .. }
                 | LeaderEffect::Revalidate { .. }
                 | LeaderEffect::Activate { .. }
                 | LeaderEffect::LearnerReady { .. }

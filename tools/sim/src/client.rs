@@ -83,6 +83,11 @@ pub struct Client {
     next_wish: i64,
     /// The world wants no more than a last write.
     pub finishing: bool,
+    /// Asks again for the session it has just closed.
+    clings: bool,
+    /// When it connected: its session's end was proposed; its session was the ensemble's.
+    was_ending: bool,
+    was_global: bool,
     pub acknowledged: u64,
     pub expired: u64,
 }
@@ -132,6 +137,9 @@ impl Client {
             last_sent: 0,
             next_wish: 0,
             finishing: false,
+            clings: false,
+            was_ending: false,
+            was_global: false,
             acknowledged: 0,
             expired: 0,
             rng,
@@ -200,6 +208,8 @@ impl Client {
         self.last_heard = scene.now;
         self.greeted = false;
         self.input.clear();
+        self.was_ending = scene.history.ending.contains(&self.session);
+        self.was_global = scene.history.sessions.contains_key(&self.session);
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: self.seen,
@@ -239,7 +249,7 @@ impl Client {
             (_, _) => {}
         }
         self.greeted = false;
-        if closing {
+        if closing && !std::mem::take(&mut self.clings) {
             self.forget_session();
         }
     }
@@ -312,7 +322,7 @@ impl Client {
             0 => return self.leave_and_forget(scene),
             1 | 2 => return self.leave(scene, true),
             3 => return self.leave(scene, false),
-            4 => return self.ask(scene, Ask::Close),
+            4 | 5 => return self.end_session(scene),
             _ => {}
         }
         for _ in 0..1 + self.rng.below(scene.knobs.pipeline as u64) {
@@ -321,6 +331,23 @@ impl Client {
             }
             let ask = wishes::draw(&mut self.rng, scene.history, scene.knobs, &self.identities);
             self.ask(scene, ask);
+        }
+    }
+
+    /// Closes its session, now and then with an ephemeral on its way, and now and then does not
+    /// wait for the answer but comes back with the session at once.
+    fn end_session(&mut self, scene: &mut Scene<'_>) {
+        if self.rng.one_in(2) {
+            let op = wishes::ephemeral(&mut self.rng, scene.history, scene.knobs, &self.identities);
+            self.ask(scene, Ask::Write(op));
+        }
+        self.ask(scene, Ask::Close);
+        if self.rng.one_in(3) {
+            self.clings = true;
+            self.leave(scene, false);
+            if let Phase::Away { until } = &mut self.phase {
+                *until = scene.now + self.rng.latency(scene.knobs.net_us);
+            }
         }
     }
 
@@ -373,8 +400,9 @@ impl Client {
             reply::connect_response(frame).map_err(|e| format!("connect response: {e}"))?;
         self.greeted = true;
         if response.timeout <= 0 {
+            // A local session that its server was about to make the ensemble's may be that only now.
             let closed = scene.history.is_over(self.session);
-            if !closed {
+            if !closed && (self.was_global || !scene.knobs.local_sessions) {
                 return Err(format!(
                     "I12: session {} is refused and was never closed",
                     self.session
@@ -389,7 +417,16 @@ impl Client {
         if self.session != SessionId(0) && self.session != response.session {
             return Err(format!("session {} became {}", self.session, response.session));
         }
-        if self.session == SessionId(0) && !scene.history.sessions.contains_key(&response.session) {
+        if self.was_ending
+            && scene.knobs.servers == 1
+            && scene.history.ending.contains(&self.session)
+        {
+            return Err(format!("session {} is being closed and given again", self.session));
+        }
+        if self.session == SessionId(0)
+            && !scene.knobs.local_sessions
+            && !scene.history.sessions.contains_key(&response.session)
+        {
             return Err(format!("session {} is given before it is committed", response.session));
         }
         self.session = response.session;

@@ -196,6 +196,13 @@ impl Disk {
         *self.lock() = State::default();
     }
 
+    /// A small file's text, if it is there.
+    pub fn read(&self, name: &str) -> Option<String> {
+        let state = self.lock();
+        let inode = state.names.get(name)?;
+        String::from_utf8(state.inodes[*inode].cached.clone()).ok()
+    }
+
     /// Names and sizes, for the trace.
     pub fn describe(&self) -> String {
         let state = self.lock();

@@ -117,6 +117,19 @@ pub enum Fault {
     Purge {
         server: usize,
     },
+    /// The machine ends, and comes back with empty disks; see [`crate::world::World::wipe`].
+    Wipe {
+        server: usize,
+        down_us: i64,
+    },
+    /// The next frame of one in so many clients is damaged on its way.
+    DamageClients {
+        one_in: u64,
+    },
+    /// The next packet of one in so many ends of connections between servers is.
+    DamagePeers {
+        one_in: u64,
+    },
 }
 
 /// A fault and its time, in microseconds.
@@ -126,7 +139,45 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     let mut rng = Rng::part(seed, 2);
     let mut plan: Vec<Planned> =
         (0..knobs.faults).map(|_| (rng.between(1, knobs.storm_us), one(&mut rng, knobs))).collect();
+    plan.extend(more(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
+    plan
+}
+
+/// What comes in swarms: most worlds have none of it, the others much.
+fn more(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 5);
+    let mut plan = Vec::new();
+    let others = knobs.servers > 1;
+    let server = |rng: &mut Rng| rng.below(knobs.servers as u64) as usize;
+    if rng.one_in(4) {
+        for _ in 0..rng.between(2, 12) {
+            let at = rng.between(1, knobs.storm_us);
+            let server = server(&mut rng);
+            plan.push((at, Fault::Purge { server }));
+            if rng.one_in(3) {
+                let (power, down_us) = (rng.one_in(2), rng.one_of([1_000, 300_000]));
+                plan.push((at + rng.between(1, 200_000), Fault::Crash { server, power, down_us }));
+            }
+        }
+    }
+    if others && rng.one_in(4) {
+        for _ in 0..rng.between(1, 4) {
+            let down_us = rng.one_of([1_000, 300_000, 3_000_000]);
+            let wipe = Fault::Wipe { server: server(&mut rng), down_us };
+            plan.push((rng.between(1, knobs.storm_us), wipe));
+        }
+    }
+    if rng.one_in(4) {
+        for _ in 0..rng.between(1, 6) {
+            let one_in = rng.one_of([1, 2, 4]);
+            let damage = match others && rng.one_in(2) {
+                true => Fault::DamagePeers { one_in },
+                false => Fault::DamageClients { one_in },
+            };
+            plan.push((rng.between(1, knobs.storm_us), damage));
+        }
+    }
     plan
 }
 

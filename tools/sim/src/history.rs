@@ -14,6 +14,8 @@ use ringkeeper::types::{
     Acl, AclList, Data, ErrorCode, EventKind, Identity, Perms, SessionId, Stat, WallMillis, Zxid,
 };
 
+use crate::knobs::Knobs;
+
 /// Longest field of an entry.
 pub const FIELD_MAX: usize = 4 << 20;
 
@@ -110,6 +112,8 @@ pub struct History {
     pub done: BTreeMap<(SessionId, i32), Zxid>,
     pub last: Zxid,
     pub extended_types: bool,
+    /// Servers have sessions of which the history does not tell.
+    pub local_sessions: bool,
     /// The tree's digest after a transaction, on whatever server it was seen first.
     pub digests: BTreeMap<Zxid, u64>,
     /// Longest entry that a reader takes.
@@ -128,7 +132,7 @@ pub fn parent_of(path: &str) -> &str {
 
 impl History {
     /// `fresh`: an empty tree, for the nodes every tree has.
-    pub fn new(fresh: &Tree, extended_types: bool, entry_max: usize) -> History {
+    pub fn new(fresh: &Tree, knobs: &Knobs) -> History {
         let mut history = History {
             entries: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -138,9 +142,10 @@ impl History {
             asked: BTreeMap::new(),
             done: BTreeMap::new(),
             last: Zxid::ZERO,
-            extended_types,
+            extended_types: knobs.extended_types,
+            local_sessions: knobs.local_sessions,
             digests: BTreeMap::new(),
-            entry_max,
+            entry_max: FIELD_MAX,
             ending: BTreeSet::new(),
         };
         for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
@@ -275,7 +280,7 @@ impl History {
             return Err(format!("at most once: request {key:?} is both {earlier} and {zxid}"));
         }
         match (&asked.op, &entry.txn) {
-            (_, txn) if is_of_no_session(txn) => {}
+            (_, txn) if self.is_of_no_session(txn) => {}
             (Wish::Close, Txn::CloseSession { .. }) => {}
             (Wish::Close, other) => return Err(format!("{zxid}: close became {other:?}")),
             (Wish::Write(op), txn) => {
@@ -286,7 +291,9 @@ impl History {
             }
         }
         if self.sessions.get(&header.session).is_none_or(|life| life.closed.is_some())
+            && !self.local_sessions
             && !is_refusal(&entry.txn)
+            && !matches!(entry.txn, Txn::CloseSession { .. })
         {
             return Err(format!("{zxid}: a write of session {}, which is over", header.session));
         }
@@ -475,6 +482,24 @@ impl History {
         self.changes.push(Change { zxid, kind, path: path.into(), acl, parent_acl });
     }
 
+    /// Refused for the session's sake alone, whatever was asked. The ephemeral of a local session may
+    /// be any step of a multi.
+    fn is_of_no_session(&self, txn: &Txn) -> bool {
+        let gone = |code: &ErrorCode| {
+            matches!(
+                code,
+                ErrorCode::SessionExpired | ErrorCode::SessionMoved | ErrorCode::UnknownSession
+            ) || (self.local_sessions && *code == ErrorCode::EphemeralOnLocalSession)
+        };
+        let is_gone = |step: &SubTxn| matches!(step, SubTxn::Error(code) if gone(code));
+        match txn {
+            Txn::Error(code) => gone(code),
+            Txn::Multi(steps) if self.local_sessions => steps.iter().any(is_gone),
+            Txn::Multi(steps) => steps.first().is_some_and(is_gone),
+            _ => false,
+        }
+    }
+
     /// Whether a tree is what the transactions up to `zxid` make it.
     pub fn compare(&self, tree: &Tree, zxid: Zxid) -> Result<(), String> {
         let mut count = 0;
@@ -522,23 +547,6 @@ impl History {
             return Err(format!("at {zxid} there are {found} nodes, should be {count}"));
         }
         Ok(())
-    }
-}
-
-/// Refused for the session's sake alone, whatever was asked.
-fn is_of_no_session(txn: &Txn) -> bool {
-    let gone = |code: &ErrorCode| {
-        matches!(
-            code,
-            ErrorCode::SessionExpired | ErrorCode::SessionMoved | ErrorCode::UnknownSession
-        )
-    };
-    match txn {
-        Txn::Error(code) => gone(code),
-        Txn::Multi(steps) => {
-            matches!(steps.first(), Some(SubTxn::Error(code)) if gone(code))
-        }
-        _ => false,
     }
 }
 

@@ -52,6 +52,9 @@ pub struct Knobs {
     /// Bytes of the log read at once for a learner.
     pub chunk_bytes: usize,
     pub handover_counter: u32,
+    /// Sessions are a server's own until their first ephemeral, and stay so without `upgrading`.
+    pub local_sessions: bool,
+    pub upgrading: bool,
 }
 
 impl Knobs {
@@ -120,6 +123,8 @@ impl Knobs {
                 1 => 200 + 10 * clients as u32,
                 _ => 0xff00_0000,
             },
+            local_sessions: servers > 1 && rng.one_in(6),
+            upgrading: !rng.one_in(3),
         }
     }
 }

@@ -15,6 +15,7 @@ use ringkeeper::node::peers::{PeerCommand, PeerEvent};
 use ringkeeper::types::{Link, Millis, ServerId};
 
 use crate::history::FIELD_MAX;
+use crate::rng::Rng;
 use crate::world::{Checked, Event, World};
 
 /// What a connection between two servers is for.
@@ -39,6 +40,21 @@ pub struct Pipe {
     open: [bool; 2],
     /// Nothing overtakes what was sent before, by sender.
     clear_at: [i64; 2],
+    /// Bytes sent and taken, by sender.
+    sent: [u64; 2],
+    taken: [u64; 2],
+    /// What is damaged, by sender.
+    damage: [Damage; 2],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Damage {
+    None,
+    /// The next packet.
+    Due,
+    /// It ends at this byte.
+    Sent(u64),
+    Over,
 }
 
 /// What stands for a server's sockets towards others.
@@ -143,9 +159,11 @@ impl World {
                 let mut bytes = Vec::new();
                 encode(&packet, &mut bytes);
                 self.note(|| format!("server {server} {link:?} sends {}", brief(&packet)));
-                self.pipe_send(server, link, bytes);
+                self.pipe_send(server, link, bytes, true);
             }
-            PeerCommand::SendRaw { link, bytes } => self.pipe_send(server, link, bytes.to_vec()),
+            PeerCommand::SendRaw { link, bytes } => {
+                self.pipe_send(server, link, bytes.to_vec(), false);
+            }
             PeerCommand::WhenDrained { link } => {
                 let Some((pipe, end)) = self.pipe_of(server, link) else { return };
                 let incarnation = self.servers[server].incarnation;
@@ -182,7 +200,7 @@ impl World {
                 }
                 LinksEffect::Cancel { .. } | LinksEffect::Unread { .. } => {}
                 LinksEffect::Write { link, bytes } => {
-                    self.pipe_send(server, link, bytes);
+                    self.pipe_send(server, link, bytes, true);
                     let incarnation = self.servers[server].incarnation;
                     self.schedule(self.now + 1, Event::Written { server, incarnation, link });
                 }
@@ -295,6 +313,9 @@ impl World {
             is_election: port != Port::Quorum,
             open: [true, true],
             clear_at: [self.now; 2],
+            sent: [0; 2],
+            taken: [0; 2],
+            damage: [Damage::None; 2],
         };
         self.pipes.insert(number, pipe);
         match port {
@@ -313,11 +334,17 @@ impl World {
         Ok(())
     }
 
-    fn pipe_send(&mut self, server: usize, link: Link, bytes: Vec<u8>) {
+    /// `is_packet`: not a piece of a snapshot, whose damage shows where it is read.
+    fn pipe_send(&mut self, server: usize, link: Link, mut bytes: Vec<u8>, is_packet: bool) {
         let Some((number, end)) = self.pipe_of(server, link) else { return };
-        let Some(to) = self.pipes.get(&number).map(|pipe| pipe.ends[1 - end].server) else {
-            return;
-        };
+        let Some(pipe) = self.pipes.get_mut(&number) else { return };
+        let to = pipe.ends[1 - end].server;
+        pipe.sent[end] += bytes.len() as u64;
+        if pipe.damage[end] == Damage::Due && is_packet {
+            pipe.damage[end] = Damage::Sent(pipe.sent[end]);
+            spoil(&mut bytes, pipe.is_election, &mut self.rng);
+            self.note(|| format!("server {server} {link:?}: what it sends is damaged"));
+        }
         for piece in self.pieces(bytes) {
             let at = self.crossing(server, to);
             let Some(pipe) = self.pipes.get_mut(&number) else { return };
@@ -363,6 +390,7 @@ impl World {
         if is_election {
             self.mesh(end.server, LinksInput::Bytes { link: end.link, bytes });
             self.plan_peer_tick(end.server);
+            return self.check_damage(number, to, bytes.len());
         } else {
             if let Some(quorum) = self.sockets(end.server).and_then(|s| s.quorum.get_mut(&end.link))
             {
@@ -370,7 +398,40 @@ impl World {
             }
             self.take_packets(end.server, end.link);
         }
-        Ok(())
+        self.check_damage(number, to, bytes.len())
+    }
+
+    /// Whoever has read damage lets go of the link.
+    fn check_damage(&mut self, number: u64, to: usize, taken: usize) -> Checked {
+        let Some(pipe) = self.pipes.get_mut(&number) else { return Ok(()) };
+        let from = 1 - to;
+        pipe.taken[from] += taken as u64;
+        let Damage::Sent(damaged_to) = pipe.damage[from] else { return Ok(()) };
+        if pipe.taken[from] < damaged_to {
+            return Ok(());
+        }
+        pipe.damage[from] = Damage::Over;
+        let (end, is_open, is_election) = (pipe.ends[to], pipe.open[to], pipe.is_election);
+        let quorum = self.sockets(end.server).and_then(|s| s.quorum.get(&end.link));
+        let is_read = is_election || quorum.is_some_and(|q| !q.held && q.stream.is_none());
+        match is_open && is_read {
+            true => Err(format!("server {} goes on behind damage on {:?}", end.server, end.link)),
+            false => Ok(()),
+        }
+    }
+
+    pub fn damage_pipes(&mut self, one_in: u64) {
+        let numbers: Vec<u64> = self.pipes.keys().copied().collect();
+        for number in numbers {
+            for end in [0, 1] {
+                if self.rng.one_in(one_in)
+                    && let Some(pipe) = self.pipes.get_mut(&number)
+                    && pipe.damage[end] == Damage::None
+                {
+                    pipe.damage[end] = Damage::Due;
+                }
+            }
+        }
     }
 
     /// Everything that is whole (Peers::take_packets).
@@ -513,6 +574,17 @@ impl World {
                 }
             }
         }
+    }
+}
+
+/// Damages a packet where its reader must see it: its kind, or a length that cannot be.
+fn spoil(bytes: &mut [u8], is_election: bool, rng: &mut Rng) {
+    let length = rng.one_of([i32::MIN, -7, i32::MAX]).to_be_bytes();
+    // A packet between leader and learner: kind, zxid, length of its data.
+    let at = if is_election || rng.one_in(2) { 0 } else { 12 };
+    let new = if is_election || at == 12 { length } else { 0x7f00_0000_i32.to_be_bytes() };
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&new);
     }
 }
 

@@ -6,9 +6,10 @@ use ringkeeper::log::LogEvent;
 use ringkeeper::node::control::{Job, Verdict};
 use ringkeeper::node::message::ToControl;
 use ringkeeper::snapshot;
+use ringkeeper::types::{ServerId, Zxid};
 
 use crate::disk::{Disk, Trouble};
-use crate::server;
+use crate::server::{self, Server};
 use crate::storage::Step;
 use crate::world::{Checked, Event, Stage, World};
 
@@ -52,32 +53,33 @@ impl World {
         let (now, turn_us) = (self.now, self.knobs.turn_us);
         let disk_us = self.knobs.disk_us;
         let Some(up) = &mut self.servers[server].up else { return };
-        let mut wanted = Vec::new();
-        if up.control.has_mail() {
-            wanted.push((Event::Control { server }, turn_us));
+        let control = up.control.has_mail();
+        let log = up.log.has_work();
+        let is_at_disk = log && up.log.is_at_disk() && up.log_at.is_none();
+        let prepare = up.log.has_job();
+        let cores = up.cores.len();
+        let plan = |world: &mut World, event, usual, hang| {
+            let delay = world.servers[server].takes(now, usual) + hang;
+            world.plan_turn(server, event, now + delay);
+        };
+        if control {
+            plan(self, Event::Control { server }, turn_us, 0);
         }
-        for (core, hosted) in up.cores.iter_mut().enumerate() {
-            if hosted.role.has_mail() || hosted.role.net().has_events() {
-                wanted.push((Event::Core { server, core }, turn_us));
+        for core in 0..cores {
+            if self.servers[server].up.as_mut().is_some_and(|up| up.cores[core].has_work()) {
+                plan(self, Event::Core { server, core }, turn_us, 0);
             }
         }
-        let mut hang = 0;
-        if up.log.has_work() {
-            let is_at_disk = up.log.is_at_disk() && up.log_at.is_none();
-            wanted.push((Event::Log { server }, if is_at_disk { disk_us } else { turn_us }));
-            if is_at_disk {
-                hang = std::mem::take(&mut self.servers[server].hang_us);
-            }
+        if log {
+            let hang = match is_at_disk {
+                true => std::mem::take(&mut self.servers[server].hang_us),
+                false => 0,
+            };
+            let usual = if is_at_disk { disk_us } else { turn_us };
+            plan(self, Event::Log { server }, usual, hang);
         }
-        if self.servers[server].up.as_ref().is_some_and(|up| up.log.has_job()) {
-            wanted.push((Event::Prepare { server }, disk_us));
-        }
-        for (event, usual) in wanted {
-            let mut delay = self.servers[server].takes(now, usual);
-            if matches!(event, Event::Log { .. }) {
-                delay += hang;
-            }
-            self.plan_turn(server, event, now + delay);
+        if prepare {
+            plan(self, Event::Prepare { server }, disk_us, 0);
         }
     }
 
@@ -307,6 +309,54 @@ impl World {
         self.drop_wires(server, power);
         self.drop_pipes(server, power);
         self.schedule(self.now + down_us, Event::Boot { server });
+    }
+
+    /// An empty disk in the old one's place, if the others can do without it; else a crash.
+    ///
+    /// A server that forgets what it acknowledged and promised breaks what agreement rests on: one
+    /// such server and others that lag behind are a quorum without what was committed. Java's server
+    /// has no defence either. So a quorum of the others must run, hold all that this server's disk
+    /// holds, and have promised and entered no older epoch. A server without a vote may always go.
+    pub fn wipe(&mut self, server: usize, down_us: i64) {
+        let may = self.may_be_wiped(server);
+        self.crash(server, true, down_us);
+        if !may {
+            return;
+        }
+        self.note(|| format!("server {server} loses its disks"));
+        let of = &mut self.servers[server];
+        for disk in [&of.logs, &of.snapshots, &of.marker] {
+            disk.wipe();
+        }
+        of.entries.clear();
+        (of.base, of.durable, of.applied) = (Zxid::ZERO, Zxid::ZERO, Zxid::ZERO);
+        of.is_changing = false;
+    }
+
+    fn may_be_wiped(&self, server: usize) -> bool {
+        let me = &self.servers[server];
+        let (Some(up), Some(electorate)) = (&me.up, &self.electorate) else { return false };
+        if me.is_changing || me.rot.is_some() {
+            return false;
+        }
+        let id = |of: usize| ServerId(of as i64 + 1);
+        let epochs = |of: &Server| {
+            let read = |name| of.snapshots.read(name).and_then(|text| text.trim().parse().ok());
+            (read("acceptedEpoch").unwrap_or(0u32), read("currentEpoch").unwrap_or(0u32))
+        };
+        let (last, (accepted, current)) = (up.log.durable(), epochs(me));
+        let entry = me.entries.get(&last);
+        let has_all = |other: &Server| {
+            let holds = match entry {
+                Some(entry) => self.holds(other.id, last, entry),
+                None => other.base >= last || other.entries.contains_key(&last),
+            };
+            let theirs = epochs(other);
+            holds && other.up.is_some() && theirs.0 >= accepted && theirs.1 >= current
+        };
+        let others = self.servers.iter().filter(|other| other.id != server && has_all(other));
+        let safe: Vec<ServerId> = others.map(|other| id(other.id)).collect();
+        !electorate.is_voter(id(server)) || electorate.has_quorum(|voter| safe.contains(&voter))
     }
 
     /// Who leads, as far as it knows itself.

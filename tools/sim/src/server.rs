@@ -75,6 +75,8 @@ pub struct Server {
     pub durable: Zxid,
     /// Applied and looked at.
     pub applied: Zxid,
+    /// The process and the state whose digest was looked at.
+    pub digested: (u64, Zxid),
     /// Its log has ended for a change of history, which is not done yet.
     pub is_changing: bool,
     pub rng: Rng,
@@ -113,6 +115,14 @@ pub struct Running {
 pub struct Core {
     pub role: NetworkRole<SimTransport>,
     pub at: Option<i64>,
+    /// Connections that brought something since it last looked.
+    pub heard: Vec<u64>,
+}
+
+impl Core {
+    pub fn has_work(&mut self) -> bool {
+        self.role.has_mail() || self.role.net().has_events()
+    }
 }
 
 /// What a start found.
@@ -168,6 +178,7 @@ impl Server {
             base: Zxid::ZERO,
             durable: Zxid::ZERO,
             applied: Zxid::ZERO,
+            digested: (0, Zxid(-1)),
             is_changing: false,
             rng,
         }
@@ -325,7 +336,8 @@ impl Server {
             },
             writer,
             prep: self.prep_settings(knobs),
-            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us)),
+            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us))
+                .counting_from((self.rng.u64() >> 49) as u16),
             sessions: restored.sessions.clone(),
             inbox,
             outlets,
@@ -333,6 +345,7 @@ impl Server {
             jobs: job_sender,
             learner_jobs,
             restored_upto: restored.czxid_max,
+            exact_from: restored.reach(),
             ensemble,
             gauges: gauges.clone(),
             now,
@@ -372,6 +385,7 @@ impl Server {
                     hash_seed: self.rng.u64(),
                 }),
                 at: None,
+                heard: Vec::new(),
             })
             .collect();
         let log = self.new_log(knobs, &dirs, last, log_inbox);
@@ -490,8 +504,12 @@ fn ensemble_parts(
             ..SyncRules::default()
         },
         handover_counter: knobs.handover_counter,
-        clients: control::ClientRules::default(),
         reconfig: control::Reconfig::default(),
+        clients: control::ClientRules {
+            local_sessions: knobs.local_sessions,
+            upgrading: knobs.upgrading,
+            ..control::ClientRules::default()
+        },
         connect_ms: 5000,
         connect_pause_ms: 100,
         epoch_wait_ms: None,

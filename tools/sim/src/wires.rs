@@ -25,7 +25,22 @@ pub struct Wire {
     frames: VecDeque<(u64, SessionId)>,
     sent: u64,
     delivered: u64,
+    damage: Damage,
 }
+
+/// What becomes of a frame on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Damage {
+    None,
+    /// The next one is damaged.
+    Due,
+    /// The damage ends at this byte.
+    Sent(u64),
+    Delivered,
+}
+
+/// A process that has a damaged frame closes the connection within this time.
+const CLOSED_WITHIN_US: i64 = 60_000_000;
 
 impl World {
     /// A client connects to one of the servers.
@@ -84,6 +99,7 @@ impl World {
             frames: VecDeque::new(),
             sent: 0,
             delivered: 0,
+            damage: Damage::None,
         };
         self.wires.insert(number, wire);
         number
@@ -95,13 +111,25 @@ impl World {
         base + self.rng.latency(self.knobs.net_us)
     }
 
-    pub fn client_sends(&mut self, client: usize, bytes: Vec<u8>) {
+    pub fn client_sends(&mut self, client: usize, mut bytes: Vec<u8>) {
         let Some(number) = self.client_wire[client] else { return };
         let session = self.clients[client].session;
         let Some(wire) = self.wires.get_mut(&number) else { return };
         wire.sent += bytes.len() as u64;
-        wire.frames.push_back((wire.sent, session));
         let server = wire.server;
+        match wire.damage {
+            Damage::None => wire.frames.push_back((wire.sent, session)),
+            Damage::Due => {
+                wire.damage = Damage::Sent(wire.sent);
+                let length: i32 = self.rng.one_of([-1, i32::MIN, i32::MAX, 1 + (1 << 20), 0]);
+                bytes[..4].copy_from_slice(&length.to_be_bytes());
+                self.note(|| {
+                    format!("client {client} sends a frame of {length} bytes by {number}")
+                });
+            }
+            // Never read as a frame.
+            Damage::Sent(_) | Damage::Delivered => {}
+        }
         for piece in self.pieces(bytes) {
             let at = self.flight(server);
             let Some(wire) = self.wires.get_mut(&number) else { return };
@@ -147,24 +175,59 @@ impl World {
         };
         wire.delivered += bytes.len() as u64;
         let (server, core, conn) = (wire.server, wire.core, wire.conn);
-        if wire.incarnation != self.servers[server].incarnation {
+        let incarnation = wire.incarnation;
+        let is_damaged = matches!(wire.damage, Damage::Sent(end) if end <= wire.delivered);
+        if is_damaged {
+            wire.damage = Damage::Delivered;
+            let at = self.now + CLOSED_WITHIN_US;
+            self.schedule(at, Event::MustBeClosed { wire: number });
+        }
+        if incarnation != self.servers[server].incarnation {
             return Ok(());
         }
         if let (Some(up), Some(conn)) = (&mut self.servers[server].up, conn) {
             up.cores[core].role.net().received(conn, bytes);
+            up.cores[core].heard.push(number);
         }
         self.poke(server);
         Ok(())
+    }
+
+    /// Damage to lengths alone: whatever else TCP's checksum lets through, the protocol has no means
+    /// to notice.
+    pub fn damage_clients(&mut self, one_in: u64) {
+        let all: Vec<u64> = self.wires.keys().copied().collect();
+        for number in all {
+            if self.rng.one_in(one_in)
+                && let Some(wire) = self.wires.get_mut(&number)
+                && wire.damage == Damage::None
+            {
+                wire.damage = Damage::Due;
+            }
+        }
+    }
+
+    /// A frame without a sensible length ends its connection.
+    pub fn must_be_closed(&mut self, number: u64) -> Checked {
+        let Some(wire) = self.wires.get(&number).filter(|wire| wire.server_open) else {
+            return Ok(());
+        };
+        let server = &self.servers[wire.server];
+        let runs = server.up.is_some() && server.incarnation == wire.incarnation;
+        match runs && server.paused_until < self.now {
+            true => Err(format!("server {} goes on behind a damaged frame by {number}", server.id)),
+            false => Ok(()),
+        }
     }
 
     /// Sessions whose frames a network core has just looked at.
     pub fn touch(&mut self, server: usize, core: usize) {
         let now = self.servers[server].now(self.now).0;
         let incarnation = self.servers[server].incarnation;
-        for wire in self.wires.values_mut() {
-            if (wire.server, wire.core, wire.incarnation) != (server, core, incarnation)
-                || !wire.server_open
-            {
+        let Some(up) = &mut self.servers[server].up else { return };
+        for number in up.cores[core].heard.drain(..) {
+            let Some(wire) = self.wires.get_mut(&number) else { continue };
+            if wire.incarnation != incarnation || !wire.server_open {
                 continue;
             }
             while let Some((end, session)) = wire.frames.front()

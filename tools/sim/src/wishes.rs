@@ -51,6 +51,13 @@ pub fn draw(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -
     Drawer { rng, history, knobs, who }.ask()
 }
 
+/// A node of the asker's session.
+pub fn ephemeral(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -> WriteOp {
+    let mut drawer = Drawer { rng, history, knobs, who };
+    let (path, data) = (drawer.path(), drawer.data());
+    create(CreateCall::Create, path, data, vec![raw(OPEN)], 1, -1)
+}
+
 impl Drawer<'_> {
     fn ask(&mut self) -> Ask {
         match self.rng.below(100) {

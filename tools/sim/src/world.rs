@@ -12,7 +12,7 @@ use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
 use crate::faults::{Fault, Planned};
-use crate::history::{FIELD_MAX, History};
+use crate::history::History;
 use crate::knobs::Knobs;
 use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
@@ -46,27 +46,36 @@ pub enum Event {
     Drained { server: usize, incarnation: u64, link: Link },
     Written { server: usize, incarnation: u64, link: Link },
     LearnerWork { server: usize, incarnation: u64 },
+    MustBeClosed { wire: u64 },
     Fault { number: usize },
     Healed,
     Settled,
 }
 
-#[derive(PartialEq, Eq)]
-struct Queued {
-    at: i64,
+/// What is to happen, in order of time and then of planning. The heap is of small things.
+#[derive(Default)]
+struct Agenda {
+    heap: BinaryHeap<Reverse<(i64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
     number: u64,
-    event: Event,
 }
 
-impl Ord for Queued {
-    fn cmp(&self, other: &Queued) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+impl Agenda {
+    fn push(&mut self, at: i64, event: Event) {
+        self.number += 1;
+        let place = self.free.pop().unwrap_or(self.events.len());
+        if place == self.events.len() {
+            self.events.push(None);
+        }
+        self.events[place] = Some(event);
+        self.heap.push(Reverse((at, self.number, place)));
     }
-}
 
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Queued) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    fn pop(&mut self) -> Option<(i64, Event)> {
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        Some((at, self.events[place].take()?))
     }
 }
 
@@ -87,8 +96,7 @@ pub struct World {
     pub plan: Vec<Planned>,
     /// Microseconds.
     pub now: i64,
-    queue: BinaryHeap<Reverse<Queued>>,
-    number: u64,
+    agenda: Agenda,
     pub rng: Rng,
     pub servers: Vec<Server>,
     pub clients: Vec<Client>,
@@ -143,8 +151,7 @@ impl World {
             seed,
             plan,
             now: 0,
-            queue: BinaryHeap::new(),
-            number: 0,
+            agenda: Agenda::default(),
             rng: Rng::part(seed, 3),
             servers: (0..knobs.servers).map(|id| Server::new(id, &knobs, seed)).collect(),
             client_at: vec![None; clients.len()],
@@ -157,7 +164,7 @@ impl World {
             blocked: BTreeMap::new(),
             proposals: BTreeMap::new(),
             primaries: BTreeMap::new(),
-            history: History::new(&fresh, knobs.extended_types, FIELD_MAX),
+            history: History::new(&fresh, &knobs),
             answered: Zxid::ZERO,
             touched: BTreeMap::new(),
             stage: Stage::Storm,
@@ -174,8 +181,7 @@ impl World {
     }
 
     pub fn schedule(&mut self, at: i64, event: Event) {
-        self.number += 1;
-        self.queue.push(Reverse(Queued { at: at.max(self.now), number: self.number, event }));
+        self.agenda.push(at.max(self.now), event);
     }
 
     /// A line of the trace.
@@ -214,36 +220,37 @@ impl World {
     }
 
     pub fn one_event(&mut self) -> Checked {
-        let Some(Reverse(queued)) = self.queue.pop() else {
+        let Some((at, event)) = self.agenda.pop() else {
             return Err("nothing happens any more".into());
         };
-        self.now = queued.at;
+        self.now = at;
         self.events += 1;
         if self.events > EVENTS_MAX {
-            return Err(format!("busy: {EVENTS_MAX} events, the next is {:?}", queued.event));
+            return Err(format!("busy: {EVENTS_MAX} events, the next is {event:?}"));
         }
         if self.stage != Stage::Storm && self.now > self.deadline {
             return Err(self.describe_unsettled());
         }
-        match queued.event {
-            Event::Control { server } => self.control_turn(server, queued.at),
-            Event::Core { server, core } => self.core_turn(server, core, queued.at),
-            Event::Log { server } => self.log_step(server, queued.at),
-            Event::Prepare { server } => self.prepare_step(server, queued.at),
+        match event {
+            Event::Control { server } => self.control_turn(server, at),
+            Event::Core { server, core } => self.core_turn(server, core, at),
+            Event::Log { server } => self.log_step(server, at),
+            Event::Prepare { server } => self.prepare_step(server, at),
             Event::Snapshot { server, incarnation } => self.snapshot(server, incarnation),
             Event::Boot { server } => self.boot(server),
             Event::ToServer { wire, bytes } => self.to_server(wire, &bytes),
             Event::ToClient { wire, bytes } => self.to_client(wire, &bytes),
             Event::ServerEnd { wire } => self.server_end(wire),
             Event::ClientEnd { wire } => self.client_end(wire),
-            Event::Client { client } => self.client_wakes(client, queued.at),
-            Event::PeerTick { server } => self.peer_tick(server, queued.at),
+            Event::Client { client } => self.client_wakes(client, at),
+            Event::PeerTick { server } => self.peer_tick(server, at),
             event @ Event::Dialed { .. } => self.dialed(event),
             Event::PeerBytes { pipe, to, bytes } => self.peer_bytes(pipe, to, &bytes),
             Event::PeerEnd { pipe, to } => self.peer_end(pipe, to),
             Event::Drained { server, incarnation, link } => self.drained(server, incarnation, link),
             Event::Written { server, incarnation, link } => self.written(server, incarnation, link),
             Event::LearnerWork { server, incarnation } => self.learner_work(server, incarnation),
+            Event::MustBeClosed { wire } => self.must_be_closed(wire),
             Event::Fault { number } => self.fault(number),
             Event::Healed => self.heal(),
             Event::Settled => self.settled(),
@@ -432,6 +439,9 @@ impl World {
             }
             Fault::Snapshot { server } => self.ask_for_snapshot(server),
             Fault::Purge { server } => self.purge(server),
+            Fault::Wipe { server, down_us } => self.wipe(server, down_us),
+            Fault::DamageClients { one_in } => self.damage_clients(one_in),
+            Fault::DamagePeers { one_in } => self.damage_pipes(one_in),
         }
         Ok(())
     }

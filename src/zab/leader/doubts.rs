@@ -1,0 +1,101 @@
+//! Whether a quorum still follows, asked before something is said that another leader may know
+//! better by now: that nothing newer is committed (client sync), that a session is not there.
+//!
+//! A learner answers a ping with the ping's own zxid, whatever it is (Learner.ping). Pings that ask
+//! carry the number of their round there, as a negative number, which no transaction has. A follower
+//! that answers had promised nothing to a newer leader when the round began, so with a quorum of
+//! answers no newer leader had committed anything by then. A commit tells the same of everything
+//! that came before its proposal was made. Java's leader asks nobody.
+
+use std::collections::VecDeque;
+
+use super::LeaderEffect;
+use super::core::{Leader, Phase};
+use crate::codec::quorum::Packet;
+use crate::types::Zxid;
+
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    /// The newest round that is wanted, that was begun, that a quorum has answered.
+    wanted: u64,
+    begun: u64,
+    done: u64,
+    /// This server's own questions: the round of each, and how many were answered before.
+    own: VecDeque<u64>,
+    answered: u64,
+}
+
+impl Doubts {
+    /// The round whose end answers what is asked now: not the one under way.
+    pub fn ask(&mut self) -> u64 {
+        self.wanted = self.begun + 1;
+        self.wanted
+    }
+
+    pub fn ask_for_own(&mut self) {
+        let round = self.ask();
+        self.own.push_back(round);
+    }
+
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The zxid of pings as long as a round is under way: a learner that came late may decide it.
+    pub fn ping(&self) -> Option<Zxid> {
+        (self.begun > self.done).then(|| zxid_of(self.begun))
+    }
+}
+
+fn zxid_of(round: u64) -> Zxid {
+    Zxid(-1 - round as i64)
+}
+
+/// The round that a ping's answer answers; 0: none.
+pub(super) fn round_of(zxid: Zxid) -> u64 {
+    if zxid.0 < -1 { (-1 - zxid.0) as u64 } else { 0 }
+}
+
+impl Leader {
+    /// Once a turn: answers what a quorum has made certain, and asks for what is new.
+    pub(super) fn resolve_doubts(&mut self, out: &mut Vec<LeaderEffect>) {
+        if self.phase != Phase::Broadcast {
+            return;
+        }
+        let before = self.doubts.done;
+        loop {
+            let Doubts { wanted, begun, done, .. } = self.doubts;
+            if begun > done {
+                if !self.is_quorum(|learner| learner.certain >= begun) {
+                    break;
+                }
+                self.doubts.done = begun;
+            } else if wanted > begun {
+                self.doubts.begun = wanted;
+                for learner in self.learners.values_mut() {
+                    if learner.is_live() && !learner.observer {
+                        learner.send(Packet::Ping { zxid: zxid_of(wanted), touches: None }, out);
+                    }
+                }
+            } else {
+                break;
+            }
+        }
+        if self.doubts.done > before {
+            self.tell_certain(out);
+        }
+    }
+
+    fn tell_certain(&mut self, out: &mut Vec<LeaderEffect>) {
+        let (done, committed) = (self.doubts.done, self.committed);
+        for learner in self.learners.values_mut() {
+            learner.answer_syncs(|behind, round| behind <= committed && round <= done, out);
+        }
+        let count = self.doubts.own.partition_point(|round| *round <= done);
+        if count > 0 {
+            self.doubts.own.drain(..count);
+            self.doubts.answered += count as u64;
+            out.push(LeaderEffect::Certain { count: self.doubts.answered });
+        }
+    }
+}
