@@ -20,6 +20,7 @@ mod reconfiguring;
 mod requests;
 mod sessions;
 
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
