@@ -196,7 +196,9 @@ fn write_named(
     let sink = FileSink { file: file.as_ref(), buffer: Vec::new(), written: 0, flushed: 0, crc: 0 };
     let (mut report, mut sink) = write_sliced(tree, sessions, options, slice, sink, pace)?;
     sink.put().map_err(failed("cannot write"))?;
-    file.flush().map_err(failed("cannot flush"))?;
+    if !crate::mutants::on("snapshot-not-flushed") {
+        file.flush().map_err(failed("cannot flush"))?;
+    }
     // A side record of an older file of this name would call the new one damaged.
     side::remove(dir, &name).map_err(failed("cannot remove the side record of"))?;
     dir.rename(TEMPORARY, &name).map_err(failed("cannot rename"))?;

@@ -136,6 +136,12 @@ impl Tree {
         held.iter().map(|(_, shard)| shard.zxid).max().unwrap_or_default()
     }
 
+    /// The newest change in any shard, each asked under its lock: a change that was under way when
+    /// this was called is in it.
+    pub fn newest_change(&self) -> Zxid {
+        self.shards.iter().map(|shard| shard.0.read().zxid).max().unwrap_or_default()
+    }
+
     /// The last transaction applied to the tree. A list that was read before this was asked
     /// (ephemerals, say) holds nothing newer.
     pub fn applied(&self) -> Zxid {

@@ -301,7 +301,6 @@ pub fn start(
         prep: prep_settings(&settings),
         ids: IdSource::new(ServerId(settings.server_id.unwrap_or(1)), clock::wall())
             .counting_from(chance() as u16),
-        exact_from: restored.reach(),
         sessions: restored.sessions,
         inbox: control_inbox,
         outlets,

@@ -4,7 +4,7 @@ use super::ensemble::Role;
 use super::outlet::Publisher;
 use super::{Control, Origin};
 use crate::codec::txn::{Txn, TxnDigest};
-use crate::node::message::ToNetwork;
+use crate::node::message::{Service, ToNetwork};
 use crate::tree::Outcome;
 use crate::types::{ErrorCode, Owner, SessionId, Zxid};
 use crate::zab::Committed;
@@ -31,6 +31,7 @@ impl Control {
         // A leader's window has it since it was committed.
         if let Some(ensemble) = &mut self.ensemble
             && ensemble.window.max().is_none_or(|max| max < zxid)
+            && (self.service == Service::All || !crate::mutants::on("hole-in-window"))
         {
             ensemble.window.push(zxid, bytes);
         }
@@ -90,7 +91,7 @@ impl Control {
     /// (I13). A difference is reported, never fatal: one stays after a create counter overflow,
     /// as on Java servers.
     fn check_digest(&mut self, zxid: Zxid, digest: TxnDigest) {
-        if zxid <= self.exact_from
+        if self.exact_from.is_none_or(|from| zxid <= from)
             || digest.version != TxnDigest::VERSION
             || digest.digest == self.tree.digest()
         {

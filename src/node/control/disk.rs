@@ -56,8 +56,6 @@ struct Done {
 
 struct Received {
     sessions: BTreeMap<SessionId, i32>,
-    /// The newest transaction whose effects a node shows.
-    effects_upto: Zxid,
     czxid_max: Zxid,
 }
 
@@ -143,7 +141,6 @@ impl Control {
                 match loader.finish(zxid, &mut self.writer) {
                     Ok(loaded) => {
                         ensemble.disk.received = Some(Received {
-                            effects_upto: loaded.reach(),
                             czxid_max: loaded.czxid_max,
                             sessions: loaded.sessions,
                         });
@@ -218,7 +215,7 @@ impl Control {
     /// The tree is what the disk holds.
     fn loaded(&mut self, restored: Restored, tell: LearnerInput) -> Done {
         self.restored_upto = restored.czxid_max;
-        self.exact_from = restored.reach();
+        self.exact_from = None;
         self.durable_sessions = restored.sessions;
         Done { last: restored.zxid, tell }
     }
@@ -246,7 +243,7 @@ impl Control {
         tracing::info!(%zxid, bytes = replaced.report.file_bytes, "the leader's tree is on disk");
         self.durable_sessions = received.sessions;
         self.restored_upto = received.czxid_max;
-        self.exact_from = received.effects_upto;
+        self.exact_from = None;
         Ok(Done { last: zxid, tell: LearnerInput::SnapshotLoaded { zxid } })
     }
 

@@ -353,6 +353,9 @@ impl Control {
         self.sessions.clear();
         self.pulses.clear();
         self.line.forget_origins(|| super::Origin::Server);
+        if crate::mutants::on("memory-kept") {
+            self.line = crate::zab::Line::new(self.tree.applied());
+        }
         self.give_up_loading();
     }
 
@@ -414,6 +417,7 @@ impl Control {
 
     /// A leader is established, with or without us: its epoch is part of our vote from now on.
     pub(super) fn established(&mut self, epoch: Epoch) {
+        self.exact_from.get_or_insert(self.line.proposed());
         self.elect(ElectionInput::Established { epoch });
     }
 

@@ -179,8 +179,9 @@ pub struct Control {
     service: Service,
     /// Nodes up to here came from a file or a leader's snapshot.
     restored_upto: Zxid,
-    /// A leader's snapshot shows effects of transactions up to here; digests count behind it.
-    exact_from: Zxid,
+    /// Digests count behind this. `None`: a leader's snapshot may show more than the log has, until
+    /// that leader, or another, has sent everything.
+    exact_from: Option<Zxid>,
     failed: Option<String>,
     now: Millis,
     wall: WallMillis,
@@ -208,8 +209,6 @@ pub struct ControlParts {
     pub learner_jobs: mpsc::Sender<LearnerJob>,
     /// [`crate::snapshot::Restored::czxid_max`].
     pub restored_upto: Zxid,
-    /// [`crate::snapshot::Restored::reach`].
-    pub exact_from: Zxid,
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleParts>,
     pub gauges: Arc<Gauges>,
@@ -250,7 +249,7 @@ impl Control {
             in_effects: false,
             service: if alone { Service::All } else { Service::Off },
             restored_upto: parts.restored_upto,
-            exact_from: parts.exact_from,
+            exact_from: alone.then_some(Zxid::ZERO),
             failed: None,
             now: parts.now,
             wall: parts.wall,

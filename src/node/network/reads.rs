@@ -299,8 +299,13 @@ impl Reading<'_, '_> {
             reply::add_watch(self.out, self.xid, LATER);
             return self.done(Ok(()), seen);
         };
-        // The zxid of the path's shard: changes up to it were before this watch.
-        let ((), seen) = self.desk.commons.tree.read(path, |_| ());
+        // Changes up to it were before this watch. What is beneath the path lies in any shard, and
+        // while this core had no watch nobody told it of what changed there.
+        let tree = &self.desk.commons.tree;
+        let seen = match mode {
+            WatchMode::PersistentRecursive => tree.newest_change(),
+            WatchMode::Persistent | WatchMode::Standard => tree.read(path, |_| ()).1,
+        };
         reply::add_watch(self.out, self.xid, LATER);
         let watch = NewWatch { path: path.into(), kind: NewKind::Lasting(mode) };
         self.watching(Ok(()), seen, Some(watch))
@@ -353,16 +358,17 @@ impl Read {
         self.seen <= drained || crate::mutants::on("answer-before-event")
     }
 
-    fn register(&self, desk: &mut ReadDesk<'_>, conn: ConnId) {
+    /// `since`: changes up to there are not the watch's.
+    fn register(&self, desk: &mut ReadDesk<'_>, conn: ConnId, since: Zxid) {
         let Some(watch) = &self.watch else { return };
         desk.watches.settle(desk.drained);
         match watch.kind {
             NewKind::Standard(table) => {
                 let mode = WatchMode::Standard;
-                desk.watches.add(&watch.path, mode, table, conn, self.seen);
+                desk.watches.add(&watch.path, mode, table, conn, since);
             }
             NewKind::Lasting(mode) => {
-                desk.watches.add_watch(&watch.path, mode, conn, self.seen);
+                desk.watches.add_watch(&watch.path, mode, conn, since);
             }
         }
     }
@@ -370,7 +376,7 @@ impl Read {
     /// Makes the answer whole and registers the watch: the read may leave.
     pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadDesk<'_>, conn: ConnId) {
         assert!(self.may_leave(desk.drained), "I7");
-        self.register(desk, conn);
+        self.register(desk, conn, self.seen);
         if let Some(zxid) = answer.get_mut(ZXID_AT) {
             zxid.copy_from_slice(&desk.drained.0.to_be_bytes());
         }
@@ -378,20 +384,28 @@ impl Read {
 }
 
 impl<N: Transport> NetworkRole<N> {
+    fn read_desk(&mut self) -> ReadDesk<'_> {
+        ReadDesk {
+            commons: &self.commons,
+            stream: &self.stream,
+            watches: &mut self.watches,
+            drained: self.drained,
+        }
+    }
+
     /// Lets a read's staged answer leave: after everything the read has seen, before everything
     /// newer.
     pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
         let mut staged = std::mem::take(&mut self.staged);
         if !read.may_leave(self.drained) {
+            if crate::mutants::on("watch-hears-the-past") {
+                let drained = self.drained;
+                read.register(&mut self.read_desk(), conn, drained);
+            }
             self.drain_upto(read.seen);
         }
         let xid = read.xid;
-        let mut desk = ReadDesk {
-            commons: &self.commons,
-            stream: &self.stream,
-            watches: &mut self.watches,
-            drained: self.drained,
-        };
+        let mut desk = self.read_desk();
         read.seal(&mut staged, &mut desk, conn);
         let bytes = staged.len();
         self.staged = staged;

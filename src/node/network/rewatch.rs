@@ -45,6 +45,11 @@ impl<N: Transport> NetworkRole<N> {
     fn take_up(&mut self, conn: ConnId, lists: &SetWatches<'_>) {
         let since = lists.relative_zxid;
         let lasting = |mode| List::Lasting(mode);
+        if !lists.recursive.is_empty() {
+            // Of what changed beneath these paths nobody may have told this core until now.
+            let newest = self.commons.tree.newest_change();
+            self.drain_upto(newest);
+        }
         for (list, paths) in [
             (List::Data, &lists.data),
             (List::Exist, &lists.exist),
@@ -60,6 +65,10 @@ impl<N: Transport> NetworkRole<N> {
 
     fn take_up_one(&mut self, conn: ConnId, list: List, path: &str, since: Zxid) {
         let (stat, seen) = self.commons.tree.read(path, |node| node.map(|node| node.stat()));
+        let seen = match list {
+            List::Lasting(WatchMode::PersistentRecursive) => seen.max(self.drained),
+            List::Data | List::Exist | List::Child | List::Lasting(_) => seen,
+        };
         if seen > self.drained {
             self.drain_upto(seen);
         }

@@ -198,7 +198,9 @@ impl Leader {
             let why = format!("{} client syncs of it wait already", learner.syncs.len());
             return self.close(link, why, out);
         }
-        learner.syncs.push_back((self.proposed, self.doubts.ask()));
+        // Not `proposed`: an epoch's beginning is never committed.
+        let behind = self.outstanding.back().map_or(self.committed, |(zxid, _)| *zxid);
+        learner.syncs.push_back((behind, self.doubts.ask()));
     }
 }
 

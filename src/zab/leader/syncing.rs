@@ -241,6 +241,9 @@ impl Leader {
             }
             send_committed(learner, zxid, entry, out);
         }
+        if crate::mutants::on("diff-skips") {
+            learner.position = committed;
+        }
         if learner.position > began_at || goes_on {
             return self.advance(link, window, out);
         }
@@ -260,7 +263,8 @@ impl Leader {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         if learner.stage == Stage::Snapshot {
             assert!(zxid <= self.committed, "I6: a snapshot of what is not committed");
-            learner.position = zxid;
+            let skipped = crate::mutants::on("snapshot-forgets-flight");
+            learner.position = if skipped { self.committed } else { zxid };
             self.advance(link, window, out);
         }
     }

@@ -374,7 +374,7 @@ impl Learner {
 
     fn raise_further(&mut self, out: Out<'_>) {
         if let Raise::History(epoch) = self.raise
-            && self.history.is_durable()
+            && (self.history.is_durable() || crate::mutants::on("epoch-before-history"))
         {
             self.raise = Raise::File(epoch);
             out.push(LearnerEffect::Store(Stored::Current(epoch)));

@@ -67,11 +67,18 @@ pub fn zxid(text: &str) -> Zxid {
         return Zxid(-1);
     }
     let (epoch, counter) = text.split_once(':').unwrap_or_else(|| panic!("zxid {text:?}"));
+    if epoch == "round" {
+        return Zxid(-1 - number(counter));
+    }
     Zxid::new(Epoch(number(epoch) as u32), number(counter) as u32)
 }
 
 pub fn zxid_text(zxid: Zxid) -> String {
-    if zxid == Zxid(-1) { "none".into() } else { format!("{}:{}", zxid.epoch().0, zxid.counter()) }
+    match zxid.0 {
+        -1 => "none".into(),
+        ..-1 => format!("round:{}", -1 - zxid.0),
+        0.. => format!("{}:{}", zxid.epoch().0, zxid.counter()),
+    }
 }
 
 /// Some transaction of this number; with a text, a reconfiguration.

@@ -27,6 +27,8 @@ pub enum Act {
     Leave {
         silent: bool,
     },
+    /// A line for the trace.
+    Note(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +51,7 @@ pub struct Pending {
     pub floor: Zxid,
 }
 
+#[derive(Debug)]
 pub enum Ask {
     Write(WriteOp),
     Close,
@@ -85,8 +88,7 @@ pub struct Client {
     pub finishing: bool,
     /// Asks again for the session it has just closed.
     clings: bool,
-    /// When it connected: its session's end was proposed; its session was the ensemble's.
-    was_ending: bool,
+    /// When it connected, its session was the ensemble's.
     was_global: bool,
     pub acknowledged: u64,
     pub expired: u64,
@@ -99,7 +101,18 @@ pub struct Scene<'a> {
     /// Highest zxid of any write answered to anybody.
     pub answered: &'a mut Zxid,
     pub knobs: &'a Knobs,
+    pub tracing: bool,
+    /// When its connection's first bytes reached the server.
+    pub asked_at: i64,
     pub out: &'a mut Vec<Act>,
+}
+
+impl Scene<'_> {
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.tracing {
+            self.out.push(Act::Note(text()));
+        }
+    }
 }
 
 type Checked = Result<(), String>;
@@ -138,7 +151,6 @@ impl Client {
             next_wish: 0,
             finishing: false,
             clings: false,
-            was_ending: false,
             was_global: false,
             acknowledged: 0,
             expired: 0,
@@ -208,7 +220,6 @@ impl Client {
         self.last_heard = scene.now;
         self.greeted = false;
         self.input.clear();
-        self.was_ending = scene.history.ending.contains(&self.session);
         self.was_global = scene.history.sessions.contains_key(&self.session);
         let request = ConnectRequest {
             protocol_version: 0,
@@ -300,6 +311,7 @@ impl Client {
             Ask::Read(op) => Request::Read(op.clone()),
             Ask::SetWatches(lists) => Request::Read(ReadOp::SetWatches(lists.clone())),
         };
+        scene.note(|| format!("client {} asks {xid} {ask:?}", self.id));
         self.send(scene, Xid(xid), &request);
         self.pending.push_back(Pending { xid, ask, floor: *scene.answered });
     }
@@ -383,6 +395,7 @@ impl Client {
             return self.greet(scene, frame);
         }
         let (header, body) = reply::header(frame).map_err(|e| format!("reply header: {e}"))?;
+        scene.note(|| format!("client {} hears {header:?} {}", self.id, body.escape_ascii()));
         match header.xid {
             Xid::NOTIFICATION => {
                 let event = reply::event(body).map_err(|e| format!("event: {e}"))?;
@@ -417,10 +430,8 @@ impl Client {
         if self.session != SessionId(0) && self.session != response.session {
             return Err(format!("session {} became {}", self.session, response.session));
         }
-        if self.was_ending
-            && scene.knobs.servers == 1
-            && scene.history.ending.contains(&self.session)
-        {
+        let ends_since = scene.history.ending.get(&self.session);
+        if scene.knobs.servers == 1 && ends_since.is_some_and(|since| *since < scene.asked_at) {
             return Err(format!("session {} is being closed and given again", self.session));
         }
         if self.session == SessionId(0)
@@ -561,7 +572,7 @@ impl History {
     /// Whether a session has been closed, or is about to be, or never was.
     pub fn is_over(&self, session: SessionId) -> bool {
         self.sessions.get(&session).is_none_or(|life| life.closed.is_some())
-            || self.ending.contains(&session)
+            || self.ending.contains_key(&session)
     }
 }
 

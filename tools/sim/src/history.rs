@@ -118,8 +118,8 @@ pub struct History {
     pub digests: BTreeMap<Zxid, u64>,
     /// Longest entry that a reader takes.
     pub entry_max: usize,
-    /// Sessions whose end has been proposed on some server.
-    pub ending: BTreeSet<SessionId>,
+    /// Sessions whose end has been proposed on some server, and when first.
+    pub ending: BTreeMap<SessionId, i64>,
 }
 
 /// The parent's path; the root is "/".
@@ -146,7 +146,7 @@ impl History {
             local_sessions: knobs.local_sessions,
             digests: BTreeMap::new(),
             entry_max: FIELD_MAX,
-            ending: BTreeSet::new(),
+            ending: BTreeMap::new(),
         };
         for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
             let node = fresh.read(path, |node| {

@@ -22,20 +22,32 @@ const fn three(name: &'static str, story: &'static str) -> Mutant {
     Mutant { name, servers: 3, story }
 }
 
-/// All of them.
+/// All of them. Of the reports that `ZOOKEEPER-n` names, these have no place in this code:
+///
+/// * 1277, 2789, 4883: the end of an epoch's numbers is a knob of every world (`handover_counter`),
+///   and no code counts on from one epoch to the next
+/// * 4394, 4685: a learner holds packets until their turn, and sends nothing before NEWLEADER's ACK:
+///   a mistake there costs a connection and no data
+/// * 2959, 764: only ids of voters are counted, whatever a connection calls itself
+/// * 2201, 1049: nothing waits for a peer, and sessions are kept alive without messages
+/// * 4306: needs an entry longer than a frame, which no world's clients have; tests/ has it
+/// * 1818, 1732: elections have seeds of their own, in `election::tests::random`
 pub const ALL: &[Mutant] = &[
     one("flush-skipped", "a batch is reported durable and was never flushed"),
+    one("disk-error-ignored", "a flush fails and service goes on (ZOOKEEPER-4882, 3701)"),
     one("name-not-flushed", "a segment's name is not durable when its first batch is"),
     one("damage-cut-off", "a damaged middle passes for a torn tail and is cut off"),
     one("torn-taken-for-damage", "a torn tail stops the start (ZOOKEEPER-1653's kind)"),
+    one("snapshot-not-flushed", "a snapshot has its name before its bytes (ZOOKEEPER-2872, 3642)"),
     one("applied-before-agreed", "the tree shows what no log holds yet"),
     one("expired-without-txn", "a session ends in memory alone (I12)"),
-    one("touch-lost", "what a session says does not keep it alive"),
-    one("close-misses-in-flight", "an ephemeral on its way survives its session (ZOOKEEPER-1277)"),
-    one("ephemeral-left-behind", "the end of a session leaves an ephemeral (ZOOKEEPER-2355, 4837)"),
+    one("touch-lost", "what a session says does not keep it alive (ZOOKEEPER-1049's kind)"),
+    one("close-misses-in-flight", "the end of a session does not name an ephemeral on its way"),
+    one("closing-session-writes", "a session writes behind its own end (ZOOKEEPER-1208)"),
+    one("ephemeral-left-behind", "the end of a session leaves an ephemeral (ZOOKEEPER-2355)"),
     one("failed-multi-stays", "a multi that failed changes what later writes are judged by"),
     one("sequence-counts-children", "a sequential name is given out twice"),
-    one("digest-of-old-data", "the proposed digest is of the data before (ZOOKEEPER-3911's check)"),
+    one("digest-of-old-data", "the proposed digest is of the data before"),
     one("answer-before-event", "an answer reveals a change whose event still waits (I7)"),
     one("watch-kept", "a watch that is for once fires twice"),
     one("watch-hears-the-past", "a watch fires for a change its read has seen"),
@@ -45,18 +57,32 @@ pub const ALL: &[Mutant] = &[
     one("read-overtakes", "a read is answered before the writes before it"),
     three("client-ahead-served", "a client is served an older state than it has seen (I8)"),
     three("sync-not-forwarded", "a client sync does not ask the leader (ZOOKEEPER-2137's kind)"),
+    three("deposed-leader-answers", "a leader that nobody follows says what is newest"),
     three("committed-by-one", "a proposal is committed when one server holds it"),
     three("led-without-a-quorum", "a leader reigns without a quorum behind it"),
     three("outstanding-not-sent", "a learner joins and misses what is in flight (ZOOKEEPER-1551)"),
-    three("acked-before-durable", "a follower acknowledges what its disk does not hold (I1)"),
+    three("acked-before-durable", "a follower acknowledges what its disk lacks (ZOOKEEPER-4785)"),
     three(
         "history-not-awaited",
-        "NEWLEADER is acknowledged before the history is durable (ZOOKEEPER-4643, 4646, 3911)",
+        "NEWLEADER is acknowledged before the history is durable (ZOOKEEPER-3023, 4646, 3911)",
     ),
+    three("epoch-before-history", "an epoch is entered before its history (ZOOKEEPER-4643)"),
     three("promise-not-stored", "an accepted epoch is forgotten by a restart"),
-    three("epoch-not-stored", "the current epoch is forgotten by a restart (ZOOKEEPER-2307)"),
-    three("log-not-cut", "TRUNC leaves the log as it was (ZOOKEEPER-1154, 2872)"),
+    three(
+        "epoch-not-stored",
+        "the current epoch is forgotten by a restart (ZOOKEEPER-2307, 1653, 1343, 4269)",
+    ),
+    three("log-not-cut", "TRUNC leaves the log as it was (ZOOKEEPER-1154, 1156, 1489)"),
+    three("newer-snapshots-kept", "TRUNC leaves snapshots of what is cut off (ZOOKEEPER-4837)"),
+    three("begun-anew", "without a whole snapshot a start begins empty (ZOOKEEPER-2325, 3644)"),
     three("vote-beyond-log", "a vote advertises what is not in the log (I2)"),
+    three("memory-kept", "a role ends and memory is not the log (ZOOKEEPER-2845, 4712, 4541)"),
+    three(
+        "hole-in-window",
+        "a learner's window lacks what its sync brought (ZOOKEEPER-4925, 5094)",
+    ),
+    three("diff-skips", "a DIFF from the log leaves transactions out (ZOOKEEPER-2418, 4352)"),
+    three("snapshot-forgets-flight", "what is committed beside a SNAP is lost (ZOOKEEPER-3104)"),
 ];
 
 /// The seed that found it, and how many were tried.

@@ -20,7 +20,7 @@ impl World {
             let decoded = decode_entry(&entry, FIELD_MAX).map_err(|e| format!("{zxid}: {e}"))?;
             if let Txn::CloseSession { .. } = decoded.txn {
                 let session = decoded.header.session;
-                self.history.ending.insert(session);
+                self.history.ending.entry(session).or_insert(self.now);
                 if decoded.header.cxid == 0 && self.servers.len() == 1 {
                     self.check_expiry(server, session)?;
                 }
@@ -162,15 +162,24 @@ impl World {
         zxid <= of.base || (zxid <= durable && of.entries.get(&zxid) == Some(entry))
     }
 
+    /// What stands behind the history's end on this server. What came to it in a leader's tree, it
+    /// has no bytes of: somebody has whose log holds the tree's last transaction, and so the same
+    /// before it.
+    fn next_of(&self, server: usize, after: Zxid, upto: Zxid) -> Option<(Zxid, Bytes)> {
+        let of = &self.servers[server];
+        let in_tree = of.base >= after && of.base <= upto;
+        let logged = |of: &Server| in_tree && of.entries.contains_key(&self.servers[server].base);
+        let of = self.servers.iter().find(|other| logged(other)).unwrap_or(of);
+        let next = of.entries.range(after..=upto).next();
+        next.map(|(zxid, entry)| (*zxid, entry.clone()))
+    }
+
     /// Appends this server's transactions up to `upto` to the history, as far as a quorum has them.
     fn commit(&mut self, server: usize, upto: Zxid) -> Checked {
         let electorate = self.electorate.clone();
         while self.history.last < upto {
             let after = Zxid(self.history.last.0 + 1);
-            let next = self.servers[server].entries.range(after..=upto).next();
-            let Some((zxid, entry)) = next.map(|(zxid, entry)| (*zxid, entry.clone())) else {
-                return Ok(());
-            };
+            let Some((zxid, entry)) = self.next_of(server, after, upto) else { return Ok(()) };
             let agreed = electorate.as_ref().is_none_or(|electorate| {
                 electorate.has_quorum(|id| self.holds((id.0 - 1) as usize, zxid, &entry))
             });
@@ -197,6 +206,7 @@ impl World {
             of.entries.clear();
             of.base = last;
         }
+        of.shown = (last, self.history.last);
         of.applied = last;
         of.is_changing = false;
         self.check_given_up(server, &cut, durable)
@@ -231,11 +241,15 @@ impl World {
         } else if zxid < kept {
             return Err(format!("lost: server {server} had {kept} and starts with {zxid}"));
         }
-        if let Some(file) = restored.snapshot.as_ref().filter(|file| changing && file.zxid > kept) {
+        if let Some(file) = restored.snapshot.as_ref().filter(|file| changing && file.zxid >= kept)
+        {
             // It died with a leader's tree in its files, before it went on behind it.
             let of = &mut self.servers[server];
-            of.entries.clear();
-            of.base = file.zxid;
+            of.shown = (file.zxid, self.history.last);
+            if file.zxid > kept {
+                of.entries.clear();
+                of.base = file.zxid;
+            }
         }
         for (at, bytes) in &booted.replayed {
             let known = match self.history.entries.get(at) {
@@ -272,7 +286,9 @@ impl World {
             ));
         }
         // What a leader's snapshot shows beyond its zxid is compared when the log has come so far.
-        if !alone && restored.reach() > zxid {
+        let of = &self.servers[server];
+        let (of_file, upto) = of.shown;
+        if restored.snapshot.as_ref().is_some_and(|file| file.zxid == of_file) && zxid < upto {
             return Ok(());
         }
         let tree = &booted.running.tree;

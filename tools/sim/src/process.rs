@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use ringkeeper::log::LogEvent;
+use ringkeeper::log::name::list_logs;
 use ringkeeper::node::control::{Job, Verdict};
 use ringkeeper::node::message::ToControl;
-use ringkeeper::snapshot;
+use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};
 
 use crate::disk::{Disk, Trouble};
@@ -471,13 +472,36 @@ impl World {
         }
     }
 
-    pub fn purge(&mut self, server: usize) {
+    pub fn purge(&mut self, server: usize) -> Checked {
         let retain = self.knobs.retain;
-        let Some(up) = &self.servers[server].up else { return };
+        let Some(up) = &self.servers[server].up else { return Ok(()) };
         // The one writer of the folder is this thread; no snapshot is being written beside it.
-        if self.depth == 0 {
-            let _ = server::purge(&up.dirs, retain);
-            self.has_died(server);
+        if self.depth > 0 {
+            return Ok(());
         }
+        let purged = server::purge(&up.dirs, retain).is_ok();
+        match self.has_died(server) || !purged {
+            true => Ok(()),
+            false => self.check_kept(server),
+        }
+    }
+
+    /// Whatever snapshot is kept, the log that goes on behind it is kept too: the newer ones may turn
+    /// out to be damaged.
+    fn check_kept(&self, server: usize) -> Checked {
+        let of = &self.servers[server];
+        let Some(up) = &of.up else { return Ok(()) };
+        let files = directory::snapshots(up.dirs.snapshots.as_ref()).map_err(|e| e.to_string())?;
+        let logs = list_logs(up.dirs.logs.as_ref()).map_err(|e| e.to_string())?;
+        let durable = up.log.durable();
+        for file in files {
+            let Some((next, _)) = of.entries.range(Zxid(file.zxid.0 + 1)..).next() else {
+                continue;
+            };
+            if *next <= durable && !logs.iter().any(|log| log.first <= *next) {
+                return Err(format!("server {server} keeps {}, and no log with {next}", file.name));
+            }
+        }
+        Ok(())
     }
 }

@@ -71,6 +71,8 @@ pub struct Server {
     pub entries: BTreeMap<Zxid, Bytes>,
     /// What it held before the first of them: a leader's snapshot.
     pub base: Zxid,
+    /// The file of the last such snapshot, and up to which transaction there may be effects in it.
+    pub shown: (Zxid, Zxid),
     /// Reported durable by its last process.
     pub durable: Zxid,
     /// Applied and looked at.
@@ -176,6 +178,7 @@ impl Server {
             dies_with: (false, 1000),
             entries: BTreeMap::new(),
             base: Zxid::ZERO,
+            shown: (Zxid(-1), Zxid::ZERO),
             durable: Zxid::ZERO,
             applied: Zxid::ZERO,
             digested: (0, Zxid(-1)),
@@ -345,7 +348,6 @@ impl Server {
             jobs: job_sender,
             learner_jobs,
             restored_upto: restored.czxid_max,
-            exact_from: restored.reach(),
             ensemble,
             gauges: gauges.clone(),
             now,

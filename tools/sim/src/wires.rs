@@ -25,6 +25,8 @@ pub struct Wire {
     frames: VecDeque<(u64, SessionId)>,
     sent: u64,
     delivered: u64,
+    /// When the first of that was.
+    pub heard_at: Option<i64>,
     damage: Damage,
 }
 
@@ -99,6 +101,7 @@ impl World {
             frames: VecDeque::new(),
             sent: 0,
             delivered: 0,
+            heard_at: None,
             damage: Damage::None,
         };
         self.wires.insert(number, wire);
@@ -174,6 +177,7 @@ impl World {
             return Ok(());
         };
         wire.delivered += bytes.len() as u64;
+        wire.heard_at.get_or_insert(self.now);
         let (server, core, conn) = (wire.server, wire.core, wire.conn);
         let incarnation = wire.incarnation;
         let is_damaged = matches!(wire.damage, Damage::Sent(end) if end <= wire.delivered);

@@ -304,11 +304,14 @@ impl World {
         act: impl FnOnce(&mut Client, &mut Scene<'_>) -> Checked,
     ) -> Checked {
         let mut out = Vec::new();
+        let wire = self.client_wire[client].and_then(|wire| self.wires.get(&wire));
         let mut scene = Scene {
             now: self.now,
             history: &mut self.history,
             answered: &mut self.answered,
             knobs: &self.knobs,
+            tracing: self.trace.is_some(),
+            asked_at: wire.and_then(|wire| wire.heard_at).unwrap_or(self.now),
             out: &mut out,
         };
         let checked = act(&mut self.clients[client], &mut scene);
@@ -317,6 +320,7 @@ impl World {
                 Act::Connect => self.connect(client),
                 Act::Send(bytes) => self.client_sends(client, bytes),
                 Act::Leave { silent } => self.client_leaves(client, silent),
+                Act::Note(text) => self.note(|| text),
             }
         }
         checked?;
@@ -438,7 +442,7 @@ impl World {
                 self.servers[server].silent_until = now + for_us;
             }
             Fault::Snapshot { server } => self.ask_for_snapshot(server),
-            Fault::Purge { server } => self.purge(server),
+            Fault::Purge { server } => return self.purge(server),
             Fault::Wipe { server, down_us } => self.wipe(server, down_us),
             Fault::DamageClients { one_in } => self.damage_clients(one_in),
             Fault::DamagePeers { one_in } => self.damage_pipes(one_in),
