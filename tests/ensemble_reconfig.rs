@@ -316,7 +316,6 @@ fn leaders_die_while_their_ensemble_changes() {
     let plan = Plan::changing(&ours(3)).joined_by(Kind::under_test()).joined_by(Kind::under_test());
     let mut ensemble = Ensemble::start("reconfig/deaths", &plan);
     admit(&mut ensemble, &[4, 5]);
-    let lines = [4, 5].map(|id| ensemble.member(id).line("participant"));
     let ports = ensemble.ports();
     let load = Load::start("deaths", &ports, 2, exact());
     let mut seen = BTreeMap::new();
@@ -326,9 +325,18 @@ fn leaders_die_while_their_ensemble_changes() {
         let leader = ensemble.wait_all();
         let mut session = superuser(ensemble.port(leader));
         let before = ids_in(&config_of(ensemble.port(leader)));
+        // The leader stays in: who has been left out cannot be started again.
         let wanted = match before.len() {
-            3 => joining(&lines),
-            _ => leaving("4,5"),
+            3 => {
+                let out: Vec<u64> = (1..=5).filter(|id| !before.contains(id)).collect();
+                let line = |id: &u64| ensemble.member(*id).line("participant");
+                joining(&out.iter().map(line).collect::<Vec<String>>())
+            }
+            _ => {
+                let others: Vec<u64> = before.iter().copied().filter(|id| *id != leader).collect();
+                let at = round as usize % others.len();
+                leaving(&format!("{},{}", others[at], others[(at + 1) % others.len()]))
+            }
         };
         let body = Out::new()
             .string(wanted.joining.as_deref())
@@ -337,7 +345,7 @@ fn leaders_die_while_their_ensemble_changes() {
             .i64(-1);
         assert!(session.conn.send_request(99, RECONFIG, &body.0));
         // Where in the middle it dies is left to chance.
-        std::thread::sleep(Duration::from_micros(700 * round * round));
+        std::thread::sleep(Duration::from_micros(200 * (round % 8).pow(2)));
         ensemble.member(leader).kill();
         ensemble.wait_all();
         load.wait_progress("the leader is dead", PATIENCE);
