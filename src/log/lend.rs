@@ -21,9 +21,9 @@ use std::time::Duration;
 /// other work, reads for one, waits as long.
 const QUICK: Duration = Duration::from_micros(500);
 
-/// Larger batches are the log thread's: their way to the disk is worth a wake-up, and the borrower
-/// can go on meanwhile.
-const SMALL_BYTES: usize = 64 << 10;
+/// Larger batches are the log thread's: they are worth a wake-up, and there is more to do
+/// meanwhile where so much has come at once.
+const SMALL_BYTES: usize = 8 << 10;
 
 /// How long a flush has lately taken: a mean in which each counts for an eighth.
 #[derive(Debug, Default)]
@@ -59,9 +59,9 @@ impl Lent {
         Lent { shell, sent, log_thread }
     }
 
-    /// Whether something was sent that nobody has looked at.
-    pub fn has_work(&self) -> bool {
-        !self.sent.is_empty()
+    /// How much was sent that nobody has looked at.
+    pub fn work_left(&self) -> usize {
+        self.sent.len()
     }
 
     /// Does what was sent, or sees to it that the log thread does.

@@ -64,9 +64,9 @@ impl Hosted {
         })
     }
 
-    /// Whether the control role has given a lent log something to do.
-    pub fn has_log_work(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.lock().as_ref().is_some_and(Lent::has_work))
+    /// How much the control role has given a lent log to do.
+    pub fn log_work(&self) -> usize {
+        self.log.as_ref().map_or(0, |log| log.lock().as_ref().map_or(0, Lent::work_left))
     }
 
     /// Flushes what the log was given, here or on its own thread; the control role is told by mail.

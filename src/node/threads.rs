@@ -24,6 +24,12 @@ const ROUNDS: usize = 4;
 /// How often what has come in the meantime may still join a batch before it is flushed.
 const GATHERED: usize = 2;
 
+/// So few records wait for that.
+const FEW: usize = 32;
+
+/// More than so many records are too large a batch for this thread: the log's can begin at once.
+const MANY: usize = 100;
+
 /// How long a connection's last bytes may take at the end, in ms.
 const FAREWELL_MS: i64 = 2_000;
 
@@ -101,20 +107,23 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
                 Verdict::Failed(why) => return Err(io::Error::other(why)),
             }
             network.take_stream();
+            let log_work = control.as_ref().map_or(0, Hosted::log_work);
             if let Some(role) = &mut control
-                && role.has_log_work()
+                && log_work > 0
             {
-                // What others wait for leaves before this thread waits for the disk: a leader's
-                // proposals, so that other servers' disks are at work meanwhile, and answers. What
-                // has come by now joins the batch.
-                network.net().turn(Some(Duration::ZERO), &mut events)?;
-                events.retain(|event| !matches!(event, NetEvent::Woken));
-                if !events.is_empty() && gathered < GATHERED {
-                    gathered += 1;
-                    (now, wall) = (clock::now(), clock::wall());
-                    role.take_events(network.net(), &mut events, now)?;
-                    network.turn(&mut events, now, wall);
-                    continue;
+                if log_work < MANY {
+                    // What others wait for leaves before this thread waits for the disk: a leader's
+                    // proposals, so that other servers' disks are at work meanwhile, and answers.
+                    // What has come by now joins the batch.
+                    network.net().turn(Some(Duration::ZERO), &mut events)?;
+                    events.retain(|event| !matches!(event, NetEvent::Woken));
+                    if !events.is_empty() && gathered < GATHERED && log_work <= FEW {
+                        gathered += 1;
+                        (now, wall) = (clock::now(), clock::wall());
+                        role.take_events(network.net(), &mut events, now)?;
+                        network.turn(&mut events, now, wall);
+                        continue;
+                    }
                 }
                 role.work_at_log();
             }
