@@ -9,6 +9,9 @@
 //!      bytes 14..16 of the first entry: the tail, written by us, read by the kernel
 //! ```
 //!
+//! The kernel takes the buffers in turn. It is given a few, and more only once those have not been
+//! enough: what is received lands where the caches still know it, and the others stay untouched.
+//!
 //! The padding keeps the first lines of the buffers, which is where short requests are, out of one
 //! another's way in the processor's caches.
 
@@ -26,6 +29,9 @@ pub(super) const GROUP: u16 = 0;
 
 const PAGE: usize = 4096;
 const PADDING: usize = 64;
+
+/// Buffers that the kernel is given at first: as many connections at once are heard.
+const FIRST: u16 = 64;
 
 /// A received piece, in the buffer the kernel chose. It stays out of the kernel's reach until it
 /// is given back; one that is dropped is lost to its ring.
@@ -53,7 +59,9 @@ pub(super) struct BufferRing {
     count: u16,
     bytes: u32,
     tail: u16,
-    /// Buffers the kernel does not have.
+    /// Buffers in use so far; those from here on have never been given to the kernel.
+    used: u16,
+    /// Buffers in use that the kernel does not have.
     out: usize,
     /// Tells this ring's pieces from those of another.
     ring: u32,
@@ -77,17 +85,15 @@ impl BufferRing {
         unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0)? };
         let ring = RINGS.fetch_add(1, Ordering::SeqCst);
         let mut buffers =
-            BufferRing { entries, memory, count, bytes, tail: 0, out: count as usize, ring };
-        for id in 0..count {
-            buffers.offer(id);
-        }
+            BufferRing { entries, memory, count, bytes, tail: 0, used: 0, out: 0, ring };
+        buffers.extend_to(FIRST);
         Ok(buffers)
     }
 
     /// What the completion says the kernel has filled; `None`, and the buffer goes straight back,
     /// if that is nothing. `result` is the completion's: a length or a negated error.
     pub(super) fn filled(&mut self, id: u16, result: i32) -> Option<Filled> {
-        assert!(id < self.count, "the kernel fills only what it was given");
+        assert!(id < self.used, "the kernel fills only what it was given");
         let len = u32::try_from(result).unwrap_or(0);
         assert!(len <= self.bytes, "the kernel fills only what it was given");
         self.out += 1;
@@ -110,6 +116,20 @@ impl BufferRing {
     pub(super) fn give_back(&mut self, filled: Filled) {
         assert!(filled.ring == self.ring, "a piece of another ring");
         self.offer(filled.id);
+    }
+
+    /// The kernel had none left. If it still has none, from now on there are twice as many.
+    pub(super) fn ran_out(&mut self) {
+        if self.out == usize::from(self.used) {
+            self.extend_to(self.used.saturating_mul(2));
+        }
+    }
+
+    fn extend_to(&mut self, wanted: u16) {
+        let from = self.used;
+        self.used = wanted.clamp(from, self.count);
+        self.out += usize::from(self.used - from);
+        (from..self.used).for_each(|id| self.offer(id));
     }
 
     pub(super) fn out(&self) -> usize {

@@ -138,6 +138,10 @@ impl Ring {
             let more = cqueue::more(entry.flags());
             let filled = match (&mut self.buffers, cqueue::buffer_select(entry.flags())) {
                 (Some(buffers), Some(id)) => buffers.filled(id, entry.result()),
+                (Some(buffers), None) if entry.result() == -libc::ENOBUFS => {
+                    buffers.ran_out();
+                    None
+                }
                 (_, _) => None,
             };
             return Some(self.flight.complete(entry.user_data(), entry.result(), more, filled));
@@ -339,6 +343,38 @@ mod tests {
         };
         assert_eq!(ring.bytes(&rest), [9; 10]);
         ring.give_back(rest);
+        assert_eq!(ring.buffers_out(), 0);
+    }
+
+    #[test]
+    fn as_many_buffers_are_in_use_as_have_been_needed_at_once() {
+        let settings = RingSettings { entries: 64, buffers: 256, buffer_bytes: 64 };
+        let mut ring = Ring::new(settings).unwrap();
+        let (socket, mut peer) = pair();
+        let mut held = Vec::new();
+        peer.write_all(&[9; 300 * 64]).unwrap();
+        for upto in [64, 128, 256, 256] {
+            ring.receive(&socket, Token(1));
+            loop {
+                let Completion::Received { result, .. } = wait(&mut ring) else { panic!() };
+                match result {
+                    Received::Bytes(filled) => held.push(filled),
+                    Received::NoBuffers => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!((held.len(), ring.buffers_out()), (upto, upto));
+        }
+        held.drain(..).for_each(|filled| ring.give_back(filled));
+        // Those that have come back are enough for the rest.
+        ring.receive(&socket, Token(2));
+        for _ in 256..300 {
+            let Completion::Received { result: Received::Bytes(filled), .. } = wait(&mut ring)
+            else {
+                panic!()
+            };
+            ring.give_back(filled);
+        }
         assert_eq!(ring.buffers_out(), 0);
     }
 

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::{self, Directories, SnapshotFile};
-use super::load::{LoadError, Loaded, load};
+use super::load::{LoadError, Loaded, load, load_large};
 use super::pack::{Unpacker, compression_of};
 use super::replay::{Digests, Replayed, Replayer};
 use super::side;
@@ -289,6 +289,9 @@ fn load_newest(
     (None, damaged)
 }
 
+/// Bytes of a file from which on it is worth a thread.
+const LARGE: u64 = 1 << 20;
+
 /// Why one file is not to be used.
 #[derive(Debug, thiserror::Error)]
 enum FileError {
@@ -311,7 +314,10 @@ fn load_file(
     let modified = side::modified(open.as_ref());
     let source = FileSource { file: open, at: 0, crc: 0 };
     let mut unpacker = Unpacker::new(compression_of(&file.name), source);
-    let loaded = load(&mut unpacker, file.zxid, field_max, writer)?;
+    let loaded = match file.size > LARGE {
+        true => load_large(&mut unpacker, file.zxid, field_max, writer)?,
+        false => load(&mut unpacker, file.zxid, field_max, writer)?,
+    };
     let found = unpacker.into_source().crc_of_all()?;
     if let Some(expected) = record.map(|r| r.crc).filter(|expected| *expected != found) {
         return Err(FileError::Side { found, expected });

@@ -61,6 +61,38 @@ fn a_snapshot_cut_short_is_refused_but_at_the_end_of_a_section() {
 }
 
 #[test]
+fn a_thread_of_its_own_reads_the_same() {
+    let (tree, mut writer) = new_tree();
+    let mut work = Workload::new(11);
+    (0..2000).for_each(|_| work.step(&mut writer));
+    // Several batches of the channel between the two threads.
+    let (stat, big) = (crate::tree::StoredStat::default(), [b'x'; 50_000]);
+    for n in 0..30 {
+        writer.restore_node(&format!("/big{n}"), Some(&big), -1, &stat).unwrap();
+    }
+    let at = work.zxid();
+    let whole = written(&tree, &[(SessionId(1), 5)], &options(at));
+    let outcome = |bytes: &[u8], large: bool| {
+        let (tree, mut writer) = new_tree();
+        let loaded = match large {
+            true => load_large(bytes, at, FIELD_MAX, &mut writer),
+            false => load(bytes, at, FIELD_MAX, &mut writer),
+        };
+        loaded.map(|loaded| (loaded, dump(&tree), figures(&tree))).map_err(|e| format!("{e:?}"))
+    };
+    let expected = outcome(&whole, false);
+    assert_eq!(expected.as_ref().unwrap().1, dump(&tree));
+    assert_eq!(outcome(&whole, true), expected);
+    for n in 1..40 {
+        let cut = &whole[..whole.len() / 40 * n];
+        assert_eq!(outcome(cut, true), outcome(cut, false), "cut after {} bytes", cut.len());
+        let mut wrong = whole.clone();
+        wrong[whole.len() / 40 * n] ^= 4;
+        assert_eq!(outcome(&wrong, true), outcome(&wrong, false), "byte {}", cut.len());
+    }
+}
+
+#[test]
 fn a_tree_no_walk_would_make_is_refused() {
     use crate::codec::snapfile::{SnapshotWriter, Tail};
     let stat = crate::tree::StoredStat::default();

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::load::{LoadError, Loaded, load};
+use super::load::{LoadError, Loaded, load, load_large};
 use super::pack::Compression;
 use super::write::{WriteOptions, write};
 use crate::tree::{Node, Tree, TreeOptions, TreeWriter};
