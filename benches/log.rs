@@ -112,6 +112,7 @@ impl Logged {
         let (events, heard) = mailbox(1024, waker);
         let settings = LogSettings { io: way, spin, ..LogSettings::default() };
         let (handle, log) = spawn(LogParts {
+            chosen: None,
             dir: Arc::new(dir),
             settings,
             last: Zxid::ZERO,

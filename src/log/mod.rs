@@ -9,7 +9,7 @@
 //!
 //! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
-//! * [`settings`]: what can be configured
+//! * [`settings`]: what can be configured; [`choose`](mod@choose): what is left to the machine
 //! * [`shell`]: the log thread; [`lend`]: its work on another's; [`io`]: how it writes;
 //!   [`prepare`]: work off its way; [`figures`]: what it measures
 //! * [`side`]: the record beside a sealed segment
@@ -18,6 +18,7 @@
 
 use crate::types::Zxid;
 
+pub mod choose;
 pub mod core;
 pub mod figures;
 pub mod frame;
@@ -34,6 +35,7 @@ pub mod shell;
 pub mod side;
 pub mod truncate;
 
+pub use self::choose::choose;
 pub use self::core::Append;
 pub use figures::Figures;
 pub use lend::Lent;

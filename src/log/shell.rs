@@ -15,9 +15,10 @@
 //! The shell may be lent to the thread that feeds it ([`super::lend`]); the log thread is then
 //! there for what takes long.
 
+use super::choose::choose;
 use super::core::{Append, Effect, Input, Job, LogCore};
 use super::figures::Figures;
-use super::io::{self as segment_io, SegmentIo, probe};
+use super::io::{self as segment_io, SegmentIo};
 use super::lend::{Lent, Pace};
 use super::name::{log_name, next_name};
 use super::prepare::Preparer;
@@ -48,6 +49,8 @@ pub struct LogParts {
     /// `dataLogDir`'s version-2, settled, locked by this process.
     pub dir: Arc<dyn Dir>,
     pub settings: LogSettings,
+    /// What [`choose`] has said; it is asked if nobody has.
+    pub chosen: Option<IoChoice>,
     /// The newest transaction that snapshots and log hold.
     pub last: Zxid,
     /// Chance, for snapshot times and file nonces.
@@ -210,12 +213,17 @@ impl Shell {
         inbox: Receiver<LogInput>,
         (done_sender, done): (Sender<Done>, Receiver<Done>),
     ) -> Result<Shell, OpenError> {
-        let LogParts { dir, settings, last, seed, report, fatal } = parts;
+        let LogParts { dir, settings, chosen, last, seed, report, fatal } = parts;
         let io_error = |source| OpenError::Io { dir: dir.show(""), source };
         if let Some(core) = settings.core {
             affinity::pin(core).map_err(io_error)?;
         }
-        let io = choose_io(dir.as_ref(), &settings, lent)?;
+        let choice = match chosen {
+            Some(choice) => choice,
+            None => choose(dir.as_ref(), &settings, lent)?,
+        };
+        let io = segment_io::make(choice, settings.force_sync)
+            .map_err(|source| OpenError::Choice { choice, dir: dir.show(""), source })?;
         let (jobs, queue) = mpsc::channel();
         let preparing = Preparer::new(dir.clone(), settings.prealloc > 0);
         let preparer = std::thread::Builder::new()
@@ -457,40 +465,4 @@ fn prepare(mut preparer: Preparer, queue: mpsc::Receiver<Job>, done: Sender<Done
             Err(e) => return done.push(Err(e)),
         }
     }
-}
-
-/// Resolves `auto` and says at start what was chosen and why. A ring serves the thread that made
-/// it, so a log that is lent has none unless it was asked for; it is then written by the log thread
-/// alone.
-fn choose_io(
-    dir: &dyn Dir,
-    settings: &LogSettings,
-    lent: bool,
-) -> Result<Box<dyn SegmentIo>, OpenError> {
-    let refused = |choice, source| OpenError::Choice { choice, dir: dir.show(""), source };
-    let candidates: &[IoChoice] = match lent {
-        true => &[IoChoice::Calls, IoChoice::Direct],
-        false => &[IoChoice::Calls, IoChoice::Ring, IoChoice::Direct],
-    };
-    let choice = match settings.io {
-        IoChoice::Auto if settings.force_sync => match probe::measure(dir, candidates) {
-            Ok(findings) => {
-                tracing::info!("median of a durable batch here: {findings}");
-                findings.best()
-            }
-            Err(source) => return Err(OpenError::Io { dir: dir.show(""), source }),
-        },
-        IoChoice::Auto => IoChoice::Calls,
-        IoChoice::Calls => IoChoice::Calls,
-        asked @ (IoChoice::Ring | IoChoice::Direct) => {
-            probe::check(asked, dir).map_err(|source| refused(asked, source))?;
-            asked
-        }
-    };
-    tracing::info!("log writes by {}", choice.name());
-    segment_io::make(choice, settings.force_sync).map_err(|source| OpenError::Choice {
-        choice,
-        dir: dir.show(""),
-        source,
-    })
 }

@@ -149,6 +149,14 @@ impl<'a> Session<'a> {
         Instance::start(target, setting, &self.settings.data_dir, &self.settings.log_dir)
     }
 
+    /// What the report says of a target, with the settings of whichever stage came first.
+    fn introduce(&mut self, at: usize, instance: &Instance) {
+        if self.outcome.targets.len() == at {
+            let (target, config) = (instance.target.clone(), instance.config.clone());
+            self.outcome.targets.push(TargetFacts { target, config });
+        }
+    }
+
     pub(super) fn base_plan(&self, served: &dyn Served) -> Plan {
         Plan {
             servers: served.servers(),
@@ -171,8 +179,7 @@ impl<'a> Session<'a> {
         let mut instances = Vec::new();
         for target in &self.settings.targets {
             let instance = self.start(target, &NO_SNAPSHOTS)?;
-            let config = instance.config.clone();
-            self.outcome.targets.push(TargetFacts { target: target.clone(), config });
+            self.introduce(instances.len(), &instance);
             instances.push(instance);
         }
         for instance in &instances {
@@ -349,6 +356,7 @@ impl<'a> Session<'a> {
 
     fn fill_once(&mut self, at: usize, target: &Target) -> Result<(), Fault> {
         let mut instance = self.start(target, &DEFAULT)?;
+        self.introduce(at, &instance);
         let result = self.fill(&instance)?;
         let side = &mut self.outcome.fill.sides[at];
         side.creates_per_s.push(result.per_second);
@@ -392,6 +400,7 @@ impl<'a> Session<'a> {
         let mut instances = Vec::new();
         for target in self.settings.targets.clone() {
             let instance = self.start(&target, &NO_SNAPSHOTS)?;
+            self.introduce(instances.len(), &instance);
             let filled = self.fill(&instance).map(drop);
             self.note(&format!("large tree: {}", target.name), filled)?;
             let warm = self.warm_up(&instance);

@@ -26,6 +26,7 @@ fn parts(dir: Arc<dyn Dir>, settings: LogSettings) -> (LogParts, mpsc::Receiver<
     let (heard, hears) = mpsc::channel();
     let fatal = heard.clone();
     let parts = LogParts {
+        chosen: None,
         dir,
         settings,
         last: Zxid::ZERO,

@@ -1,12 +1,14 @@
 //! How the log is started: once at the start, and again behind each change of history.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::BootError;
 use super::wire::{chance, field_max};
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
-use crate::log::{self, LogInput, LogParts, LogSettings, OpenError};
+use crate::log::{self, IoChoice, LogInput, LogParts, LogSettings, OpenError};
 use crate::node::config::{self, Settings};
 use crate::node::hosting::LentLog;
 use crate::node::message::ToControl;
@@ -14,10 +16,38 @@ use crate::node::placement::Placement;
 use crate::runtime::{Sender, Waker};
 use crate::types::Zxid;
 
+/// The way the log will be written, found out while the tree is still being restored.
+pub struct Choosing {
+    thread: JoinHandle<Result<IoChoice, OpenError>>,
+}
+
+impl Choosing {
+    pub fn begin(
+        settings: &Settings,
+        placement: &Placement,
+        dir: Arc<dyn Dir>,
+    ) -> Result<Choosing, BootError> {
+        let (settings, lent) = (log_settings(settings, placement), placement.lends_log());
+        let thread = std::thread::Builder::new()
+            .name("log-probe".into())
+            .spawn(move || log::choose(dir.as_ref(), &settings, lent))
+            .map_err(BootError::Thread)?;
+        Ok(Choosing { thread })
+    }
+
+    pub fn end(self) -> Result<IoChoice, OpenError> {
+        match self.thread.join() {
+            Ok(choice) => choice,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
 /// Everything a log thread needs but where it begins.
 pub struct LogStarter {
     dir: Arc<dyn Dir>,
     settings: LogSettings,
+    chosen: IoChoice,
     gauges: Arc<Gauges>,
     to_control: Sender<ToControl>,
     /// What wakes the control role's thread, and where it finds the log it may work at.
@@ -28,7 +58,7 @@ impl LogStarter {
     pub fn new(
         settings: &Settings,
         placement: &Placement,
-        dir: Arc<dyn Dir>,
+        (dir, chosen): (Arc<dyn Dir>, IoChoice),
         gauges: Arc<Gauges>,
         to_control: Sender<ToControl>,
         borrower: Option<(Waker, LentLog)>,
@@ -36,6 +66,7 @@ impl LogStarter {
         LogStarter {
             dir,
             settings: log_settings(settings, placement),
+            chosen,
             gauges,
             to_control,
             borrower,
@@ -43,12 +74,12 @@ impl LogStarter {
     }
 
     /// `last`: the newest transaction that snapshots and log hold.
-    /// What the first probe of the disk has found is kept: a log is started anew while others wait.
     pub fn start(&mut self, last: Zxid) -> Result<Sender<LogInput>, OpenError> {
         let to_control = self.to_control.clone();
         let parts = LogParts {
             dir: self.dir.clone(),
             settings: self.settings.clone(),
+            chosen: Some(self.chosen),
             last,
             seed: chance(),
             report: Box::new(move |event| to_control.push(ToControl::Log(event))),
@@ -66,8 +97,6 @@ impl LogStarter {
                 (handle, sender)
             }
         };
-        tracing::info!(io = handle.io.name(), "log is written by");
-        self.settings.io = handle.io;
         self.gauges.set_log(handle.figures.clone());
         Ok(sender)
     }

@@ -21,6 +21,7 @@ use std::time::Instant;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use self::log::Choosing;
 use super::config::Settings;
 use super::message::ToControl;
 use super::placement::Placement;
@@ -54,9 +55,10 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     );
     let gauges = Arc::new(Gauges::new(placement.network.len(), began));
     let started = Instant::now();
+    let choosing = Choosing::begin(&settings, &placement, folders.logs.clone())?;
     let recovered = wire::recover(&settings, &folders, &gauges)?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
-    let server = wire::start(settings, placement, folders, gauges, recovered)?;
+    let server = wire::start(settings, placement, folders, gauges, (recovered, choosing))?;
     serve(server, signals)
 }
 

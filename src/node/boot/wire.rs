@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::log::LogStarter;
+use super::log::{Choosing, LogStarter};
 use super::{BootError, Server, ensemble};
 use bytes::Bytes;
 
@@ -208,7 +208,7 @@ pub fn start(
     placement: Placement,
     folders: Directories,
     gauges: Arc<Gauges>,
-    recovered: Recovered,
+    (recovered, choosing): (Recovered, Choosing),
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<Core> = (0..placement.network.len())
@@ -236,7 +236,7 @@ pub fn start(
     let mut starter = LogStarter::new(
         &settings,
         &placement,
-        folders.logs.clone(),
+        (folders.logs.clone(), choosing.end()?),
         gauges.clone(),
         to_control.clone(),
         borrower,

@@ -1,0 +1,36 @@
+//! Which way the log is written, before it is.
+
+use super::io::probe;
+use super::settings::{IoChoice, LogSettings};
+use super::shell::OpenError;
+use crate::disk::Dir;
+
+/// Resolves `auto` by trying, makes sure that what was asked for works, and says what came of it.
+/// Needs nothing of the log but its folder, so it can be done while the log is still being read: on
+/// a disk that has much to write it may take a second.
+///
+/// A ring serves the thread that made it, so a log that is lent has none unless it was asked for; it
+/// is then written by the log thread alone.
+pub fn choose(dir: &dyn Dir, settings: &LogSettings, lent: bool) -> Result<IoChoice, OpenError> {
+    let candidates: &[IoChoice] = match lent {
+        true => &[IoChoice::Calls, IoChoice::Direct],
+        false => &[IoChoice::Calls, IoChoice::Ring, IoChoice::Direct],
+    };
+    let choice = match settings.io {
+        IoChoice::Auto if settings.force_sync => match probe::measure(dir, candidates) {
+            Ok(findings) => {
+                tracing::info!("median of a durable batch here: {findings}");
+                findings.best()
+            }
+            Err(source) => return Err(OpenError::Io { dir: dir.show(""), source }),
+        },
+        IoChoice::Auto | IoChoice::Calls => IoChoice::Calls,
+        choice @ (IoChoice::Ring | IoChoice::Direct) => {
+            let refused = |source| OpenError::Choice { choice, dir: dir.show(""), source };
+            probe::check(choice, dir).map_err(refused)?;
+            choice
+        }
+    };
+    tracing::info!("log writes by {}", choice.name());
+    Ok(choice)
+}
