@@ -37,6 +37,7 @@ const FAILED_ONCE: &[u64] = &[
     18851, // a session's own close behind its expiry
     23424, // a clock set back by just the time since the last start: the same session ids
     1370, 1511,  // a wiped disk whose copy a commit was to count
+    56203, // what came to a server in a pause that was cut short, overtaken by what came later
     50366, // a digit of an epoch's file turned, was believed, and turned back
     6768, 19398, 21587, // damage on an election's connection, which is not looked at any more
     4100, 6349, // a recursive watch missed what had changed while its core watched nothing
