@@ -145,7 +145,8 @@ impl Disk {
 
     /// Turns one bit of one file, for good. Not behind this offset of the newest log: the last
     /// batch of a log, damaged, cannot be told from one that was torn before it was durable, and
-    /// only another server's copy could help.
+    /// only another server's copy could help. Nor of an epoch's file: ZooKeeper's has no checksum, and
+    /// another digit is another epoch.
     pub fn rot(&self, rng: &mut Rng, last_batch: usize) -> Option<Rot> {
         let full: Vec<(String, usize)> = {
             let state = self.lock();
@@ -153,7 +154,7 @@ impl Disk {
             state
                 .names
                 .iter()
-                .filter(|(_, inode)| has_bytes(**inode))
+                .filter(|(name, inode)| has_bytes(**inode) && !name.ends_with("Epoch"))
                 .map(|(name, inode)| (name.clone(), state.inodes[*inode].durable.len()))
                 .collect()
         };

@@ -206,7 +206,7 @@ impl World {
             of.entries.clear();
             of.base = last;
         }
-        of.shown = (last, self.history.last);
+        of.shown.insert(last, self.history.last);
         of.applied = last;
         of.is_changing = false;
         self.check_given_up(server, &cut, durable)
@@ -245,7 +245,7 @@ impl World {
         {
             // It died with a leader's tree in its files, before it went on behind it.
             let of = &mut self.servers[server];
-            of.shown = (file.zxid, self.history.last);
+            of.shown.insert(file.zxid, self.history.last);
             if file.zxid > kept {
                 of.entries.clear();
                 of.base = file.zxid;
@@ -287,8 +287,8 @@ impl World {
         }
         // What a leader's snapshot shows beyond its zxid is compared when the log has come so far.
         let of = &self.servers[server];
-        let (of_file, upto) = of.shown;
-        if restored.snapshot.as_ref().is_some_and(|file| file.zxid == of_file) && zxid < upto {
+        let upto = restored.snapshot.as_ref().and_then(|file| of.shown.get(&file.zxid));
+        if upto.is_some_and(|upto| zxid < *upto) {
             return Ok(());
         }
         let tree = &booted.running.tree;

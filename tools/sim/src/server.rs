@@ -71,8 +71,8 @@ pub struct Server {
     pub entries: BTreeMap<Zxid, Bytes>,
     /// What it held before the first of them: a leader's snapshot.
     pub base: Zxid,
-    /// The file of the last such snapshot, and up to which transaction there may be effects in it.
-    pub shown: (Zxid, Zxid),
+    /// By the zxid in its file's name, up to which transaction such a snapshot may show effects.
+    pub shown: BTreeMap<Zxid, Zxid>,
     /// Reported durable by its last process.
     pub durable: Zxid,
     /// Applied and looked at.
@@ -178,7 +178,7 @@ impl Server {
             dies_with: (false, 1000),
             entries: BTreeMap::new(),
             base: Zxid::ZERO,
-            shown: (Zxid(-1), Zxid::ZERO),
+            shown: BTreeMap::new(),
             durable: Zxid::ZERO,
             applied: Zxid::ZERO,
             digested: (0, Zxid(-1)),
