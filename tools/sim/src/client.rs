@@ -341,7 +341,9 @@ impl Client {
             if self.pending.len() >= scene.knobs.pipeline {
                 break;
             }
-            let ask = wishes::draw(&mut self.rng, scene.history, scene.knobs, &self.identities);
+            let looks = scene.knobs.onlookers && self.id % 2 == 1;
+            let draw = if looks { wishes::look } else { wishes::draw };
+            let ask = draw(&mut self.rng, scene.history, scene.knobs, &self.identities);
             self.ask(scene, ask);
         }
     }

@@ -2,6 +2,7 @@
 //! can be left out.
 
 use crate::knobs::Knobs;
+use crate::moments::{End, Moment};
 use crate::rng::Rng;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +107,23 @@ pub enum Fault {
         power: bool,
         down_us: i64,
     },
+    /// The server ends with what is on its way to others, who hear of it at once.
+    Sever {
+        server: usize,
+        power: bool,
+        down_us: i64,
+    },
+    /// A server, this one if it is given, ends when it next comes to that moment.
+    EndAt {
+        server: Option<usize>,
+        moment: Moment,
+        end: End,
+    },
+    /// The leader stands still, and wakes up cut off from the others.
+    LeaderAsleep {
+        pause_us: i64,
+        for_us: i64,
+    },
     /// Nothing passes between clients and this server.
     Silence {
         server: usize,
@@ -140,6 +158,7 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     let mut plan: Vec<Planned> =
         (0..knobs.faults).map(|_| (rng.between(1, knobs.storm_us), one(&mut rng, knobs))).collect();
     plan.extend(more(seed, knobs));
+    plan.extend(of_elections(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
     plan
 }
@@ -179,6 +198,81 @@ fn more(seed: u64, knobs: &Knobs) -> Vec<Planned> {
         }
     }
     plan
+}
+
+/// One election after the other, also in swarms. What a server must not forget between two of them
+/// shows when quorums follow each other that have one server in common, and leaders end with
+/// proposals that nobody else has; what a leader must not say, when others have left it unheard.
+fn of_elections(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 6);
+    let mut plan = Vec::new();
+    if knobs.servers < 3 {
+        return plan;
+    }
+    if rng.one_in(3) {
+        let span = rng.one_of([400_000, 800_000, 1_600_000]);
+        let mut at = rng.between(1, knobs.storm_us / 2);
+        if rng.one_in(2) {
+            plan.push((at, Fault::CrashLeader { power: false, down_us: 1_000 }));
+            plan.extend((0..rng.between(3, 20)).map(|_| (at, short_reign(&mut rng, knobs))));
+        } else {
+            for _ in 0..rng.between(3, 16) {
+                round(&mut rng, knobs, (at, span), &mut plan);
+                at += span;
+            }
+        }
+    }
+    if rng.one_in(4) {
+        let sync_us = knobs.sync_ticks * knobs.tick_ms * 1000;
+        for _ in 0..rng.between(1, 3) {
+            let pause_us = sync_us + rng.between(200_000, 2_000_000);
+            let for_us = pause_us + rng.between(0, sync_us);
+            plan.push((rng.between(1, knobs.storm_us), Fault::LeaderAsleep { pause_us, for_us }));
+        }
+    }
+    plan
+}
+
+/// The next leader ends soon, with what it has proposed by then; and all forget what only memory has.
+fn short_reign(rng: &mut Rng, knobs: &Knobs) -> Fault {
+    let end = End {
+        after_us: rng.one_of([0, 4 * knobs.net_us, 100_000, 300_000, 500_000]),
+        mute: !rng.one_in(4),
+        all: rng.one_in(2),
+        power: rng.one_in(2),
+        down_us: rng.between(200_000, 2_000_000),
+    };
+    Fault::EndAt { server: None, moment: Moment::Leads, end }
+}
+
+/// Servers go and come back, for about as long as an election takes.
+fn round(rng: &mut Rng, knobs: &Knobs, (at, span): (i64, i64), plan: &mut Vec<Planned>) {
+    let any = |rng: &mut Rng| rng.below(knobs.servers as u64) as usize;
+    if rng.one_in(2) {
+        let (server, power) = (any(rng), rng.one_in(2));
+        let down_us = rng.between(span / 2, 2 * span);
+        plan.push((at, Fault::Sever { server, power, down_us }));
+    }
+    if !rng.one_in(3) {
+        let after_us = rng.one_of([0, 0, 4 * knobs.net_us, 20_000, 100_000]);
+        let down_us = rng.one_of([1_000, span, 2 * span]);
+        let (mute, all, power) = (rng.one_in(2), rng.one_in(4), rng.one_in(2));
+        let moment =
+            rng.one_of([Moment::Promised, Moment::Entered, Moment::Entered, Moment::Leads]);
+        // A leader comes to its moments before all others.
+        let server = (moment != Moment::Leads).then(|| any(rng));
+        let end = End { after_us, mute, all, power, down_us };
+        plan.push((at, Fault::EndAt { server, moment, end }));
+    }
+    if rng.one_in(3) {
+        let (server, power) = (any(rng), rng.one_in(2));
+        let crash = Fault::Crash { server, power, down_us: 1_000 };
+        plan.push((at + rng.between(0, span), crash));
+    }
+    if rng.one_in(4) {
+        let hang = Fault::DiskHang { server: any(rng), for_us: rng.one_of([10_000, span]) };
+        plan.push((at + rng.between(0, span), hang));
+    }
 }
 
 fn one(rng: &mut Rng, knobs: &Knobs) -> Fault {

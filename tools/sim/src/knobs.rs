@@ -55,6 +55,8 @@ pub struct Knobs {
     /// Sessions are a server's own until their first ephemeral, and stay so without `upgrading`.
     pub local_sessions: bool,
     pub upgrading: bool,
+    /// Every other client writes little, and asks for what is newest before it reads.
+    pub onlookers: bool,
 }
 
 impl Knobs {
@@ -125,6 +127,7 @@ impl Knobs {
             },
             local_sessions: servers > 1 && rng.one_in(6),
             upgrading: !rng.one_in(3),
+            onlookers: rng.one_in(3),
         }
     }
 }

@@ -8,7 +8,7 @@
 //!   [`mutants`]: bugs that must be found
 //! * [`world`]: time and events; [`process`]: a server's turns, ends and starts; [`wires`]: connections
 //!   of clients; [`peers`], [`learners`]: servers among themselves
-//! * [`knobs`], [`faults`]: what the seed draws
+//! * [`knobs`], [`faults`]: what the seed draws; [`moments`]: faults that wait for an election
 //! * [`server`], [`storage`], [`transport`], [`disk`]: the shipping code and what stands under it
 //! * [`client`], [`wishes`]: what clients do
 //! * [`history`], [`judge`], [`answers`], [`watching`], [`observe`]: what must hold
@@ -25,6 +25,7 @@ pub mod world;
 
 pub mod faults;
 pub mod knobs;
+pub mod moments;
 pub mod rng;
 
 pub mod disk;

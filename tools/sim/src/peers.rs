@@ -371,7 +371,9 @@ impl World {
     fn shut(&mut self, number: u64, end: usize) {
         let Some(pipe) = self.pipes.get_mut(&number) else { return };
         if std::mem::take(&mut pipe.open[end]) {
-            let at = pipe.clear_at[end].max(self.now) + 1;
+            let way = (pipe.ends[end].server, pipe.ends[1 - end].server);
+            let blocked = self.blocked.get(&way).copied().unwrap_or(0);
+            let at = pipe.clear_at[end].max(self.now).max(blocked) + 1;
             self.schedule(at, Event::PeerEnd { pipe: number, to: 1 - end });
         }
     }
@@ -583,10 +585,23 @@ impl World {
         let numbers: Vec<u64> = self.pipes.keys().copied().collect();
         for number in numbers {
             if self.rng.one_in(one_in) {
-                for to in [0, 1] {
-                    self.schedule(self.now, Event::PeerEnd { pipe: number, to });
-                }
+                self.reset_pipe(number);
             }
+        }
+    }
+
+    fn reset_pipe(&mut self, number: u64) {
+        for to in [0, 1] {
+            self.schedule(self.now, Event::PeerEnd { pipe: number, to });
+        }
+    }
+
+    /// Resets all connections of a server.
+    pub fn reset_pipes_of(&mut self, server: usize) {
+        let is_end = |pipe: &Pipe| pipe.ends.iter().any(|end| end.server == server);
+        let pipes = self.pipes.iter().filter(|(_, pipe)| is_end(pipe));
+        for number in pipes.map(|(number, _)| *number).collect::<Vec<u64>>() {
+            self.reset_pipe(number);
         }
     }
 }

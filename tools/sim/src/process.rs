@@ -111,6 +111,9 @@ impl World {
         }
         self.proposed(server, proposed)?;
         self.observe(server)?;
+        if self.ambush(server) {
+            return Ok(());
+        }
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         // One job at a time: the queue holds no more.
         if let Ok(job) = up.jobs.try_recv() {
@@ -362,13 +365,14 @@ impl World {
 
     /// Who leads, as far as it knows itself.
     pub fn leader(&self) -> Option<usize> {
-        let leads = |server: &crate::server::Server| {
-            server.up.as_ref().is_some_and(|up| {
-                up.gauges.quorum.mode() == ringkeeper::admin::quorum::Mode::Leader
-                    && up.gauges.quorum.is_serving()
-            })
-        };
-        self.servers.iter().position(leads)
+        (0..self.servers.len()).find(|server| self.leads(*server))
+    }
+
+    pub fn leads(&self, server: usize) -> bool {
+        self.servers[server].up.as_ref().is_some_and(|up| {
+            up.gauges.quorum.mode() == ringkeeper::admin::quorum::Mode::Leader
+                && up.gauges.quorum.is_serving()
+        })
     }
 
     pub fn stop(&mut self, server: usize, down_us: i64) {
@@ -445,9 +449,7 @@ impl World {
     pub fn fill(&mut self, server: usize, until: i64) {
         self.servers[server].full_until = until;
         self.servers[server].logs.set_trouble(Some(Trouble::Full));
-        let number = self.plan.len();
-        self.plan.push((until, crate::faults::Fault::DiskFree { server }));
-        self.schedule(until, Event::Fault { number });
+        self.plan_fault(until, crate::faults::Fault::DiskFree { server });
     }
 
     pub fn rot(&mut self, server: usize, down_us: i64) {

@@ -51,6 +51,15 @@ pub fn draw(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -
     Drawer { rng, history, knobs, who }.ask()
 }
 
+/// Of a client that mostly looks.
+pub fn look(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -> Ask {
+    match rng.below(10) {
+        0 => draw(rng, history, knobs, who),
+        1..=4 => Ask::Sync,
+        _ => Ask::Read(Drawer { rng, history, knobs, who }.read()),
+    }
+}
+
 /// A node of the asker's session.
 pub fn ephemeral(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -> WriteOp {
     let mut drawer = Drawer { rng, history, knobs, who };

@@ -14,6 +14,7 @@ use crate::client::{Act, Client, Scene};
 use crate::faults::{Fault, Planned};
 use crate::history::History;
 use crate::knobs::Knobs;
+use crate::moments::Ambushes;
 use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
 use crate::server::{Server, electorate, fresh_tree};
@@ -110,6 +111,7 @@ pub struct World {
     pub pipes: BTreeMap<u64, Pipe>,
     /// Nothing passes from one server to another before this time.
     pub blocked: BTreeMap<(usize, usize), i64>,
+    pub ambushes: Ambushes,
     /// Every transaction that was ever proposed, and who has made those of an epoch.
     pub proposals: BTreeMap<Zxid, Bytes>,
     pub primaries: BTreeMap<Epoch, usize>,
@@ -162,6 +164,7 @@ impl World {
             electorate: electorate(&knobs),
             pipes: BTreeMap::new(),
             blocked: BTreeMap::new(),
+            ambushes: Ambushes::default(),
             proposals: BTreeMap::new(),
             primaries: BTreeMap::new(),
             history: History::new(&fresh, &knobs),
@@ -336,6 +339,7 @@ impl World {
         let longest = 20 * self.knobs.tick_ms * 1000;
         self.deadline = self.now + 90_000_000 + 5 * longest;
         self.blocked.clear();
+        self.ambushes = Ambushes::default();
         for server in &mut self.servers {
             server.paused_until = server.paused_until.min(self.now);
             server.slow_until = self.now;
@@ -371,6 +375,18 @@ impl World {
         let (_, fault) = self.plan[number];
         self.note(|| format!("fault {number}: {fault:?}"));
         self.inflict(fault)
+    }
+
+    /// A fault that another brings with it.
+    pub fn plan_fault(&mut self, at: i64, fault: Fault) {
+        let number = self.plan.len();
+        self.plan.push((at, fault));
+        self.schedule(at, Event::Fault { number });
+    }
+
+    /// Nothing passes from one server to another for so long.
+    pub fn block(&mut self, from: usize, to: usize, for_us: i64) {
+        self.blocked.insert((from, to), self.now + for_us);
     }
 
     fn inflict(&mut self, fault: Fault) -> Checked {
@@ -411,19 +427,19 @@ impl World {
             Fault::Reset { one_in } => self.reset_some(one_in),
             Fault::ResetPeers { one_in } => self.reset_pipes(one_in),
             Fault::Block { from, to, for_us } => {
-                self.blocked.insert((from, to), now + for_us);
+                self.block(from, to, for_us);
             }
             Fault::Isolate { server, for_us } => {
                 for other in (0..self.servers.len()).filter(|other| *other != server) {
-                    self.blocked.insert((server, other), now + for_us);
-                    self.blocked.insert((other, server), now + for_us);
+                    self.block(server, other, for_us);
+                    self.block(other, server, for_us);
                 }
             }
             Fault::Split { mask, for_us } => {
                 let side = |server: usize| mask >> server & 1;
                 for from in 0..self.servers.len() {
                     for to in (0..self.servers.len()).filter(|to| side(*to) != side(from)) {
-                        self.blocked.insert((from, to), now + for_us);
+                        self.block(from, to, for_us);
                     }
                 }
             }
@@ -435,6 +451,14 @@ impl World {
             Fault::CrashLeader { power, down_us } => {
                 if let Some(server) = self.leader() {
                     self.crash(server, power, down_us);
+                }
+            }
+            Fault::Sever { server, power, down_us } => self.sever(server, power, down_us),
+            Fault::EndAt { server, moment, end } => self.lie_in_wait(server, moment, end),
+            Fault::LeaderAsleep { pause_us, for_us } => {
+                if let Some(server) = self.leader() {
+                    self.inflict(Fault::Pause { server, for_us: pause_us })?;
+                    self.inflict(Fault::Isolate { server, for_us })?;
                 }
             }
             Fault::HalfOpen { one_in } => self.half_open_some(one_in),
