@@ -12,6 +12,8 @@ use crate::disk::Dir;
 /// A ring serves the thread that made it, so a log that is lent has none unless it was asked for; it
 /// is then written by the log thread alone.
 pub fn choose(dir: &dyn Dir, settings: &LogSettings, lent: bool) -> Result<IoChoice, OpenError> {
+    let io = |source| OpenError::Io { dir: dir.show(""), source };
+    let _ = probe::clear(dir).map_err(io)?;
     let candidates: &[IoChoice] = match lent {
         true => &[IoChoice::Calls, IoChoice::Direct],
         false => &[IoChoice::Calls, IoChoice::Ring, IoChoice::Direct],
@@ -22,7 +24,7 @@ pub fn choose(dir: &dyn Dir, settings: &LogSettings, lent: bool) -> Result<IoCho
                 tracing::info!("median of a durable batch here: {findings}");
                 findings.best()
             }
-            Err(source) => return Err(OpenError::Io { dir: dir.show(""), source }),
+            Err(source) => return Err(io(source)),
         },
         IoChoice::Auto | IoChoice::Calls => IoChoice::Calls,
         choice @ (IoChoice::Ring | IoChoice::Direct) => {

@@ -48,11 +48,12 @@ pub fn settle(dir: &dyn Dir, entry_max: usize) -> Result<Settled, ReplayError> {
     Ok(settled)
 }
 
-/// A segment that was being prepared, a probe, half a side record: nothing of them is needed.
+/// A segment that was being prepared, half a side record: nothing of them is needed. A probe may be
+/// at work beside this; it removes what one before it has left.
 fn remove_leftovers(dir: &dyn Dir, settled: &mut Settled) -> io::Result<()> {
     for file in dir.list()? {
         let rest = file.name.strip_prefix(OUR_PREFIX).and_then(|r| r.strip_prefix("log."));
-        if rest.is_some_and(|r| r == "next" || r == "probe" || r.ends_with(".tmp")) {
+        if rest.is_some_and(|r| r == "next" || r.ends_with(".tmp")) {
             dir.remove(&file.name)?;
             settled.removed.push(dir.show(&file.name));
         }

@@ -19,10 +19,13 @@ use crate::log::purge;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::directory;
-use crate::snapshot::pace::Bandwidth;
+use crate::snapshot::pace::Pace;
 use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
 use crate::types::{Millis, SessionId};
+
+/// The thread's priority: a ninth of a request's share where both want the same CPU.
+const NICE: i32 = 10;
 
 /// What the thread works with.
 pub struct Housekeeping {
@@ -51,6 +54,10 @@ impl Housekeeping {
     }
 
     fn run(mut self, jobs: &Receiver<Job>) {
+        // Where CPUs are few, requests come first. It works without, too.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "housekeeping runs at everybody's priority");
+        }
         let mut timetable = Autopurge::new(self.purge_interval, clock::now());
         loop {
             if timetable.due(clock::now()) {
@@ -72,9 +79,11 @@ impl Housekeeping {
     /// A snapshot that fails costs only a longer replay: the log has everything.
     fn snapshot(&mut self, sessions: &[(SessionId, i32)], abandoned: &AtomicBool) {
         let began = Instant::now();
-        let bandwidth = Bandwidth { bytes_per_second: self.bytes_per_second };
+        let limits = Pace { bytes_per_second: self.bytes_per_second };
+        let mut resumed = began;
         let mut pace = |bytes| {
-            std::thread::sleep(bandwidth.wait(bytes, began.elapsed()));
+            std::thread::sleep(limits.rest(bytes, began.elapsed(), resumed.elapsed()));
+            resumed = Instant::now();
             // Asked once more after the last node: what was complete before is kept.
             !abandoned.load(Ordering::SeqCst)
         };

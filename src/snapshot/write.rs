@@ -27,7 +27,7 @@ const SLICE_BYTES: u64 = 256 * 1024;
 const SLICE_NODES: usize = 2048;
 /// The file is flushed in steps of so many bytes, so that the log's flushes, if they go to the same
 /// device, never wait behind all of it.
-const FLUSH_STEP: u64 = 8 << 20;
+const FLUSH_STEP: u64 = 1 << 20;
 
 /// What to write, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -70,13 +70,19 @@ pub fn check(choice: IoChoice, dir: &dyn Dir) -> io::Result<()> {
     })
 }
 
+/// Removes what a probe has left that was cut short; the name of its file.
+pub fn clear(dir: &dyn Dir) -> io::Result<String> {
+    let name = format!("{OUR_PREFIX}log.probe");
+    remove_if_present(dir, &name)?;
+    Ok(name)
+}
+
 fn on_a_file<T>(
     dir: &dyn Dir,
     space: u64,
     work: impl FnOnce(&str) -> io::Result<T>,
 ) -> io::Result<T> {
-    let name = format!("{OUR_PREFIX}log.probe");
-    remove_if_present(dir, &name)?;
+    let name = clear(dir)?;
     let file = dir.create(&name)?;
     file.allocate(0, space)?;
     file.write_at(&vec![0; space as usize], 0)?;
