@@ -19,13 +19,10 @@ use crate::log::purge;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::directory;
-use crate::snapshot::pace::Pace;
+use crate::snapshot::pace::{Pace, Progress};
 use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
 use crate::types::{Millis, SessionId};
-
-/// The thread's priority: a ninth of a request's share where both want the same CPU.
-const NICE: i32 = 10;
 
 /// What the thread works with.
 pub struct Housekeeping {
@@ -36,6 +33,8 @@ pub struct Housekeeping {
     /// `at` and `restored_upto` are set anew for each snapshot.
     pub options: WriteOptions,
     pub bytes_per_second: Option<u64>,
+    /// `snapCount`: so many transactions behind a snapshot the next is due.
+    pub txn_count: u64,
     /// `autopurge.snapRetainCount`.
     pub retain: usize,
     /// `autopurge.purgeInterval`; `None`: never.
@@ -54,10 +53,6 @@ impl Housekeeping {
     }
 
     fn run(mut self, jobs: &Receiver<Job>) {
-        // Where CPUs are few, requests come first. It works without, too.
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::debug!(%error, "housekeeping runs at everybody's priority");
-        }
         let mut timetable = Autopurge::new(self.purge_interval, clock::now());
         loop {
             if timetable.due(clock::now()) {
@@ -81,8 +76,11 @@ impl Housekeeping {
         let began = Instant::now();
         let limits = Pace { bytes_per_second: self.bytes_per_second };
         let mut resumed = began;
+        let (tree, at, txn_count) = (self.tree.clone(), self.options.at.0, self.txn_count as i64);
         let mut pace = |bytes| {
-            std::thread::sleep(limits.rest(bytes, began.elapsed(), resumed.elapsed()));
+            let late = tree.applied().0.saturating_sub(at) > txn_count;
+            let (elapsed, worked) = (began.elapsed(), resumed.elapsed());
+            std::thread::sleep(limits.rest(&Progress { bytes, elapsed, worked, late }));
             resumed = Instant::now();
             // Asked once more after the last node: what was complete before is kept.
             !abandoned.load(Ordering::SeqCst)

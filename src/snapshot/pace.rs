@@ -6,6 +6,18 @@ use std::time::Duration;
 /// least two thirds of it, however slow it is.
 const REST: u32 = 2;
 
+/// What a writer has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    pub bytes: u64,
+    pub elapsed: Duration,
+    /// Since its last rest.
+    pub worked: Duration,
+    /// The next snapshot is due already: with more rest, the log that a start has to replay would
+    /// grow and grow.
+    pub late: bool,
+}
+
 /// Bounds on the writing.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -14,13 +26,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// How long the writer has to rest that has written `bytes` in the time `elapsed`, and has
-    /// worked for so long since its last rest.
-    pub fn rest(&self, bytes: u64, elapsed: Duration, worked: Duration) -> Duration {
+    /// How long the writer has to rest now.
+    pub fn rest(&self, progress: &Progress) -> Duration {
         let due = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
-            Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)
+            Duration::from_secs_f64(progress.bytes as f64 / rate.max(1) as f64)
         });
-        due.saturating_sub(elapsed).max(worked * REST)
+        let own = if progress.late { Duration::ZERO } else { progress.worked * REST };
+        due.saturating_sub(progress.elapsed).max(own)
     }
 }
 
@@ -28,22 +40,26 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn progress(bytes: u64, ms: u64, worked: u64, late: bool) -> Progress {
+        let (elapsed, worked) = (Duration::from_millis(ms), Duration::from_millis(worked));
+        Progress { bytes, elapsed, worked, late }
+    }
+
     #[test]
     fn a_writer_ahead_of_its_rate_waits_for_it() {
         let pace = Pace { bytes_per_second: Some(1000) };
-        let rest =
-            |bytes, ms| pace.rest(bytes, Duration::from_millis(ms), Duration::ZERO).as_millis();
+        let rest = |bytes, ms| pace.rest(&progress(bytes, ms, 0, false)).as_millis();
         assert_eq!(rest(500, 0), 500);
         assert_eq!(rest(500, 400), 100);
         assert_eq!(rest(500, 900), 0);
     }
 
     #[test]
-    fn a_writer_rests_longer_than_it_has_worked() {
-        let pace = Pace { bytes_per_second: None };
-        let worked = Duration::from_millis(7);
-        assert_eq!(pace.rest(u64::MAX, Duration::ZERO, worked), Duration::from_millis(14));
+    fn a_writer_rests_longer_than_it_has_worked_unless_it_is_late() {
+        let free = Pace { bytes_per_second: None };
+        assert_eq!(free.rest(&progress(u64::MAX, 0, 7, false)).as_millis(), 14);
+        assert_eq!(free.rest(&progress(u64::MAX, 0, 7, true)).as_millis(), 0);
         let slow = Pace { bytes_per_second: Some(1000) };
-        assert_eq!(slow.rest(100, Duration::ZERO, worked), Duration::from_millis(100));
+        assert_eq!(slow.rest(&progress(100, 0, 7, true)).as_millis(), 100);
     }
 }

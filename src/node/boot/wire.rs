@@ -43,6 +43,9 @@ use crate::zab::Window;
 /// An election takes this long before reads are served without a leader.
 const READS_AFTER_MS: i64 = 2_000;
 
+/// Znodes of a tree whose snapshot is not waited for at the start: half a second's worth.
+const LARGE_TREE: usize = 100_000;
+
 /// The tree as it was left, and how it came back.
 pub struct Recovered {
     tree: Arc<Tree>,
@@ -50,6 +53,8 @@ pub struct Recovered {
     restored: Restored,
     /// The newest transactions, for learners of an ensemble.
     window: Window,
+    /// A snapshot is due as soon as clients are served.
+    snapshot_later: bool,
 }
 
 /// The largest record field any reader takes (I14).
@@ -89,14 +94,25 @@ pub fn recover(
     gauges.snap_load_time.record(elapsed);
     gauges.txns_loaded.record(restored.replayed as i64);
     gauges.digest_mismatches.set(restored.digests.mismatches as i64);
-    if restored.snapshot_due {
+    let snapshot_later = settings.ensemble.is_none() && may_wait(&restored, &tree);
+    if restored.snapshot_due && !snapshot_later {
         let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
         let options = WriteOptions { quiet: true, ..write_options(settings, &restored) };
         snapshot::write_file(folders.snapshots.as_ref(), &tree, &sessions, &options, &mut |_| {
             true
         })?;
     }
-    Ok(Recovered { tree, writer, restored, window })
+    Ok(Recovered { tree, writer, restored, window, snapshot_later })
+}
+
+/// Whether the snapshot that is due can be written while clients are served: it is large, and all
+/// that it brings is a shorter replay.
+fn may_wait(restored: &Restored, tree: &Tree) -> bool {
+    let as_on_disk = restored.snapshot.is_some() && restored.damaged.is_empty();
+    restored.snapshot_due
+        && as_on_disk
+        && restored.killed.is_empty()
+        && tree.node_count() >= LARGE_TREE
 }
 
 pub(super) fn restore_options(settings: &Settings) -> RestoreOptions {
@@ -248,7 +264,7 @@ pub fn start(
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
 
     let folders = Arc::new(folders);
-    let Recovered { tree, writer, restored, window } = recovered;
+    let Recovered { tree, writer, restored, window, snapshot_later } = recovered;
     let options = write_options(&settings, &restored);
     let removing: Arc<parking_lot::Mutex<()>> = Arc::default();
     let ensemble = match &settings.ensemble {
@@ -282,6 +298,7 @@ pub fn start(
         logs: folders.logs.clone(),
         options,
         bytes_per_second: settings.snapshot.bytes_per_second,
+        txn_count: settings.snapshot.txn_count,
         retain: settings.autopurge.retain,
         purge_interval: settings.autopurge.interval,
         to_control: to_control.clone(),
@@ -308,6 +325,7 @@ pub fn start(
         jobs,
         learner_jobs,
         restored_upto: restored.czxid_max,
+        snapshot_due: snapshot_later,
         ensemble,
         gauges: gauges.clone(),
         now,

@@ -209,6 +209,8 @@ pub struct ControlParts {
     pub learner_jobs: mpsc::Sender<LearnerJob>,
     /// [`crate::snapshot::Restored::czxid_max`].
     pub restored_upto: Zxid,
+    /// Whether to begin with a snapshot.
+    pub snapshot_due: bool,
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleParts>,
     pub gauges: Arc<Gauges>,
@@ -269,6 +271,9 @@ impl Control {
                 control.gauges.quorum.set_members(members, members.get(ensemble.me));
             }
             control.gauges.quorum.looking(control.now);
+        }
+        if parts.snapshot_due {
+            control.snapshot();
         }
         control
     }

@@ -348,6 +348,7 @@ impl Server {
             jobs: job_sender,
             learner_jobs,
             restored_upto: restored.czxid_max,
+            snapshot_due: false,
             ensemble,
             gauges: gauges.clone(),
             now,
