@@ -5,7 +5,9 @@
 //! * [`cpu`]: CPUs, siblings, governor, isolation, how late a sleeper wakes
 //! * [`loopback`]: a round trip through the kernel's own network
 //! * [`fanout`]: one message to each of thousands of connections
+//! * [`churn`]: a session's worth of connecting and closing
 
+pub mod churn;
 pub mod cpu;
 pub mod disk;
 pub mod fanout;
@@ -27,6 +29,7 @@ pub struct Diagnosis {
     pub cpu: cpu::Cpu,
     pub loopback: loopback::Loopback,
     pub fanout: Vec<fanout::Fanout>,
+    pub churn: churn::Churn,
     /// What stands in the way of good figures, worst first.
     pub remarks: Vec<String>,
 }
@@ -38,11 +41,12 @@ pub fn examine(log_dir: &Path, each: Duration) -> Result<Diagnosis, Fault> {
     let (kernel, cpu) = (kernel::examine(), cpu::examine());
     let loopback = loopback::examine(&cpu)?;
     let fanout = fanout::examine()?;
+    let churn = churn::examine()?;
     let mut remarks = Vec::new();
     remarks.extend(kernel.remarks());
     remarks.extend(disk.remarks());
     remarks.extend(cpu.remarks());
-    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, remarks })
+    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, churn, remarks })
 }
 
 impl Diagnosis {
@@ -83,6 +87,12 @@ impl Diagnosis {
             let (way, last) = (format!("one to each of {}", f.receivers), duration(f.last_us));
             line(format!("  {way:<22} the last after {last}, {} a send", duration(f.send_us)));
         }
+        let session = self.churn.session_us;
+        let most = count(1e6 * self.cpu.count as f64 / session);
+        line(format!(
+            "  connect, two answers, end: {} of CPU for both ends: {most}/s at most",
+            duration(session)
+        ));
         line(String::new());
         if self.remarks.is_empty() {
             line("Nothing in the way of good figures was found.".into());
