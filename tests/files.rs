@@ -8,9 +8,11 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use support::client::{Grant, Session};
 use support::server::{Kind, Server, java, super_settings};
 use support::tree::{dump, first_difference, random_writes, write_all_kinds};
+use support::wire::{OPEN, Out};
 use support::{Rng, scratch};
 
 fn settings(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
@@ -203,7 +205,57 @@ fn damage_in_the_middle_is_refused() {
     if kind == Kind::Ringkeeper {
         let name = log.file_name().unwrap().to_str().unwrap();
         assert!(server.log().contains(name), "{} is not named in: {}", name, server.log());
+        let probe = folder.join("data/version-2/ringkeeper.log.probe");
+        assert!(!probe.exists(), "the refused start has left its probe");
     }
+}
+
+/// So many childless nodes, a hundred below each of their parents.
+fn fill(session: &mut Session, nodes: usize) {
+    let create = |path: &str| {
+        let header = Out::new().i32(1).bool(false).i32(-1);
+        header.append(&Out::new().str(path).buffer(None).acls(Some(OPEN)).i32(0).0)
+    };
+    for parent in 0..nodes / 100 {
+        let mut multi = create(&format!("/p{parent}"));
+        for child in 0..100 {
+            multi = multi.append(&create(&format!("/p{parent}/{child}")).0);
+        }
+        let multi = multi.append(&Out::new().i32(-1).bool(true).i32(-1).0);
+        assert_eq!(session.call(14, multi).err, 0);
+    }
+}
+
+#[test]
+fn the_snapshot_of_a_large_tree_is_written_behind_the_start() {
+    // Goal: a start that has replayed something serves, and brings a snapshot all the same.
+    let folder = scratch("files/large");
+    let settings = settings(&[("snapCount", "10000000")]);
+    let mut server = Server::start(Kind::under_test(), &folder, &settings);
+    fill(&mut Session::open(server.port, 60_000), 110_000);
+    server.kill();
+    drop(server);
+    let snapshots = || files(&folder, "snapshot.");
+    assert_eq!(snapshots().len(), 1, "that of the empty tree");
+    let mut server = Server::start(Kind::under_test(), &folder, &settings);
+    let mut session = Session::open(server.port, 60_000);
+    assert_eq!(session.create("/behind", b""), 0);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while snapshots().len() < 2 {
+        assert!(Instant::now() < deadline, "no snapshot: {}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.kill();
+    drop(server);
+    // What it holds is not replayed again.
+    let server = Server::start(Kind::under_test(), &folder, &settings);
+    let newest = snapshots().pop().unwrap();
+    let (log, name) = (server.log(), newest.file_name().unwrap().to_str().unwrap().to_owned());
+    let restored = log.lines().find(|line| line.contains("restored")).unwrap_or_default();
+    assert!(restored.contains(&name) && restored.contains("znodes=1111"), "{log}");
+    let mut session = Session::open(server.port, 60_000);
+    assert_eq!(session.children("/p7").unwrap().len(), 100);
+    assert!(session.get("/behind").is_ok());
 }
 
 #[test]

@@ -119,6 +119,23 @@ fn cores_know_no_shell_and_no_world() {
 }
 
 #[test]
+fn snapshots_are_made_and_read_without_threads_and_clocks() {
+    // Goal: `snapshot` knows the disk, through its trait, and nothing else of the machine.
+    let world = ["std::thread", "std::env", "Instant", "SystemTime", "RandomState", "libc::"];
+    let mut found = Vec::new();
+    for (name, text) in
+        sources(&["src"]).iter().filter(|(name, _)| room(name) == "snapshot" && !is_test(name))
+    {
+        for (at, line) in code(text) {
+            if let Some(word) = world.iter().find(|word| line.contains(*word)) {
+                found.push(format!("{name}:{at} uses {word}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("snapshots that see the world", found);
+}
+
+#[test]
 fn shells_know_no_core() {
     // Goal: runtime, net and disk carry bytes; only `node` and `admin` see both sides.
     let cores = ["tree", "watch", "acl", "session", "order", "prep", "zab", "election", "node"];

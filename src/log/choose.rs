@@ -19,13 +19,11 @@ pub fn choose(dir: &dyn Dir, settings: &LogSettings, lent: bool) -> Result<IoCho
         false => &[IoChoice::Calls, IoChoice::Ring, IoChoice::Direct],
     };
     let choice = match settings.io {
-        IoChoice::Auto if settings.force_sync => match probe::measure(dir, candidates) {
-            Ok(findings) => {
-                tracing::info!("median of a durable batch here: {findings}");
-                findings.best()
-            }
-            Err(source) => return Err(io(source)),
-        },
+        IoChoice::Auto if settings.force_sync => {
+            let findings = probe::measure(dir, candidates).map_err(io)?;
+            tracing::info!("median of a durable batch here: {findings}");
+            findings.best()
+        }
         IoChoice::Auto | IoChoice::Calls => IoChoice::Calls,
         choice @ (IoChoice::Ring | IoChoice::Direct) => {
             let refused = |source| OpenError::Choice { choice, dir: dir.show(""), source };

@@ -76,8 +76,9 @@ impl Housekeeping {
         let began = Instant::now();
         let limits = Pace { bytes_per_second: self.bytes_per_second };
         let mut resumed = began;
-        let (tree, at, txn_count) = (self.tree.clone(), self.options.at.0, self.txn_count as i64);
+        let (tree, at, txn_count) = (&self.tree, self.options.at.0, self.txn_count as i64);
         let mut pace = |bytes| {
+            // Across epochs the numbers are far apart: what began in an old one makes haste.
             let late = tree.applied().0.saturating_sub(at) > txn_count;
             let (elapsed, worked) = (began.elapsed(), resumed.elapsed());
             std::thread::sleep(limits.rest(&Progress { bytes, elapsed, worked, late }));

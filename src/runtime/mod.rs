@@ -17,9 +17,11 @@ mod sync;
 pub mod waker;
 
 pub mod affinity;
+mod beside;
 pub mod clock;
 pub mod open_files;
 
+pub use beside::beside;
 pub use buffers::Filled;
 pub use mailbox::{Receiver, Sender, mailbox};
 pub use operation::{Completion, OperationId, Received, Socket, Token};

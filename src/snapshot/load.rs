@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
-use std::sync::mpsc;
-use std::thread;
 
 use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
@@ -52,64 +50,47 @@ pub enum LoadError {
     Tree(u64, TreeError),
 }
 
+/// Brings batches from who decodes them to who plants them: calls the first until it has no more, and
+/// the second with each, in order, until that wants no more. Whether one after the other or on two
+/// threads is a shell's to say.
+pub type Conveyor = fn(&mut (dyn FnMut() -> Option<Batch> + Send), &mut dyn FnMut(Batch) -> bool);
+
+/// One after the other, on the thread that asks.
+pub fn in_turn(
+    decode: &mut (dyn FnMut() -> Option<Batch> + Send),
+    plant: &mut dyn FnMut(Batch) -> bool,
+) {
+    while decode().is_some_and(&mut *plant) {}
+}
+
 /// Empties the tree and fills it. After an error the tree is in no state to be used.
 ///
 /// `zxid` is the one of the file's name; `field_max` the longest path or data accepted.
 pub fn load(
-    source: impl Read,
-    zxid: Zxid,
-    field_max: usize,
-    writer: &mut TreeWriter,
-) -> Result<Loaded, LoadError> {
-    let (mut reader, mut loaded) = begin(source, field_max, writer)?;
-    let mut batch = Batch::default();
-    let mut more = true;
-    while more {
-        more = batch.fill(&mut reader)?;
-        batch.plant(writer, &mut loaded)?;
-    }
-    end(reader, loaded, zxid, writer)
-}
-
-/// As [`load`], with a thread of its own for reading, checking and decoding: a large tree is there
-/// in little more than half the time.
-pub fn load_large(
     source: impl Read + Send,
     zxid: Zxid,
     field_max: usize,
+    conveyor: Conveyor,
     writer: &mut TreeWriter,
 ) -> Result<Loaded, LoadError> {
-    let (reader, mut loaded) = begin(source, field_max, writer)?;
-    let reader = thread::scope(|scope| {
-        let (full, batches) = mpsc::sync_channel(BATCHES_AHEAD);
-        let decoding = thread::Builder::new()
-            .name("snapshot".into())
-            .spawn_scoped(scope, move || decode(reader, &full))
-            .map_err(SnapshotError::Io)?;
-        for batch in batches {
-            // An error drops the channel's end, which ends the decoding.
-            batch.plant(writer, &mut loaded)?;
-        }
-        match decoding.join() {
-            Ok(read) => read.map_err(LoadError::from),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })?;
-    end(reader, loaded, zxid, writer)
-}
-
-/// Until the last node, an error, or nobody takes the batches any more.
-fn decode<R: Read>(
-    mut reader: SnapshotReader<R>,
-    full: &mpsc::SyncSender<Batch>,
-) -> Result<SnapshotReader<R>, SnapshotError> {
-    loop {
+    let (mut reader, mut loaded) = begin(source, field_max, writer)?;
+    let (mut more, mut read, mut planted) = (true, Ok(()), Ok(()));
+    let mut decode = || {
         let mut batch = Batch::default();
-        let more = batch.fill(&mut reader)?;
-        if full.send(batch).is_err() || !more {
-            return Ok(reader);
-        }
-    }
+        let filled = if more { batch.fill(&mut reader) } else { return None };
+        more = *filled.as_ref().unwrap_or(&false);
+        read = filled.map(drop);
+        read.is_ok().then_some(batch)
+    };
+    let mut plant = |batch: Batch| {
+        planted = batch.plant(writer, &mut loaded);
+        planted.is_ok()
+    };
+    conveyor(&mut decode, &mut plant);
+    // What could not be planted came before what could not be read.
+    planted?;
+    read?;
+    end(reader, loaded, zxid, writer)
 }
 
 fn begin<R: Read>(
@@ -137,15 +118,12 @@ fn end<R: Read>(
     Ok(loaded)
 }
 
-/// Batches that are decoded and not yet planted: with one in each hand, about a megabyte.
-const BATCHES_AHEAD: usize = 8;
-
 /// Paths and data of a batch, in bytes; the last node may take it beyond.
 const BATCH_BYTES: usize = 64 << 10;
 
 /// Decoded nodes, apart from the buffer that they were read into.
 #[derive(Default)]
-struct Batch {
+pub struct Batch {
     /// One behind the other.
     paths: String,
     data: Vec<u8>,
@@ -162,9 +140,6 @@ struct Decoded {
 impl Batch {
     /// Takes over what comes next; false if that was all.
     fn fill(&mut self, reader: &mut SnapshotReader<impl Read>) -> Result<bool, SnapshotError> {
-        self.paths.clear();
-        self.data.clear();
-        self.nodes.clear();
         while self.paths.len() + self.data.len() < BATCH_BYTES {
             let Some(node) = reader.node()? else { return Ok(false) };
             let begin = self.paths.len();

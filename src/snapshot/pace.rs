@@ -6,6 +6,10 @@ use std::time::Duration;
 /// least two thirds of it, however slow it is.
 const REST: u32 = 2;
 
+/// Longest rest of that kind: a disk that has hung is no reason to let those wait that want the
+/// snapshot called off.
+const REST_MAX: Duration = Duration::from_millis(250);
+
 /// What a writer has done.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -31,7 +35,8 @@ impl Pace {
         let due = self.bytes_per_second.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(progress.bytes as f64 / rate.max(1) as f64)
         });
-        let own = if progress.late { Duration::ZERO } else { progress.worked * REST };
+        let own =
+            if progress.late { Duration::ZERO } else { (progress.worked * REST).min(REST_MAX) };
         due.saturating_sub(progress.elapsed).max(own)
     }
 }
@@ -59,6 +64,7 @@ mod tests {
         let free = Pace { bytes_per_second: None };
         assert_eq!(free.rest(&progress(u64::MAX, 0, 7, false)).as_millis(), 14);
         assert_eq!(free.rest(&progress(u64::MAX, 0, 7, true)).as_millis(), 0);
+        assert_eq!(free.rest(&progress(0, 0, 10_000, false)), REST_MAX);
         let slow = Pace { bytes_per_second: Some(1000) };
         assert_eq!(slow.rest(&progress(100, 0, 7, true)).as_millis(), 100);
     }

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::{self, Directories, SnapshotFile};
-use super::load::{LoadError, Loaded, load, load_large};
+use super::load::{Conveyor, LoadError, Loaded, load};
 use super::pack::{Unpacker, compression_of};
 use super::replay::{Digests, Replayed, Replayer};
 use super::side;
@@ -28,7 +28,7 @@ const CANDIDATES: usize = 100;
 /// Marker of zkServer-initialize: an empty database is meant.
 const INITIALIZE: &str = "initialize";
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RestoreOptions {
     /// `zookeeper.snapshot.trust.empty`: logs without any snapshot are replayed from nothing.
     pub trust_empty: bool,
@@ -43,6 +43,8 @@ pub struct RestoreOptions {
     /// Whether ephemerals of sessions that are in no table are removed. A server of an ensemble
     /// must not do so by itself (I13): its leader closes such sessions for all.
     pub kill_lost_sessions: bool,
+    /// How a snapshot's nodes come from its bytes into the tree.
+    pub conveyor: Conveyor,
 }
 
 /// The tree's state after a restore, and how it came about.
@@ -148,8 +150,7 @@ pub fn restore(
     directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
     let log = settle(dirs.logs.as_ref(), options.field_max)?;
     let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
-    let (found, damaged) =
-        load_newest(snapshots, &files, options.field_max, writer, Zxid(i64::MAX));
+    let (found, damaged) = load_newest(snapshots, &files, options, writer, Zxid(i64::MAX));
     let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
         RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
     })?;
@@ -195,7 +196,7 @@ pub fn restore_at(
     })?;
     let log = settle(dirs.logs.as_ref(), options.field_max)?;
     let files: Vec<SnapshotFile> = list.into_iter().filter(|f| f.zxid <= at).collect();
-    let (found, damaged) = load_newest(snapshots, &files, options.field_max, writer, at);
+    let (found, damaged) = load_newest(snapshots, &files, options, writer, at);
     let Some((loaded, file)) = found else {
         let why = match list_or_none(&damaged) {
             None => format!("no snapshot is as old as {at}"),
@@ -260,7 +261,7 @@ fn settled(
 fn load_newest(
     dir: &dyn Dir,
     files: &[SnapshotFile],
-    field_max: usize,
+    options: &RestoreOptions,
     writer: &mut TreeWriter,
     reach_max: Zxid,
 ) -> (Option<(Loaded, LoadedFile)>, Vec<DamagedFile>) {
@@ -273,7 +274,7 @@ fn load_newest(
         let why = match directory::looks_valid(dir, file) {
             Ok(true) => {
                 tried += 1;
-                match load_file(dir, file, field_max, writer) {
+                match load_file(dir, file, options, writer) {
                     Ok((loaded, _)) if loaded.reach() > reach_max => {
                         format!("it has effects of transactions up to {}", loaded.reach())
                     }
@@ -289,9 +290,6 @@ fn load_newest(
     (None, damaged)
 }
 
-/// Bytes of a file from which on it is worth a thread.
-const LARGE: u64 = 1 << 20;
-
 /// Why one file is not to be used.
 #[derive(Debug, thiserror::Error)]
 enum FileError {
@@ -306,7 +304,7 @@ enum FileError {
 fn load_file(
     dir: &dyn Dir,
     file: &SnapshotFile,
-    field_max: usize,
+    options: &RestoreOptions,
     writer: &mut TreeWriter,
 ) -> Result<(Loaded, LoadedFile), FileError> {
     let open = dir.open(&file.name, Access::Read)?;
@@ -314,10 +312,8 @@ fn load_file(
     let modified = side::modified(open.as_ref());
     let source = FileSource { file: open, at: 0, crc: 0 };
     let mut unpacker = Unpacker::new(compression_of(&file.name), source);
-    let loaded = match file.size > LARGE {
-        true => load_large(&mut unpacker, file.zxid, field_max, writer)?,
-        false => load(&mut unpacker, file.zxid, field_max, writer)?,
-    };
+    let RestoreOptions { field_max, conveyor, .. } = *options;
+    let loaded = load(&mut unpacker, file.zxid, field_max, conveyor, writer)?;
     let found = unpacker.into_source().crc_of_all()?;
     if let Some(expected) = record.map(|r| r.crc).filter(|expected| *expected != found) {
         return Err(FileError::Side { found, expected });

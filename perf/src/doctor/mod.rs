@@ -90,7 +90,7 @@ impl Diagnosis {
         let session = self.churn.session_us;
         let most = count(1e6 * self.cpu.count as f64 / session);
         line(format!(
-            "  connect, two answers, end: {} of CPU for both ends: {most}/s at most",
+            "  connect, two answers, end: {} of CPU for both ends: {most}/s on all CPUs",
             duration(session)
         ));
         line(String::new());

@@ -1,10 +1,8 @@
 //! How the log is started: once at the start, and again behind each change of history.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::BootError;
 use super::wire::{chance, field_max};
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
@@ -16,31 +14,13 @@ use crate::node::placement::Placement;
 use crate::runtime::{Sender, Waker};
 use crate::types::Zxid;
 
-/// The way the log will be written, found out while the tree is still being restored.
-pub struct Choosing {
-    thread: JoinHandle<Result<IoChoice, OpenError>>,
-}
-
-impl Choosing {
-    pub fn begin(
-        settings: &Settings,
-        placement: &Placement,
-        dir: Arc<dyn Dir>,
-    ) -> Result<Choosing, BootError> {
-        let (settings, lent) = (log_settings(settings, placement), placement.lends_log());
-        let thread = std::thread::Builder::new()
-            .name("log-probe".into())
-            .spawn(move || log::choose(dir.as_ref(), &settings, lent))
-            .map_err(BootError::Thread)?;
-        Ok(Choosing { thread })
-    }
-
-    pub fn end(self) -> Result<IoChoice, OpenError> {
-        match self.thread.join() {
-            Ok(choice) => choice,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
+/// The way the log will be written. Needs nothing of what the log holds.
+pub fn choose(
+    settings: &Settings,
+    placement: &Placement,
+    dir: &dyn Dir,
+) -> Result<IoChoice, OpenError> {
+    log::choose(dir, &log_settings(settings, placement), placement.lends_log())
 }
 
 /// Everything a log thread needs but where it begins.

@@ -17,11 +17,11 @@ pub use error::BootError;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Instant;
+use std::{panic, thread};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use self::log::Choosing;
 use super::config::Settings;
 use super::message::ToControl;
 use super::placement::Placement;
@@ -55,10 +55,19 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     );
     let gauges = Arc::new(Gauges::new(placement.network.len(), began));
     let started = Instant::now();
-    let choosing = Choosing::begin(&settings, &placement, folders.logs.clone())?;
-    let recovered = wire::recover(&settings, &folders, &gauges)?;
+    let (recovered, log_io) = thread::scope(|scope| {
+        let choose = || log::choose(&settings, &placement, folders.logs.as_ref());
+        let choosing = thread::Builder::new().name("log-probe".into()).spawn_scoped(scope, choose);
+        let recovered = wire::recover(&settings, &folders, &gauges);
+        // Whatever came of the other: no file of the probe's is left behind.
+        let chosen = match choosing.map_err(BootError::Thread)?.join() {
+            Ok(chosen) => chosen,
+            Err(panic) => panic::resume_unwind(panic),
+        };
+        Ok::<_, BootError>((recovered?, chosen?))
+    })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
-    let server = wire::start(settings, placement, folders, gauges, (recovered, choosing))?;
+    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io))?;
     serve(server, signals)
 }
 

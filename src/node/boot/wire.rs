@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::log::{Choosing, LogStarter};
+use super::log::LogStarter;
 use super::{BootError, Server, ensemble};
 use bytes::Bytes;
 
@@ -16,6 +16,7 @@ use crate::admin::quorum::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::codec::txn::Entry;
+use crate::log::IoChoice;
 use crate::membership::Role;
 use crate::net::NetSettings;
 use crate::node::clerk::{self, Clerk};
@@ -32,7 +33,7 @@ use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::threads::{self, NetworkThread};
 use crate::prep::PrepSettings;
-use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, clock, mailbox, waker};
+use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
 use crate::session::IdSource;
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
@@ -43,7 +44,7 @@ use crate::zab::Window;
 /// An election takes this long before reads are served without a leader.
 const READS_AFTER_MS: i64 = 2_000;
 
-/// Znodes of a tree whose snapshot is not waited for at the start: half a second's worth.
+/// Znodes of a tree whose snapshot is not waited for at the start: a tenth of a second's worth.
 const LARGE_TREE: usize = 100_000;
 
 /// The tree as it was left, and how it came back.
@@ -123,6 +124,7 @@ pub(super) fn restore_options(settings: &Settings) -> RestoreOptions {
         field_max: field_max(settings),
         types: settings.tree.types,
         kill_lost_sessions: settings.ensemble.is_none(),
+        conveyor: beside,
     }
 }
 
@@ -224,7 +226,7 @@ pub fn start(
     placement: Placement,
     folders: Directories,
     gauges: Arc<Gauges>,
-    (recovered, choosing): (Recovered, Choosing),
+    (recovered, log_io): (Recovered, IoChoice),
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<Core> = (0..placement.network.len())
@@ -252,7 +254,7 @@ pub fn start(
     let mut starter = LogStarter::new(
         &settings,
         &placement,
-        (folders.logs.clone(), choosing.end()?),
+        (folders.logs.clone(), log_io),
         gauges.clone(),
         to_control.clone(),
         borrower,

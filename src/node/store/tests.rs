@@ -22,6 +22,7 @@ use crate::zab::{LogEnd, Stored};
 const FIELD_MAX: usize = 1 << 16;
 
 const OPTIONS: RestoreOptions = RestoreOptions {
+    conveyor: crate::snapshot::load::in_turn,
     trust_empty: false,
     autocreate: false,
     digest: true,

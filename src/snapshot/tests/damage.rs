@@ -44,7 +44,7 @@ fn load_and_compare(
     sessions: &[(SessionId, i32)],
     expected: &(Vec<String>, Figures),
 ) -> bool {
-    let Ok(loaded) = load(source, at, FIELD_MAX, writer) else { return false };
+    let Ok(loaded) = load(source, at, FIELD_MAX, in_turn, writer) else { return false };
     assert_eq!((&dump(tree), &figures(tree)), (&expected.0, &expected.1));
     assert_eq!(loaded.sessions.into_iter().collect::<Vec<_>>(), sessions);
     true
@@ -60,35 +60,41 @@ fn a_snapshot_cut_short_is_refused_but_at_the_end_of_a_section() {
     assert_eq!(ends, [whole.len() - 54, whole.len() - 21, whole.len()]);
 }
 
+/// As two threads of which one is much faster.
+fn far_ahead(
+    decode: &mut (dyn FnMut() -> Option<Batch> + Send),
+    plant: &mut dyn FnMut(Batch) -> bool,
+) {
+    let all: Vec<Batch> = std::iter::from_fn(decode).collect();
+    let _ = all.into_iter().all(plant);
+}
+
 #[test]
-fn a_thread_of_its_own_reads_the_same() {
+fn what_is_loaded_does_not_depend_on_how_far_ahead_it_is_decoded() {
     let (tree, mut writer) = new_tree();
     let mut work = Workload::new(11);
     (0..2000).for_each(|_| work.step(&mut writer));
-    // Several batches of the channel between the two threads.
+    // Many batches.
     let (stat, big) = (crate::tree::StoredStat::default(), [b'x'; 50_000]);
     for n in 0..30 {
         writer.restore_node(&format!("/big{n}"), Some(&big), -1, &stat).unwrap();
     }
     let at = work.zxid();
     let whole = written(&tree, &[(SessionId(1), 5)], &options(at));
-    let outcome = |bytes: &[u8], large: bool| {
+    let outcome = |bytes: &[u8], conveyor: Conveyor| {
         let (tree, mut writer) = new_tree();
-        let loaded = match large {
-            true => load_large(bytes, at, FIELD_MAX, &mut writer),
-            false => load(bytes, at, FIELD_MAX, &mut writer),
-        };
+        let loaded = load(bytes, at, FIELD_MAX, conveyor, &mut writer);
         loaded.map(|loaded| (loaded, dump(&tree), figures(&tree))).map_err(|e| format!("{e:?}"))
     };
-    let expected = outcome(&whole, false);
+    let expected = outcome(&whole, in_turn);
     assert_eq!(expected.as_ref().unwrap().1, dump(&tree));
-    assert_eq!(outcome(&whole, true), expected);
+    assert_eq!(outcome(&whole, far_ahead), expected);
     for n in 1..40 {
         let cut = &whole[..whole.len() / 40 * n];
-        assert_eq!(outcome(cut, true), outcome(cut, false), "cut after {} bytes", cut.len());
+        assert_eq!(outcome(cut, far_ahead), outcome(cut, in_turn), "cut after {} bytes", cut.len());
         let mut wrong = whole.clone();
         wrong[whole.len() / 40 * n] ^= 4;
-        assert_eq!(outcome(&wrong, true), outcome(&wrong, false), "byte {}", cut.len());
+        assert_eq!(outcome(&wrong, far_ahead), outcome(&wrong, in_turn), "byte {}", cut.len());
     }
 }
 

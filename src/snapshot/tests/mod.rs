@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::load::{LoadError, Loaded, load, load_large};
+use super::load::{Batch, Conveyor, LoadError, Loaded, in_turn, load};
 use super::pack::Compression;
 use super::write::{WriteOptions, write};
 use crate::tree::{Node, Tree, TreeOptions, TreeWriter};
@@ -42,7 +42,7 @@ fn written(tree: &Tree, sessions: &[(SessionId, i32)], options: &WriteOptions) -
 }
 
 fn loaded(bytes: &[u8], zxid: Zxid, writer: &mut TreeWriter) -> Result<Loaded, LoadError> {
-    load(bytes, zxid, FIELD_MAX, writer)
+    load(bytes, zxid, FIELD_MAX, in_turn, writer)
 }
 
 /// Everything a tree holds, one line a node, as TreeDump.java prints it.

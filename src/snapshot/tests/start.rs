@@ -22,6 +22,7 @@ struct Server {
 }
 
 const OPTIONS: RestoreOptions = RestoreOptions {
+    conveyor: in_turn,
     trust_empty: false,
     autocreate: true,
     digest: true,

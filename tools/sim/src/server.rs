@@ -528,6 +528,7 @@ fn ensemble_parts(
 
 fn restore_options(knobs: &Knobs) -> RestoreOptions {
     RestoreOptions {
+        conveyor: ringkeeper::snapshot::load::in_turn,
         trust_empty: false,
         autocreate: true,
         digest: true,
