@@ -1,6 +1,7 @@
 //! The log's device: how long a group of records takes to become durable, by the way it is written.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ pub struct Probe {
 
 /// How a group is made durable.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// The file grows with every write: its metadata is flushed, too.
     Growing,
     /// Space written with zeros beforehand: data only.
@@ -141,38 +142,14 @@ fn probe(
     each: Duration,
     meter: &Meter,
 ) -> rustix::io::Result<Probe> {
-    let direct = matches!(way, Way::Direct | Way::Unflushed);
-    let len = group * RECORD;
-    let step = if direct { len.next_multiple_of(BLOCK) } else { len };
-    let file = prepared(path, way, direct)?;
-    let memory = vec![0x5a_u8; step + BLOCK];
-    // O_DIRECT wants memory aligned as the device is.
-    let skip = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
-    let data = &memory[skip..skip + step];
+    let mut log = Log::prepare(path, way, group)?;
     let mut times = Vec::new();
-    let mut offset = 0;
     let flushes = meter.device().unwrap_or_default().flushes;
     let began = Instant::now();
     while began.elapsed() < each {
         let start = Instant::now();
-        match way {
-            Way::Growing | Way::Prepared => {
-                pwrite(&file, data, offset)?;
-                fdatasync(&file)?;
-            }
-            Way::Direct => {
-                let slice = [std::io::IoSlice::new(data)];
-                pwritev2(&file, &slice, offset, ReadWriteFlags::DSYNC)?;
-            }
-            Way::Unflushed => {
-                pwrite(&file, data, offset)?;
-            }
-        }
+        log.append()?;
         times.push(start.elapsed());
-        offset += step as u64;
-        if way != Way::Growing && offset as usize + step > PREPARED {
-            offset = 0;
-        }
     }
     let seconds = began.elapsed().as_secs_f64();
     let flushed = meter.device().unwrap_or_default().flushes.saturating_sub(flushes);
@@ -186,6 +163,53 @@ fn probe(
         p99_us,
         device_flushes: flushed as f64 / count.max(1.0),
     })
+}
+
+/// A file that groups of records are appended to, one write and flush each.
+pub(super) struct Log {
+    file: OwnedFd,
+    way: Way,
+    memory: Vec<u8>,
+    /// The group within the memory.
+    data: Range<usize>,
+    offset: u64,
+}
+
+impl Log {
+    /// # Errors
+    /// INVAL where the file system has no O_DIRECT and the way wants it.
+    pub fn prepare(path: &Path, way: Way, group: usize) -> rustix::io::Result<Log> {
+        let direct = matches!(way, Way::Direct | Way::Unflushed);
+        let len = group * RECORD;
+        let step = if direct { len.next_multiple_of(BLOCK) } else { len };
+        let file = prepared(path, way, direct)?;
+        let memory = vec![0x5a_u8; step + BLOCK];
+        // O_DIRECT wants memory aligned as the device is.
+        let skip = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
+        Ok(Log { file, way, memory, data: skip..skip + step, offset: 0 })
+    }
+
+    pub fn append(&mut self) -> rustix::io::Result<()> {
+        let data = &self.memory[self.data.clone()];
+        match self.way {
+            Way::Growing | Way::Prepared => {
+                pwrite(&self.file, data, self.offset)?;
+                fdatasync(&self.file)?;
+            }
+            Way::Direct => {
+                let slice = [std::io::IoSlice::new(data)];
+                pwritev2(&self.file, &slice, self.offset, ReadWriteFlags::DSYNC)?;
+            }
+            Way::Unflushed => {
+                pwrite(&self.file, data, self.offset)?;
+            }
+        }
+        self.offset += data.len() as u64;
+        if self.way != Way::Growing && self.offset as usize + data.len() > PREPARED {
+            self.offset = 0;
+        }
+        Ok(())
+    }
 }
 
 /// The file as the way wants it: empty, or full of zeros that are on the device.
@@ -207,7 +231,7 @@ fn prepared(path: &Path, way: Way, direct: bool) -> rustix::io::Result<OwnedFd> 
 }
 
 /// Deletes the probe's file, whatever happens.
-struct Removed(PathBuf);
+pub(super) struct Removed(pub PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {

@@ -6,6 +6,7 @@
 //! * [`loopback`]: a round trip through the kernel's own network
 //! * [`fanout`]: one message to each of thousands of connections
 //! * [`churn`]: a session's worth of connecting and closing
+//! * [`quorum`]: a write through three servers on this machine
 
 pub mod churn;
 pub mod cpu;
@@ -13,6 +14,7 @@ pub mod disk;
 pub mod fanout;
 pub mod kernel;
 pub mod loopback;
+pub mod quorum;
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +32,7 @@ pub struct Diagnosis {
     pub loopback: loopback::Loopback,
     pub fanout: Vec<fanout::Fanout>,
     pub churn: churn::Churn,
+    pub quorum: quorum::Quorum,
     /// What stands in the way of good figures, worst first.
     pub remarks: Vec<String>,
 }
@@ -42,11 +45,12 @@ pub fn examine(log_dir: &Path, each: Duration) -> Result<Diagnosis, Fault> {
     let loopback = loopback::examine(&cpu)?;
     let fanout = fanout::examine()?;
     let churn = churn::examine()?;
+    let quorum = quorum::examine(log_dir, each)?;
     let mut remarks = Vec::new();
     remarks.extend(kernel.remarks());
     remarks.extend(disk.remarks());
     remarks.extend(cpu.remarks());
-    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, churn, remarks })
+    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, churn, quorum, remarks })
 }
 
 impl Diagnosis {
@@ -92,6 +96,12 @@ impl Diagnosis {
         line(format!(
             "  connect, two answers, end: {} of CPU for both ends: {most}/s on all CPUs",
             duration(session)
+        ));
+        let quorum = &self.quorum;
+        line(format!(
+            "  a write through three  asked at the leader {}, at a follower {}",
+            duration(quorum.at_leader_us),
+            duration(quorum.at_follower_us)
         ));
         line(String::new());
         if self.remarks.is_empty() {
