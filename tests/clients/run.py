@@ -10,6 +10,7 @@ The server binary is $RINGKEEPER, or the newest of target/{release,debug}/ringke
 """
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -136,13 +137,21 @@ def venv():
     need("python3")
     folder = WORK / "venv"
     python = folder / "bin/python"
+    WORK.mkdir(parents=True, exist_ok=True)
+    # Several tests may ask at once: one makes it, the others wait.
+    with open(WORK / ".venv.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_venv(folder, python)
+    return python
+
+
+def make_venv(folder, python):
     if not (folder / ".complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         sh("python3", "-m", "venv", folder)
         sh(python, "-m", "pip", "install", "-q", "kazoo==2.11.0", "pytest", "pytest-timeout", "pyjks",
            "pyopenssl==23.3.0", "objgraph", "gevent", "eventlet", "setuptools<81", "wheel")
         (folder / ".complete").touch()
-    return python
 
 
 def kazoo3(server):
