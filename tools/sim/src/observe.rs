@@ -84,8 +84,10 @@ impl World {
         let mismatches = up.gauges.digest_mismatches.get();
         if !serves {
             // Its own history, which nobody may have agreed to.
+            self.servers[server].serves_since = None;
             return Ok(());
         }
+        self.servers[server].serves_since.get_or_insert(self.now);
         self.commit(server, applied)?;
         if applied > durable {
             return Err(format!("I6: {applied} is applied, durable is {durable}"));
@@ -348,6 +350,14 @@ impl World {
         };
         let kept: BTreeSet<SessionId> =
             self.clients.iter().map(|client| client.session).filter(is_known).collect();
+        let newest = self.servers.iter().filter_map(|server| server.serves_since).max();
+        let all_out_at = newest.unwrap_or(0) + self.sessions_last();
+        if open != kept && open.is_superset(&kept) && self.now < all_out_at {
+            // Who leads since a moment ago began to count every session's time anew.
+            self.settled_at = all_out_at;
+            self.schedule(all_out_at, Event::Settled);
+            return Ok(());
+        }
         if open != kept {
             return Err(format!("sessions {open:?} are open, clients keep {kept:?}"));
         }

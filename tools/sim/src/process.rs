@@ -320,7 +320,9 @@ impl World {
     /// A server that forgets what it acknowledged and promised breaks what agreement rests on: one
     /// such server and others that lag behind are a quorum without what was committed. Java's server
     /// has no defence either. So a quorum of the others must run, hold all that this server's disk
-    /// holds, and have promised and entered no older epoch. A server without a vote may always go.
+    /// holds, and have promised and entered no older epoch; and all of it must be committed, or the
+    /// leader could still count an acknowledgement with nothing behind it. A server without a vote
+    /// may always go.
     pub fn wipe(&mut self, server: usize, down_us: i64) {
         let may = self.may_be_wiped(server);
         self.crash(server, true, down_us);
@@ -360,7 +362,8 @@ impl World {
         };
         let others = self.servers.iter().filter(|other| other.id != server && has_all(other));
         let safe: Vec<ServerId> = others.map(|other| id(other.id)).collect();
-        !electorate.is_voter(id(server)) || electorate.has_quorum(|voter| safe.contains(&voter))
+        let spared = last <= self.history.last && electorate.has_quorum(|id| safe.contains(&id));
+        !electorate.is_voter(id(server)) || spared
     }
 
     /// Who leads, as far as it knows itself.

@@ -42,6 +42,7 @@ use crate::transport::SimTransport;
 /// Local time of a process at its birth, in milliseconds.
 pub const BIRTH_MS: i64 = 1000;
 const WALL_START_MS: i64 = 1_700_000_000_000;
+const MILLION: i128 = 1_000_000;
 
 /// What a server keeps when its process ends.
 pub struct Server {
@@ -54,6 +55,8 @@ pub struct Server {
     pub incarnation: u64,
     /// Parts in a million that its clock is fast.
     pub drift_ppm: i64,
+    /// When its latest role began to serve, in the world's time; `None` while none does.
+    pub serves_since: Option<i64>,
     pub wall_offset_ms: i64,
     /// Nothing runs before this time.
     pub paused_until: i64,
@@ -166,6 +169,7 @@ impl Server {
             up: None,
             incarnation: 0,
             drift_ppm: rng.one_of([0, 0, 50, -50, 2000, -2000]),
+            serves_since: None,
             wall_offset_ms: rng.between(-5000, 5000),
             paused_until: 0,
             slow_factor: 1,
@@ -196,13 +200,16 @@ impl Server {
     /// The world's time at which the local clock shows this.
     pub fn when(&self, at: Millis) -> i64 {
         let born = self.up.as_ref().map_or(0, |up| up.born_us);
-        let local = (at.0 - BIRTH_MS).saturating_mul(1000);
-        // A little later, so that the clock has surely come there.
-        born + local.saturating_sub(local / 1_000_000 * self.drift_ppm) + 10
+        let local = i128::from((at.0 - BIRTH_MS).saturating_mul(1000));
+        let us = local * MILLION / (MILLION + i128::from(self.drift_ppm));
+        // A little later, so that the clock has surely come there: else it would be asked again
+        // every microsecond.
+        born.saturating_add(i64::try_from(us).unwrap_or(i64::MAX)).saturating_add(10)
     }
 
+    /// Never goes back, as a monotonic clock.
     fn local(&self, us: i64) -> i64 {
-        us + us / 1_000_000 * self.drift_ppm
+        us + us * self.drift_ppm / 1_000_000
     }
 
     pub fn wall(&self, us: i64) -> WallMillis {

@@ -361,11 +361,15 @@ impl World {
     fn look_if_settling(&mut self) {
         if self.stage == Stage::Healing && self.clients.iter().all(Client::is_done) {
             self.stage = Stage::Settling;
-            // Sessions that nobody keeps run out in this time, even on a slow clock.
-            let longest = 22 * self.knobs.tick_ms * 1000;
-            self.settled_at = self.now + longest + longest / 10 + 1_000_000;
+            self.settled_at = self.now + self.sessions_last();
             self.schedule(self.settled_at, Event::Settled);
         }
+    }
+
+    /// Sessions that nobody keeps run out in this time, even on a slow clock.
+    pub fn sessions_last(&self) -> i64 {
+        let longest = 22 * self.knobs.tick_ms * 1000;
+        longest + longest / 10 + 1_000_000
     }
 
     fn fault(&mut self, number: usize) -> Checked {
