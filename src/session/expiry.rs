@@ -21,6 +21,10 @@ impl Buckets {
         Buckets { tick_ms, by_time: BTreeMap::new() }
     }
 
+    pub fn tick_ms(&self) -> i64 {
+        self.tick_ms
+    }
+
     pub fn clear(&mut self) {
         self.by_time.clear();
     }

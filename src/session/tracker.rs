@@ -312,6 +312,22 @@ impl Sessions {
         due
     }
 
+    /// Whoever is due by now, whether heard of or not, has a whole tick more.
+    pub fn spare(&mut self, now: Millis) {
+        let until = self.buckets.round(now + self.buckets.tick_ms());
+        while let Some((time, ids)) = self.buckets.pop_due(now) {
+            for id in ids {
+                let Some(session) = self.by_id.get_mut(&id) else { continue };
+                if session.closing || session.bucket != time {
+                    continue;
+                }
+                session.expires = session.expires.max(until);
+                session.bucket = session.expires;
+                self.buckets.put(session.expires, id);
+            }
+        }
+    }
+
     /// When [`due`](Self::due) may next have something.
     pub fn next_due(&self) -> Option<Millis> {
         self.buckets.first()
@@ -408,6 +424,18 @@ mod tests {
         assert!(!s.reopen(SessionId(9), 4000, Millis(6000)));
         assert!(s.remove(SessionId(9)) && !s.remove(SessionId(9)));
         assert_eq!(s.iter().map(|v| v.id.0).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_spared_have_a_whole_tick_from_now_on() {
+        let mut s = sessions();
+        s.create(SessionId(1), 3000, Millis(0));
+        s.create(SessionId(2), 60_000, Millis(0));
+        s.spare(Millis(21_500));
+        assert_eq!(s.next_due(), Some(Millis(24_000)));
+        assert_eq!(s.due(Millis(23_999)), []);
+        assert_eq!(s.due(Millis(24_000)), [SessionId(1)]);
+        assert_eq!(s.next_due(), Some(Millis(62_000)), "who was not due is where it was");
     }
 
     #[test]

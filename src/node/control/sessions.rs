@@ -116,9 +116,18 @@ impl Control {
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end
     /// by a committed transaction (I12), unless they are this server's alone.
     pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
-        let idle = self.sessions.next_due().is_none_or(|due| due > now);
-        if idle || !self.lets_expire() || self.stopping != Stopping::No {
+        let Some(due) = self.sessions.next_due().filter(|due| *due <= now) else { return };
+        if !self.lets_expire() || self.stopping != Stopping::No {
             return;
+        }
+        // Who looks so late stood still itself (a stopped process, a machine that was moved). Its
+        // clients have waited; they may have words on their way, or be about to connect again.
+        if now.0 - due.0 >= self.settings.tick_time {
+            tracing::warn!(
+                ms = now.0 - due.0,
+                "this server stood still: sessions have a tick more"
+            );
+            return self.sessions.spare(now);
         }
         let pulses = &self.pulses;
         let due = self.sessions.due_unless_heard(now, |session| {

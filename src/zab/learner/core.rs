@@ -231,15 +231,9 @@ impl Learner {
     }
 
     fn tick(&mut self, now: Millis, out: Out<'_>) -> Step {
-        if self.deadline().is_none_or(|at| now < at) {
-            return Ok(());
-        }
+        let Some(at) = self.deadline().filter(|at| *at <= now) else { return Ok(()) };
         let Phase::Connecting { tries, since, .. } = self.phase else {
-            let silent = now.0 - self.heard.0;
-            return Err(format!(
-                "nothing heard from the leader for {silent} ms ({:?})",
-                self.phase
-            ));
+            return self.silent(now, now.0 - at.0);
         };
         if now >= since + self.parts.connect_ms {
             return Err(format!("no connection to the leader within {} ms", self.parts.connect_ms));
@@ -247,6 +241,20 @@ impl Learner {
         self.phase = Phase::Connecting { tries: tries + 1, since, again: None };
         out.push(LearnerEffect::Connect);
         Ok(())
+    }
+
+    /// The leader's time is up, and has been for `late_ms`. Who looks so late stood still itself,
+    /// perhaps together with its leader (a machine that was moved): what the leader has said lies
+    /// unread, or comes within a tick.
+    fn silent(&mut self, now: Millis, late_ms: i64) -> Step {
+        let tick_ms = self.parts.timing.tick_ms;
+        if late_ms >= tick_ms {
+            let patience = self.silence_max().unwrap_or(0);
+            self.heard = Millis(now.0 - patience + tick_ms.min(patience));
+            return Ok(());
+        }
+        let silent = now.0 - self.heard.0;
+        Err(format!("nothing heard from the leader for {silent} ms ({:?})", self.phase))
     }
 
     fn leave(&mut self, why: String, out: Out<'_>) {
