@@ -188,8 +188,9 @@ fn port(text: Option<&str>) -> Result<u16, String> {
 
 /// InetSocketAddress.getHostString: names stay, addresses are written out in full.
 fn canonical(host: &str) -> Result<String, String> {
-    // A text is printed without escapes, so what would need one is no name.
-    let unprintable = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    // A text is printed without escapes, so what would need one is no name; brackets stand around
+    // addresses only.
+    let unprintable = |c: char| c.is_whitespace() || c.is_control() || "\\[]".contains(c);
     if host.is_empty() || host.contains(unprintable) {
         return Err(FORM.to_owned());
     }
