@@ -87,6 +87,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Drops cached clean pages, so that the next read shows what the disk holds. After a failed
     /// flush the kernel marks pages clean that never reached the disk: a cached read would lie.
     fn forget_cached(&self) -> io::Result<()>;
+    /// Nanoseconds from 1970 to its last modification; 0 where files have no such time.
+    fn modified(&self) -> u64 {
+        0
+    }
     /// For system calls beyond this trait; `None` when the file is simulated.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// A directory by its path, held open for flushing.
 #[derive(Debug)]
@@ -174,6 +175,12 @@ impl File for RealFile {
 
     fn forget_cached(&self) -> io::Result<()> {
         Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
+
+    fn modified(&self) -> u64 {
+        let modified = self.file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
+        since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

@@ -309,7 +309,7 @@ fn load_file(
 ) -> Result<(Loaded, LoadedFile), FileError> {
     let open = dir.open(&file.name, Access::Read)?;
     let record = side::of(dir, &file.name, open.as_ref());
-    let modified = side::modified(open.as_ref());
+    let modified = open.modified();
     let source = FileSource { file: open, at: 0, crc: 0 };
     let mut unpacker = Unpacker::new(compression_of(&file.name), source);
     let RestoreOptions { field_max, conveyor, .. } = *options;

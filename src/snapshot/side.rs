@@ -11,7 +11,6 @@
 //! A missing record is normal; Java wrote the file.
 
 use std::io;
-use std::time::UNIX_EPOCH;
 
 use super::name::side_name;
 use crate::disk::{Dir, File, read_small, remove_if_present, replace_file};
@@ -30,16 +29,6 @@ pub struct SideRecord {
     pub modified: u64,
 }
 
-/// The time of modification of an open file; 0 where it has none (simulated files).
-pub fn modified(file: &dyn File) -> u64 {
-    let time = || {
-        let owned = file.descriptor()?.try_clone_to_owned().ok()?;
-        let modified = std::fs::File::from(owned).metadata().ok()?.modified().ok()?;
-        u64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
-    };
-    time().unwrap_or(0)
-}
-
 /// Lays a record beside the snapshot `name`, durably.
 pub fn put(dir: &dyn Dir, name: &str, record: &SideRecord) -> io::Result<()> {
     replace_file(dir, &side_name(name), &encode(record))
@@ -55,7 +44,7 @@ pub fn remove(dir: &dyn Dir, name: &str) -> io::Result<()> {
 /// A damaged or unreadable record speaks of nothing.
 pub fn of(dir: &dyn Dir, name: &str, file: &dyn File) -> Option<SideRecord> {
     let record = decode(&read_small(dir, &side_name(name), LEN).ok()?)?;
-    let same = file.size().ok()? == record.size && modified(file) == record.modified;
+    let same = file.size().ok()? == record.size && file.modified() == record.modified;
     same.then_some(record)
 }
 

@@ -203,8 +203,7 @@ fn write_named(
     side::remove(dir, &name).map_err(failed("cannot remove the side record of"))?;
     dir.rename(TEMPORARY, &name).map_err(failed("cannot rename"))?;
     dir.flush().map_err(failed("cannot flush the folder of"))?;
-    let record =
-        SideRecord { size: sink.written, crc: sink.crc, modified: side::modified(file.as_ref()) };
+    let record = SideRecord { size: sink.written, crc: sink.crc, modified: file.modified() };
     report.side_record = side::put(dir, &name, &record).map_err(|e| e.to_string());
     report.file_bytes = sink.written;
     report.name = name;
