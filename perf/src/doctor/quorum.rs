@@ -1,5 +1,5 @@
-//! A write through three servers that do nothing else: the least an ensemble on this one machine
-//! takes for it.
+//! A write through three servers that only pass messages and flush: what an ensemble on this one
+//! machine takes for it, before any work of a server.
 //!
 //! ```text
 //!   client ── request ──> follower ── request ──> leader ── proposal ──> both followers
@@ -47,9 +47,7 @@ fn measure(folder: &Path, each: Duration, at_leader: bool) -> io::Result<f64> {
     let (to_second, second) = pair()?;
     let (client, served) = pair()?;
     let (of_leader, of_first) = if at_leader { (Some(served), None) } else { (None, Some(served)) };
-    let mut logs = (0..3).map(|n| log(folder, n)).collect::<io::Result<Vec<_>>>()?.into_iter();
-    let mut next = || logs.next().ok_or_else(|| io::Error::other("a server without a log"));
-    let (one, two, three) = (next()?, next()?, next()?);
+    let (one, two, three) = (log(folder, 1)?, log(folder, 2)?, log(folder, 3)?);
     let servers = [
         thread::spawn(move || follow(first, of_first, one)),
         thread::spawn(move || follow(second, None, two)),
@@ -154,26 +152,23 @@ fn tell(mut socket: &TcpStream, kind: Kind, number: u64) -> io::Result<()> {
     message[0] = kind as u8;
     message[1..9].copy_from_slice(&number.to_le_bytes());
     match socket.write_all(&message) {
-        // The last commits of all find a follower that has gone already.
-        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe) => Ok(()),
+        // The last words of all find somebody who has gone already.
+        Err(error) if is_gone(&error) => Ok(()),
         other => other,
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// `None`: the other side has ended.
 fn hear(mut socket: &TcpStream) -> io::Result<Option<(Kind, u64)>> {
     let mut message = [0; MESSAGE];
     match socket.read_exact(&mut message) {
-        Ok(()) => {}
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-            ) =>
-        {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
+        Err(error) if is_gone(&error) => return Ok(None),
+        other => other?,
     }
     let [kind, rest @ ..] = message;
     let kind = match kind {
