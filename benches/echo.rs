@@ -229,7 +229,8 @@ struct Load {
 impl Load {
     fn new(address: SocketAddr, (conns, depth): (usize, u64), kind: Kind) -> Load {
         let mut net = Net::new(NetSettings::default()).expect("io_uring");
-        let options = ConnOptions { keepalive: None, always_read: false };
+        let options =
+            ConnOptions { keepalive: None, always_read: false, outbound_close: usize::MAX };
         let conns = (0..conns)
             .map(|_| {
                 let stream = match kind {

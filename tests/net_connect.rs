@@ -14,7 +14,8 @@ use net_support::{Server, echo, turn_until};
 use ringkeeper::net::{CloseReason, ConnOptions, How, Net, NetEvent, NetSettings};
 use ringkeeper::types::ConnId;
 
-const OPTIONS: ConnOptions = ConnOptions { keepalive: Some(Duration::ZERO), always_read: true };
+const OPTIONS: ConnOptions =
+    ConnOptions { keepalive: Some(Duration::ZERO), always_read: true, outbound_close: 64 << 20 };
 const LONG: Duration = Duration::from_secs(20);
 
 fn loopback() -> SocketAddr {
@@ -178,7 +179,7 @@ fn a_connection_that_is_always_read_hears_though_its_peer_does_not() {
     });
     // More than any socket buffer: the peer does not read it now.
     net.output(conn).unwrap().resize(32 << 20, 7);
-    net.notify_below(conn, 0);
+    net.mark(conn);
     peer.write_all(b"hello").unwrap();
     turn_until(&mut net, |net, event| match event {
         NetEvent::Received(_) if net.input(conn) == b"hello" => ControlFlow::Break(()),
@@ -199,9 +200,74 @@ fn a_connection_that_is_always_read_hears_though_its_peer_does_not() {
     });
     let _peer = reading.join().unwrap();
     // With nothing unsent, it is said at once, and once.
-    net.notify_below(conn, 0);
+    net.mark(conn);
     let mut events = Vec::new();
     net.turn(Some(Duration::ZERO), &mut events).unwrap();
     net.turn(Some(Duration::ZERO), &mut events).unwrap();
     assert!(matches!(events[..], [NetEvent::Drained(_)]), "{events:?}");
+}
+
+/// A connection of these options, and its peer.
+fn accepted(net: &mut Net, options: &ConnOptions) -> (ConnId, TcpStream) {
+    let address = net.listen(loopback(), 16).unwrap();
+    let peer = TcpStream::connect(address).unwrap();
+    let conn = turn_until(net, |net, event| match event {
+        NetEvent::Accepted { fd, peer, .. } => {
+            ControlFlow::Break(net.adopt_with(fd, peer, options))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    (conn, peer)
+}
+
+#[test]
+fn a_mark_is_passed_on_a_connection_that_is_never_empty() {
+    // Goal: what stood before the mark decides, not what was queued behind it.
+    const PIECE: usize = 1 << 20;
+    let mut net = Net::new(NetSettings::default()).unwrap();
+    let (conn, mut peer) = accepted(&mut net, &OPTIONS);
+    peer.set_nonblocking(true).unwrap();
+    // More than any socket buffer.
+    net.output(conn).unwrap().resize(24 * PIECE, 7);
+    let mark = net.mark(conn);
+    assert_eq!(mark, 24 * PIECE as u64);
+    let (mut events, mut read) = (Vec::new(), 0);
+    let mut buffer = vec![0; PIECE];
+    loop {
+        net.turn(Some(Duration::ZERO), &mut events).unwrap();
+        if events.drain(..).any(|event| matches!(event, NetEvent::Drained(_))) {
+            break;
+        }
+        assert!(net.taken(conn) < mark, "the mark was passed in silence");
+        // As much comes as goes: at no time is less than before unsent.
+        let got = peer.read(&mut buffer).unwrap_or(0);
+        net.output(conn).unwrap().extend_from_slice(&buffer[..got]);
+        read += got;
+    }
+    assert!(net.taken(conn) >= mark && net.unsent(conn) >= 12 * PIECE, "{}", net.unsent(conn));
+    // What the peer's machine has is counted, too: all that was read, and of the send under way as
+    // much as has left.
+    let (acknowledged, queued) =
+        (net.acknowledged(conn), net.taken(conn) + net.unsent(conn) as u64);
+    assert!((read as u64..=queued + 1).contains(&acknowledged), "{acknowledged} of {read}");
+}
+
+#[test]
+fn what_may_be_unsent_is_a_connection_s_own() {
+    // Goal: bounds for clients close no connection between servers, nor the other way round.
+    let settings = NetSettings { outbound_close: 1 << 20, ..NetSettings::default() };
+    let mut net = Net::new(settings).unwrap();
+    let (conn, _peer) = accepted(&mut net, &ConnOptions { outbound_close: 24 << 20, ..OPTIONS });
+    let mut events = Vec::new();
+    net.output(conn).unwrap().resize(20 << 20, 7);
+    for _ in 0..50 {
+        net.turn(Some(Duration::from_millis(1)), &mut events).unwrap();
+    }
+    assert!(events.is_empty(), "{events:?}");
+    net.output(conn).unwrap().resize(32 << 20, 7);
+    let reason = turn_until(&mut net, |_, event| match event {
+        NetEvent::Closed(who, reason) if who == conn => ControlFlow::Break(reason),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(reason, CloseReason::SlowReader { limit: 0x180_0000, .. }), "{reason}");
 }

@@ -69,8 +69,10 @@ pub(super) struct Conn {
     peer_ended: bool,
     /// It is read though it be choked.
     always_read: bool,
-    /// `Drained` is owed once no more than so many bytes are unsent.
-    notify_below: Option<u32>,
+    /// `Drained` is owed once the kernel has taken everything before this byte.
+    mark: Option<u64>,
+    /// Bytes unsent from which on it is closed.
+    outbound_close: usize,
 }
 
 // Ten thousand idle connections are a few megabytes here.
@@ -99,6 +101,7 @@ pub(super) enum Next {
 
 /// The role's side.
 impl Conn {
+    /// Nothing closes it for what is unsent before [`Conn::bounds`].
     pub(super) fn new(socket: Socket, peer: SocketAddr) -> Conn {
         Conn {
             socket,
@@ -118,7 +121,8 @@ impl Conn {
             cancelling: false,
             peer_ended: false,
             always_read: false,
-            notify_below: None,
+            mark: None,
+            outbound_close: usize::MAX,
         }
     }
 
@@ -130,12 +134,20 @@ impl Conn {
         conn
     }
 
-    pub(super) fn always_read(&mut self, always: bool) {
-        self.always_read = always;
+    pub(super) fn bounds(&mut self, always_read: bool, outbound_close: usize) {
+        (self.always_read, self.outbound_close) = (always_read, outbound_close);
     }
 
-    pub(super) fn notify_below(&mut self, bytes: u32) {
-        self.notify_below = Some(bytes);
+    /// Where the next byte to be appended stands; `Drained` is said once all before it is taken.
+    pub(super) fn mark(&mut self) -> u64 {
+        let at = self.outgoing.position();
+        self.mark = Some(at);
+        at
+    }
+
+    /// See [`super::Net::acknowledged`].
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.socket.bytes_acknowledged()
     }
 
     /// Asks the kernel to connect; once.
@@ -209,7 +221,7 @@ impl Conn {
 
     fn attend_open(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
         let unsent = self.outgoing.unsent();
-        let limit = around.settings.outbound_close;
+        let limit = self.outbound_close;
         if unsent > limit {
             return self.fail(id, CloseReason::SlowReader { unsent, limit }, around);
         }
@@ -229,8 +241,8 @@ impl Conn {
             self.choked = false;
             around.events.push(NetEvent::Drained(id));
         }
-        if self.notify_below.is_some_and(|low| unsent <= low as usize) {
-            self.notify_below = None;
+        if self.mark.is_some_and(|at| at <= self.outgoing.taken()) {
+            self.mark = None;
             around.events.push(NetEvent::Drained(id));
         }
         let choked = self.choked && !self.always_read;
@@ -397,7 +409,7 @@ impl Conn {
             }
             (_, Ok(n)) => {
                 self.outgoing.sent(n, bytes, around.spare);
-                let idle = self.phase == Phase::Open && !self.choked && self.notify_below.is_none();
+                let idle = self.phase == Phase::Open && !self.choked && self.mark.is_none();
                 if idle && self.outgoing.unsent() == 0 {
                     return Next::Nothing;
                 }

@@ -18,8 +18,8 @@ pub enum NetEvent {
     /// There are bytes in `input`. Said once for what one turn has brought, and again after
     /// `resume` when bytes are left; not said while the connection is paused or closing.
     Received(ConnId),
-    /// `unsent` had gone above `outbound_pause` and is below it again, or is as low as
-    /// [`super::Net::notify_below`] asked.
+    /// `unsent` had gone above `outbound_pause` and is below it again, or what stood before the
+    /// connection's [`super::Net::mark`] has been taken.
     Drained(ConnId),
     /// The connection is gone. What came before its end can still be read with `input` until the
     /// next turn.

@@ -20,11 +20,23 @@ pub(super) struct Outgoing {
     at: usize,
     end: usize,
     pub(super) sending: Option<OperationId>,
+    /// Bytes the kernel has taken, ever.
+    taken: u64,
 }
 
 impl Outgoing {
     pub(super) fn unsent(&self) -> usize {
         self.end - self.at + self.output.len()
+    }
+
+    /// Bytes the kernel has taken, ever.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Where what is appended next begins, counted as [`Outgoing::taken`] is.
+    pub(super) fn position(&self) -> u64 {
+        self.taken + self.unsent() as u64
     }
 
     /// One send in flight at a time: TCP is a stream, and two could overtake each other. `ending`:
@@ -58,6 +70,7 @@ impl Outgoing {
     pub(super) fn sent(&mut self, n: usize, bytes: Vec<u8>, spare: &mut Spare) {
         self.sending = None;
         self.at += n;
+        self.taken += n as u64;
         assert!(self.at <= self.end, "sent {} bytes of {}", self.at, self.end);
         if self.at == self.end { spare.put(bytes) } else { self.bytes = bytes }
     }

@@ -44,6 +44,8 @@ pub struct ConnOptions {
     /// Whether it is read however much is unsent, up to `outbound_close`. So it must be where both
     /// ends obey `outbound_pause` and both may have much to say: each would wait for the other.
     pub always_read: bool,
+    /// As [`NetSettings::outbound_close`]: what clients may leave unread says nothing of servers.
+    pub outbound_close: usize,
 }
 
 impl Default for NetSettings {

@@ -105,7 +105,9 @@ impl Net {
     /// it in the next turn.
     pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
         // Its options are its listener's.
-        self.insert(Conn::new(Socket::new(stream), peer))
+        let mut conn = Conn::new(Socket::new(stream), peer);
+        conn.bounds(false, self.settings.outbound_close);
+        self.insert(conn)
     }
 
     /// Takes over any socket, with options of its own.
@@ -117,7 +119,7 @@ impl Net {
     ) -> ConnId {
         set_up(&SockRef::from(&stream), options.keepalive);
         let mut conn = Conn::new(Socket::new(stream), peer);
-        conn.always_read(options.always_read);
+        conn.bounds(options.always_read, options.outbound_close);
         self.insert(conn)
     }
 
@@ -135,7 +137,7 @@ impl Net {
         set_up(&SockRef::from(&socket), options.keepalive);
         let deadline = Instant::now() + timeout;
         let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
-        conn.always_read(options.always_read);
+        conn.bounds(options.always_read, options.outbound_close);
         let id = self.insert(conn);
         self.deadlines.add_connect(deadline, id);
         if let Some(conn) = self.conns.get_mut(id) {
@@ -203,13 +205,27 @@ impl Net {
         self.conns.get(conn).map_or(0, |c| c.outgoing.unsent())
     }
 
-    /// Says [`NetEvent::Drained`] once when no more than so many bytes are unsent, in the next turn if
-    /// that is so already. What is queued until then counts.
-    pub fn notify_below(&mut self, conn: ConnId, bytes: u32) {
-        if let Some(c) = self.conns.get_mut(conn) {
-            c.notify_below(bytes);
-            self.list(conn.slot);
-        }
+    /// Says [`NetEvent::Drained`] once when the kernel has taken everything that is queued now, in
+    /// the next turn if it has already; what is queued later is not waited for. A new mark takes
+    /// the place of one that was not reached. Gives the mark's place, counted as [`Net::taken`] is.
+    pub fn mark(&mut self, conn: ConnId) -> u64 {
+        let Some(c) = self.conns.get_mut(conn) else { return 0 };
+        let at = c.mark();
+        self.list(conn.slot);
+        at
+    }
+
+    /// How many of the bytes queued on this connection the kernel has taken, ever; none when it is
+    /// gone.
+    pub fn taken(&self, conn: ConnId) -> u64 {
+        self.conns.get(conn).map_or(0, |c| c.outgoing.taken())
+    }
+
+    /// How many bytes its peer's machine has acknowledged, as the kernel counts them: it rises while
+    /// a send is still under way. One system call: for those of whom somebody doubts that they are
+    /// there.
+    pub fn acknowledged(&self, conn: ConnId) -> u64 {
+        self.conns.get(conn).map_or(0, Conn::acknowledged)
     }
 
     /// Stops reading the connection, and `Received` for it.

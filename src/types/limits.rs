@@ -78,6 +78,10 @@ pub const LEARNERS: usize = 1024;
 /// no bound here).
 pub const LEARNER_BYTES: usize = 128 << 20;
 
+/// Bytes unsent on one connection between servers, beside two of the largest packets, before it is
+/// closed. The roles keep far below: this is for their mistakes alone.
+pub const PEER_OUTBOUND: usize = 256 << 20;
+
 /// Bytes on their way to a learner in synchronisation before the rest of the history waits: a
 /// slow one holds no more than this, however much it lacks.
 pub const SYNC_BYTES: usize = 4 << 20;

@@ -46,7 +46,7 @@ impl Peers {
                         && let Some(output) = net.output(conn)
                     {
                         output.extend_from_slice(&bytes);
-                        net.notify_below(conn, 0);
+                        net.mark(conn);
                     }
                 }
                 LinksEffect::Finish { link } => self.leave_mesh(net, link, How::AfterFlush),

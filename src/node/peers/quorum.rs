@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::calls::Whom;
 use super::message::PeerEvent;
-use super::settings::{DRAINED_BYTES, LINKS_MAX};
+use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
 use crate::codec::quorum::snapshot::SnapshotParser;
 use crate::codec::quorum::{Packet, decode_into, encode};
@@ -24,8 +24,8 @@ pub(super) struct QuorumLink {
     to_leader: bool,
     /// The snapshot that is coming in. It is read here only to find its end.
     stream: Option<SnapshotParser>,
-    /// [`PeerEvent::Drained`] is owed.
-    drained_wanted: bool,
+    /// [`PeerEvent::Drained`] is owed once everything before this byte has left.
+    mark: Option<u64>,
 }
 
 pub(super) type QuorumLinks = BTreeMap<Link, QuorumLink>;
@@ -62,7 +62,7 @@ impl Peers {
     fn enter_quorum(&mut self, conn: ConnId, peer: SocketAddr, to_leader: bool) -> Link {
         let link = self.next_link();
         let stream = None;
-        let entry = QuorumLink { conn, peer, to_leader, stream, drained_wanted: false };
+        let entry = QuorumLink { conn, peer, to_leader, stream, mark: None };
         self.quorum.insert(link, entry);
         self.uses.insert(conn, Use::Quorum(link));
         link
@@ -103,8 +103,7 @@ impl Peers {
 
     pub(super) fn when_drained(&mut self, net: &mut Net, link: Link) {
         if let Some(entry) = self.quorum.get_mut(&link) {
-            entry.drained_wanted = true;
-            net.notify_below(entry.conn, DRAINED_BYTES);
+            entry.mark = Some(net.mark(entry.conn));
         }
     }
 
@@ -179,10 +178,9 @@ impl Peers {
 
     pub(super) fn quorum_drained(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
         if let Some(entry) = self.quorum.get_mut(&link)
-            && entry.drained_wanted
-            && net.unsent(entry.conn) <= DRAINED_BYTES as usize
+            && entry.mark.is_some_and(|at| at <= net.taken(entry.conn))
         {
-            entry.drained_wanted = false;
+            entry.mark = None;
             out.push(PeerEvent::Drained { link });
         }
     }

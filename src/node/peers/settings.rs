@@ -8,7 +8,7 @@ use crate::election::links::LinkSettings;
 use crate::membership::Electorate;
 use crate::net::ConnOptions;
 use crate::node::config::EnsembleSettings;
-use crate::types::ServerId;
+use crate::types::{ServerId, limits};
 
 /// Learners and would-be learners connected at once. An ensemble has a few servers, and every one of
 /// them a connection or two.
@@ -19,10 +19,6 @@ pub(super) const ELECTION_RETRY_MS: i64 = 1000;
 
 /// Between two tries to listen on the quorum port. A leader has `initLimit` to gather its learners.
 pub(super) const QUORUM_RETRY_MS: i64 = 200;
-
-/// How little must be unsent before more of a stream is asked for: enough to keep the connection
-/// busy meanwhile.
-pub(super) const DRAINED_BYTES: u32 = 256 << 10;
 
 /// Connections that wait to be accepted.
 pub(super) const BACKLOG: u32 = 128;
@@ -71,6 +67,8 @@ impl PeerSettings {
     /// Both ends may have much to say at once, so neither may wait for the other to listen.
     pub(super) fn options(&self) -> ConnOptions {
         let keepalive = self.keepalive.then_some(Duration::ZERO);
-        ConnOptions { keepalive, always_read: true }
+        // What may wait for a peer is the roles' to bound; this is where a mistake of theirs ends.
+        let outbound_close = limits::PEER_OUTBOUND + 2 * self.limits.packet_max();
+        ConnOptions { keepalive, always_read: true, outbound_close }
     }
 }

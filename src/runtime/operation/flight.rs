@@ -29,6 +29,30 @@ impl Socket {
         Socket(Rc::new(fd))
     }
 
+    /// Bytes of this socket that its peer's TCP has acknowledged, ever (`tcpi_bytes_acked`); 0 where
+    /// the kernel does not say.
+    pub fn bytes_acknowledged(&self) -> u64 {
+        // The head of the kernel's tcp_info: 8 bytes of flags, 24 words, two rates, then the count.
+        const WORDS: usize = 16;
+        const BYTES_ACKED: usize = (8 + 24 * 4) / 8 + 2;
+        const _: () = assert!(BYTES_ACKED < WORDS);
+        let mut info = [0u64; WORDS];
+        let mut length = size_of_val(&info) as libc::socklen_t;
+        // SAFETY: the pointers are to an array of `length` bytes and to that length on this frame;
+        // the call fills no more than it is told, and any bytes are valid words.
+        let answer = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &mut length,
+            )
+        };
+        let is_told = answer == 0 && length as usize == size_of_val(&info);
+        if is_told { info[BYTES_ACKED] } else { 0 }
+    }
+
     pub(super) fn raw(&self) -> Fd {
         Fd(self.0.as_raw_fd())
     }
