@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     if let Err(error) = start_logging(&arguments.log_level) {
-        eprintln!("--log-level {}: {error}", arguments.log_level);
+        eprintln!("--log-level or RINGKEEPER_LOG: {error}");
         return ExitCode::from(EXIT_INVOCATION);
     }
     let settings = match settings(&arguments.arguments) {
@@ -67,7 +67,7 @@ fn settings(arguments: &[String]) -> Result<Settings, ConfigError> {
 }
 
 fn start_logging(level: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(config::log_filter(level)?)?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -41,6 +41,14 @@ pub fn authenticates(policy: &Policy, scheme: &str) -> bool {
     policy.provider(scheme).is_some()
 }
 
+/// Whether a connection with these identities may ask for anything but its authentication
+/// (AuthenticationHelper.isCnxnAuthenticated).
+pub fn has_proven_enough(policy: &Policy, identities: &[Identity]) -> bool {
+    policy.enforced_schemes.as_ref().is_none_or(|schemes| {
+        identities.iter().any(|identity| schemes.iter().any(|s| *s == *identity.scheme))
+    })
+}
+
 /// The identity every connection has from the start.
 pub fn ip_identity(address: IpAddr) -> Identity {
     Identity::new("ip", &ip::host_address(address))
@@ -97,6 +105,22 @@ mod tests {
         let off = Policy { digest_enabled: false, ..Policy::default() };
         let verdict = authenticate(&off, Some("digest"), Some(b"a:b"));
         assert_eq!(verdict, Err(ErrorCode::AuthFailed));
+    }
+
+    #[test]
+    fn an_enforced_scheme_must_be_proven() {
+        let enforced = |schemes: &[&str]| Policy {
+            enforced_schemes: Some(schemes.iter().map(|s| s.to_string()).collect()),
+            ..Policy::default()
+        };
+        let mut who = vec![ip_identity("::1".parse().unwrap())];
+        assert!(has_proven_enough(&Policy::default(), &who));
+        assert!(has_proven_enough(&enforced(&["digest", "ip"]), &who));
+        assert!(!has_proven_enough(&enforced(&["digest"]), &who));
+        add_identity(&mut who, Identity::new("super", ""));
+        assert!(!has_proven_enough(&enforced(&["digest"]), &who));
+        add_identity(&mut who, Identity::new("digest", "a:1"));
+        assert!(has_proven_enough(&enforced(&["digest"]), &who));
     }
 
     #[test]

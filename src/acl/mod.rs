@@ -14,7 +14,7 @@ mod fixup;
 mod ip;
 mod schemes;
 
-pub use authenticate::{add_identity, authenticate, authenticates, ip_identity};
+pub use authenticate::{add_identity, authenticate, authenticates, has_proven_enough, ip_identity};
 pub use decide::{Permit, check, mask_digests, who_am_i};
 pub use fixup::fixup;
 pub use schemes::{DigestAlgorithm, Policy};

@@ -25,6 +25,9 @@ pub struct Policy {
     pub x509_enabled: bool,
     /// `zookeeper.X509AuthenticationProvider.superUser`.
     pub x509_super_user: Option<String>,
+    /// `zookeeper.enforce.auth.schemes`, where `zookeeper.enforce.auth.enabled`: a connection may
+    /// do nothing before it has an identity of one of these.
+    pub enforced_schemes: Option<Vec<String>>,
 }
 
 impl Default for Policy {
@@ -38,6 +41,7 @@ impl Default for Policy {
             let_any_sasl_user_do: None,
             x509_enabled: false,
             x509_super_user: None,
+            enforced_schemes: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`clerk`]: four-letter words whose answers take time
+//! * [`quiet`]: log lines that clients can cause at will
 //! * [`hosting`]: control role and peers' sockets on one thread
 //! * [`threads`]: the loops that give the roles their turns
 
@@ -27,5 +28,6 @@ pub mod message;
 pub mod network;
 pub mod peers;
 pub mod placement;
+pub mod quiet;
 pub mod store;
 pub mod threads;

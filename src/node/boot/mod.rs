@@ -119,7 +119,11 @@ fn say_settings(settings: &Settings) {
         "ringkeeper"
     );
     for noted in &settings.unknown {
-        tracing::info!(key = %noted.key, at = %noted.place, "unknown key: kept as a property, as in ZooKeeper");
+        let (key, at, hint) = (&noted.key, &noted.place, &noted.why);
+        match hint.is_empty() {
+            true => tracing::warn!(%key, %at, "unknown key: it has no effect"),
+            false => tracing::warn!(%key, %at, %hint, "unknown key: it has no effect"),
+        }
     }
     for noted in &settings.no_effect {
         tracing::info!(key = %noted.key, at = %noted.place, why = noted.why, "key without effect");
@@ -127,7 +131,13 @@ fn say_settings(settings: &Settings) {
     for noted in &settings.not_served {
         tracing::warn!(key = %noted.key, at = %noted.place, why = noted.why, "not served by this version");
     }
+    if settings.admin_expected {
+        tracing::info!(
+            "the admin server (ZooKeeper's port 8080) is not served by this version; \
+             four-letter words are"
+        );
+    }
     for remark in &settings.remarks {
-        tracing::info!("{remark}");
+        tracing::warn!("{remark}");
     }
 }

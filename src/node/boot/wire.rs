@@ -31,6 +31,7 @@ use crate::node::message::{ToControl, ToNetwork};
 use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
 use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
+use crate::node::quiet::ClientLines;
 use crate::node::threads::{self, NetworkThread};
 use crate::prep::PrepSettings;
 use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
@@ -352,6 +353,7 @@ pub fn start(
             settings.limits.cnxns_per_address as usize,
             settings.limits.cnxns as usize,
         )),
+        lines: ClientLines::default(),
         peers: cores.iter().map(|core| core.sender.clone()).collect(),
     });
     let mut hosted = None;
@@ -493,7 +495,7 @@ fn client_rules(settings: &Settings) -> ClientRules {
         local_sessions: session.local,
         upgrading: session.local_upgrading,
         reads_after: settings.read_only_mode.then_some(grace),
-        leader_abstains: settings.ensemble.as_ref().is_some_and(|e| !e.leader_serves),
+        leader_abstains: settings.ensemble.as_ref().is_some_and(|ensemble| !ensemble.leader_serves),
     }
 }
 
@@ -523,8 +525,7 @@ fn policy(settings: &Settings) -> acl::Policy {
             config::DigestAlg::Sha512 => acl::DigestAlgorithm::Sha512,
         },
         super_digest: auth.super_digest.clone(),
-        let_any_sasl_user_do: auth.let_any_sasl_user_do_x.clone(),
-        x509_super_user: auth.x509_super_user.clone(),
+        enforced_schemes: auth.enforce_schemes.clone(),
         ..acl::Policy::default()
     }
 }

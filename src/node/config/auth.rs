@@ -17,60 +17,41 @@ pub(super) fn auth(s: &mut Source<'_>) -> Result<AuthSettings, ConfigError> {
         },
     };
     let digest_enabled = flag(s.property("DigestAuthenticationProvider.enabled"), true);
-    let extra_schemes = extra_schemes(s)?;
-    let ensemble_names = text(s.property("ensembleAuthName"))
-        .map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
+    check_providers(s)?;
     Ok(AuthSettings {
         skip_acl: s.property("skipACL").is_some_and(|f| f.value == "yes"),
         eager_acl_check: flag(s.property("enableEagerACLCheck"), false),
         digest_enabled,
         super_digest: text(s.property("DigestAuthenticationProvider.superDigest")),
         digest_alg,
-        super_users: s.family("superUser").into_iter().map(|f| f.value).collect(),
-        x509_super_user: text(s.property("X509AuthenticationProvider.superUser")),
-        let_any_sasl_user_do_x: text(s.property("letAnySaslUserDoX")),
-        enforce_schemes: enforced(s, digest_enabled, &extra_schemes)?,
-        ensemble_names,
-        extra_schemes,
-        x_forwarded_for: flag(s.property("IPAuthenticationProvider.usexforwardedfor"), false),
+        enforce_schemes: enforced(s, digest_enabled)?,
     })
 }
 
 /// `authProvider.<anything>=<class>` (ProviderRegistry). A class that cannot be loaded is a warning
 /// in Java; here it is refused, for nobody asks for a scheme without relying on it.
-fn extra_schemes(s: &mut Source<'_>) -> Result<Vec<&'static str>, ConfigError> {
-    let mut schemes = Vec::new();
+fn check_providers(s: &mut Source<'_>) -> Result<(), ConfigError> {
+    const OWN: &str = "the schemes are world, ip, digest and auth";
     for found in s.family("authProvider.") {
-        match found.value.rsplit('.').next().unwrap_or_default() {
-            "EnsembleAuthenticationProvider" => schemes.push("ensemble"),
-            "KeyAuthenticationProvider" => schemes.push("key"),
+        let (feature, instead) = match found.value.rsplit('.').next().unwrap_or_default() {
             // Always there.
-            "IPAuthenticationProvider" | "DigestAuthenticationProvider" => {}
-            "SASLAuthenticationProvider" => {
-                return Err(not_served(found, "SASL", "use digest authentication"));
+            "IPAuthenticationProvider" | "DigestAuthenticationProvider" => continue,
+            "SASLAuthenticationProvider" => ("SASL", "use digest authentication"),
+            "X509AuthenticationProvider" => ("TLS", "use digest authentication"),
+            "EnsembleAuthenticationProvider" => {
+                ("the scheme \"ensemble\"", "remove the line, and keep ensembles apart by network")
             }
-            "X509AuthenticationProvider" => {
-                return Err(not_served(found, "TLS", "use digest authentication"));
-            }
-            _ => {
-                return Err(not_served(
-                    found,
-                    "an authentication class of your own",
-                    "the built-in schemes are world, ip, digest, auth, ensemble and key",
-                ));
-            }
-        }
+            "KeyAuthenticationProvider" => ("the scheme \"key\"", "use digest authentication"),
+            _ => ("an authentication class of your own", OWN),
+        };
+        return Err(not_served(found, feature, instead));
     }
-    Ok(schemes)
+    Ok(())
 }
 
 /// AuthenticationHelper. A scheme that cannot be had would lock everybody out, or if it were
 /// passed over, let everybody in: refused, as in Java.
-fn enforced(
-    s: &mut Source<'_>,
-    digest: bool,
-    extra: &[&'static str],
-) -> Result<Option<Vec<String>>, ConfigError> {
+fn enforced(s: &mut Source<'_>, digest: bool) -> Result<Option<Vec<String>>, ConfigError> {
     let require_sasl = s.property("sessionRequireClientSASLAuth");
     let enabled = s.property("enforce.auth.enabled");
     let schemes = s.property("enforce.auth.schemes");
@@ -83,7 +64,7 @@ fn enforced(
     })?;
     let names: Vec<String> = schemes.value.split(',').map(|n| n.trim().to_owned()).collect();
     for name in &names {
-        let known = name == "ip" || (name == "digest" && digest) || extra.contains(&name.as_str());
+        let known = name == "ip" || (name == "digest" && digest);
         if !known {
             return Err(schemes.refuse(format!("schemes this server has; \"{name}\" is none")));
         }

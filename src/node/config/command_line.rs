@@ -63,7 +63,6 @@ impl Settings {
         let data_dir = PathBuf::from(data_dir);
         let mut settings = Settings::from_text("the command line", &text, &data_dir, flags)?;
         settings.client.listen = Listen { ip: None, port: port as u16 };
-        settings.initial_text.clear();
         Ok(settings)
     }
 
@@ -79,7 +78,6 @@ impl Settings {
         let mut settings = Settings::parse(&file, flags)?;
         settings.data_dir = data_dir.to_owned();
         settings.data_log_dir = data_dir.to_owned();
-        settings.initial_text = text.to_owned();
         Ok(settings)
     }
 }

@@ -161,7 +161,6 @@ fn observer(
         );
     }
     Ok(ObserverSettings {
-        logs,
         reconnect_ms: number(s.property("observer.reconnectDelayMs"), NATURAL, "milliseconds", 0)?,
         election_ms: number(s.property("observer.election.DelayMs"), NATURAL, "milliseconds", 200)?,
     })

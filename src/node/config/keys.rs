@@ -32,8 +32,6 @@ const JVM: &[&str] = &[
     "messageTracker.*",
     "pathStats.*",
     "jmx.*",
-    "audit.impl.class",
-    "admin.httpVersion",
     "log4j.*",
     "advancedFlowControlEnabled",
     "root.logger",
@@ -111,9 +109,27 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("client.certReload", WHY_TLS),
     ("fips-mode", WHY_TLS),
     ("X509AuthenticationProvider.*", WHY_TLS),
-    ("admin.portUnification", WHY_TLS),
-    ("admin.forceHttps", WHY_TLS),
-    ("admin.needClientAuth", WHY_TLS),
+    ("admin.*", WHY_ADMIN),
+    ("IPAuthenticationProvider.usexforwardedfor", WHY_ADMIN),
+    ("metricsProvider.*", "pages of metrics are not served by this version; mntr has the figures"),
+    ("audit.impl.class", "the audit log is not served by this version"),
+    ("connection_throttle_*", WHY_THROTTLE),
+    ("connectionTokenFill*", WHY_THROTTLE),
+    ("connectionFreezeTime", WHY_THROTTLE),
+    ("connectionDrop*", WHY_THROTTLE),
+    ("connectionDecreaseRatio", WHY_THROTTLE),
+    ("connectionWeightEnabled", WHY_THROTTLE),
+    ("connectionGlobalWeight", WHY_THROTTLE),
+    ("connectionLocalWeight", WHY_THROTTLE),
+    ("connectionRenewWeight", WHY_THROTTLE),
+    ("request_throttle_*", WHY_THROTTLE),
+    ("request_stale_*", WHY_THROTTLE),
+    ("requestThrottle*", WHY_THROTTLE),
+    ("requestStale*", WHY_THROTTLE),
+    ("largeRequestMaxBytes", "the bound of large requests is not served by this version"),
+    ("superUser*", WHY_SASL),
+    ("letAnySaslUserDoX", WHY_SASL),
+    ("ensembleAuthName", "the scheme \"ensemble\" is not served by this version"),
     ("sasl.*", WHY_SASL),
     ("SASLAuthenticationProvider.*", WHY_SASL),
     ("allowSaslFailedClients", WHY_SASL),
@@ -144,11 +160,21 @@ const WHY_UNUSED: &str = "this version does not use it";
 const WHY_NODELAY: &str = "connections between servers never wait for more to send";
 const WHY_TLS: &str = "TLS is not served by this version";
 const WHY_SASL: &str = "SASL is not served by this version";
+const WHY_ADMIN: &str = "the admin server is not served by this version; four-letter words are";
+const WHY_THROTTLE: &str = "throttles are not served by this version";
 
 pub(super) enum Sort {
     NoEffect(&'static str),
     NotServed(&'static str),
     Unknown,
+    /// A flag without ZooKeeper's prefix that is none of those it reads.
+    Foreign,
+}
+
+/// Names of all lists, for hints at what may have been meant; groups are left out.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let listed = [JVM, ENSEMBLE, CLIENT].into_iter().flatten().copied();
+    listed.chain(NOT_SERVED.iter().map(|(name, _)| *name)).filter(|name| !name.ends_with('*'))
 }
 
 /// `key`: as in the file, or a flag's name with `zookeeper.` removed; `full`: it is a flag without
@@ -163,8 +189,7 @@ pub(super) fn sort_of(key: &str, full: bool, ensemble: bool) -> Sort {
         return Sort::NoEffect(why);
     }
     if full {
-        // Some other program's property: Java would not look at it either.
-        return Sort::NoEffect("not a property of ZooKeeper");
+        return Sort::Foreign;
     }
     let why_ensemble = if ensemble { WHY_UNUSED } else { WHY_ENSEMBLE };
     for (names, why) in

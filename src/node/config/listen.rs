@@ -1,11 +1,11 @@
-//! Where to listen: the client port, the admin server, the metrics page.
+//! Where clients come to.
 
 use std::net::{IpAddr, ToSocketAddrs};
 
 use super::membership::ClientPart;
-use super::source::{Found, Source, not_served};
-use super::value::{ANY, NATURAL, POSITIVE, flag, number, text};
-use super::{AdminSettings, ClientSettings, ConfigError, Listen, MetricsSettings};
+use super::source::{Found, Source};
+use super::value::{ANY, flag, number};
+use super::{ClientSettings, ConfigError, Listen};
 
 /// Connections that wait to be accepted when `clientPortListenBacklog` is not set. Java's 50 is
 /// overrun by any reconnecting fleet, whose clients then wait a second for their next attempt.
@@ -97,55 +97,4 @@ fn joined(found: &Found, listen: Listen, part: ClientPart) -> Result<Listen, Con
         )));
     }
     Ok(other)
-}
-
-pub(super) fn admin(s: &mut Source<'_>) -> Result<AdminSettings, ConfigError> {
-    let port = number(s.property("admin.serverPort"), 0..=i64::from(u16::MAX), "a port", 8080)?;
-    let tls = ["admin.portUnification", "admin.forceHttps", "admin.needClientAuth"];
-    Ok(AdminSettings {
-        enabled: s.property("admin.enableServer").is_none_or(|f| f.value != "false"),
-        listen: Listen { ip: address(s.property("admin.serverAddress"))?, port: port as u16 },
-        command_url: text(s.property("admin.commandURL")).unwrap_or_else(|| "/commands".to_owned()),
-        idle_timeout_ms: number(s.property("admin.idleTimeout"), POSITIVE, "milliseconds", 30_000)?,
-        snapshot_enabled: flag(s.property("admin.snapshot.enabled"), true),
-        restore_enabled: flag(s.property("admin.restore.enabled"), true),
-        rate_limit_ms: number(
-            s.property("admin.rateLimiterIntervalInMS"),
-            NATURAL,
-            "milliseconds",
-            300_000,
-        )?,
-        tls: tls.iter().any(|key| s.file.get(key).is_some_and(|p| p.value == "true")),
-    })
-}
-
-pub(super) fn metrics(s: &mut Source<'_>) -> Result<MetricsSettings, ConfigError> {
-    let class = s.file("metricsProvider.className");
-    let own = s.family("metricsProvider.");
-    let Some(class) = class else { return Ok(MetricsSettings::Default) };
-    match class.value.as_str() {
-        "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider" => {
-            return Ok(MetricsSettings::Default);
-        }
-        "org.apache.zookeeper.metrics.impl.NullMetricsProvider" => {
-            return Ok(MetricsSettings::Null);
-        }
-        "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider" => {}
-        _ => {
-            return Err(class.refuse(
-                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider, …NullMetricsProvider or \
-                 org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-            ));
-        }
-    }
-    let key = |name: &str| own.iter().find(|f| f.key == format!("metricsProvider.{name}")).cloned();
-    let port = number(key("httpPort"), -1..=i64::from(u16::MAX), "a port, or -1 for none,", 7000)?;
-    if let Some(found) = key("httpsPort")
-        && found.number(-1..=i64::from(u16::MAX), "a port, or -1 for none,")? >= 0
-    {
-        return Err(not_served(found, "TLS", "use metricsProvider.httpPort"));
-    }
-    let ip = address(key("httpHost"))?;
-    let listen = u16::try_from(port).ok().map(|port| Listen { ip, port });
-    Ok(MetricsSettings::Prometheus { listen })
 }

@@ -11,7 +11,9 @@
 //! * [`settings`]: what the rest of the server asks for
 //! * [`parse`]: keys to settings, with [`listen`], [`storage`] and [`auth`] for larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
-//! * [`keys`]: keys that are recognised and do nothing here
+//! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
+//!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
+//! * [`log_level`]: what of the log is wanted
 //! * [`command_line`]: starts without a file
 //! * [`error`]: what is wrong, where, and what would be right
 
@@ -19,9 +21,12 @@ mod auth;
 mod command_line;
 mod ensemble;
 mod error;
+mod guards;
 mod keys;
 mod listen;
+mod log_level;
 mod membership;
+mod near;
 mod parse;
 mod properties;
 mod settings;
@@ -31,6 +36,7 @@ mod value;
 
 pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
 pub use error::{ConfigError, Place};
+pub use log_level::{LogLevelError, log_filter};
 pub use properties::Properties;
 pub use settings::*;
 pub use source::Flags;

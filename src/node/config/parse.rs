@@ -8,20 +8,19 @@ use std::path::{Path, PathBuf};
 
 use super::auth::auth;
 use super::ensemble::ensemble;
-use super::listen::{admin, client, metrics};
+use super::listen::client;
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
-use super::value::{ANY, ANY_LONG, NATURAL, POSITIVE, decimal, flag, number, size, strict, text};
+use super::value::{ANY, ANY_LONG, POSITIVE, flag, number, size, strict, text};
 use super::*;
-use super::{keys, membership};
+use super::{guards, keys, membership};
 use crate::types::{TypeRules, limits};
 
 impl Settings {
     /// Reads a configuration file and the flags.
     pub fn load(path: &Path, flags: &Flags) -> Result<Settings, ConfigError> {
-        let (file, bytes) = Properties::read(path)?;
+        let (file, _) = Properties::read(path)?;
         let mut settings = Settings::parse(&file, flags)?;
-        settings.initial_text = String::from_utf8_lossy(&bytes).into_owned();
         settings.file = Some(path.to_owned());
         Ok(settings)
     }
@@ -44,6 +43,7 @@ impl Settings {
             })?;
         let log_dir = s.file("dataLogDir").map(|f| PathBuf::from(f.value));
         check_ensemble_keys(s)?;
+        guards::refuse(s)?;
         let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
         let client = client(s, membership.client.take(), &whence)?;
@@ -51,7 +51,6 @@ impl Settings {
         let mut settings = Settings {
             source: whence.clone(),
             file: None,
-            initial_text: String::new(),
             data_log_dir: log_dir.unwrap_or_else(|| data_dir.clone()),
             data_dir,
             autocreate_dirs: flag(s.property("datadir.autocreate"), true),
@@ -59,7 +58,6 @@ impl Settings {
             client,
             session: session(s, tick_ms)?,
             limits: limits(s, &mut remarks)?,
-            throttle: throttle(s)?,
             log: log(s, &mut remarks)?,
             snapshot: snapshot(s, &mut remarks)?,
             autopurge: autopurge(s, &mut remarks)?,
@@ -74,9 +72,6 @@ impl Settings {
             auth: auth(s)?,
             containers: containers(s)?,
             four_letter: four_letter(s),
-            admin: admin(s)?,
-            metrics: metrics(s)?,
-            audit: flag(s.property("audit.enable"), false),
             read_only_mode: flag(s.system("readonlymode.enabled"), false),
             reconfig: strict(s.file("reconfigEnabled"), false)?,
             server_id,
@@ -85,9 +80,14 @@ impl Settings {
             unknown: Vec::new(),
             no_effect: Vec::new(),
             not_served: Vec::new(),
+            admin_expected: admin_expected(s),
             remarks: Vec::new(),
         };
         settings.remarks = remarks;
+        settings.remarks.extend(s.taken_from_the_file());
+        if settings.auth.skip_acl {
+            settings.remarks.push("skipACL=yes: every client may do everything".to_owned());
+        }
         settings.refuse_long_ids()?;
         settings.sort_the_rest(s)?;
         Ok(settings)
@@ -114,19 +114,30 @@ impl Settings {
             let flag = found.place == Place::Flag;
             let key = found.key.strip_prefix("zookeeper.").filter(|_| flag).unwrap_or(&found.key);
             if let Some(rest) = key.strip_prefix("ringkeeper.") {
-                return Err(found.refuse(format!("one of our own keys; there is no \"{rest}\"")));
+                let hint =
+                    source.nearest(&found).map_or(String::new(), |near| format!(" ({near})"));
+                return Err(
+                    found.refuse(format!("one of our own keys; there is no \"{rest}\"{hint}"))
+                );
             }
             let full = flag && key == found.key;
+            let hint = source.nearest(&found);
             let (list, why) = match keys::sort_of(key, full, self.ensemble.is_some()) {
-                keys::Sort::NoEffect(why) => (&mut self.no_effect, why),
-                keys::Sort::NotServed(why) => (&mut self.not_served, why),
-                keys::Sort::Unknown => (&mut self.unknown, ""),
+                // Some other program's property, unless it is nearly one of ZooKeeper's: Java would
+                // not look at it either.
+                keys::Sort::Foreign => match hint {
+                    Some(hint) => (&mut self.unknown, hint),
+                    None => (&mut self.no_effect, "not a property of ZooKeeper".to_owned()),
+                },
+                keys::Sort::NoEffect(why) => (&mut self.no_effect, why.to_owned()),
+                keys::Sort::NotServed(why) => (&mut self.not_served, why.to_owned()),
+                keys::Sort::Unknown => (&mut self.unknown, hint.unwrap_or_default()),
             };
             list.push(Noted { key: found.key.clone(), place: found.place.to_string(), why });
         }
         for other in source.flags().others() {
             let (key, place) = (other.clone(), Place::Flag.to_string());
-            self.no_effect.push(Noted { key, place, why: "a setting of the Java VM" });
+            self.no_effect.push(Noted { key, place, why: "a setting of the Java VM".to_owned() });
         }
         for old in source.file.replaced() {
             let last = source.file.get(&old.key).map_or(0, |p| p.line);
@@ -136,6 +147,19 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+/// JettyAdminServer is opened unless it is switched off by this very word. Marks that word alone as
+/// asked for: another value is a wish that is not served.
+fn admin_expected(s: &mut Source<'_>) -> bool {
+    let off = |found: &Found| found.value == "false";
+    match s.look("admin.enableServer") {
+        Some(found) if off(&found) => {
+            s.property("admin.enableServer");
+            false
+        }
+        _ => true,
     }
 }
 
@@ -168,7 +192,6 @@ fn limits(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LimitSettings
     let maxbuffer = limits::JUTE_MAXBUFFER as i64;
     let maxbuffer = number(s.system("jute.maxbuffer"), POSITIVE, "bytes", maxbuffer)?;
     let extra = number(s.property("jute.maxbuffer.extrasize"), ANY, "bytes", maxbuffer)?;
-    let threshold = number(s.property("largeRequestThreshold"), ANY, "bytes", -1)?;
     let committed = number(s.property("commitLogCount"), ANY, "transactions", 500)?;
     if committed < limits::COMMITTED_LOG as i64 {
         remarks.push(format!("commitLogCount={committed} is below 500: 500 is used"));
@@ -191,59 +214,9 @@ fn limits(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LimitSettings
             "milliseconds",
             limits::SESSIONLESS_MS,
         )?,
-        large_request_threshold: (threshold >= 0).then_some(threshold as usize),
-        large_request_bytes: number(
-            s.property("largeRequestMaxBytes"),
-            POSITIVE,
-            "bytes",
-            100 * 1024 * 1024,
-        )? as usize,
         committed_log: committed.max(limits::COMMITTED_LOG as i64) as usize,
         outbound_pause: size(s.file("ringkeeper.client.outbound.pause"), limits::OUTBOUND_PAUSE)?,
         outbound_close: size(s.file("ringkeeper.client.outbound.max"), limits::OUTBOUND_CLOSE)?,
-    })
-}
-
-fn throttle(s: &mut Source<'_>) -> Result<ThrottleSettings, ConfigError> {
-    let mut connection = |key: &str, doc: &str| {
-        s.property_or(&format!("connection_throttle_{key}"), &[&format!("connection{doc}")])
-    };
-    let tokens = number(connection("tokens", "MaxTokens"), NATURAL, "tokens", 0)?;
-    let fill_ms = number(connection("fill_time", "TokenFillTime"), NATURAL, "milliseconds", 1)?;
-    let fill_count = number(connection("fill_count", "TokenFillCount"), NATURAL, "tokens", 1)?;
-    let freeze_ms = number(connection("freeze_time", "FreezeTime"), ANY, "milliseconds", -1)?;
-    let increase = decimal(connection("drop_increase", "DropIncrease"), 0.02)?;
-    let decrease = decimal(connection("drop_decrease", "DropDecrease"), 0.002)?;
-    let ratio = decimal(connection("decrease_ratio", "DecreaseRatio"), 0.0)?;
-    let weighted = flag(connection("weight_enabled", "WeightEnabled"), false);
-    let global =
-        number(connection("global_session_weight", "GlobalWeight"), POSITIVE, "tokens", 3)?;
-    let local = number(connection("local_session_weight", "LocalWeight"), POSITIVE, "tokens", 1)?;
-    let renew = number(connection("renew_session_weight", "RenewWeight"), POSITIVE, "tokens", 2)?;
-    let stall = s.property_or("request_throttle_stall_time", &["requestThrottleStallTime"]);
-    let drop_stale = s.property_or("request_throttle_drop_stale", &["requestThrottleDropStale"]);
-    let latency = s.property_or("request_stale_latency_check", &["requestStaleLatencyCheck"]);
-    let requests = s.property_or("request_throttle_max_requests", &["requestThrottleLimit"]);
-    let cnxn = s.property_or("request_stale_connection_check", &["requestStaleConnectionCheck"]);
-    let op_wait = s.property_or("throttled_op_wait_time", &["throttledOpWaitTime"]);
-    Ok(ThrottleSettings {
-        connection_tokens: tokens as u32,
-        connection_fill_ms: fill_ms,
-        connection_fill_count: fill_count as u32,
-        connection_freeze_ms: freeze_ms,
-        connection_drop_increase: increase,
-        connection_drop_decrease: decrease,
-        connection_decrease_ratio: ratio,
-        connection_weighted: weighted,
-        connection_weight_global: global as u32,
-        connection_weight_local: local as u32,
-        connection_weight_renew: renew as u32,
-        requests: number(requests, NATURAL, "requests", 0)? as u32,
-        request_stall_ms: number(stall, NATURAL, "milliseconds", 100)?,
-        request_drop_stale: flag(drop_stale, true),
-        request_stale_latency_check: flag(latency, false),
-        request_stale_connection_check: flag(cnxn, true),
-        op_wait_ms: number(op_wait, NATURAL, "milliseconds", 0)?,
     })
 }
 

@@ -17,8 +17,6 @@ pub struct Settings {
     pub source: String,
     /// The file, where it is one: what a reconfiguration rewrites.
     pub file: Option<PathBuf>,
-    /// The file's text as it was read (`initial_configuration` of the admin server).
-    pub initial_text: String,
     /// `dataDir`: snapshots, in its `version-2`.
     pub data_dir: PathBuf,
     /// `dataLogDir`: transaction logs, in its `version-2`; equal to `data_dir` unless set.
@@ -30,7 +28,6 @@ pub struct Settings {
     pub client: ClientSettings,
     pub session: SessionSettings,
     pub limits: LimitSettings,
-    pub throttle: ThrottleSettings,
     pub log: LogSettings,
     pub snapshot: SnapshotSettings,
     pub autopurge: AutopurgeSettings,
@@ -38,10 +35,6 @@ pub struct Settings {
     pub auth: AuthSettings,
     pub containers: ContainerSettings,
     pub four_letter: FourLetterSettings,
-    pub admin: AdminSettings,
-    pub metrics: MetricsSettings,
-    /// `audit.enable`.
-    pub audit: bool,
     /// `readonlymode.enabled`: a standalone server only adds `isro` to the whitelist for it.
     pub read_only_mode: bool,
     /// `reconfigEnabled`.
@@ -51,13 +44,15 @@ pub struct Settings {
     /// `None`: a standalone server.
     pub ensemble: Option<EnsembleSettings>,
     pub placement: PlacementSettings,
-    /// Keys that nobody knows. Java makes each the property `zookeeper.<key>` and says nothing;
-    /// print them once at start, since most are misspellings.
+    /// Keys that nobody knows: misspellings, mostly. Java makes each the property `zookeeper.<key>`
+    /// and says nothing.
     pub unknown: Vec<Noted>,
     /// Keys that are right and do nothing here: the Java VM's, and those of ensembles.
     pub no_effect: Vec<Noted>,
-    /// Keys of features this version does not have. Print them as warnings.
+    /// Keys of features this version does not have, and whose absence makes nothing less safe.
     pub not_served: Vec<Noted>,
+    /// ZooKeeper would open its admin server (`admin.enableServer` is not "false").
+    pub admin_expected: bool,
     /// Values that were moved to the nearest allowed one, as Java does, and other remarks.
     pub remarks: Vec<String>,
 }
@@ -132,8 +127,6 @@ pub struct LearnerSyncSettings {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ObserverSettings {
-    /// `syncEnabled`, `zookeeper.observer.syncEnabled`: an observer has a log and snapshots.
-    pub logs: bool,
     /// `zookeeper.observer.reconnectDelayMs`: the most it waits before it connects again.
     pub reconnect_ms: i64,
     /// `zookeeper.observer.election.DelayMs`: the most it waits before it looks again.
@@ -145,8 +138,8 @@ pub struct ObserverSettings {
 pub struct Noted {
     pub key: String,
     pub place: String,
-    /// Empty for unknown keys, else why it has no effect.
-    pub why: &'static str,
+    /// Why it has no effect; for an unknown key, which known one it may stand for, if any.
+    pub why: String,
 }
 
 /// Where to listen.
@@ -197,42 +190,12 @@ pub struct LimitSettings {
     pub global_outstanding: usize,
     /// `zookeeper.nio.sessionlessCnxnTimeout`, milliseconds.
     pub sessionless_ms: i64,
-    /// `zookeeper.largeRequestThreshold`, bytes; `None` = no such check.
-    pub large_request_threshold: Option<usize>,
-    /// `zookeeper.largeRequestMaxBytes`: bytes of large requests in flight.
-    pub large_request_bytes: usize,
     /// `zookeeper.commitLogCount`.
     pub committed_log: usize,
     /// `ringkeeper.client.outbound.pause`, bytes queued towards a client before its requests wait.
     pub outbound_pause: usize,
     /// `ringkeeper.client.outbound.max`, bytes queued towards a client before it is closed.
     pub outbound_close: usize,
-}
-
-/// `zookeeper.connection_throttle_*` (BlueThrottle) and `zookeeper.request_throttle_*`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ThrottleSettings {
-    /// 0 = connections are not throttled.
-    pub connection_tokens: u32,
-    pub connection_fill_ms: i64,
-    pub connection_fill_count: u32,
-    /// Milliseconds; negative = never frozen.
-    pub connection_freeze_ms: i64,
-    pub connection_drop_increase: f64,
-    pub connection_drop_decrease: f64,
-    pub connection_decrease_ratio: f64,
-    pub connection_weighted: bool,
-    pub connection_weight_global: u32,
-    pub connection_weight_local: u32,
-    pub connection_weight_renew: u32,
-    /// 0 = requests are not throttled.
-    pub requests: u32,
-    pub request_stall_ms: i64,
-    pub request_drop_stale: bool,
-    pub request_stale_latency_check: bool,
-    pub request_stale_connection_check: bool,
-    /// `zookeeper.throttled_op_wait_time`, milliseconds; 0 = no op is ever refused for waiting.
-    pub op_wait_ms: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -318,22 +281,9 @@ pub struct AuthSettings {
     pub super_digest: Option<String>,
     /// `…DigestAuthenticationProvider.digestAlg`.
     pub digest_alg: DigestAlg,
-    /// `zookeeper.superUser`, `zookeeper.superUser.N`.
-    pub super_users: Vec<String>,
-    /// `zookeeper.X509AuthenticationProvider.superUser`.
-    pub x509_super_user: Option<String>,
-    /// `zookeeper.letAnySaslUserDoX`.
-    pub let_any_sasl_user_do_x: Option<String>,
     /// `zookeeper.enforce.auth.enabled` with `zookeeper.enforce.auth.schemes`: a connection must
     /// hold an identity of one of these before it may do anything. `None` = not enforced.
     pub enforce_schemes: Option<Vec<String>>,
-    /// `zookeeper.ensembleAuthName`: names a client may present to the `ensemble` scheme.
-    pub ensemble_names: Option<Vec<String>>,
-    /// `zookeeper.authProvider.*` naming EnsembleAuthenticationProvider or
-    /// KeyAuthenticationProvider: the schemes they add.
-    pub extra_schemes: Vec<&'static str>,
-    /// `zookeeper.IPAuthenticationProvider.usexforwardedfor` (admin server).
-    pub x_forwarded_for: bool,
 }
 
 /// Hash of digest passwords (java.security.MessageDigest names).
@@ -369,32 +319,6 @@ impl FourLetterSettings {
     pub fn allows(&self, command: &str) -> bool {
         self.all || self.commands.iter().any(|c| c == command)
     }
-}
-
-/// `zookeeper.admin.*`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AdminSettings {
-    /// On unless `admin.enableServer` is "false" (3.9).
-    pub enabled: bool,
-    pub listen: Listen,
-    pub command_url: String,
-    pub idle_timeout_ms: i64,
-    pub snapshot_enabled: bool,
-    pub restore_enabled: bool,
-    pub rate_limit_ms: i64,
-    /// `admin.portUnification`, `admin.forceHttps`, `admin.needClientAuth`.
-    pub tls: bool,
-}
-
-/// `metricsProvider.className` and its own keys.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum MetricsSettings {
-    /// mntr only.
-    Default,
-    /// NullMetricsProvider: mntr's metrics are absent.
-    Null,
-    /// PrometheusMetricsProvider; `None` = no plain HTTP port.
-    Prometheus { listen: Option<Listen> },
 }
 
 /// Our own keys: which CPU does what.

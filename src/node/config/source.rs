@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
-use super::{ConfigError, Place, Properties};
+use super::{ConfigError, Place, Properties, keys, near};
 
 /// `-Dname=value` flags; the last of a name wins.
 #[derive(Clone, Debug, Default)]
@@ -47,11 +47,16 @@ pub(super) struct Source<'a> {
     pub file: &'a Properties,
     flags: &'a Flags,
     asked: HashSet<String>,
+    /// Full names of flags that were asked for without ZooKeeper's prefix.
+    systems: Vec<&'static str>,
+    /// What the file gave and ZooKeeper would take from a flag only.
+    flags_only: Vec<Found>,
 }
 
 impl<'a> Source<'a> {
     pub fn new(file: &'a Properties, flags: &'a Flags) -> Source<'a> {
-        Source { file, flags, asked: HashSet::new() }
+        let (asked, systems, flags_only) = (HashSet::new(), Vec::new(), Vec::new());
+        Source { file, flags, asked, systems, flags_only }
     }
 
     /// A key ZooKeeper parses by name: from the file only.
@@ -83,10 +88,70 @@ impl<'a> Source<'a> {
     }
 
     /// A system property without the prefix, which Java can only get from a flag: the flag wins,
-    /// and the file is taken too.
-    pub fn system(&mut self, name: &str) -> Option<Found> {
+    /// and the file is taken too ([`Source::taken_from_the_file`] tells of it).
+    pub fn system(&mut self, name: &'static str) -> Option<Found> {
         let in_file = self.file(name).filter(|f| !f.value.is_empty());
-        self.flag(name).or(in_file)
+        let flag = self.flag(name);
+        if !self.systems.contains(&name) {
+            self.systems.push(name);
+            self.flags_only.extend(in_file.clone());
+        }
+        flag.or(in_file)
+    }
+
+    /// One line for each key that a ZooKeeper server with this file would pass over: one of an
+    /// ensemble may have another limit than the servers beside it.
+    pub fn taken_from_the_file(&self) -> Vec<String> {
+        let told = self.flags_only.iter().map(|Found { key, value, place }| {
+            let flag = self.flags.properties.get(key).filter(|flag| !flag.is_empty());
+            let here = match flag {
+                None => "is in force here".to_owned(),
+                Some(flag) => format!("gives way to -D{key}={flag}"),
+            };
+            format!(
+                "{key}={value} in {place} {here}; a ZooKeeper server takes this key from a flag \
+                 only (-D{key}=… in SERVER_JVMFLAGS) and passes over this line"
+            )
+        });
+        told.collect()
+    }
+
+    /// As [`Source::property`], but it does not count as asked for.
+    pub fn look(&self, key: &str) -> Option<Found> {
+        let in_file = self.file.get(key).filter(|property| !property.value.is_empty());
+        let in_file = in_file.map(|property| Found {
+            key: key.to_owned(),
+            value: property.value.clone(),
+            place: self.file.place(property),
+        });
+        let name = format!("zookeeper.{key}");
+        let flag = self.flags.properties.get(&name).filter(|value| !value.is_empty());
+        let flag = flag.map(|value| Found { key: name, value: value.clone(), place: Place::Flag });
+        in_file.or(flag)
+    }
+
+    /// What a key that nobody asked for may have been meant to be.
+    pub fn nearest(&self, found: &Found) -> Option<String> {
+        let flag = found.place == Place::Flag;
+        let bare = found.key.strip_prefix("zookeeper.").unwrap_or(&found.key);
+        let mut known: Vec<&str> = keys::names().collect();
+        known.extend(self.asked.iter().map(String::as_str).filter(|name| !name.starts_with("-D")));
+        if known.contains(&bare) {
+            // The right name in the wrong place.
+            return Some(match flag {
+                true if self.is_flag(bare) => format!("as a flag it is -Dzookeeper.{bare}"),
+                true => format!("{bare} is read from the file only"),
+                false => format!("in the file it is {bare}"),
+            });
+        }
+        let near = near::nearest(bare, known.into_iter())?;
+        let prefix = if flag && self.is_flag(near) { "zookeeper." } else { "" };
+        Some(format!("the nearest known key is {prefix}{near}"))
+    }
+
+    /// Whether a property of this name is read from flags, with ZooKeeper's prefix.
+    fn is_flag(&self, name: &str) -> bool {
+        self.asked.contains(&format!("-Dzookeeper.{name}"))
     }
 
     fn flag(&mut self, name: &str) -> Option<Found> {

@@ -35,6 +35,7 @@ pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::chunks::Chunks;
 use super::message::{Pulse, Service, ToControl, ToNetwork};
+use super::quiet::Quiet;
 use crate::admin::gauges::Gauges;
 use crate::codec::{self, txn::Entry};
 use crate::log::{Append, LogEvent, LogInput};
@@ -155,6 +156,8 @@ pub struct Control {
     sessions: Sessions,
     /// Sessions as the applied transactions have them: what a snapshot holds.
     durable_sessions: BTreeMap<SessionId, i32>,
+    /// Lines of sessions that have expired.
+    expired: Quiet,
     pulses: BTreeMap<SessionId, Arc<Pulse>>,
     line: Line<Origin>,
     inbox: Receiver<ToControl>,
@@ -232,6 +235,7 @@ impl Control {
             prep: Prep::new(parts.prep.clone(), last),
             prep_settings: parts.prep,
             durable_sessions: parts.sessions,
+            expired: Quiet::default(),
             pulses: BTreeMap::new(),
             line: Line::new(last),
             inbox: parts.inbox,

@@ -116,6 +116,9 @@ impl Control {
     /// Sessions whose bucket is due are asked for their pulse; those without one since then end
     /// by a committed transaction (I12), unless they are this server's alone.
     pub(super) fn expire(&mut self, now: Millis, wall: WallMillis) {
+        if let Some(line) = self.expired.settle(now) {
+            tracing::info!("{line}");
+        }
         let Some(due) = self.sessions.next_due().filter(|due| *due <= now) else { return };
         if !self.lets_expire() || self.stopping != Stopping::No {
             return;
@@ -135,7 +138,9 @@ impl Control {
             pulse.map(|pulse| pulse.last())
         });
         for session in due {
-            tracing::info!(%session, "session expired");
+            if let Some(line) = self.expired.note(now, || format!("session {session} expired")) {
+                tracing::info!("{line}");
+            }
             if crate::mutants::on("expired-without-txn") {
                 self.sessions.remove(session);
             } else if self.sessions.is_local(session) {

@@ -351,6 +351,19 @@ fn handle(
         return Handled::Close(How::Now);
     };
     client.gauges.last_op.set(i64::from(header.opcode));
+    if !matches!(header.opcode, opcode::AUTH | opcode::SASL)
+        && !acl::has_proven_enough(&desk.commons.policy, &client.identities)
+    {
+        // AuthenticationHelper.enforceAuthentication: whatever it is, and before it is read.
+        let unproven = desk.commons.lines.unproven.note(turn.received(), || {
+            format!("{} has proven none of enforce.auth.schemes: closed", client.peer)
+        });
+        if let Some(line) = unproven {
+            tracing::warn!("{line}");
+        }
+        reply::error(out, header.xid, Zxid::ZERO, ErrorCode::SessionClosedRequireSaslAuth);
+        return Handled::Close(How::AfterFlush);
+    }
     if client.read_only && needs_leader(header.opcode) {
         // ReadOnlyRequestProcessor looks no further than the opcode.
         if turn.may_answer(client) {
@@ -369,7 +382,16 @@ fn handle(
             let policy = &desk.commons.policy;
             match authenticate(policy, client, header, scheme.as_deref(), auth, out) {
                 Ok(()) => Handled::Done,
-                Err(how) => Handled::AuthFailed(how),
+                Err(how) => {
+                    let failed = desk.commons.lines.auth_failed.note(turn.received(), || {
+                        let scheme = scheme.as_deref().unwrap_or_default().escape_debug();
+                        format!("{}: authentication by \"{scheme:.40}\" failed", client.peer)
+                    });
+                    if let Some(line) = failed {
+                        tracing::warn!("{line}");
+                    }
+                    Handled::AuthFailed(how)
+                }
             }
         }
         Request::Sasl { .. } => {
@@ -509,7 +531,6 @@ fn authenticate(
             Ok(())
         }
         Err(code) => {
-            tracing::warn!(peer = %client.peer, ?scheme, "authentication failed");
             reply::error(out, header.xid, NO_ZXID, code);
             Err(How::AfterFlush)
         }

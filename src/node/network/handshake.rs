@@ -25,7 +25,14 @@ impl<N: Transport> NetworkRole<N> {
             && !crate::mutants::on("client-ahead-served")
         {
             // The client has seen more than we hold: it must find another server (I8).
-            tracing::info!(seen = %request.last_zxid_seen, "client is ahead of this server");
+            let (seen, peer) = (request.last_zxid_seen, self.clients.look(conn).map(|c| c.peer));
+            let ahead = self.commons.lines.ahead.note(self.now, || {
+                let peer = peer.map_or(String::new(), |peer| peer.to_string());
+                format!("client {peer} has seen {seen} and is ahead of this server: closed")
+            });
+            if let Some(line) = ahead {
+                tracing::info!("{line}");
+            }
             return self.close(conn, How::Now);
         }
         let timeout = request

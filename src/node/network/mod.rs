@@ -34,6 +34,7 @@ pub use transport::Transport;
 use super::clerk::Question;
 use super::control::Stream;
 use super::message::{Service, ToControl, ToNetwork};
+use super::quiet::ClientLines;
 use crate::acl::Policy;
 use crate::admin::gauges::{CoreGauges, Run};
 use crate::admin::words::Desk;
@@ -68,6 +69,8 @@ pub struct Commons {
     pub eager_acl_check: bool,
     pub desk: Arc<Desk>,
     pub admission: Arc<Admission>,
+    /// Log lines that clients cause.
+    pub lines: ClientLines,
     /// Takes the words that take time.
     pub clerk: SyncSender<Question>,
     /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
@@ -188,7 +191,7 @@ impl<N: Transport> NetworkRole<N> {
         if !self.outgoing.is_empty() {
             return Some(self.now + 1);
         }
-        (!self.clients.is_empty()).then_some(self.next_sweep)
+        (!self.clients.is_empty() || self.commons.lines.is_busy()).then_some(self.next_sweep)
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -237,7 +240,10 @@ impl<N: Transport> NetworkRole<N> {
             return;
         }
         if let Err(refused) = self.commons.admission.enter(peer.ip().to_canonical()) {
-            tracing::warn!(%peer, reason = %refused, "connection refused");
+            let line = || format!("connection of {peer} refused: {refused}");
+            if let Some(line) = self.commons.lines.refused.note(self.now, line) {
+                tracing::warn!("{line}");
+            }
             self.gauges.connections_rejected.add(1);
             let conn = self.net.adopt(fd, peer);
             self.net.close(conn, How::Reset);
@@ -297,6 +303,7 @@ impl<N: Transport> NetworkRole<N> {
             return;
         }
         self.next_sweep = self.now + SWEEP_MS;
+        self.commons.lines.settle(self.now);
         let oldest = self.now + -self.settings.sessionless_ms;
         let late: Vec<ConnId> = self
             .clients

@@ -20,6 +20,7 @@ use ringkeeper::node::control::{
 };
 use ringkeeper::node::message::ToControl;
 use ringkeeper::node::network::{Admission, Commons, NetworkParts, NetworkRole, NetworkSettings};
+use ringkeeper::node::quiet::ClientLines;
 use ringkeeper::node::store::{Epochs, epochs};
 use ringkeeper::prep::PrepSettings;
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
@@ -373,6 +374,7 @@ impl Server {
                 facts: Facts::default(),
             }),
             clerk,
+            lines: ClientLines::default(),
             admission: Arc::new(Admission::new(0, 0)),
             peers: ends.iter().map(|(sender, _, _)| sender.clone()).collect(),
         });

@@ -77,7 +77,7 @@ fn a_bare_ensemble_has_javas_defaults() {
             always_snapshot: false
         }
     );
-    assert_eq!(e.observer, ObserverSettings { logs: true, reconnect_ms: 0, election_ms: 200 });
+    assert_eq!(e.observer, ObserverSettings { reconnect_ms: 0, election_ms: 200 });
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn every_key_of_ensembles_is_read() {
     let sync = e.learner_sync;
     assert_eq!((sync.snapshots, sync.diffs, sync.log_share), (12, 13, None));
     assert!(sync.always_snapshot);
-    assert_eq!(e.observer, ObserverSettings { logs: false, reconnect_ms: 14, election_ms: 15 });
+    assert_eq!(e.observer, ObserverSettings { reconnect_ms: 14, election_ms: 15 });
 }
 
 #[test]

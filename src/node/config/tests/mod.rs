@@ -72,20 +72,108 @@ fn properties_come_from_the_file_and_from_flags_and_the_file_wins() {
 }
 
 #[test]
-fn documentation_names_work_like_their_properties() {
-    for (doc, property) in [
-        ("connectionMaxTokens=5", "connection_throttle_tokens=5"),
-        ("requestThrottleLimit=6", "request_throttle_max_requests=6"),
-        ("requestThrottleStallTime=6", "request_throttle_stall_time=6"),
-        ("requestThrottleDropStale=false", "request_throttle_drop_stale=false"),
-        ("requestStaleLatencyCheck=true", "request_stale_latency_check=true"),
-        ("throttledOpWaitTime=4", "throttled_op_wait_time=4"),
+fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
+    for (line, told) in [
+        ("connection_throttle_tokens=5", "the throttle of new connections is not served by this"),
+        ("connectionMaxTokens=5", "the throttle of new connections is not served by this version"),
+        ("request_throttle_max_requests=6", "the throttle of requests is not served by this"),
+        ("requestThrottleLimit=6", "the throttle of requests is not served by this version; set"),
+        ("throttled_op_wait_time=4", "the end of requests that have waited too long is not served"),
+        ("throttledOpWaitTime=4", "the end of requests that have waited too long is not served"),
+        ("largeRequestThreshold=0", "the bound of large requests in flight is not served by this"),
+        ("audit.enable=true", "the audit log is not served by this version; set it to false"),
+        (
+            "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
+            "the scheme \"ensemble\" is not served by this version; remove the line",
+        ),
+        (
+            "authProvider.1=org.apache.zookeeper.server.auth.KeyAuthenticationProvider",
+            "the scheme \"key\" is not served by this version",
+        ),
     ] {
-        let (a, b) = (with(doc), with(property));
-        assert_eq!(a.throttle, b.throttle, "{doc}");
-        assert_ne!(a.throttle, with("").throttle, "{doc}");
-        assert!(a.unknown.is_empty() && b.unknown.is_empty(), "{doc}");
+        let error = refusal(line);
+        let start = format!("{line} in zoo.cfg line 3: {told}");
+        assert!(error.starts_with(&start), "{line}: {error}");
     }
+    let flag = read_with(BASE, "-Dzookeeper.audit.enable=true").unwrap_err().to_string();
+    assert!(flag.starts_with("zookeeper.audit.enable=true in a -D flag: the audit log"), "{flag}");
+    let off = with(
+        "connection_throttle_tokens=0\nrequest_throttle_max_requests=0\nthrottledOpWaitTime=0\n\
+         largeRequestThreshold=-1\naudit.enable=false\nadmin.enableServer=false\n\
+         authProvider.1=org.apache.zookeeper.server.auth.DigestAuthenticationProvider\n",
+    );
+    assert!(off.unknown.is_empty() && off.no_effect.is_empty() && off.not_served.is_empty());
+    assert!(!off.admin_expected && with("").admin_expected);
+}
+
+#[test]
+fn what_only_adds_something_is_named_once_as_not_served() {
+    let lines = "connection_throttle_fill_time=5\nconnectionFreezeTime=1\nsuperUser=a\n\
+                 superUser.2=b\nX509AuthenticationProvider.superUser=CN=a\nletAnySaslUserDoX=x\n\
+                 ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.enableServer=true\n\
+                 admin.serverPort=8081\nadmin.needClientAuth=true\nrequest_stale_latency_check=true\n\
+                 IPAuthenticationProvider.usexforwardedfor=true\naudit.impl.class=a.B\n\
+                 metricsProvider.className=a.PrometheusMetricsProvider\n\
+                 metricsProvider.httpPort=7000\nrequestThrottleStallTime=6\n";
+    let s = with(lines);
+    let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();
+    let keys: Vec<&str> = lines.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
+    assert_eq!(named, keys);
+    assert!(s.not_served.iter().all(|noted| noted.why.contains("not served by this version")));
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.admin_expected);
+}
+
+#[test]
+fn keys_that_zookeeper_takes_from_flags_alone_are_named_when_the_file_has_them() {
+    let s = with("jute.maxbuffer=4194304\nreadonlymode.enabled=true\n");
+    assert_eq!(s.limits.jute_maxbuffer, 4 << 20);
+    assert_eq!(s.remarks.len(), 2);
+    assert_eq!(
+        s.remarks[0],
+        "jute.maxbuffer=4194304 in zoo.cfg line 3 is in force here; a ZooKeeper server takes this \
+         key from a flag only (-Djute.maxbuffer=… in SERVER_JVMFLAGS) and passes over this line"
+    );
+    let text = format!("{BASE}jute.maxbuffer=5000000\nznode.container.maxPerMinute=9\n");
+    let s = read_with(&text, "-Djute.maxbuffer=6000000").unwrap();
+    assert_eq!((s.limits.jute_maxbuffer, s.containers.deletions_per_minute), (6_000_000, 9));
+    assert!(s.remarks[0].contains("line 3 gives way to -Djute.maxbuffer=6000000; a ZooKeeper"));
+    assert!(s.remarks[1].starts_with("znode.container.maxPerMinute=9 in zoo.cfg line 4 is in"));
+    let flags = "-Djute.maxbuffer=6000000 -Dreadonlymode.enabled=true";
+    assert!(read_with(BASE, flags).unwrap().remarks.is_empty());
+}
+
+#[test]
+fn misspelt_keys_are_told_the_nearest_known_one() {
+    let hint = |text: &str, flags: &str| {
+        let s = read_with(&format!("{BASE}{text}"), flags).unwrap();
+        assert_eq!(s.unknown.len(), 1, "{text}{flags}: {:?}", s.unknown);
+        s.unknown[0].why.clone()
+    };
+    for (text, told) in [
+        ("ticktime=5", "the nearest known key is tickTime"),
+        ("maxClientCnxn=5", "the nearest known key is maxClientCnxns"),
+        ("snapCont=5", "the nearest known key is snapCount"),
+        ("4lw.command.whitelist=*", "the nearest known key is 4lw.commands.whitelist"),
+        ("jute.maxBufer=5", "the nearest known key is jute.maxbuffer"),
+        ("initLimt=5", "the nearest known key is initLimit"),
+        ("autopurge.purgeInterva=5", "the nearest known key is autopurge.purgeInterval"),
+        ("zookeeper.snapCount=5", "in the file it is snapCount"),
+        ("colour=red", ""),
+    ] {
+        assert_eq!(hint(text, ""), told, "{text}");
+    }
+    for (flag, told) in [
+        ("-Dzookeeper.snapCont=5", "the nearest known key is zookeeper.snapCount"),
+        ("-Dzookeeper.tickTime=5", "tickTime is read from the file only"),
+        ("-DsnapCount=5", "as a flag it is -Dzookeeper.snapCount"),
+        ("-Djute.maxbufer=5", "the nearest known key is jute.maxbuffer"),
+    ] {
+        assert_eq!(hint("", flag), told, "{flag}");
+    }
+    let own = refusal("ringkeeper.cores.contrl=1");
+    assert!(own.ends_with("\"cores.contrl\" (the nearest known key is ringkeeper.cores.control)"));
+    // Some other program's.
+    assert!(read_with(BASE, "-Dcom.acme.colour=red").unwrap().unknown.is_empty());
 }
 
 #[test]
@@ -97,11 +185,8 @@ fn keys_are_sorted_into_unknown_without_effect_and_not_served() {
     let names = |list: &[Noted]| list.iter().map(|n| n.key.clone()).collect::<Vec<_>>();
     assert_eq!(names(&s.unknown), ["tiktTime"]);
     assert_eq!(s.unknown[0].place, "zoo.cfg line 3");
-    assert_eq!(
-        names(&s.no_effect),
-        ["initLimit", "nio.numWorkerThreads", "admin.httpVersion", "sasl.client"]
-    );
-    assert_eq!(names(&s.not_served), ["ssl.keyStore.location"]);
+    assert_eq!(names(&s.no_effect), ["initLimit", "nio.numWorkerThreads", "sasl.client"]);
+    assert_eq!(names(&s.not_served), ["ssl.keyStore.location", "admin.httpVersion"]);
 }
 
 #[test]
@@ -128,7 +213,7 @@ fn wrong_values_are_told_key_value_place_and_what_is_allowed() {
         ),
         (
             "ringkeeper.core.log=1",
-            "ringkeeper.core.log=1 in zoo.cfg line 3: must be one of our own keys; there is no \"core.log\"",
+            "ringkeeper.core.log=1 in zoo.cfg line 3: must be one of our own keys; there is no \"core.log\" (the nearest known key is ringkeeper.cores.log)",
         ),
         (
             "enforce.auth.enabled=true",
@@ -214,45 +299,18 @@ fn authentication_settings_are_read_and_impossible_ones_refused() {
     let s = with(
         "skipACL=yes\nDigestAuthenticationProvider.superDigest=super:abc=\n\
                   DigestAuthenticationProvider.digestAlg=SHA-256\nenforce.auth.enabled=true\n\
-                  enforce.auth.schemes=digest, ensemble\nensembleAuthName=a,b\nsuperUser.1=x\n\
-                  authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider\n",
+                  enforce.auth.schemes=digest, ip\n",
     );
     assert!(s.auth.skip_acl);
     assert_eq!(s.auth.super_digest.as_deref(), Some("super:abc="));
     assert_eq!(s.auth.digest_alg, DigestAlg::Sha256);
-    assert_eq!(s.auth.enforce_schemes, Some(vec!["digest".to_owned(), "ensemble".to_owned()]));
-    assert_eq!(s.auth.extra_schemes, ["ensemble"]);
-    assert_eq!(s.auth.super_users, ["x"]);
+    assert_eq!(s.auth.enforce_schemes, Some(vec!["digest".to_owned(), "ip".to_owned()]));
     assert!(
         refusal("enforce.auth.enabled=true\nenforce.auth.schemes=sasl")
             .contains("\"sasl\" is none")
     );
     assert!(refusal("sessionRequireClientSASLAuth=true").contains("SASL is not served"));
     assert!(refusal("authProvider.1=com.example.Mine").contains("class of your own"));
-}
-
-#[test]
-fn metrics_providers_are_chosen_by_class_name() {
-    assert_eq!(with("").metrics, MetricsSettings::Default);
-    let class = "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
-    assert_eq!(
-        with(class).metrics,
-        MetricsSettings::Prometheus { listen: Some(Listen { ip: None, port: 7000 }) }
-    );
-    let own = format!(
-        "{class}metricsProvider.httpPort=9\nmetricsProvider.httpHost=127.0.0.1\nmetricsProvider.exportJvmInfo=true\n"
-    );
-    let s = with(&own);
-    assert_eq!(
-        s.metrics,
-        MetricsSettings::Prometheus {
-            listen: Some(Listen { ip: Some([127, 0, 0, 1].into()), port: 9 })
-        }
-    );
-    assert!(s.unknown.is_empty());
-    assert!(
-        refusal("metricsProvider.className=a.B").contains("must be org.apache.zookeeper.metrics")
-    );
 }
 
 #[test]
