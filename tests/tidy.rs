@@ -75,6 +75,24 @@ fn assert_none(what: &str, found: Vec<String>) {
 }
 
 #[test]
+fn a_build_of_the_workspace_makes_the_server_that_ships() {
+    // Goal: cargo unites the features that members of a workspace ask of the server's crate, so a
+    // member that asked for one would change the binary that `compare` measures and people run.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let members = ["perf/Cargo.toml", "tools/fuzz/Cargo.toml", "tools/sim/Cargo.toml"];
+    let asked: Vec<String> = members
+        .iter()
+        .flat_map(|member| {
+            let text = fs::read_to_string(root.join(member)).unwrap();
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.into_iter().map(move |line| format!("{member}: {line}"))
+        })
+        .filter(|line| line.contains("ringkeeper = {") && line.contains("features = ["))
+        .collect();
+    assert_none("members that build the server with features", asked);
+}
+
+#[test]
 fn cores_know_no_shell_and_no_world() {
     // Goal: a core can be driven by a simulator: nothing in it reaches the machine.
     let world = [

@@ -20,6 +20,11 @@ pub enum Fault {
     Server(String),
     #[error("{0}")]
     Usage(String),
+    /// The folders of the servers have no room left: every scenario behind would fail for it.
+    #[error(
+        "{folder} has {free} MiB free, a comparison wants {wanted}: make room or name another folder"
+    )]
+    Space { folder: PathBuf, free: u64, wanted: u64 },
     #[error("stopped by a signal")]
     Interrupted,
 }

@@ -181,8 +181,7 @@ impl LogCore {
         core
     }
 
-    /// As `new`, with other steps of preparation, so that a test can see every one.
-    #[cfg(any(test, feature = "simulation"))]
+    /// As `new`, with other steps of preparation, so that tests and the simulator can see every one.
     pub fn with_steps(self, first: u64, later: u64) -> LogCore {
         LogCore { steps: (first, later), ..self }
     }

@@ -39,7 +39,6 @@ pub use self::choose::choose;
 pub use self::core::Append;
 pub use figures::Figures;
 pub use lend::Lent;
-#[cfg(feature = "simulation")]
 pub use prepare::Preparer;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};

@@ -50,8 +50,7 @@ impl StreamSource {
         StreamSource { head: Some((sessions, acls)), walk, piece_nodes }
     }
 
-    /// With other pieces, so that a small tree has several.
-    #[cfg(feature = "simulation")]
+    /// With other pieces, so that a small tree of the simulator has several.
     pub fn with_pieces(self, nodes: usize) -> StreamSource {
         StreamSource { piece_nodes: nodes, ..self }
     }

@@ -40,6 +40,14 @@ pub struct CompareArguments {
     /// Another server in Java's place, NAME=COMMAND; the configuration file is its last argument.
     #[arg(long, value_name = "NAME=COMMAND")]
     command: Option<String>,
+    /// Another Ringkeeper binary in Java's place: whether ours is slower than it. Every scenario has
+    /// to reach 0.97 of its throughput and of its operations per CPU-second, and 1.03 of its p99.
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with_all = ["command", "java_home", "zk_home", "jvm_options"]
+    )]
+    baseline: Option<PathBuf>,
     #[arg(long)]
     java_home: Option<PathBuf>,
     /// An unpacked ZooKeeper distribution. Default: from Maven Central, by Maven.
@@ -75,7 +83,8 @@ pub struct CompareArguments {
     /// `leader-kill` and `rolling-restart` of ensembles).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Seconds of mixed load on each server before anything is measured.
+    /// Seconds of mixed load on each server before anything is measured. Default: 30, and 3 where
+    /// neither server has a JVM.
     #[arg(long)]
     jvm_warmup: Option<f64>,
     /// Seconds of each run, instead of the suite's.
@@ -111,6 +120,9 @@ pub struct ReportArguments {
 impl CompareArguments {
     fn reference(&self) -> Result<Target, Fault> {
         let usual = if self.ensemble.is_some() { JVM_MEMBER } else { JVM_ALONE };
+        if let Some(binary) = &self.baseline {
+            return Ok(Target::ringkeeper("Baseline", &absolute(binary)?));
+        }
         match &self.command {
             Some(command) => named(command),
             None => java::target(&JavaOptions {
@@ -131,8 +143,12 @@ impl CompareArguments {
             Some(binary) => binary.clone(),
             None => built()?,
         };
-        let absolute = std::fs::canonicalize(&binary).map_err(Fault::file(&binary))?;
-        Ok(Target::ringkeeper(&absolute))
+        Ok(Target::ringkeeper("Ringkeeper", &absolute(&binary)?))
+    }
+
+    /// A JVM compiles what it runs for half a minute; a binary only has to touch its memory.
+    fn usual_warmup(&self) -> f64 {
+        if self.quick || self.baseline.is_some() { 3.0 } else { 30.0 }
     }
 
     fn settings(&self) -> Result<Settings, Fault> {
@@ -151,6 +167,9 @@ impl CompareArguments {
         };
         scenarios.retain(|s| wanted(&s.id));
         bars.retain(|b| wanted(&b.scenario));
+        if self.baseline.is_some() {
+            bars = suite::baseline_bars(&scenarios);
+        }
         let killing = wanted(LEADER_KILL);
         let ensemble = self.ensemble.map(|members| EnsembleSettings {
             members: usize::from(members),
@@ -174,7 +193,7 @@ impl CompareArguments {
             size,
             ensemble,
             remark: self.remark.clone(),
-            jvm_warmup: self.jvm_warmup.unwrap_or(if self.quick { 3.0 } else { 30.0 }),
+            jvm_warmup: self.jvm_warmup.unwrap_or_else(|| self.usual_warmup()),
             data_dir: self.data_dir.clone(),
             log_dir,
             threads: self.threads.unwrap_or_else(default_threads),
@@ -182,6 +201,10 @@ impl CompareArguments {
             command: std::env::args().collect::<Vec<_>>().join(" "),
         })
     }
+}
+
+fn absolute(binary: &Path) -> Result<PathBuf, Fault> {
+    std::fs::canonicalize(binary).map_err(Fault::file(binary))
 }
 
 fn named(text: &str) -> Result<Target, Fault> {

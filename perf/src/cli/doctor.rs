@@ -24,7 +24,7 @@ pub struct DoctorArguments {
 pub fn doctor(arguments: &DoctorArguments) -> Result<(), Fault> {
     let each = Duration::try_from_secs_f64(arguments.each)
         .map_err(|e| Fault::Usage(format!("--each {}: {e}", arguments.each)))?;
-    let diagnosis = doctor::examine(&arguments.log_dir, each)?;
+    let diagnosis = doctor::examine(&arguments.log_dir, each);
     if arguments.json {
         let json = serde_json::to_string_pretty(&diagnosis)
             .map_err(|e| Fault::Server(format!("diagnosis as JSON: {e}")))?;
@@ -32,5 +32,8 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<(), Fault> {
     } else {
         print!("{}", diagnosis.render());
     }
-    Ok(())
+    match diagnosis.failed.len() {
+        0 => Ok(()),
+        n => Err(Fault::Server(format!("{n} probe(s) could not be finished; the others stand"))),
+    }
 }

@@ -82,6 +82,7 @@ impl Session<'_> {
         target: &Target,
         runs: &mut [Vec<Runs>],
     ) -> Result<(), Fault> {
+        self.look_for_space()?;
         let (data, log) = (&self.settings.data_dir, &self.settings.log_dir);
         let mut ensemble = Ensemble::start(target, settings.members, &NO_SNAPSHOTS, data, log)?;
         if self.outcome.targets.len() <= at {
@@ -253,7 +254,7 @@ pub(super) fn method(settings: &Settings, ensemble: &EnsembleSettings) -> Vec<(S
         fact("Clients", "connections go round the members".into()),
         fact("Server CPU", "of all members together, from /proc".into()),
         fact("Each run", format!("{warmup} s warm-up, {window} s measured")),
-        fact("JVM warm-up", format!("{} s of mixed load at the start of every round, on both", settings.jvm_warmup)),
+        fact("Warm-up", format!("{} s of mixed load at the start of every round, on both", settings.jvm_warmup)),
         fact("Values, keys", "100 B of random bytes; 10,000 keys, uniformly chosen".into()),
         fact("Leader kill", format!("kill -9, {kills} times a round; one client with all addresses writes every {} ms; from the kill until a write sent after it and ordered by the next leader is acknowledged; it goes to the next server 2 ms after a failure; the dead member is started again and serves before the next kill; p99 by nearest rank", TRICKLE.as_millis())),
         fact("Sessions", format!("{sessions} spread over the members, {timeout} s timeout; from the kill until each has had a write acknowledged on the session it had; an attempt that fails is followed by the next server's after 50 … 100 ms")),

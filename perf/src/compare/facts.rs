@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::cost::device_folder;
+use crate::fault::Fault;
 use crate::output::table::bytes;
 
 fn read(path: impl AsRef<Path>) -> Option<String> {
@@ -74,6 +75,12 @@ fn file_system(folder: &Path) -> Option<String> {
         .filter(|(point, _, _)| folder.starts_with(point))
         .max_by_key(|(point, _, _)| point.len())?;
     Some(format!("{} ({})", mount.1, mount.2))
+}
+
+/// Bytes that may still be written below a folder.
+pub fn free_space(folder: &Path) -> Result<u64, Fault> {
+    let space = rustix::fs::statvfs(folder).map_err(|e| Fault::file(folder)(e.into()))?;
+    Ok(space.f_bavail * space.f_frsize)
 }
 
 /// `2026-11-21 01:23 UTC`

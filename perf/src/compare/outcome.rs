@@ -16,6 +16,9 @@ pub struct Outcome {
     pub command: String,
     /// Rounds of each scenario.
     pub rounds: usize,
+    /// Everything once and small: the figures say whether it works, not how well.
+    #[serde(default)]
+    pub quick: bool,
     /// The reference first, ours second.
     pub targets: Vec<TargetFacts>,
     pub machine: Vec<(String, String)>,

@@ -28,6 +28,10 @@ pub(super) const NO_SNAPSHOTS: Setting = Setting { snap_count: 1_000_000_000 };
 const DEFAULT: Setting = Setting { snap_count: 100_000 };
 /// At 10,000 writes/s: one every few seconds (Java draws the number from the upper half).
 const SNAPSHOTS: Setting = Setting { snap_count: 60_000 };
+/// Mebibytes that must be free before a scenario: the rounds of the widest write load put about as
+/// much into a log.
+const SPACE: u64 = 3072;
+const SPACE_QUICK: u64 = 512;
 /// Left alone before memory is read.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -87,6 +91,7 @@ impl<'a> Session<'a> {
             when: facts::utc(SystemTime::now()),
             command: settings.command.clone(),
             rounds: settings.rounds,
+            quick: settings.size.quick,
             targets: Vec::new(),
             machine: facts::machine(&settings.data_dir, &settings.log_dir),
             method: method(settings),
@@ -107,6 +112,7 @@ impl<'a> Session<'a> {
 
     /// Everything; a scenario that fails is noted and passed over, an interrupt ends it all.
     pub fn run(mut self) -> Result<Outcome, Fault> {
+        self.look_for_space()?;
         if let Some(ensemble) = &self.settings.ensemble {
             self.ensembles(ensemble)?;
         } else {
@@ -126,10 +132,23 @@ impl<'a> Session<'a> {
         Ok(self.outcome)
     }
 
-    /// An interrupt goes up, anything else is noted.
+    /// Ends the comparison where the next scenario would fill a disk: every one behind it would fail
+    /// for that, one by one, and the report would read as the servers' fault.
+    pub(super) fn look_for_space(&self) -> Result<(), Fault> {
+        let wanted = if self.settings.size.quick { SPACE_QUICK } else { SPACE };
+        for folder in [&self.settings.data_dir, &self.settings.log_dir] {
+            let free = facts::free_space(folder)? >> 20;
+            if free < wanted {
+                return Err(Fault::Space { folder: folder.clone(), free, wanted });
+            }
+        }
+        Ok(())
+    }
+
+    /// An interrupt and a full disk go up, anything else is noted.
     pub(super) fn note(&mut self, what: &str, result: Result<(), Fault>) -> Result<(), Fault> {
         match result {
-            Err(Fault::Interrupted) => Err(Fault::Interrupted),
+            Err(fault @ (Fault::Interrupted | Fault::Space { .. })) => Err(fault),
             Err(fault) => {
                 let line = format!("{what}: {fault}");
                 self.narrator.say(&format!("FAILED  {line}"));
@@ -241,6 +260,7 @@ impl<'a> Session<'a> {
         instances: &mut [Instance],
         rounds: usize,
     ) -> Result<(), Fault> {
+        self.look_for_space()?;
         self.revive(instances)?;
         self.narrator.say(&format!("{}  ({} rounds)", scenario.title, rounds));
         let mut sides: Vec<(Vec<RunResult>, Option<Measured>)> = Vec::new();
@@ -355,6 +375,7 @@ impl<'a> Session<'a> {
     }
 
     fn fill_once(&mut self, at: usize, target: &Target) -> Result<(), Fault> {
+        self.look_for_space()?;
         let mut instance = self.start(target, &DEFAULT)?;
         self.introduce(at, &instance);
         let result = self.fill(&instance)?;
@@ -468,7 +489,7 @@ fn method(settings: &Settings) -> Vec<(String, String)> {
         fact("Rounds", format!("{}, medians shown; sweeps at most 2", settings.rounds)),
         fact("Durability", "both acknowledge a write after its log record is flushed (forceSync=yes, fdatasync or its equal)".into()),
         fact("Each run", format!("{warmup} s warm-up, {window} s measured (open loop {open_window} s)")),
-        fact("JVM warm-up", format!("{} s of mixed load before the first scenario, on both servers", settings.jvm_warmup)),
+        fact("Warm-up", format!("{} s of mixed load before the first scenario, on both servers", settings.jvm_warmup)),
         fact("Values, keys", "100 B of random bytes; 10,000 keys, uniformly chosen".into()),
         fact("Large tree", format!("{large} znodes of 100 B, a thousand a directory")),
         fact("Driver", format!("{} thread(s) on io_uring, sharing the machine's CPUs with the server; sleeps when idle", settings.threads)),

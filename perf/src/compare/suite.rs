@@ -222,9 +222,43 @@ pub fn bars(size: Size) -> Vec<Bar> {
     bars
 }
 
+/// What a build has to reach of another build: no slower, within what this method can tell. An open
+/// loop's throughput is what was offered, so it has no bar.
+pub fn baseline_bars(scenarios: &[Scenario]) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for scenario in scenarios.iter().filter(|s| s.stage != Stage::Sweep) {
+        let offered = matches!(scenario.pace, Pace::Open { .. });
+        let mut add = |metric, bar| {
+            let (what, id) = (scenario.title.clone(), scenario.id.clone());
+            let (against, aim) = (Against::Other, 1.0);
+            bars.push(Bar { what, scenario: id, metric, against, bar, aim });
+        };
+        if !offered {
+            add(Metric::Throughput, 0.97);
+        }
+        add(Metric::PerCpuSecond, 0.97);
+        add(Metric::P99, 1.03);
+    }
+    bars
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_build_has_a_bar_for_every_scenario_but_the_sweeps() {
+        let scenarios = standalone(Size::FULL);
+        let bars = baseline_bars(&scenarios);
+        for scenario in &scenarios {
+            let metrics: Vec<Metric> =
+                bars.iter().filter(|b| b.scenario == scenario.id).map(|b| b.metric).collect();
+            let offered = matches!(scenario.pace, Pace::Open { .. });
+            assert_eq!(metrics.contains(&Metric::P99), scenario.stage != Stage::Sweep);
+            let throughput = metrics.contains(&Metric::Throughput);
+            assert_eq!(throughput, scenario.stage != Stage::Sweep && !offered, "{}", scenario.id);
+        }
+    }
 
     #[test]
     fn every_bar_has_its_scenario_and_an_aim_beyond_the_bar() {

@@ -13,7 +13,6 @@ use serde::Serialize;
 use super::middle_and_tail;
 use crate::compare::facts::device;
 use crate::cost::{Meter, device_folder};
-use crate::fault::Fault;
 
 /// A set of 100 bytes in ZooKeeper's log.
 const RECORD: usize = 300;
@@ -26,6 +25,8 @@ const BLOCK: usize = 4096;
 pub struct Disk {
     pub device: String,
     pub probes: Vec<Probe>,
+    /// Ways of writing that could not be probed, and why.
+    pub failed: Vec<String>,
     pub flush_verdict: String,
     #[serde(skip)]
     suspicion: Option<String>,
@@ -69,11 +70,11 @@ impl Way {
     }
 }
 
-pub fn examine(folder: &Path, each: Duration) -> Result<Disk, Fault> {
+pub fn examine(folder: &Path, each: Duration) -> Disk {
     let path = folder.join(format!("ringkeeper-perf-doctor-{}", std::process::id()));
     let file = Removed(path);
     let meter = Meter::new(std::process::id(), Some(folder));
-    let mut probes = Vec::new();
+    let (mut probes, mut failed) = (Vec::new(), Vec::new());
     for way in [Way::Growing, Way::Prepared, Way::Direct, Way::Unflushed] {
         for group in GROUPS {
             let probe = probe(&file.0, way, group, each, &meter);
@@ -81,7 +82,10 @@ pub fn examine(folder: &Path, each: Duration) -> Result<Disk, Fault> {
                 Ok(probe) => probes.push(probe),
                 // File systems in memory have no O_DIRECT.
                 Err(e) if e == rustix::io::Errno::INVAL => {}
-                Err(e) => return Err(Fault::file(&file.0)(e.into())),
+                Err(e) => {
+                    failed.push(format!("{}, groups of {group}: {e}", way.name()));
+                    break;
+                }
             }
         }
     }
@@ -101,7 +105,7 @@ pub fn examine(folder: &Path, each: Duration) -> Result<Disk, Fault> {
         _ => None,
     };
     let device = device(folder).unwrap_or_else(|| "not a block device".into());
-    Ok(Disk { device, probes, flush_verdict, suspicion, prepared_pays })
+    Disk { device, probes, failed, flush_verdict, suspicion, prepared_pays }
 }
 
 /// What the cache's kind, the device's count and the time say together.

@@ -29,28 +29,37 @@ pub struct Diagnosis {
     pub disk: disk::Disk,
     pub kernel: kernel::Kernel,
     pub cpu: cpu::Cpu,
-    pub loopback: loopback::Loopback,
+    pub loopback: Option<loopback::Loopback>,
     pub fanout: Vec<fanout::Fanout>,
-    pub churn: churn::Churn,
-    pub quorum: quorum::Quorum,
+    pub churn: Option<churn::Churn>,
+    pub quorum: Option<quorum::Quorum>,
+    /// Probes that could not be finished, and why; what the others found stands.
+    pub failed: Vec<String>,
     /// What stands in the way of good figures, worst first.
     pub remarks: Vec<String>,
 }
 
 /// Looks at everything. `log_dir` must exist; a file is made in it and removed again. `each`: how
 /// long one disk probe lasts.
-pub fn examine(log_dir: &Path, each: Duration) -> Result<Diagnosis, Fault> {
-    let disk = disk::examine(log_dir, each)?;
+pub fn examine(log_dir: &Path, each: Duration) -> Diagnosis {
+    let disk = disk::examine(log_dir, each);
     let (kernel, cpu) = (kernel::examine(), cpu::examine());
-    let loopback = loopback::examine(&cpu)?;
-    let fanout = fanout::examine()?;
-    let churn = churn::examine()?;
-    let quorum = quorum::examine(log_dir, each)?;
+    let mut failed: Vec<String> =
+        disk.failed.iter().map(|why| format!("log device: {why}")).collect();
+    let loopback = kept("loopback", loopback::examine(&cpu), &mut failed);
+    let fanout = kept("fan-out", fanout::examine(), &mut failed).unwrap_or_default();
+    let churn = kept("connect and close", churn::examine(), &mut failed);
+    let quorum = kept("a write through three", quorum::examine(log_dir, each), &mut failed);
     let mut remarks = Vec::new();
     remarks.extend(kernel.remarks());
     remarks.extend(disk.remarks());
     remarks.extend(cpu.remarks());
-    Ok(Diagnosis { disk, kernel, cpu, loopback, fanout, churn, quorum, remarks })
+    Diagnosis { disk, kernel, cpu, loopback, fanout, churn, quorum, failed, remarks }
+}
+
+/// A probe that fails is noted, and the others go on.
+fn kept<T>(what: &str, found: Result<T, Fault>, failed: &mut Vec<String>) -> Option<T> {
+    found.map_err(|fault| failed.push(format!("{what}: {fault}"))).ok()
 }
 
 impl Diagnosis {
@@ -83,7 +92,7 @@ impl Diagnosis {
         }
         line(String::new());
         line("Loopback     one request and answer of 64 bytes over TCP".into());
-        for trip in &self.loopback.trips {
+        for trip in self.loopback.iter().flat_map(|loopback| &loopback.trips) {
             let (p50, p99) = (duration(trip.p50_us), duration(trip.p99_us));
             line(format!("  {:<22} p50 {p50}, p99 {p99}", trip.way));
         }
@@ -91,20 +100,25 @@ impl Diagnosis {
             let (way, last) = (format!("one to each of {}", f.receivers), duration(f.last_us));
             line(format!("  {way:<22} the last after {last}, {} a send", duration(f.send_us)));
         }
-        let session = self.churn.session_us;
-        let most = count(1e6 * self.cpu.count as f64 / session);
-        line(format!(
-            "  connect, two answers, end: {} of CPU for both ends: {most}/s on all CPUs",
-            duration(session)
-        ));
-        let quorum = &self.quorum;
-        line(format!(
-            "  a write through three  asked at the leader {}, at a follower {}",
-            duration(quorum.at_leader_us),
-            duration(quorum.at_follower_us)
-        ));
+        if let Some(churn) = &self.churn {
+            let most = count(1e6 * self.cpu.count as f64 / churn.session_us);
+            line(format!(
+                "  connect, two answers, end: {} of CPU for both ends: {most}/s on all CPUs",
+                duration(churn.session_us)
+            ));
+        }
+        if let Some(quorum) = &self.quorum {
+            line(format!(
+                "  a write through three  asked at the leader {}, at a follower {}",
+                duration(quorum.at_leader_us),
+                duration(quorum.at_follower_us)
+            ));
+        }
         line(String::new());
-        if self.remarks.is_empty() {
+        for failed in &self.failed {
+            line(format!("NOT MEASURED {failed}"));
+        }
+        if self.remarks.is_empty() && self.failed.is_empty() {
             line("Nothing in the way of good figures was found.".into());
         }
         for remark in &self.remarks {
@@ -132,6 +146,10 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, PoisonError};
+
+    /// Each fan-out asks for all the descriptors that the process may have.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[test]
     fn the_middle_and_the_tail_are_found() {
@@ -142,10 +160,25 @@ mod tests {
 
     #[test]
     fn an_examination_leaves_no_file_behind() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
-        let diagnosis = examine(folder.path(), Duration::from_millis(5)).unwrap();
+        let diagnosis = examine(folder.path(), Duration::from_millis(5));
+        assert!(diagnosis.failed.is_empty(), "{:?}", diagnosis.failed);
         assert!(diagnosis.disk.probes.iter().all(|p| p.appends_per_s > 0.0));
         assert!(diagnosis.render().contains("appends/s"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_probe_that_fails_does_not_take_the_others_figures_with_it() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        let diagnosis = examine(&absent, Duration::from_millis(5));
+        let text = diagnosis.render();
+        assert!(text.contains("NOT MEASURED log device"), "{text}");
+        assert!(text.contains("NOT MEASURED a write through three"), "{text}");
+        assert!(diagnosis.loopback.is_some() && diagnosis.churn.is_some());
+        assert!(text.contains("the last after"), "{text}");
     }
 }

@@ -81,6 +81,10 @@ impl DriverCost {
     }
 }
 
+/// Share of the window a driver thread may wait for a CPU before its figures are the scheduler's as
+/// much as the server's.
+const WAITED_MAX: f64 = 0.3;
+
 /// A thread that is nearly always on a CPU cannot offer more; one that waits long for a CPU
 /// measures the scheduler.
 pub fn verdict(busiest: f64, waited: f64) -> Option<String> {
@@ -91,7 +95,7 @@ pub fn verdict(busiest: f64, waited: f64) -> Option<String> {
             "the driver was the bottleneck: a thread of it was on a CPU {busy} % of the time; use more --threads"
         ));
     }
-    if busiest + waited > 0.95 {
+    if busiest + waited > 0.95 || waited > WAITED_MAX {
         let (busy, wait) = (percent(busiest), percent(waited));
         return Some(format!(
             "the driver and the server shared CPUs: a driver thread ran {busy} % and waited for a CPU {wait} % of the time"
@@ -277,5 +281,7 @@ mod tests {
         assert_eq!(verdict(0.5, 0.1), None);
         assert!(verdict(0.95, 0.0).is_some_and(|v| v.contains("bottleneck")));
         assert!(verdict(0.6, 0.38).is_some_and(|v| v.contains("shared CPUs")));
+        assert_eq!(verdict(0.4, 0.3), None);
+        assert!(verdict(0.2, 0.31).is_some_and(|v| v.contains("waited for a CPU 31 %")));
     }
 }

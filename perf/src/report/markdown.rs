@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::html::{names, score};
-use super::sections::significant;
+use super::sections::{QUICK, significant};
 use crate::compare::bars::Against;
 use crate::compare::outcome::Outcome;
 use crate::compare::scenario::{Metric, Spread};
@@ -16,6 +16,9 @@ pub fn render(outcome: &Outcome) -> String {
         "# {ours} beside {reference}\n\n{}. {met} of {measured} bars met, {aims} aims reached; {} interleaved rounds.\n\n    {}\n\n",
         outcome.when, outcome.rounds, outcome.command
     );
+    if outcome.quick {
+        let _ = writeln!(out, "**{QUICK}**\n");
+    }
     out.push_str(&bars(outcome));
     out.push_str(&scenarios(outcome, [&reference, &ours]));
     out.push_str(&fill(outcome, [&reference, &ours]));
@@ -149,6 +152,16 @@ fn losses(outcome: &Outcome, names: [&String; 2]) -> String {
 mod tests {
     use super::*;
     use crate::report::sections::tests::sample;
+
+    #[test]
+    fn a_quick_run_says_so_before_its_figures() {
+        let mut outcome = sample();
+        assert!(!render(&outcome).contains(QUICK));
+        outcome.quick = true;
+        let text = render(&outcome);
+        assert!(text.find(QUICK).unwrap() < text.find('|').unwrap());
+        assert!(crate::report::html::render(&outcome).contains(QUICK));
+    }
 
     #[test]
     fn every_table_has_rows_of_one_width() {

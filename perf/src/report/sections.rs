@@ -15,6 +15,10 @@ use crate::result::{PaceFacts, RunResult};
 /// CSS classes of the two servers' marks.
 const SIDES: [&str; 2] = ["reference", "ours"];
 
+/// What a reader of a quick comparison has to know first.
+pub const QUICK: &str = "Quick run: everything once and small. It shows that the scenarios work; its \
+                         figures are no measurement.";
+
 pub fn headline(outcome: &Outcome, title: &str) -> String {
     let (met, aims, measured) = score(outcome);
     let machine: Vec<String> = outcome
@@ -29,8 +33,12 @@ pub fn headline(outcome: &Outcome, title: &str) -> String {
         .zip(SIDES)
         .map(|(t, side)| format!("<span class=\"key {side}\"></span>{}", escape(&version(t))))
         .collect();
+    let quick = match outcome.quick {
+        true => format!("<p class=\"when\">{QUICK}</p>"),
+        false => String::new(),
+    };
     format!(
-        "<header><p class=\"when\">{}</p><h1>{title}</h1>\
+        "<header><p class=\"when\">{}</p><h1>{title}</h1>{quick}\
          <p class=\"versions\">{}</p><p class=\"machine\">{}</p>\
          <div class=\"score\"><div><b>{met}</b> of {measured} bars met</div>\
          <div><b>{aims}</b> aims reached</div><div><b>{}</b> interleaved rounds</div></div></header>\n",
@@ -673,9 +681,10 @@ pub mod tests {
             when: "2026-01-01 00:00 UTC".into(),
             command: "ringkeeper-perf compare".into(),
             rounds: 5,
+            quick: false,
             targets: ["A", "B"]
                 .map(|name| TargetFacts {
-                    target: Target { name: name.into(), ..Target::ringkeeper(Path::new("/none")) },
+                    target: Target::ringkeeper(name, Path::new("/none")),
                     config: "tickTime=2000\n".into(),
                 })
                 .to_vec(),

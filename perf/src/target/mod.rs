@@ -35,14 +35,14 @@ pub struct Target {
 }
 
 impl Target {
-    /// A Ringkeeper binary.
-    pub fn ringkeeper(binary: &Path) -> Target {
+    /// A Ringkeeper binary; `name` is what tables call it.
+    pub fn ringkeeper(name: &str, binary: &Path) -> Target {
         Target {
-            name: "Ringkeeper".into(),
+            name: name.into(),
             program: binary.to_path_buf(),
             arguments: Vec::new(),
             version: first_line(binary, &["--version"]),
-            about: "default placement and options".into(),
+            about: format!("{}, default placement and options", binary.display()),
         }
     }
 
