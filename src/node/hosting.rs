@@ -78,6 +78,11 @@ impl Hosted {
         }
     }
 
+    /// Whether the last turn ended for its length, with more to do.
+    pub fn is_cut(&self) -> bool {
+        self.control.is_cut()
+    }
+
     /// Whether another turn would find something to do.
     pub fn has_mail(&self) -> bool {
         self.control.has_mail()

@@ -131,7 +131,9 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
             // themselves, and a call that is left would end the next sleep at once.
             waker.take();
             let has_mail = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
-            if round >= ROUNDS || !has_mail {
+            // Who has more to do than a turn's share lets the sockets have theirs.
+            let is_cut = control.as_ref().is_some_and(Hosted::is_cut);
+            if round >= ROUNDS || !has_mail || is_cut {
                 break;
             }
             (now, wall) = (clock::now(), clock::wall());
@@ -207,7 +209,7 @@ pub fn run_control_with_peers(
                 Verdict::Finished => return net.turn(Some(Duration::ZERO), &mut events),
                 Verdict::Failed(why) => return Err(io::Error::other(why)),
             }
-            if !woken && !control.has_mail() {
+            if (!woken && !control.has_mail()) || control.is_cut() {
                 break;
             }
         }

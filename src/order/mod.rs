@@ -20,6 +20,8 @@ use crate::types::{Millis, Xid};
 pub struct Ticket {
     pub xid: Xid,
     pub kind: TicketKind,
+    /// Operations in it: the control core is busy with it for so long.
+    pub work: usize,
     /// When it was received: latency is counted from here.
     pub received: Millis,
 }
@@ -52,6 +54,8 @@ pub struct Held {
 #[derive(Default)]
 pub struct Line {
     tickets: VecDeque<Ticket>,
+    /// Of the tickets.
+    work: usize,
     held: VecDeque<Held>,
     held_bytes: usize,
 }
@@ -76,6 +80,11 @@ impl Line {
         self.len() == 0
     }
 
+    /// Operations not yet answered; a waiting frame counts as one.
+    pub fn work(&self) -> usize {
+        self.work + self.held.len()
+    }
+
     /// Bytes of waiting frames.
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
@@ -88,6 +97,7 @@ impl Line {
 
     /// A request has gone to the control core: one that may pass, or the one just taken.
     pub fn open(&mut self, ticket: Ticket) {
+        self.work += ticket.work;
         self.tickets.push_back(ticket);
     }
 
@@ -100,7 +110,9 @@ impl Line {
     /// The control core has answered its oldest request. `None` when it has none of this line: an
     /// answer nobody asked for, which only a fault of ours can make.
     pub fn answered(&mut self) -> Option<Ticket> {
-        self.tickets.pop_front()
+        let ticket = self.tickets.pop_front()?;
+        self.work -= ticket.work;
+        Some(ticket)
     }
 
     /// Takes the frame whose turn has come, if there is one. It must be run before the next is
@@ -124,7 +136,7 @@ mod tests {
     use super::*;
 
     fn write(xid: i32) -> Ticket {
-        Ticket { xid: Xid(xid), kind: TicketKind::Write, received: Millis(0) }
+        Ticket { xid: Xid(xid), kind: TicketKind::Write, work: 1, received: Millis(0) }
     }
 
     fn frame(line: &mut Line) -> Option<Vec<u8>> {
@@ -166,6 +178,17 @@ mod tests {
         assert_eq!((line.answered(), line.answered()), (Some(write(2)), Some(write(3))));
         assert_eq!(frame(&mut line), Some(b"read b".to_vec()));
         assert!(line.is_clear() && line.may_pass() && line.held_bytes() == 0);
+    }
+
+    #[test]
+    fn a_long_request_weighs_as_much_as_many() {
+        let mut line = Line::default();
+        line.open(Ticket { work: 58_000, ..write(1) });
+        line.open(write(2));
+        line.hold(b"a", Millis(0), Waits::ForAnswers);
+        assert_eq!((line.len(), line.work()), (3, 58_002));
+        line.answered();
+        assert_eq!((line.len(), line.work()), (2, 2));
     }
 
     #[test]

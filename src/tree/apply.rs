@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use super::digest;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record, StoredStat};
 use super::quota::{self, StatsTrack};
-use super::shard::Families;
+use super::shard::{Families, Shard};
 use super::store::{Spot, Tree, key_of};
-use super::writer::{Edit, Held, State, edit_index, failed_multi};
+use super::writer::{Edit, Held, State, failed_multi};
 use super::{CONFIG_PATH, Change, ChangeKind, ChangeSink, Outcome, QUOTA_PATH};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn};
 use crate::types::{
@@ -84,32 +84,39 @@ impl Work<'_> {
         }
     }
 
-    /// Makes the figures of the tree and the index agree with its nodes, hands the changes over,
-    /// and only then lets go of the shards.
+    /// Hands the changes over, makes the figures of the tree and the index agree with its nodes, and
+    /// only then lets go of the shards.
+    ///
+    /// Whoever reads figures or index holds no shard: their locks stand for it. They are taken before
+    /// the changes leave, so that what is read has all its events in the streams (I7), and what an
+    /// event has told of is in what is read behind it (I8).
     pub fn finish(mut self) {
         let zxid = self.zxid.max(self.state.totals.applied);
         self.held_zxid(zxid);
-        let totals = &mut self.state.totals;
-        totals.applied = zxid;
-        let due = self.zxid.0 % HISTORY_INTERVAL == 0 && self.zxid.0 > 0;
-        {
-            let mut shared = self.tree.totals.lock();
-            shared.totals = *totals;
-            if due && self.state.keep_history && self.tree.digests {
-                shared.history.push_back((zxid, totals.digest));
-                if shared.history.len() > HISTORY_LEN {
-                    shared.history.pop_front();
-                }
+        self.state.totals.applied = zxid;
+        let mut index = (!self.state.edits.is_empty()).then(|| self.tree.index.lock());
+        if crate::mutants::on("applied-before-published") {
+            if let Some(mut index) = index.take() {
+                index.edit(&mut self.state.edits, zxid);
             }
+            self.tree.applied.store(zxid.0, Ordering::SeqCst);
         }
-        // Before the index: whoever has read a new index finds this zxid, or a later one.
-        self.tree.applied.store(zxid.0, Ordering::SeqCst);
-        if !self.state.edits.is_empty() {
-            edit_index(&mut self.tree.index.lock(), &mut self.state.edits);
-        }
+        let mut shared = self.tree.totals.lock();
         if self.changed {
             self.sink.publish();
         }
+        shared.totals = self.state.totals;
+        let due = self.zxid.0 % HISTORY_INTERVAL == 0 && self.zxid.0 > 0;
+        if due && self.state.keep_history && self.tree.digests {
+            shared.history.push_back((zxid, self.state.totals.digest));
+            if shared.history.len() > HISTORY_LEN {
+                shared.history.pop_front();
+            }
+        }
+        if let Some(index) = &mut index {
+            index.edit(&mut self.state.edits, zxid);
+        }
+        self.tree.applied.store(zxid.0, Ordering::SeqCst);
     }
 
     fn create(&mut self, txn: &CreateTxn) -> Outcome {
@@ -228,6 +235,7 @@ impl Work<'_> {
         self.state.totals.nodes -= 1;
         self.state.totals.data_bytes -= size_of_node(path, record.data_len());
         self.edit(path, head.stat.owner, false);
+        self.remember(spot, head.acl);
         self.drop_acl(spot, head.acl);
         if name == quota::LIMITS_NODE
             && let Some(limited) = parent.strip_prefix(QUOTA_PATH)
@@ -403,6 +411,12 @@ impl Work<'_> {
             self.held.shard(spot.shard).acls.drop(key);
             self.tree.acls.lock().release(key);
         }
+    }
+
+    /// Who could read a node that has just gone: see `gone`.
+    fn remember(&mut self, spot: Spot, key: i64) {
+        let Shard { acls, gone, .. } = self.held.shard(spot.shard);
+        gone.note(spot.hash, if key == OPEN_ACL { None } else { acls.get(key) });
     }
 
     /// `false` if there is no such node.

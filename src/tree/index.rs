@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::types::{NodeKind, SessionId};
+use super::writer::Edit;
+use crate::types::{NodeKind, SessionId, Zxid};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// The last transaction that changed it.
+    pub zxid: Zxid,
     ephemerals: BTreeMap<SessionId, BTreeSet<Box<str>>>,
     ephemeral_count: usize,
     containers: BTreeSet<Box<str>>,
@@ -22,6 +25,18 @@ pub(super) enum Reapable {
 }
 
 impl Index {
+    /// Makes a transaction's changes.
+    pub fn edit(&mut self, edits: &mut Vec<Edit>, zxid: Zxid) {
+        for edit in edits.drain(..) {
+            if edit.added {
+                self.add(edit.kind, &edit.path);
+            } else {
+                self.remove(edit.kind, &edit.path);
+            }
+        }
+        self.zxid = zxid;
+    }
+
     pub fn add(&mut self, kind: NodeKind, path: &str) {
         match kind {
             NodeKind::Persistent => {}

@@ -13,6 +13,7 @@
 //! * [`quota`]: limits and use under /zookeeper/quota
 //! * [`digest`]: the checksum all servers agree on
 //! * `index`, `reap`: ephemerals by session; containers and TTL nodes that may go
+//! * `gone`: who could read nodes that are not there any more
 //! * `shard`, `layout`, `children`, `acl_cache`: memory, from one lock's worth down to the bytes
 
 mod outcome;
@@ -30,6 +31,7 @@ pub mod quota;
 
 mod acl_cache;
 mod children;
+mod gone;
 mod index;
 mod layout;
 mod shard;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use layout::StoredStat;
 pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
+pub use reap::ReapCursor;
 pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};

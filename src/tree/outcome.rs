@@ -31,6 +31,29 @@ pub enum Outcome {
     Multi(Vec<Outcome>),
 }
 
+impl Outcome {
+    /// Whether the request, or a step of it, has failed with this. A multi's own failure is that of
+    /// one of its steps, and whoever looks for errors must look there.
+    pub fn has_failed_with(&self, code: ErrorCode) -> bool {
+        match self {
+            Outcome::Failed(failed) => *failed == code,
+            // One that has failed ends in a failure: the others need not be looked through.
+            Outcome::Multi(steps) if matches!(steps.last(), Some(Outcome::Failed(_))) => {
+                steps.iter().any(|step| matches!(step, Outcome::Failed(failed) if *failed == code))
+            }
+            Outcome::Created { .. }
+            | Outcome::Deleted
+            | Outcome::DataSet(_)
+            | Outcome::AclSet(_)
+            | Outcome::Checked
+            | Outcome::SessionCreated { .. }
+            | Outcome::SessionClosed
+            | Outcome::Reconfigured { .. }
+            | Outcome::Multi(_) => false,
+        }
+    }
+}
+
 /// Something a watch may want to hear.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
@@ -72,4 +95,32 @@ impl ChangeSink for NoSink {
         false
     }
     fn change(&mut self, _: Change) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_multis_failure_is_found_among_its_steps() {
+        let (moved, before) = (ErrorCode::SessionMoved, Outcome::Failed(ErrorCode::Ok));
+        let after = Outcome::Failed(ErrorCode::RuntimeInconsistency);
+        assert!(Outcome::Failed(moved).has_failed_with(moved));
+        for steps in [
+            vec![Outcome::Failed(moved)],
+            vec![Outcome::Failed(moved), after.clone()],
+            vec![before.clone(), Outcome::Failed(moved), after.clone()],
+        ] {
+            assert!(Outcome::Multi(steps).has_failed_with(moved));
+        }
+        for other in [
+            Outcome::Multi(Vec::new()),
+            Outcome::Multi(vec![Outcome::Checked, Outcome::Deleted]),
+            Outcome::Multi(vec![before, Outcome::Failed(ErrorCode::NoNode), after]),
+            Outcome::Failed(ErrorCode::NoNode),
+            Outcome::Deleted,
+        ] {
+            assert!(!other.has_failed_with(moved), "{other:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use super::acl_cache::ShardAcls;
 use super::children::Children;
 use super::digest;
+use super::gone::Gone;
 use super::layout::{NO_CHILDREN, OPEN_ACL, Record, StoredStat};
 use super::store::Tree;
 use crate::types::{AclList, NodeKind, Stat, Zxid};
@@ -42,6 +43,7 @@ pub(super) struct Shard {
     nodes: HashTable<Record>,
     pub families: Families,
     pub acls: ShardAcls,
+    pub gone: Gone,
     /// Of the last transaction that locked this shard.
     pub zxid: Zxid,
 }

@@ -1,8 +1,8 @@
 //! The tree as its readers see it.
 //!
 //! Locks: a node's shard, shards in ascending order, and then, one at a time and never with
-//! anything taken under it, one of `totals`, `index`, `acls` and `quotas`. Readers of those four
-//! hold no shard.
+//! anything taken under it, one of `totals`, `index`, `acls` and `quotas`; but the end of a
+//! transaction takes `totals` under `index`. Readers of those four hold no shard.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -121,6 +121,28 @@ impl Tree {
         (answer, shard.zxid)
     }
 
+    /// As [`Self::read`], with the list that says who may hear of this path: the node's own, or that
+    /// of the node that was there last. What nothing is known of is open: that nothing is there is
+    /// no secret.
+    pub fn read_or_gone<R>(
+        &self,
+        path: &str,
+        f: impl FnOnce(Option<Node<'_>>, &AclList) -> R,
+    ) -> (R, Zxid) {
+        let key = key_of(path);
+        let spot = self.locate(key);
+        let shard = self.shards[spot.shard].0.read();
+        let node = self.node(&shard, key, spot);
+        let answer = match &node {
+            Some(here) => {
+                let list = AclList::clone(here.acl());
+                f(node, &list)
+            }
+            None => f(None, shard.gone.list(spot.hash).unwrap_or(&self.open)),
+        };
+        (answer, shard.zxid)
+    }
+
     /// As [`Self::read`] for several paths at one moment: no transaction comes between. `f` is
     /// called once for each path, in order. The zxid is the highest of the shards'.
     pub fn read_many(&self, paths: &[&str], mut f: impl FnMut(usize, Option<Node<'_>>)) -> Zxid {
@@ -142,8 +164,8 @@ impl Tree {
         self.shards.iter().map(|shard| shard.0.read().zxid).max().unwrap_or_default()
     }
 
-    /// The last transaction applied to the tree. A list that was read before this was asked
-    /// (ephemerals, say) holds nothing newer.
+    /// The last transaction applied to the tree. Says nothing of what a reader has seen: that is for
+    /// what it has read to say.
     pub fn applied(&self) -> Zxid {
         Zxid(self.applied.load(Ordering::SeqCst))
     }
@@ -184,21 +206,31 @@ impl Tree {
         self.index.lock().ephemerals_of(session).map(str::to_owned).collect()
     }
 
+    /// The same, and the last transaction that may show in it: see [`Self::read`].
+    pub fn ephemerals_seen(&self, session: SessionId) -> (Vec<String>, Zxid) {
+        let index = self.index.lock();
+        (index.ephemerals_of(session).map(str::to_owned).collect(), index.zxid)
+    }
+
     pub fn sessions_with_ephemerals(&self) -> Vec<SessionId> {
         self.index.lock().sessions().collect()
     }
 
     /// Nodes under `path`, not counting it; `None` if it is missing (getAllChildrenNumber). Not a
-    /// picture of one moment when there are writes meanwhile.
-    pub fn descendants(&self, path: &str) -> Option<i32> {
+    /// picture of one moment when there are writes meanwhile; the zxid is the highest that may show
+    /// in it.
+    pub fn descendants(&self, path: &str) -> (Option<i32>, Zxid) {
         let root = key_of(path);
-        if !self.read(root, |node| node.is_some()).0 {
-            return None;
+        let (is_there, seen) = self.read(root, |node| node.is_some());
+        if !is_there {
+            return (None, seen);
         }
         if root.is_empty() {
-            return Some(self.totals().nodes.saturating_sub(1) as i32);
+            let totals = self.totals();
+            return (Some(totals.nodes.saturating_sub(1) as i32), totals.applied);
         }
-        Some(self.count_beneath(root) as i32)
+        let (count, seen) = self.count_beneath(root);
+        (Some(count as i32), seen)
     }
 
     /// Nodes whose access list nobody has told: see [`TreeWriter::unknown_acls`].
@@ -249,31 +281,36 @@ impl Tree {
         Some(Node { record, shard, tree: self })
     }
 
-    fn count_beneath(&self, root: &str) -> usize {
+    fn count_beneath(&self, root: &str) -> (usize, Zxid) {
         // A small subtree is walked; for a large one it is cheaper to look at every path.
         const WALK: usize = 4096;
         let mut open = vec![root.to_owned()];
-        let mut count = 0;
+        let (mut count, mut newest) = (0, Zxid::ZERO);
         while let Some(path) = open.pop() {
-            self.read(&path, |node| {
+            let ((), seen) = self.read(&path, |node| {
                 let Some(node) = node else { return };
                 count += node.child_count();
                 if count <= WALK {
                     open.extend(node.children().map(|name| format!("{path}/{name}")));
                 }
             });
+            newest = newest.max(seen);
             if count > WALK {
                 return self.scan_beneath(root);
             }
         }
-        count
+        (count, newest)
     }
 
-    fn scan_beneath(&self, root: &str) -> usize {
+    fn scan_beneath(&self, root: &str) -> (usize, Zxid) {
         let prefix = format!("{root}/");
         let beneath = |shard: &Shard| {
-            shard.records().filter(|r| r.path().starts_with(prefix.as_bytes())).count()
+            let mine = shard.records().filter(|r| r.path().starts_with(prefix.as_bytes()));
+            (mine.count(), shard.zxid)
         };
-        self.shards.iter().map(|slot| beneath(&slot.0.read())).sum()
+        self.shards
+            .iter()
+            .map(|slot| beneath(&slot.0.read()))
+            .fold((0, Zxid::ZERO), |(count, newest), (more, seen)| (count + more, newest.max(seen)))
     }
 }

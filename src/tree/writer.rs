@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use parking_lot::RwLockWriteGuard;
 
 use super::apply::Work;
-use super::index::Index;
 use super::quota;
 use super::shard::Shard;
 use super::store::{Published, Totals, Tree, key_of};
@@ -317,17 +316,6 @@ fn creates_beneath_deletes(subs: &[SubTxn]) -> bool {
         _ => None,
     });
     !deleted.is_empty() && creates.any(|(parent, _)| deleted.contains(parent))
-}
-
-/// Makes the prepared changes of the index.
-pub(super) fn edit_index(index: &mut Index, edits: &mut Vec<Edit>) {
-    for edit in edits.drain(..) {
-        if edit.added {
-            index.add(edit.kind, &edit.path);
-        } else {
-            index.remove(edit.kind, &edit.path);
-        }
-    }
 }
 
 /// The answers of a multi of which one operation failed: nothing of it is applied.

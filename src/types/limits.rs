@@ -25,8 +25,9 @@ pub const OUTBOUND_PAUSE: usize = 4 << 20;
 /// has stopped, and memory for them must end somewhere (Java has no bound here).
 pub const OUTBOUND_CLOSE: usize = 64 << 20;
 
-/// Requests one connection may have waiting for answers: enough for any pipeline that still gains
-/// by being longer.
+/// Requests one connection may have waiting for answers, each step of a multi counted: enough for any
+/// pipeline that still gains by being longer. Whoever sends long multis has one under way at a time,
+/// and others' requests wait for no more than one of each.
 pub const LINE_REQUESTS: usize = 4096;
 
 /// Bytes of frames one connection may have waiting behind a write.
@@ -34,6 +35,15 @@ pub const LINE_BYTES: usize = 1 << 20;
 
 /// Entries a mailbox between two cores holds before its sender must wait.
 pub const MAILBOX_CAPACITY: usize = 65_536;
+
+/// What a role takes on in one step of a turn before it looks at everything else again: an operation
+/// counts one, and so do so many bytes. A few milliseconds of work; more than the requests that are
+/// usually under way, so that batches are as long as they ever were.
+pub const TURN_WORK: usize = 4096;
+pub const WORK_BYTES: usize = 1024;
+
+/// Bytes of events a network core makes before it lets its sockets have them, and reads in between.
+pub const TURN_EVENTS: usize = 1 << 20;
 
 /// Records one flush may carry (`zookeeper.maxBatchSize`, configuration).
 pub const LOG_BATCH: usize = 1000;
@@ -47,6 +57,11 @@ pub const COMMITTED_LOG: usize = 500;
 /// Bytes of transactions kept after commit for learner sync: 500 of the largest would be half a
 /// gigabyte, and a learner that lacks them reads the log as well.
 pub const WINDOW_BYTES: usize = 64 << 20;
+
+/// Access lists of removed nodes that a shard of the tree remembers, and how long one may be: whoever
+/// takes a watch up again after that is told of the removal as of a path that never was.
+pub const GONE_LISTS: usize = 32;
+pub const GONE_LIST_BYTES: usize = 1024;
 
 /// Sub-operations of one multi. Java has no cap of its own: the frame is the bound, and the
 /// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.

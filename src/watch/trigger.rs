@@ -26,6 +26,13 @@ pub struct Event {
     _permit: Permit,
 }
 
+impl Event {
+    /// What a watch that is taken up again has missed (DataTree.setWatches).
+    pub fn missed(conn: ConnId, kind: EventKind, path: &str, permit: Permit) -> Event {
+        Event { conn, kind, path: Arc::from(path), _permit: permit }
+    }
+}
+
 /// Asks whether a connection may read a node with this ACL.
 pub type Readable<'a> = &'a mut dyn FnMut(ConnId, &AclList) -> Option<Permit>;
 

@@ -11,6 +11,26 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// Lines that put each role of a server of ours on the thread and CPU that the test run asks for:
+/// with `RK_TEST_PLACEMENT=apart` control and log have threads of their own, as they have from four
+/// CPUs on, on however few there are.
+fn placement() -> String {
+    match std::env::var("RK_TEST_PLACEMENT").as_deref() {
+        Ok("apart") => {}
+        Ok("derived" | "") | Err(_) => return String::new(),
+        Ok(other) => panic!("RK_TEST_PLACEMENT={other}: it is apart or derived"),
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let mut cpus = allowed.trim().split([',', '-']).map(|cpu| cpu.parse::<usize>().unwrap());
+    let first = cpus.next().unwrap();
+    let last = cpus.next_back().unwrap_or(first);
+    format!(
+        "ringkeeper.cores.network={first}\nringkeeper.cores.control={last}\n\
+         ringkeeper.cores.log={first}\n"
+    )
+}
+
 /// Whose server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -182,6 +202,9 @@ impl Server {
         }
         for (key, value) in settings {
             text.push_str(&format!("{key}={value}\n"));
+        }
+        if kind == Kind::Ringkeeper && !text.contains("ringkeeper.cores.") {
+            text.push_str(&placement());
         }
         std::fs::write(&cfg, text).unwrap();
         Server::spawn_on_file(wrapper, kind, folder, settings, port)

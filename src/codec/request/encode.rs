@@ -90,6 +90,19 @@ impl WriteOp {
             WriteOp::DeleteContainer { .. } => opcode::DELETE_CONTAINER,
         }
     }
+
+    /// Operations in it.
+    pub fn steps(&self) -> usize {
+        match self {
+            WriteOp::Multi(steps) => steps.len().max(1),
+            WriteOp::Create(_)
+            | WriteOp::Delete { .. }
+            | WriteOp::SetData { .. }
+            | WriteOp::SetAcl { .. }
+            | WriteOp::Reconfig(_)
+            | WriteOp::DeleteContainer { .. } => 1,
+        }
+    }
 }
 
 impl MultiOp {

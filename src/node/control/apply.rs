@@ -2,7 +2,7 @@
 
 use super::ensemble::Role;
 use super::outlet::Publisher;
-use super::{Control, Origin};
+use super::{Control, Origin, work_of};
 use crate::codec::txn::{Txn, TxnDigest};
 use crate::node::message::{Service, ToNetwork};
 use crate::tree::Outcome;
@@ -13,6 +13,7 @@ impl Control {
     pub(super) fn apply(&mut self, committed: Committed<Origin>) {
         let (entry, bytes, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
+        self.work += work_of(&entry.txn);
         let before = self.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");
         let mut publisher = Publisher { outlets: &mut self.outlets, before };
@@ -55,7 +56,7 @@ impl Control {
             Origin::Sync { .. } | Origin::Gone { .. } | Origin::GoneAt { .. } => {}
             // A session that has moved speaks through its new connection alone, and the old one
             // must not be told of anything (FinalRequestProcessor).
-            Origin::Write { conn } if outcome == Outcome::Failed(ErrorCode::SessionMoved) => {
+            Origin::Write { conn } if outcome.has_failed_with(ErrorCode::SessionMoved) => {
                 self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
             }
             Origin::Write { conn } | Origin::Close { conn: Some(conn) } => {

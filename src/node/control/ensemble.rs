@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use super::disk::Disk;
 use super::leading::Leading;
 use super::learning::Learning;
+use super::numbers::Numbers;
 use super::reconfiguring::{Leaving, Reconfig, Whence};
 use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
@@ -60,7 +61,7 @@ pub struct EnsembleParts {
 pub struct Rest {
     /// Below this, in ms, is how long an observer rests; voters do not.
     pub below_ms: i64,
-    /// Drawn by whoever starts the server.
+    /// Drawn by whoever starts the server. The numbers of forwarded requests begin with it too.
     pub seed: u64,
 }
 
@@ -97,6 +98,8 @@ pub(super) struct Ensemble {
     connect_pause_ms: i64,
     epoch_wait_ms: Option<i64>,
     rest: Rest,
+    /// Of requests that go to a leader.
+    pub numbers: Numbers,
     /// An observer does not look for a leader before.
     rests_until: Millis,
     pub clients: ClientRules,
@@ -130,6 +133,7 @@ impl Ensemble {
             connect_pause_ms: parts.connect_pause_ms,
             epoch_wait_ms: parts.epoch_wait_ms,
             rest: parts.rest,
+            numbers: Numbers::new(parts.me, parts.rest.seed),
             rests_until: Millis(0),
             clients: parts.clients,
             reconfig: parts.reconfig,
@@ -164,7 +168,12 @@ impl Control {
     }
 
     pub(super) fn peer_turn(&mut self) {
-        while let Some(event) = self.ensemble.as_mut().and_then(|e| e.events.pop_front()) {
+        self.begin_step();
+        while self.may_go_on() {
+            let Some(event) = self.ensemble.as_mut().and_then(|e| e.events.pop_front()) else {
+                break;
+            };
+            self.work += 1;
             self.peer_event(event);
         }
         self.tick_role();

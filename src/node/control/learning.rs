@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::ensemble::Role;
-use super::{Control, Origin};
+use super::{Control, Origin, work_of};
 use crate::admin::quorum::SyncMode;
 use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
@@ -34,7 +34,8 @@ pub(super) struct Learning {
 
 struct Waiting {
     session: SessionId,
-    cxid: i32,
+    /// Of this server's own: see [`super::numbers`].
+    number: i32,
     origin: Origin,
 }
 
@@ -52,10 +53,11 @@ impl Learning {
     }
 
     /// Who of this server's clients asked for a transaction: the head of the line or nobody, as
-    /// the leader keeps a learner's order (CommitProcessor).
+    /// the leader keeps a learner's order (CommitProcessor). The number is nobody else's, so this
+    /// is known, whatever else of the session is on its way.
     pub fn origin_of(&mut self, entry: &Entry) -> Option<Origin> {
         let head = self.forwarded.front()?;
-        let mine = head.session == entry.header.session && head.cxid == entry.header.cxid;
+        let mine = head.session == entry.header.session && head.number == entry.header.cxid;
         if mine { self.forwarded.pop_front().map(|waiting| waiting.origin) } else { None }
     }
 }
@@ -186,6 +188,7 @@ impl Control {
         self.gauges.quorum.proposals_received.add(1);
         match decode_entry(&bytes, self.prep_settings.entry_len_max) {
             Ok(entry) if entry.header.zxid == zxid => {
+                self.work += work_of(&entry.txn);
                 self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
                 self.line.propose(entry, bytes, Origin::Remote);
             }
@@ -205,12 +208,20 @@ impl Control {
         self.set_service(Service::All);
     }
 
-    fn forward(&mut self, request: Forwarded, origin: Origin) {
-        if let Role::Learning(learning) = &mut self.role {
-            let (session, cxid) = (request.session, request.cxid);
-            learning.forwarded.push_back(Waiting { session, cxid, origin });
-            self.tell_leader(Packet::Request(request));
+    /// The request leaves under a number of this server's own, its client's xid stays here.
+    fn forward(&mut self, mut request: Forwarded, origin: Origin) {
+        let (Role::Learning(learning), Some(ensemble)) = (&mut self.role, &mut self.ensemble)
+        else {
+            return;
+        };
+        // A new session's id is its own, and leaders write no number for it.
+        let is_new = request.opcode == opcode::CREATE_SESSION;
+        if !is_new && !crate::mutants::on("answer-by-xid-alone") {
+            request.cxid = ensemble.numbers.next();
         }
+        let (session, number) = (request.session, request.cxid);
+        learning.forwarded.push_back(Waiting { session, number, origin });
+        self.tell_leader(Packet::Request(request));
     }
 
     pub(super) fn forward_write(

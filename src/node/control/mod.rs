@@ -15,6 +15,7 @@ mod ensemble;
 mod leading;
 mod learning;
 mod locals;
+mod numbers;
 mod outlet;
 mod reconfiguring;
 mod requests;
@@ -37,13 +38,16 @@ use super::chunks::Chunks;
 use super::message::{Pulse, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
 use crate::admin::gauges::Gauges;
-use crate::codec::{self, txn::Entry};
+use crate::codec::{
+    self,
+    txn::{Entry, Op, SubTxn, Txn},
+};
 use crate::log::{Append, LogEvent, LogInput};
 use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid};
+use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
 use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
@@ -189,6 +193,11 @@ pub struct Control {
     now: Millis,
     wall: WallMillis,
     next_container_check: Millis,
+    check: Option<sessions::Check>,
+    /// What a step of this turn has taken on so far: see [`limits::TURN_WORK`].
+    work: usize,
+    /// The last turn left work of its own behind.
+    is_cut: bool,
     stopping: Stopping,
     log_stopped: bool,
     gauges: Arc<Gauges>,
@@ -228,6 +237,9 @@ impl Control {
         let alone = parts.ensemble.is_none();
         let mut control = Control {
             next_container_check: parts.now + parts.settings.container_check_ms,
+            check: None,
+            work: 0,
+            is_cut: false,
             sessions: Sessions::new(parts.settings.tick_time, parts.ids),
             settings: parts.settings,
             writer: parts.writer,
@@ -296,6 +308,7 @@ impl Control {
     pub fn has_mail(&self) -> bool {
         !self.inbox.is_empty()
             || !self.pending.is_empty()
+            || self.is_cut
             || self.ensemble.as_ref().is_some_and(|e| !e.events.is_empty())
     }
 
@@ -312,7 +325,8 @@ impl Control {
         if self.pending.is_empty() {
             self.inbox.drain_into(&mut self.pending);
         }
-        while self.outlets_have_room() {
+        self.begin_step();
+        while self.outlets_have_room() && self.may_go_on() {
             let Some(message) = self.pending.pop_front() else { break };
             self.take(message, now, wall);
         }
@@ -333,7 +347,24 @@ impl Control {
         self.verdict(now)
     }
 
+    /// What comes has a share of each turn, and so have other servers and what is to be applied:
+    /// none of them keeps the others waiting for longer than its share takes.
+    fn begin_step(&mut self) {
+        self.work = 0;
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.work < limits::TURN_WORK
+    }
+
+    /// Whether the last turn ended for its length: the thread should look at its sockets before the
+    /// next.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut || !self.pending.is_empty()
+    }
+
     fn take(&mut self, message: ToControl, now: Millis, wall: WallMillis) {
+        self.work += 1;
         match message {
             ToControl::Open { conn, timeout } => self.open(conn, timeout, wall),
             ToControl::Resume { conn, session, timeout } => self.resume(conn, session, timeout),
@@ -430,7 +461,7 @@ impl Control {
         let decides = self.decides();
         let timers = [
             self.sessions.next_due().filter(|_| self.lets_expire()),
-            Some(self.next_container_check).filter(|_| decides),
+            Some(self.next_check()).filter(|_| decides),
             self.peer_deadline(),
         ];
         Verdict::WaitUntil(timers.into_iter().flatten().min())
@@ -451,6 +482,7 @@ impl Control {
         codec::txn::encode_entry(&entry, &mut self.encode);
         let bytes = self.chunks.copy(&self.encode);
         let zxid = entry.header.zxid;
+        self.work += work_of(&entry.txn);
         self.gauges.prepared.add(1);
         if self.ensemble.is_none() {
             // The log alone wants the bytes: shared, they would be freed across threads.
@@ -463,5 +495,30 @@ impl Control {
             self.gauges.quorum.proposed(bytes.len());
             self.lead(LeaderInput::Proposed { zxid, entry: bytes });
         }
+    }
+}
+
+/// What making or applying a transaction costs, in operations.
+fn work_of(txn: &Txn) -> usize {
+    let of = |op: &Op| {
+        let data = match op {
+            Op::Create(create) => &create.data,
+            Op::SetData { data, .. } => data,
+            Op::Delete { .. } | Op::DeleteContainer { .. } => return 1,
+            Op::SetAcl { .. } | Op::Check { .. } => return 1,
+        };
+        1 + data.as_ref().map_or(0, |data| data.len() / limits::WORK_BYTES)
+    };
+    match txn {
+        Txn::Op(op) => of(op),
+        Txn::Multi(steps) => steps
+            .iter()
+            .map(|step| match step {
+                SubTxn::Op(op) => of(op),
+                SubTxn::Error(_) => 1,
+            })
+            .sum(),
+        Txn::CloseSession { paths } => paths.as_ref().map_or(1, Vec::len),
+        Txn::CreateSession { .. } | Txn::Error(_) | Txn::Reconfig { .. } => 1,
     }
 }

@@ -93,9 +93,16 @@ impl Control {
         outlet::flush(&mut self.outlets, self.tree.applied());
     }
 
-    /// Applies what the log has made durable, as long as the network cores keep up.
+    /// Applies what the log has made durable, as long as the network cores keep up. What is more than
+    /// a turn's share waits for the next.
     pub(super) fn apply_due(&mut self) {
+        self.begin_step();
+        self.is_cut = false;
         while self.outlets_have_room() {
+            if !self.may_go_on() {
+                self.is_cut = true;
+                break;
+            }
             match self.line.next_due() {
                 Some(Due::Apply(committed)) => self.apply(committed),
                 Some(Due::Synced(origin)) => self.synced(origin),

@@ -11,6 +11,7 @@ use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::node::message::{Pulse, Service, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
+use crate::tree::ReapCursor;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid};
 
 impl Control {
@@ -186,22 +187,51 @@ impl Control {
         SessionLine { session, timeout, local, expires, heard }
     }
 
-    /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself.
+    /// ContainerManager: empty containers and outlived TTL nodes are deleted by the server itself. A
+    /// check is made in slices, one a millisecond at most: it is never what a request waits for,
+    /// however many such nodes there are.
     pub(super) fn reap(&mut self, now: Millis, wall: WallMillis) {
-        if now < self.next_container_check || !self.decides() || self.stopping != Stopping::No {
+        if !self.decides() || self.stopping != Stopping::No {
+            self.check = None;
             return;
         }
-        self.next_container_check = now + self.settings.container_check_ms;
-        let candidates = self.tree.reap_candidates(
-            wall,
-            self.settings.container_never_used_ms,
-            self.settings.container_max_per_minute,
-        );
-        for path in candidates {
+        let check = match self.check.take() {
+            Some(check) => check,
+            None if now < self.next_container_check => return,
+            None => {
+                self.next_container_check = now + self.settings.container_check_ms;
+                let left = self.settings.container_max_per_minute;
+                Check { cursor: ReapCursor::start(), left, next: now }
+            }
+        };
+        if now < check.next {
+            self.check = Some(check);
+            return;
+        }
+        let never_used_ms = self.settings.container_never_used_ms;
+        let (found, cursor) =
+            self.tree.reap_candidates(check.cursor, wall, never_used_ms, check.left);
+        let left = check.left - found.len();
+        self.check = cursor.map(|cursor| Check { cursor, left, next: now + 1 });
+        for path in found {
             let asker = Asker { session: SessionId(0), xid: Xid(0), from: None, identities: &[] };
             let op = WriteOp::DeleteContainer { path: Some(path) };
             let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
             self.propose(entry, Origin::Server);
         }
     }
+
+    /// When containers are looked at next.
+    pub(super) fn next_check(&self) -> Millis {
+        self.check.as_ref().map_or(self.next_container_check, |check| check.next)
+    }
+}
+
+/// A check of containers and TTL nodes under way.
+pub(super) struct Check {
+    cursor: ReapCursor,
+    /// How many may still be removed.
+    left: usize,
+    /// When the next slice is due.
+    next: Millis,
 }

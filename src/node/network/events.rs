@@ -4,15 +4,28 @@ use std::sync::Arc;
 
 use super::{NetworkRole, Transport};
 use crate::acl;
-use crate::codec::reply;
+use crate::codec::reply::{self, UNKNOWN_ZXID};
 use crate::tree::Change;
-use crate::types::{AclList, EventKind, Perms};
+use crate::types::{AclList, EventKind, Perms, Zxid};
 use crate::watch::Event;
 
 /// A frame's length is not counted in figures of bytes.
 const LENGTH_BYTES: usize = 4;
 
+/// The one way of an event to a client: it cannot be told but with the permit that is in it.
+fn put_event(out: &mut Vec<u8>, zxid: Zxid, event: &Event) {
+    reply::event(out, zxid, event.kind, &event.path);
+}
+
 impl<N: Transport> NetworkRole<N> {
+    /// What a client has missed, told at once.
+    pub(super) fn tell_missed(&mut self, event: &Event) {
+        if let Some(out) = self.net.output(event.conn) {
+            put_event(out, UNKNOWN_ZXID, event);
+            self.gauges.sent.add(1);
+        }
+    }
+
     /// Tells every watcher of this core, each through its own output and in Java's order.
     pub(super) fn fire(&mut self, change: &Change) {
         let mut fired = std::mem::take(&mut self.fired);
@@ -27,12 +40,13 @@ impl<N: Transport> NetworkRole<N> {
         // Those who hear of the same thing stand together: it is encoded once for them all.
         for alike in fired.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.path, &b.path)) {
             frame.clear();
-            reply::event(&mut frame, change.zxid, alike[0].kind, &alike[0].path);
+            put_event(&mut frame, change.zxid, &alike[0]);
             let mut told = 0;
             for event in alike {
                 let Some(out) = self.net.output(event.conn) else { continue };
                 out.extend_from_slice(&frame);
                 told += 1;
+                self.told_bytes += frame.len();
                 if let Some(client) = self.clients.look(event.conn) {
                     client.gauges.sent.add(1);
                 }

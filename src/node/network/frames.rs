@@ -299,7 +299,7 @@ fn must_stall(
     unsent: usize,
     (limits, open_tickets, to_control): (&NetworkSettings, usize, &Sender<ToControl>),
 ) -> Option<Stall> {
-    if line.len() >= limits.line_max
+    if line.work() >= limits.line_max
         || line.held_bytes() >= limits.held_bytes_max
         || unsent >= limits.outbound_pause
     {
@@ -409,7 +409,8 @@ fn handle(
                 }
                 return Handled::Done;
             }
-            forward(client, frame, header.xid, turn, TicketKind::Write, |c| ToControl::Write {
+            let ticket = (TicketKind::Write, op.steps());
+            forward(client, frame, header.xid, turn, ticket, |c| ToControl::Write {
                 conn,
                 session: c.session,
                 xid: header.xid,
@@ -423,13 +424,13 @@ fn handle(
             Handled::Done
         }
         Request::CloseSession => {
-            forward(client, frame, header.xid, turn, TicketKind::CloseSession, |c| {
+            forward(client, frame, header.xid, turn, (TicketKind::CloseSession, 1), |c| {
                 ToControl::Close { conn, session: c.session, xid: header.xid }
             })
         }
         Request::Sync { path } => {
             let path = path.map(|path| path.into_owned());
-            forward(client, frame, header.xid, turn, TicketKind::Sync, |c| {
+            forward(client, frame, header.xid, turn, (TicketKind::Sync, 1), |c| {
                 c.sync_paths.push_back(path);
                 ToControl::Sync { conn, session: c.session }
             })
@@ -471,14 +472,14 @@ fn forward(
     frame: &[u8],
     xid: Xid,
     turn: Turn,
-    kind: TicketKind,
+    (kind, work): (TicketKind, usize),
     message: impl FnOnce(&mut Client) -> ToControl,
 ) -> Handled {
     if !turn.may_pass(client) {
         client.line.hold(frame, turn.received(), Waits::ForReads);
         return Handled::Done;
     }
-    client.line.open(Ticket { xid, kind, received: turn.received() });
+    client.line.open(Ticket { xid, kind, work, received: turn.received() });
     Handled::Forward(message(client))
 }
 

@@ -104,6 +104,8 @@ pub struct NetworkRole<N = Net> {
     staged: Vec<u8>,
     /// Scratch of [`NetworkRole::fire`].
     fired: Vec<Event>,
+    /// Bytes of events since the stream was last taken.
+    told_bytes: usize,
     event: Vec<u8>,
     read_run: Run,
     update_run: Run,
@@ -161,6 +163,7 @@ impl<N: Transport> NetworkRole<N> {
             over_limit: VecDeque::new(),
             staged: Vec::new(),
             fired: Vec::new(),
+            told_bytes: 0,
             event: Vec::new(),
             read_run: Run::default(),
             update_run: Run::default(),
@@ -183,7 +186,10 @@ impl<N: Transport> NetworkRole<N> {
     }
 
     pub fn has_mail(&self) -> bool {
-        !self.inbox.is_empty() || !self.retry.is_empty() || !self.advancing.is_empty()
+        !self.inbox.is_empty()
+            || !self.arrived.is_empty()
+            || !self.retry.is_empty()
+            || !self.advancing.is_empty()
     }
 
     /// When the role next wants a turn without being woken.

@@ -227,22 +227,22 @@ impl Reading<'_, '_> {
             let node = node.ok_or(ErrorCode::NoNode)?;
             acl::check(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
         });
+        let mut seen = seen;
         let counted = answer.and_then(|()| {
-            let count = tree.descendants(path).ok_or(ErrorCode::NoNode)?;
+            let (count, newest) = tree.descendants(path);
+            seen = seen.max(newest);
+            let count = count.ok_or(ErrorCode::NoNode)?;
             // Java's map holds the root under two names; by the name "" it counts the other.
             let count = count + i32::from(path.is_empty());
             reply::int(self.out, self.xid, LATER, count);
             Ok(())
         });
-        // The count looks at many shards: nothing newer than this can be in it.
-        let seen = if counted.is_ok() { tree.applied() } else { seen };
         self.done(counted, seen)
     }
 
     fn ephemerals(mut self, session: crate::types::SessionId, prefix: Option<&str>) -> Read {
         let tree = &self.desk.commons.tree;
-        let mut paths = tree.ephemerals_of(session);
-        let seen = tree.applied();
+        let (mut paths, seen) = tree.ephemerals_seen(session);
         let is_all = |prefix: &&str| matches!(java_trim(prefix), "" | "/");
         if let Some(prefix) = prefix.filter(|prefix| !is_all(prefix)) {
             paths.retain(|path| path.starts_with(prefix));

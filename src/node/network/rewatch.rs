@@ -1,11 +1,13 @@
 //! setWatches and setWatches2: a client that lost its server takes its watches up again, and
-//! hears at once of what it missed (DataTree.setWatches).
+//! hears at once of what it missed (DataTree.setWatches), if it may read it: Java tells everybody
+//! (CVE-2026-59739).
 
 use super::{NetworkRole, Transport};
-use crate::codec::reply::{self, UNKNOWN_ZXID};
+use crate::acl;
+use crate::codec::reply;
 use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
-use crate::types::{ConnId, EventKind, Millis, WatchMode, Zxid};
-use crate::watch::Table;
+use crate::types::{ConnId, EventKind, Millis, Perms, Stat, WatchMode, Zxid};
+use crate::watch::{Event, Table};
 
 /// What a list of the request asks of each of its paths.
 #[derive(Clone, Copy)]
@@ -64,7 +66,16 @@ impl<N: Transport> NetworkRole<N> {
     }
 
     fn take_up_one(&mut self, conn: ConnId, list: List, path: &str, since: Zxid) {
-        let (stat, seen) = self.commons.tree.read(path, |node| node.map(|node| node.stat()));
+        let Some(client) = self.clients.look(conn) else { return };
+        let policy = &self.commons.policy;
+        let (missed, seen) = self.commons.tree.read_or_gone(path, |node, acl| {
+            let kind = missed(list, node.map(|node| node.stat()), since)?;
+            let permit = match crate::mutants::on("rewatch-without-permit") {
+                true => acl::check(policy, &[], Perms::READ, &[]),
+                false => acl::check(policy, acl, Perms::READ, &client.identities),
+            };
+            Some((kind, permit.ok()?))
+        });
         let seen = match list {
             List::Lasting(WatchMode::PersistentRecursive) => seen.max(self.drained),
             List::Data | List::Exist | List::Child | List::Lasting(_) => seen,
@@ -72,23 +83,11 @@ impl<N: Transport> NetworkRole<N> {
         if seen > self.drained {
             self.drain_upto(seen);
         }
-        let missed = match (list, stat) {
-            (List::Data | List::Child, None) => Some(EventKind::NodeDeleted),
-            (List::Data, Some(stat)) if stat.mzxid > since => Some(EventKind::NodeDataChanged),
-            (List::Child, Some(stat)) if stat.pzxid > since => Some(EventKind::NodeChildrenChanged),
-            (List::Exist, Some(_)) => Some(EventKind::NodeCreated),
-            (List::Data | List::Child, Some(_)) | (List::Exist, None) | (List::Lasting(_), _) => {
-                None
-            }
-        };
-        if let Some(kind) = missed {
-            // Not filtered by ACLs, as in Java.
-            if let Some(out) = self.net.output(conn) {
-                reply::event(out, UNKNOWN_ZXID, kind, path);
-                self.gauges.sent.add(1);
-            }
-            return;
+        if let Some((kind, permit)) = missed {
+            return self.tell_missed(&Event::missed(conn, kind, path, permit));
         }
+        // Also of what may not be told: a list may change, and whether the watch is still there must
+        // not tell it either.
         self.watches.settle(self.drained);
         match list {
             List::Data | List::Exist => {
@@ -99,5 +98,16 @@ impl<N: Transport> NetworkRole<N> {
             }
             List::Lasting(mode) => self.watches.add_watch(path, mode, conn, seen),
         }
+    }
+}
+
+/// What a watch of this list would have heard of since.
+fn missed(list: List, stat: Option<Stat>, since: Zxid) -> Option<EventKind> {
+    match (list, stat) {
+        (List::Data | List::Child, None) => Some(EventKind::NodeDeleted),
+        (List::Data, Some(stat)) if stat.mzxid > since => Some(EventKind::NodeDataChanged),
+        (List::Child, Some(stat)) if stat.pzxid > since => Some(EventKind::NodeChildrenChanged),
+        (List::Exist, Some(_)) => Some(EventKind::NodeCreated),
+        (List::Data | List::Child, Some(_)) | (List::Exist, None) | (List::Lasting(_), _) => None,
     }
 }

@@ -6,11 +6,14 @@ use crate::net::How;
 use crate::node::message::ToNetwork;
 use crate::order::TicketKind;
 use crate::tree::Outcome;
-use crate::types::{ConnId, Millis, Xid, Zxid};
+use crate::types::{ConnId, Millis, Xid, Zxid, limits};
 
 impl<N: Transport> NetworkRole<N> {
-    /// Takes everything there is.
+    /// Takes everything there is, or as much as makes a turn's bytes of events: one transaction may
+    /// have many changes, and each of them many who watch. The rest is taken in the next turn, or by
+    /// a read that has seen it.
     pub(super) fn drain_all(&mut self) {
+        self.told_bytes = 0;
         // Read before the mailbox is drained: every change up to it is then in `arrived`.
         let published = self.stream.published();
         self.inbox.drain_into(&mut self.arrived);
@@ -19,6 +22,8 @@ impl<N: Transport> NetworkRole<N> {
             // drain the stream, and nesting would go as deep as the stream is long.
             if let Some(conn) = self.advancing.pop_front() {
                 self.advance(conn);
+            } else if self.told_bytes >= limits::TURN_EVENTS {
+                break;
             } else if let Some(message) = self.arrived.pop_front() {
                 self.take(message);
             } else {
@@ -26,7 +31,7 @@ impl<N: Transport> NetworkRole<N> {
             }
         }
         // A role that began meanwhile may stand on an older tree than was published before it.
-        if !std::mem::take(&mut self.began_anew) {
+        if !std::mem::take(&mut self.began_anew) && self.arrived.is_empty() {
             self.drained = self.drained.max(published);
         }
     }

@@ -4,11 +4,12 @@ mod changes;
 mod replay;
 mod restoring;
 mod rules;
+mod seam;
 mod threads;
 
 use std::sync::Arc;
 
-use super::{Change, ChangeSink, NoSink, Outcome, Tree, TreeOptions, TreeWriter};
+use super::{Change, ChangeSink, NoSink, Outcome, ReapCursor, Tree, TreeOptions, TreeWriter};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn, TxnHeader};
 use crate::types::{AclList, SessionId, TypeRules, WallMillis, Zxid, open_acl};
 

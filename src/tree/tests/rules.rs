@@ -364,13 +364,49 @@ fn descendants_are_counted_in_small_and_large_subtrees() {
         }
     }
     world.create("/p4/c1/deep", "");
-    assert_eq!(world.tree.descendants("/p4"), Some(6));
-    assert_eq!(world.tree.descendants("/p3"), Some(5000));
-    assert_eq!(world.tree.descendants("/p4/c2"), Some(0));
-    assert_eq!(world.tree.descendants("/p"), None);
+    assert_eq!(world.tree.descendants("/p4").0, Some(6));
+    assert_eq!(world.tree.descendants("/p3").0, Some(5000));
+    assert_eq!(world.tree.descendants("/p4/c2").0, Some(0));
+    assert_eq!(world.tree.descendants("/p").0, None);
     let all = world.tree.node_count() as i32 - 2;
-    assert_eq!(world.tree.descendants("/"), Some(all));
-    assert_eq!(world.tree.descendants(""), Some(all));
+    assert_eq!(world.tree.descendants("/").0, Some(all));
+    assert_eq!(world.tree.descendants("").0, Some(all));
+}
+
+/// All slices of a check.
+fn candidates(tree: &Tree, now: WallMillis, never_used_ms: i64, max: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut cursor = Some(ReapCursor::start());
+    while let Some(at) = cursor {
+        let (found, next) = tree.reap_candidates(at, now, never_used_ms, max - all.len());
+        all.extend(found);
+        cursor = next;
+    }
+    all
+}
+
+#[test]
+fn a_check_of_many_nodes_is_made_in_slices_and_misses_none() {
+    let mut world = World::new();
+    for n in 0..1000 {
+        world.op(create_as(CreateTxnKind::Ttl(5000), &format!("/t{n:04}"), "", -1));
+        world.op(create_as(CreateTxnKind::Container, &format!("/c{n:04}"), "", -1));
+    }
+    let late = WallMillis(i64::MAX);
+    let mut cursor = Some(ReapCursor::start());
+    let (mut slices, mut all) = (0, 0);
+    while let Some(at) = cursor {
+        let (found, next) = world.tree.reap_candidates(at, late, 1, usize::MAX);
+        assert!(found.len() <= 256, "{} in one slice", found.len());
+        slices += 1;
+        all += found.len();
+        cursor = next;
+    }
+    assert_eq!(all, 2000);
+    assert!(slices > 8, "{slices}");
+    assert_eq!(candidates(&world.tree, late, 1, 700).len(), 700);
+    // Nothing is due: as many slices, none of them longer.
+    assert_eq!(candidates(&world.tree, WallMillis(0), 0, 10), Vec::<String>::new());
 }
 
 #[test]
@@ -387,15 +423,15 @@ fn containers_and_ttl_nodes_are_reaped_when_their_time_has_come() {
     world.create("/parent/x", "");
     let made = time_of(7);
     let at = |ms: i64| WallMillis(made.0 + ms);
-    assert_eq!(world.tree.reap_candidates(at(0), 0, 100), ["/used"]);
-    assert_eq!(world.tree.reap_candidates(at(5000), 0, 100), ["/used"]);
-    assert_eq!(world.tree.reap_candidates(at(5001), 0, 100), ["/used", "/ttl"]);
-    assert_eq!(world.tree.reap_candidates(at(0), 4999, 100), ["/unused", "/used"]);
-    assert_eq!(world.tree.reap_candidates(at(0), 5000, 100), ["/used"]);
-    assert_eq!(world.tree.reap_candidates(at(9000), 1, 2), ["/unused", "/used"]);
+    assert_eq!(candidates(&world.tree, at(0), 0, 100), ["/used"]);
+    assert_eq!(candidates(&world.tree, at(5000), 0, 100), ["/used"]);
+    assert_eq!(candidates(&world.tree, at(5001), 0, 100), ["/used", "/ttl"]);
+    assert_eq!(candidates(&world.tree, at(0), 4999, 100), ["/unused", "/used"]);
+    assert_eq!(candidates(&world.tree, at(0), 5000, 100), ["/used"]);
+    assert_eq!(candidates(&world.tree, at(9000), 1, 2), ["/unused", "/used"]);
     // Writing to it starts its time anew; a child does not.
     world.op(set_data("/ttl", "", 1));
-    assert_eq!(world.tree.reap_candidates(at(5001), 0, 100), ["/used"]);
+    assert_eq!(candidates(&world.tree, at(5001), 0, 100), ["/used"]);
 }
 
 #[test]
@@ -434,4 +470,26 @@ fn quotas_of_the_root_are_stored_and_ignored() {
     assert_eq!(world.tree.quota_of("/a"), None);
     let stats = world.data("/zookeeper/quota/zookeeper_stats");
     assert_eq!(stats.as_deref(), Some("count=6,bytes=15"));
+}
+
+#[test]
+fn a_removed_nodes_list_is_remembered() {
+    let mut world = World::new();
+    let secret: AclList = [Acl::new(Perms::READ, "digest", "a:b")].into();
+    let list_of = |world: &World| {
+        world.tree.read_or_gone("/n", |node, list| (node.is_some(), list.clone())).0
+    };
+    let make = |world: &mut World, acl: &AclList| {
+        let Op::Create(txn) = create("/n", "") else { unreachable!() };
+        world.op(Op::Create(CreateTxn { acl: acl.clone(), ..txn }));
+    };
+    assert_eq!(list_of(&world), (false, open_acl()), "nothing is known");
+    make(&mut world, &secret);
+    assert_eq!(list_of(&world), (true, secret.clone()));
+    world.delete("/n");
+    assert_eq!(list_of(&world), (false, secret.clone()));
+    make(&mut world, &open_acl());
+    assert_eq!(list_of(&world), (true, open_acl()));
+    world.delete("/n");
+    assert_eq!(list_of(&world), (false, open_acl()), "the last node that was there counts");
 }

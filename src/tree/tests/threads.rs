@@ -87,10 +87,10 @@ fn listings_and_counts_stand_beside_creates_and_deletes() {
                     (node.children().count(), node.child_count(), node.stat().num_children)
                 });
                 assert_eq!((listed, wire as usize), (counted, counted));
-                let seen = tree.descendants("/p").unwrap_or(-1);
+                let seen = tree.descendants("/p").0.unwrap_or(-1);
                 assert!((0..=400).contains(&seen), "{seen}");
                 assert!(tree.ephemerals_of(SESSION).len() <= 400);
-                tree.reap_candidates(WallMillis(i64::MAX), 1, 10);
+                tree.reap_candidates(ReapCursor::start(), WallMillis(i64::MAX), 1, 10);
             }
         });
         for round in 0..6 {

@@ -4,33 +4,40 @@ use std::borrow::Cow;
 
 use ringkeeper::codec::reply::decode::{self as reply, Reply, ReplyHeader, StepReply};
 use ringkeeper::codec::request::{MultiReadOp, ReadOp, SetWatches, WriteOp};
-use ringkeeper::types::{ErrorCode, EventKind, Identity, Perms, SessionId, Stat, Zxid};
+use ringkeeper::types::{AclList, ErrorCode, EventKind, Identity, Perms, SessionId, Stat, Zxid};
 
-use crate::history::{History, Outcome, allows};
+use crate::history::{History, Outcome, Wish, allows};
 use crate::watching::{Heard, Modes, Watching};
 
 type Checked = Result<(), String>;
 
 /// The answer to a write.
 pub fn write(
-    history: &History,
-    key: (SessionId, i32),
+    history: &mut History,
+    session: SessionId,
     op: &WriteOp,
     header: ReplyHeader,
     body: &[u8],
     floor: Zxid,
 ) -> Checked {
     let zxid = header.zxid;
-    if history.done.get(&key) != Some(&zxid) {
-        let at = history.done.get(&key);
-        return Err(format!("{op:?} is answered with {zxid}, was committed as {at:?}"));
-    }
     if zxid <= floor {
         return Err(format!("linearizable: {zxid} was asked for after {floor} was answered"));
     }
     let Some(committed) = history.entries.get(&zxid) else {
         return Err(format!("{zxid} is not in the history"));
     };
+    // By what it is, not by its number: those come again.
+    let is_op = committed.asked.contains(&Wish::Write(op.clone()));
+    let is_own = committed.entry.header.session == session
+        && (is_op || history.is_of_no_session(&committed.entry.txn));
+    if !is_own || committed.is_answered {
+        let asked = &committed.asked;
+        let again = if committed.is_answered { "again " } else { "" };
+        return Err(format!("{op:?} is answered with {zxid}, {again}the answer to {asked:?}"));
+    }
+    history.answered(session, op, zxid);
+    let Some(committed) = history.entries.get(&zxid) else { return Ok(()) };
     if let Outcome::Failed(code) = &committed.outcome {
         // The leader knows nothing of the session; its server does.
         let is_local = header.error == ErrorCode::EphemeralOnLocalSession.code();
@@ -354,30 +361,62 @@ pub fn taken_up(
     lists: &SetWatches<'_>,
     zxid: Zxid,
     heard: &[Heard],
+    who: &[Identity],
 ) -> Result<Watching, String> {
     let since = lists.relative_zxid;
     let mut watching = Watching::default();
-    let mut due: Vec<Heard> = Vec::new();
-    let mut tell = |kind, path: &str| due.push((Zxid(-1), kind, path.to_owned()));
+    let at_once = || heard.iter().filter(|(at, _, _)| *at == Zxid(-1));
+    let mut told = at_once().peekable();
+    // Each in its place, or what is missing there.
+    let mut tell = |kind, path: &str, list: Option<&AclList>| {
+        let may = list.is_none_or(|list| allows(list, Perms::READ, who));
+        let due = (Zxid(-1), kind, path.to_owned());
+        let is_told = told.next_if(|heard| **heard == due).is_some();
+        match (may, is_told, kind) {
+            (true, true, _) => Ok(true),
+            (true, false, _) => Err(format!("setWatches did not tell of {due:?}")),
+            (false, false, _) => Ok(false),
+            // A server that has not seen the end of a node does not know who could read it, and that
+            // nothing is there is no secret.
+            (false, true, EventKind::NodeDeleted) => Ok(true),
+            (false, true, _) => Err(format!("setWatches told of {due:?} to who may not read it")),
+        }
+    };
     for path in &lists.data {
-        match history.at(path, zxid) {
-            None => tell(EventKind::NodeDeleted, path),
-            Some(node) if node.mzxid > since => tell(EventKind::NodeDataChanged, path),
-            Some(_) => watching.once(true, path),
+        let is_told = match history.at(path, zxid) {
+            None => tell(EventKind::NodeDeleted, path, history.last_list(path, zxid))?,
+            Some(node) if node.mzxid > since => {
+                tell(EventKind::NodeDataChanged, path, Some(&node.acl))?
+            }
+            Some(_) => false,
+        };
+        if !is_told {
+            watching.once(true, path);
         }
     }
     for path in &lists.exist {
-        match history.at(path, zxid) {
-            Some(_) => tell(EventKind::NodeCreated, path),
-            None => watching.once(true, path),
+        let is_told = match history.at(path, zxid) {
+            Some(node) => tell(EventKind::NodeCreated, path, Some(&node.acl))?,
+            None => false,
+        };
+        if !is_told {
+            watching.once(true, path);
         }
     }
     for path in &lists.child {
-        match history.at(path, zxid) {
-            None => tell(EventKind::NodeDeleted, path),
-            Some(node) if node.pzxid > since => tell(EventKind::NodeChildrenChanged, path),
-            Some(_) => watching.once(false, path),
+        let is_told = match history.at(path, zxid) {
+            None => tell(EventKind::NodeDeleted, path, history.last_list(path, zxid))?,
+            Some(node) if node.pzxid > since => {
+                tell(EventKind::NodeChildrenChanged, path, Some(&node.acl))?
+            }
+            Some(_) => false,
+        };
+        if !is_told {
+            watching.once(false, path);
         }
+    }
+    if let Some(more) = told.next() {
+        return Err(format!("setWatches told of {more:?}, which was not due there"));
     }
     for path in &lists.persistent {
         watching.lasting(path, false);
@@ -386,10 +425,6 @@ pub fn taken_up(
         watching.lasting(path, true);
     }
     watching.skip(history, zxid);
-    let at_once: Vec<&Heard> = heard.iter().filter(|(at, _, _)| *at == Zxid(-1)).collect();
-    if !at_once.iter().copied().eq(due.iter()) {
-        return Err(format!("setWatches told {at_once:?}, should be {due:?}"));
-    }
     // Between two paths of the lists the server may take more of the stream: what a watch for all
     // descendants hears then comes before the answer.
     for (at, kind, path) in heard.iter().filter(|(at, _, _)| *at != Zxid(-1)) {

@@ -71,6 +71,8 @@ pub struct Client {
     /// Newest zxid an answer has shown.
     pub seen: Zxid,
     next_xid: i32,
+    /// Each connection's xids begin with 1, as kazoo's.
+    counts_anew: bool,
     pub pending: VecDeque<Pending>,
     input: Vec<u8>,
     greeted: bool,
@@ -138,6 +140,7 @@ impl Client {
             wanted_timeout_ms: (ticks * knobs.tick_ms) as i32,
             seen: Zxid::ZERO,
             next_xid: 1,
+            counts_anew: rng.one_in(2),
             pending: VecDeque::new(),
             input: Vec::new(),
             greeted: false,
@@ -251,6 +254,9 @@ impl Client {
         self.phase = Phase::Away { until: now + self.rng.between(1000, wait) };
         let closing = self.pending.iter().any(|p| matches!(p.ask, Ask::Close));
         self.pending.clear();
+        if self.counts_anew {
+            self.next_xid = 1;
+        }
         let watching = std::mem::take(&mut self.watching);
         // Only what was registered and not used up is taken up again; a setWatches that was not
         // answered leaves what it carried.
@@ -296,15 +302,16 @@ impl Client {
     fn ask(&mut self, scene: &mut Scene<'_>, ask: Ask) {
         let xid = self.next_xid;
         self.next_xid += 1;
-        let asked = |op| Asked { op, identities: self.identities.clone() };
+        let asked = |op| Asked { xid, op, identities: self.identities.clone(), done: None };
         let request = match &ask {
             Ask::Write(op) => {
                 let wish = asked(Wish::Write(op.clone()));
-                scene.history.asked.insert((self.session, xid), wish);
+                scene.history.asked.entry(self.session).or_default().push(wish);
                 Request::Write(op.clone())
             }
             Ask::Close => {
-                scene.history.asked.insert((self.session, xid), asked(Wish::Close));
+                let wish = asked(Wish::Close);
+                scene.history.asked.entry(self.session).or_default().push(wish);
                 Request::CloseSession
             }
             Ask::Sync => Request::Sync { path: Some("/".into()) },
@@ -335,6 +342,7 @@ impl Client {
             1 | 2 => return self.leave(scene, true),
             3 => return self.leave(scene, false),
             4 | 5 => return self.end_session(scene),
+            6..=9 => return self.move_on(scene),
             _ => {}
         }
         for _ in 0..1 + self.rng.below(scene.knobs.pipeline as u64) {
@@ -362,6 +370,19 @@ impl Client {
             if let Phase::Away { until } = &mut self.phase {
                 *until = scene.now + self.rng.latency(scene.knobs.net_us);
             }
+        }
+    }
+
+    /// Goes elsewhere with as many writes on their way as it may have, and asks for more there at
+    /// once.
+    fn move_on(&mut self, scene: &mut Scene<'_>) {
+        while self.pending.len() < scene.knobs.pipeline {
+            let ask = wishes::draw(&mut self.rng, scene.history, scene.knobs, &self.identities);
+            self.ask(scene, ask);
+        }
+        self.leave(scene, false);
+        if let Phase::Away { until } = &mut self.phase {
+            *until = scene.now + self.rng.latency(scene.knobs.net_us);
         }
     }
 
@@ -523,8 +544,8 @@ impl Client {
         };
         match &pending.ask {
             Ask::Write(op) => {
-                let key = (self.session, pending.xid);
-                answers::write(scene.history, key, op, header, body, pending.floor)
+                let session = self.session;
+                answers::write(scene.history, session, op, header, body, pending.floor)
                     .map_err(failed)?;
                 self.acknowledged += 1;
                 *scene.answered = (*scene.answered).max(header.zxid);
@@ -563,7 +584,8 @@ impl Client {
                     return Err(failed(format!("setWatches: {header:?}")));
                 }
                 self.watching =
-                    answers::taken_up(scene.history, lists, header.zxid, &heard).map_err(failed)?;
+                    answers::taken_up(scene.history, lists, header.zxid, &heard, &self.identities)
+                        .map_err(failed)?;
             }
         }
         Ok(())

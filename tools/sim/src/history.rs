@@ -73,6 +73,11 @@ pub struct Committed {
     pub bytes: Bytes,
     pub entry: Entry,
     pub outcome: Outcome,
+    /// What was asked for, if a client has asked: one of these. Two connections of a session may use
+    /// one xid, and what has failed does not tell whose it was.
+    pub asked: Vec<Wish>,
+    /// Some client has been given it for an answer.
+    pub is_answered: bool,
 }
 
 /// A session's life.
@@ -86,11 +91,15 @@ pub struct Life {
 /// A write as its client asked for it.
 #[derive(Debug)]
 pub struct Asked {
+    /// Of the connection alone: after a move a client may count from 1 again.
+    pub xid: i32,
     pub op: Wish,
     pub identities: Rc<[Identity]>,
+    /// Where it has been committed.
+    pub done: Option<Zxid>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wish {
     Write(WriteOp),
     Close,
@@ -106,10 +115,10 @@ pub struct History {
     kids: BTreeMap<String, BTreeSet<String>>,
     pub changes: Vec<Change>,
     pub sessions: BTreeMap<SessionId, Life>,
-    /// Every write a client has sent, by session and xid.
-    pub asked: BTreeMap<(SessionId, i32), Asked>,
-    /// Where the writes of clients have been committed.
-    pub done: BTreeMap<(SessionId, i32), Zxid>,
+    /// Every write a client has sent, in order.
+    pub asked: BTreeMap<SessionId, Vec<Asked>>,
+    /// What learners have passed on to a leader, by session and the number it went under.
+    pub forwarded: BTreeMap<(SessionId, i32), Vec<Wish>>,
     pub last: Zxid,
     pub extended_types: bool,
     /// Servers have sessions of which the history does not tell.
@@ -140,7 +149,7 @@ impl History {
             changes: Vec::new(),
             sessions: BTreeMap::new(),
             asked: BTreeMap::new(),
-            done: BTreeMap::new(),
+            forwarded: BTreeMap::new(),
             last: Zxid::ZERO,
             extended_types: knobs.extended_types,
             local_sessions: knobs.local_sessions,
@@ -176,6 +185,35 @@ impl History {
             }
         }
         history
+    }
+
+    /// Who could read the node that was there last, at that moment or before.
+    pub fn last_list(&self, path: &str, zxid: Zxid) -> Option<&AclList> {
+        let states = self.nodes.get(path)?;
+        let n = states.partition_point(|(since, _)| *since <= zxid);
+        states[..n].iter().rev().find_map(|(_, node)| node.as_ref()).map(|node| &node.acl)
+    }
+
+    /// A client has been given this for the answer to that.
+    pub fn answered(&mut self, session: SessionId, op: &WriteOp, zxid: Zxid) {
+        if let Some(committed) = self.entries.get_mut(&zxid) {
+            committed.is_answered = true;
+        }
+        let Some(all) = self.asked.get_mut(&session) else { return };
+        let is_op = |ask: &Asked| matches!(&ask.op, Wish::Write(asked) if asked == op);
+        if all.iter().any(|ask| ask.done == Some(zxid) && is_op(ask)) {
+            return;
+        }
+        // It was taken for another's.
+        if let Some(at) = all.iter().position(|ask| ask.done.is_none() && is_op(ask)) {
+            all.iter_mut().filter(|ask| ask.done == Some(zxid)).for_each(|ask| ask.done = None);
+            all[at].done = Some(zxid);
+        }
+    }
+
+    /// A learner has passed a client's request on.
+    pub fn passed_on(&mut self, session: SessionId, number: i32, wish: Wish) {
+        self.forwarded.entry((session, number)).or_default().push(wish);
     }
 
     /// A node's state when everything up to `zxid` had been applied.
@@ -253,43 +291,59 @@ impl History {
         if entry.header.zxid != zxid {
             return Err(format!("entry {} stands for {zxid}", entry.header.zxid));
         }
-        self.check_asker(&entry)?;
+        let asked = self.check_asker(&entry)?;
         let before = self.last;
         self.last = zxid;
         let outcome = self.apply(&entry, before).map_err(|e| format!("{zxid}: {e}"))?;
-        self.entries.insert(zxid, Committed { bytes: bytes.clone(), entry, outcome });
+        let bytes = bytes.clone();
+        let committed = Committed { bytes, entry, outcome, asked, is_answered: false };
+        self.entries.insert(zxid, committed);
         Ok(())
     }
 
     /// Integrity and at most once: it was asked for, and has not happened yet; and it is what the
-    /// state before it demands.
-    fn check_asker(&mut self, entry: &Entry) -> Result<(), String> {
+    /// state before it demands. Whose it is tells its number where a learner has passed it on, and
+    /// its content.
+    fn check_asker(&mut self, entry: &Entry) -> Result<Vec<Wish>, String> {
         let (header, zxid) = (&entry.header, entry.header.zxid);
         let key = (header.session, header.cxid);
+        if let Txn::CreateSession { .. } = &entry.txn {
+            return Ok(Vec::new());
+        }
         if header.cxid == 0 || header.session == SessionId(0) {
             return match &entry.txn {
-                Txn::CreateSession { .. } | Txn::CloseSession { .. } => Ok(()),
-                Txn::Op(Op::DeleteContainer { .. }) | Txn::Error(_) => Ok(()),
+                Txn::CloseSession { .. } => Ok(Vec::new()),
+                Txn::Op(Op::DeleteContainer { .. }) | Txn::Error(_) => Ok(Vec::new()),
                 other => Err(format!("integrity: {zxid} was asked for by nobody: {other:?}")),
             };
         }
-        let Some(asked) = self.asked.get(&key) else {
-            return Err(format!("integrity: {zxid} of {key:?} was never asked for"));
+        let asked = self.asked.get(&header.session).map_or(&[][..], Vec::as_slice);
+        let passed_on = self.forwarded.get(&key);
+        let may_be = |ask: &Asked| match passed_on {
+            Some(wishes) => wishes.contains(&ask.op),
+            None => ask.xid == header.cxid,
         };
-        if let Some(earlier) = self.done.get(&key) {
-            return Err(format!("at most once: request {key:?} is both {earlier} and {zxid}"));
-        }
-        match (&asked.op, &entry.txn) {
-            (_, txn) if self.is_of_no_session(txn) => {}
-            (Wish::Close, Txn::CloseSession { .. }) => {}
-            (Wish::Close, other) => return Err(format!("{zxid}: close became {other:?}")),
-            (Wish::Write(op), txn) => {
-                let right = self.judge(op, header.session, &asked.identities);
-                if right != *txn {
-                    return Err(format!("{zxid}: {op:?} became {txn:?}, should be {right:?}"));
+        let open = |ask: &Asked| ask.done.is_none() && may_be(ask);
+        let right = |ask: &Asked| match (&ask.op, &entry.txn) {
+            (_, txn) if self.is_of_no_session(txn) => true,
+            (Wish::Close, txn) => matches!(txn, Txn::CloseSession { .. }),
+            (Wish::Write(op), txn) => self.judge(op, header.session, &ask.identities) == *txn,
+        };
+        let Some(at) = asked.iter().position(|ask| open(ask) && right(ask)) else {
+            return Err(match asked.iter().find(|ask| open(ask)) {
+                Some(Asked { op: Wish::Write(op), identities, .. }) => {
+                    let right = self.judge(op, header.session, identities);
+                    format!("{zxid}: {op:?} became {:?}, should be {right:?}", entry.txn)
                 }
-            }
-        }
+                Some(_) => format!("{zxid}: close became {:?}", entry.txn),
+                None => match asked.iter().find(|ask| may_be(ask)).and_then(|ask| ask.done) {
+                    Some(earlier) => {
+                        format!("at most once: request {key:?} is both {earlier} and {zxid}")
+                    }
+                    None => format!("integrity: {zxid} of {key:?} was never asked for"),
+                },
+            });
+        };
         if self.sessions.get(&header.session).is_none_or(|life| life.closed.is_some())
             && !self.local_sessions
             && !is_refusal(&entry.txn)
@@ -297,8 +351,12 @@ impl History {
         {
             return Err(format!("{zxid}: a write of session {}, which is over", header.session));
         }
-        self.done.insert(key, zxid);
-        Ok(())
+        let all = asked.iter().filter(|ask| open(ask) && right(ask));
+        let wishes = all.map(|ask| ask.op.clone()).collect();
+        if let Some(ask) = self.asked.get_mut(&header.session).and_then(|all| all.get_mut(at)) {
+            ask.done = Some(zxid);
+        }
+        Ok(wishes)
     }
 
     fn apply(&mut self, entry: &Entry, before: Zxid) -> Result<Outcome, String> {
@@ -484,7 +542,7 @@ impl History {
 
     /// Refused for the session's sake alone, whatever was asked. The ephemeral of a local session may
     /// be any step of a multi.
-    fn is_of_no_session(&self, txn: &Txn) -> bool {
+    pub fn is_of_no_session(&self, txn: &Txn) -> bool {
         let gone = |code: &ErrorCode| {
             matches!(
                 code,

@@ -32,6 +32,8 @@ const fn three(name: &'static str, story: &'static str) -> Mutant {
 /// * 2201, 1049: nothing waits for a peer, and sessions are kept alive without messages
 /// * 4306: needs an entry longer than a frame, which no world's clients have; tests/ has it
 /// * 1818, 1732: elections have seeds of their own, in `election::tests::random`
+///
+/// `applied-before-published` needs two threads: `tree::tests::seam` has it.
 pub const ALL: &[Mutant] = &[
     one("flush-skipped", "a batch is reported durable and was never flushed"),
     one("disk-error-ignored", "a flush fails and service goes on (ZOOKEEPER-4882, 3701)"),
@@ -58,6 +60,8 @@ pub const ALL: &[Mutant] = &[
     three("client-ahead-served", "a client is served an older state than it has seen (I8)"),
     three("sync-not-forwarded", "a client sync does not ask the leader (ZOOKEEPER-2137's kind)"),
     three("deposed-leader-answers", "a leader that nobody follows says what is newest"),
+    three("answer-by-xid-alone", "a moved session is given the answer to another request"),
+    three("rewatch-without-permit", "a watch taken up again tells what may not be read"),
     three("committed-by-one", "a proposal is committed when one server holds it"),
     three("led-without-a-quorum", "a leader reigns without a quorum behind it"),
     three("outstanding-not-sent", "a learner joins and misses what is in flight (ZOOKEEPER-1551)"),

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ringkeeper::codec::election::HeaderProtocol;
 use ringkeeper::codec::quorum::snapshot::SnapshotParser;
-use ringkeeper::codec::quorum::{Limits, Packet, decode, encode};
+use ringkeeper::codec::quorum::{Forwarded, Limits, Packet, decode, encode};
+use ringkeeper::codec::request::{Request, decode_body};
 use ringkeeper::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
 use ringkeeper::membership::Electorate;
 use ringkeeper::node::peers::{PeerCommand, PeerEvent};
 use ringkeeper::types::{Link, Millis, ServerId};
 
-use crate::history::FIELD_MAX;
+use crate::history::{FIELD_MAX, Wish};
 use crate::rng::Rng;
 use crate::world::{Checked, Event, World};
 
@@ -159,6 +160,9 @@ impl World {
                 self.dial(server, leader, Port::Quorum, call);
             }
             PeerCommand::Send { link, packet } => {
+                if let Packet::Request(request) = &packet {
+                    self.passed_on(request);
+                }
                 let mut bytes = Vec::new();
                 encode(&packet, &mut bytes);
                 self.note(|| format!("server {server} {link:?} sends {}", brief(&packet)));
@@ -183,6 +187,16 @@ impl World {
             }
             PeerCommand::Close { link } => self.close_link(server, link),
         }
+    }
+
+    /// The checker must know whose a number is.
+    fn passed_on(&mut self, request: &Forwarded) {
+        let wish = match decode_body(request.opcode, &request.body) {
+            Ok(Request::Write(op)) => Wish::Write(op),
+            Ok(Request::CloseSession) => Wish::Close,
+            _ => return,
+        };
+        self.history.passed_on(request.session, request.cxid, wish);
     }
 
     fn pipe_of(&mut self, server: usize, link: Link) -> Option<(u64, usize)> {

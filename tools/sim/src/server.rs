@@ -320,7 +320,8 @@ impl Server {
                     starter,
                     Arc::default(),
                 );
-                Some(ensemble_parts(me, knobs, electorate, epochs, window, disk))
+                let numbers = self.rng.u64();
+                Some(ensemble_parts(me, knobs, electorate, epochs, window, disk, numbers))
             }
         };
         let serving = ensemble.is_none();
@@ -503,6 +504,7 @@ fn ensemble_parts(
     epochs: Epochs,
     window: Window,
     disk: control::Disk,
+    numbers: u64,
 ) -> EnsembleParts {
     let observer = !electorate.is_voter(me);
     let settings = ElectionSettings { observer, ..ElectionSettings::new(me) };
@@ -525,7 +527,7 @@ fn ensemble_parts(
         connect_ms: 5000,
         connect_pause_ms: 100,
         epoch_wait_ms: None,
-        rest: control::Rest::default(),
+        rest: control::Rest { below_ms: 0, seed: numbers },
         accepted: epochs.accepted,
         current: epochs.current,
         election: Election::new(settings, electorate.clone()),
