@@ -6,6 +6,9 @@
 
 mod support;
 
+use std::io::Write;
+use std::time::{Duration, Instant};
+
 use support::client::{Conn, Handshake, Received, Reply, Session};
 use support::ensemble::{Ensemble, Plan};
 use support::server::{Kind, Server};
@@ -335,4 +338,81 @@ fn a_new_session_is_told_of_what_it_may_read() {
         let heard = events_until_the_answer(&mut other);
         assert_eq!(heard, right.map(|(kind, path)| (kind, path.to_owned())), "{kind:?}");
     }
+}
+
+#[test]
+fn a_request_is_judged_by_what_was_proven_when_it_came() {
+    // Goal: a read that waits behind a write gains nothing by an auth packet behind it, which is
+    // answered ahead of both; the read behind that does. As in Java.
+    let folder = scratch("order/auth");
+    for kind in [Kind::Java, Kind::under_test()] {
+        let server = Server::start(kind, &folder.join(format!("{kind:?}")), &[]);
+        let mut alice = Session::open(server.port, TIMEOUT);
+        assert_eq!(alice.create("/open", b""), 0);
+        assert_eq!(alice.auth("digest", "alice:secret"), 0);
+        assert_eq!(alice.call(CREATE, create("/secret", ALICES, 0)).err, 0);
+        let read = Out::new().str("/secret").bool(false);
+        let auth = Out::new().i32(0).str("digest").buffer(Some(b"alice:secret"));
+        for round in 0..5 {
+            let mut session = Session::open(server.port, TIMEOUT);
+            let mut bytes = request(1, SET_DATA, &set_data("/open", b"1").0);
+            bytes.extend(request(2, GET_DATA, &read.0));
+            bytes.extend(request(-4, 100, &auth.0));
+            bytes.extend(request(3, GET_DATA, &read.0));
+            session.conn.send(&bytes);
+            let mut answers: Vec<(i32, i32)> = (0..4)
+                .map(|_| session.conn.reply().map(|reply| (reply.xid, reply.err)).unwrap())
+                .collect();
+            answers.sort_unstable();
+            let right = [(-4, 0), (1, 0), (2, NO_AUTH), (3, 0)];
+            assert_eq!(answers, right, "{kind:?}, round {round}");
+        }
+    }
+}
+
+/// Clients that send long multis, and how many each sends.
+const SENDERS: u32 = 10;
+const MULTIS: u32 = 4;
+
+#[test]
+fn long_multis_cost_their_senders() {
+    // Goal: of 40 multis as long as a frame may be a read waits for a few, a write for one of each
+    // sender; whatever the machine, as all is counted in multis.
+    let folder = scratch("order/multis");
+    let server = Server::start(Kind::under_test(), &folder, &[]);
+    let check = |opcode: i32, done: bool| Out::new().i32(opcode).bool(done).i32(-1);
+    let step = check(13, false).str("/").i32(-1);
+    let multi = Out(step.0.repeat(58_000)).append(&check(-1, true).0);
+    let began = Instant::now();
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let mut session = Session::open(server.port, TIMEOUT);
+            session.conn.patience(Duration::from_secs(300));
+            let bytes = request(1, MULTI, &multi.0).repeat(MULTIS as usize);
+            std::thread::spawn(move || {
+                let mut writer = session.conn.writer();
+                let writing = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
+                for _ in 0..MULTIS {
+                    assert_eq!(session.conn.reply().map(|reply| reply.err), Some(0));
+                }
+                writing.join().unwrap();
+            })
+        })
+        .collect();
+    let mut session = Session::open(server.port, TIMEOUT);
+    session.conn.patience(Duration::from_secs(300));
+    let (mut read, mut written) = (Duration::ZERO, Duration::ZERO);
+    while !senders.iter().all(std::thread::JoinHandle::is_finished) {
+        let asked = Instant::now();
+        session.get("/zookeeper").unwrap();
+        read = read.max(asked.elapsed());
+        let asked = Instant::now();
+        assert_eq!(session.call(SET_DATA, set_data("/", b"")).err, 0);
+        written = written.max(asked.elapsed());
+    }
+    let each = began.elapsed() / (SENDERS * MULTIS);
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    println!("a multi takes {each:?}, the longest read {read:?}, the longest write {written:?}");
+    assert!(read < 10 * each, "a read waits {read:?}, a multi takes {each:?}");
+    assert!(written < 20 * each, "a write waits {written:?}, a multi takes {each:?}");
 }

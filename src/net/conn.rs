@@ -67,6 +67,8 @@ pub(super) struct Conn {
     /// What is in flight and no longer wanted has been cancelled.
     cancelling: bool,
     peer_ended: bool,
+    /// The kernel had no buffer for its bytes.
+    starved: bool,
     /// It is read though it be choked.
     always_read: bool,
     /// `Drained` is owed once the kernel has taken everything before this byte.
@@ -120,6 +122,7 @@ impl Conn {
             choked: false,
             cancelling: false,
             peer_ended: false,
+            starved: false,
             always_read: false,
             mark: None,
             outbound_close: usize::MAX,
@@ -154,6 +157,12 @@ impl Conn {
     pub(super) fn begin_connecting(&mut self, id: ConnId, ring: &mut Ring) {
         assert!(self.phase == Phase::Connecting && self.receiving.is_none(), "asked once");
         self.receiving = Some(ring.connect(&self.socket, self.peer.into(), token(id)));
+    }
+
+    /// Who is to be read first when buffers are scarce, smallest first: whose request is still short,
+    /// and among those who had none before.
+    pub(super) fn place(&self) -> (usize, bool) {
+        (self.input.len(), !self.starved)
     }
 
     pub(super) fn pause(&mut self) {
@@ -209,6 +218,7 @@ impl Conn {
     pub(super) fn attend(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
         self.listed = false;
         self.announced = false;
+        self.starved = false;
         self.input.settle(around.ring, around.spare);
         match self.phase {
             Phase::Connecting => Next::Nothing,
@@ -376,7 +386,8 @@ impl Conn {
             }
             Received::Failed(error) => return self.fail(id, reason(&error), around),
             // Both mean: look again whether to read.
-            Received::NoBuffers | Received::Cancelled => {}
+            Received::NoBuffers => self.starved = true,
+            Received::Cancelled => {}
         }
         Next::Again
     }

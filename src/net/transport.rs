@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
 use crate::runtime::waker::{self, RingSleeper};
-use crate::runtime::{Completion, Ring, RingSettings, Socket, Waker};
+use crate::runtime::{Completion, Received, Ring, RingSettings, Socket, Waker};
 use crate::types::ConnId;
 
 use super::conn::{Around, Conn, Next, Phase};
@@ -50,6 +50,8 @@ pub struct Net {
     /// Empty between turns; keeps its memory.
     attending: Vec<u32>,
     deadlines: Deadlines,
+    /// The kernel had too few buffers.
+    scarce: bool,
     spare: Spare,
 }
 
@@ -71,6 +73,7 @@ impl Net {
         ring.watch(&sleeper);
         Ok(Net {
             ring,
+            scarce: false,
             sleeper,
             settings,
             listeners: Listeners::new(),
@@ -354,6 +357,12 @@ impl Net {
 
     fn attend_listed(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
         let mut attending = mem::replace(&mut self.listed, mem::take(&mut self.attending));
+        // The kernel fills buffers in the order in which it was asked to: always the same order would
+        // leave the same connections without any, for as long as others send all they can.
+        if mem::take(&mut self.scarce) {
+            let conns = &mut self.conns;
+            attending.sort_by_key(|slot| conns.at_mut(*slot).map_or((0, true), |(_, c)| c.place()));
+        }
         for slot in attending.drain(..) {
             self.step(slot, now, events, |conn, id, around| conn.attend(id, around));
         }
@@ -365,6 +374,7 @@ impl Net {
             let Some(completion) = self.ring.next() else { return };
             match completion {
                 Completion::Received { token, result, ended } => {
+                    self.scarce |= matches!(result, Received::NoBuffers);
                     self.step(token.0 as u32, now, events, |conn, id, around| {
                         conn.received(id, result, ended, around)
                     });

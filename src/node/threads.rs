@@ -117,7 +117,8 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
                     // What has come by now joins the batch.
                     network.net().turn(Some(Duration::ZERO), &mut events)?;
                     events.retain(|event| !matches!(event, NetEvent::Woken));
-                    if !events.is_empty() && gathered < GATHERED && log_work <= FEW {
+                    let is_few = log_work <= FEW && !role.is_cut();
+                    if !events.is_empty() && gathered < GATHERED && is_few {
                         gathered += 1;
                         (now, wall) = (clock::now(), clock::wall());
                         role.take_events(network.net(), &mut events, now)?;

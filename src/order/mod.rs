@@ -12,8 +12,9 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::types::{Millis, Xid};
+use crate::types::{Identity, Millis, Xid};
 
 /// A request that has gone to the control core and whose answer is awaited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +48,8 @@ pub enum Waits {
 pub struct Held {
     pub frame: Box<[u8]>,
     pub received: Millis,
+    /// What its connection had proven when it came; `None`: what it has proven by now.
+    pub identities: Option<Arc<[Identity]>>,
     waits: Waits,
 }
 
@@ -104,7 +107,15 @@ impl Line {
     /// A request must wait behind what is there.
     pub fn hold(&mut self, frame: &[u8], received: Millis, waits: Waits) {
         self.held_bytes += frame.len();
-        self.held.push_back(Held { frame: frame.into(), received, waits });
+        self.held.push_back(Held { frame: frame.into(), received, identities: None, waits });
+    }
+
+    /// The connection proves more from now on: what waits is judged by what it had proven before.
+    pub fn proves_more_than(&mut self, before: &Arc<[Identity]>) {
+        // Those in front have older ones already.
+        for held in self.held.iter_mut().rev().take_while(|held| held.identities.is_none()) {
+            held.identities = Some(Arc::clone(before));
+        }
     }
 
     /// The control core has answered its oldest request. `None` when it has none of this line: an
@@ -178,6 +189,21 @@ mod tests {
         assert_eq!((line.answered(), line.answered()), (Some(write(2)), Some(write(3))));
         assert_eq!(frame(&mut line), Some(b"read b".to_vec()));
         assert!(line.is_clear() && line.may_pass() && line.held_bytes() == 0);
+    }
+
+    #[test]
+    fn what_waits_is_judged_by_what_was_proven_before() {
+        let mut line = Line::default();
+        line.open(write(1));
+        let sets: [Arc<[Identity]>; 2] = [Arc::from([]), Arc::from([Identity::new("a", "b")])];
+        line.hold(b"a", Millis(0), Waits::ForAnswers);
+        line.proves_more_than(&sets[0]);
+        line.hold(b"b", Millis(0), Waits::ForAnswers);
+        line.proves_more_than(&sets[1]);
+        line.hold(b"c", Millis(0), Waits::ForAnswers);
+        line.answered();
+        let proven = [(); 3].map(|()| line.take_next().and_then(|held| held.identities));
+        assert_eq!(proven, [Some(sets[0].clone()), Some(sets[1].clone()), None]);
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Client {
         for identity in new {
             acl::add_identity(&mut all, identity);
         }
+        self.line.proves_more_than(&self.identities);
         self.identities = all.into();
     }
 }

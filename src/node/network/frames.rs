@@ -1,5 +1,7 @@
 //! From received bytes to requests: frames, the order they run in, and what bad ones cost.
 
+use std::mem;
+
 use super::client::{Client, Stage};
 use super::reads::Read;
 use super::{NetworkRole, NetworkSettings, Transport, reads};
@@ -10,7 +12,7 @@ use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, Request, RequestHeader, opcode};
 use crate::net::How;
 use crate::node::message::ToControl;
-use crate::order::{Line, Ticket, TicketKind, Waits};
+use crate::order::{Held, Line, Ticket, TicketKind, Waits};
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Tree, WARM};
 use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
@@ -215,18 +217,24 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
-    /// A frame whose turn has come.
-    pub(super) fn run_held(&mut self, conn: ConnId, frame: &[u8], received: Millis) {
+    /// A frame whose turn has come. It is judged by what its connection had proven when it came
+    /// (Request.authInfo).
+    pub(super) fn run_held(&mut self, conn: ConnId, held: Held) {
+        let received = held.received;
         let Some(client) = self.clients.get(conn) else { return };
+        let proven = held.identities.map(|then| mem::replace(&mut client.identities, then));
         let mut desk = reads::ReadDesk {
             commons: &self.commons,
             stream: &self.stream,
             watches: &mut self.watches,
             drained: self.drained,
         };
-        let handled =
-            handle(&mut desk, client, self.core, Turn::Called(received), frame, &mut self.staged);
+        let turn = Turn::Called(received);
+        let handled = handle(&mut desk, client, self.core, turn, &held.frame, &mut self.staged);
         self.finish(conn, handled, received);
+        if let (Some(now), Some(client)) = (proven, self.clients.get(conn)) {
+            client.identities = now;
+        }
     }
 
     fn finish(&mut self, conn: ConnId, handled: Handled, received: Millis) -> bool {

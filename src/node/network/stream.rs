@@ -115,7 +115,7 @@ impl<N: Transport> NetworkRole<N> {
                 return;
             }
             let Some(held) = client.line.take_next() else { break };
-            self.run_held(conn, &held.frame, held.received);
+            self.run_held(conn, held);
         }
         self.unstall(conn);
     }
