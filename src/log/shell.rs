@@ -215,8 +215,10 @@ impl Shell {
     ) -> Result<Shell, OpenError> {
         let LogParts { dir, settings, chosen, last, seed, report, fatal } = parts;
         let io_error = |source| OpenError::Io { dir: dir.show(""), source };
-        if let Some(core) = settings.core {
-            affinity::pin(core).map_err(io_error)?;
+        // Whoever starts this thread may be pinned itself.
+        match settings.core {
+            Some(core) => affinity::pin(core).map_err(io_error)?,
+            None => affinity::unpin(),
         }
         let choice = match chosen {
             Some(choice) => choice,

@@ -36,7 +36,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     say_settings(&settings);
     let kernel = probe::probe()?;
     tracing::info!("{kernel}");
-    let placement = Placement::derive(&settings.placement, &affinity::allowed())?;
+    let placement = Placement::derive(&settings.placement, affinity::allowed())?;
     tracing::info!("cores: {placement}");
     // Before any socket listens: the kernel notes the limit when an accept is armed.
     match open_files::set_limit(u64::MAX) {
