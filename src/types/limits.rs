@@ -42,6 +42,9 @@ pub const MAILBOX_CAPACITY: usize = 65_536;
 pub const TURN_WORK: usize = 4096;
 pub const WORK_BYTES: usize = 1024;
 
+/// Bytes of packets from other servers that may wait for the next turn.
+pub const PEER_EVENTS_BYTES: usize = 4 << 20;
+
 /// Bytes of events a network core makes before it lets its sockets have them, and reads in between.
 pub const TURN_EVENTS: usize = 1 << 20;
 

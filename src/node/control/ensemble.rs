@@ -26,7 +26,7 @@ use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
 use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
-use crate::types::{Epoch, Millis, ServerId, Zxid};
+use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{Leader, LeaderParts, Learner, LearnerParts, Stored, SyncRules, Timing, Window};
 
 /// What a server of an ensemble is told at start.
@@ -118,6 +118,8 @@ pub(super) struct Ensemble {
     pub disk: Disk,
     pub commands: Vec<PeerCommand>,
     pub events: VecDeque<PeerEvent>,
+    /// Of these events.
+    events_bytes: usize,
 }
 
 impl Ensemble {
@@ -148,6 +150,7 @@ impl Ensemble {
             disk: parts.disk,
             commands,
             events: VecDeque::new(),
+            events_bytes: 0,
         }
     }
 }
@@ -156,6 +159,7 @@ impl Control {
     /// What the sockets have brought; taken in by the next turn.
     pub fn peer_events(&mut self, events: &mut Vec<PeerEvent>) {
         if let Some(ensemble) = &mut self.ensemble {
+            ensemble.events_bytes += events.iter().map(weight).sum::<usize>();
             ensemble.events.extend(events.drain(..));
         }
     }
@@ -169,15 +173,25 @@ impl Control {
 
     pub(super) fn peer_turn(&mut self) {
         self.begin_step();
-        while self.may_go_on() {
-            let Some(event) = self.ensemble.as_mut().and_then(|e| e.events.pop_front()) else {
-                break;
-            };
+        while let Some(event) = self.next_event() {
             self.work += 1;
             self.peer_event(event);
         }
         self.tick_role();
         self.settle();
+    }
+
+    /// The next of what the sockets have brought: as much as a turn's share, or as makes the rest few
+    /// enough to be kept. They bring more only between turns.
+    fn next_event(&mut self) -> Option<PeerEvent> {
+        let may_go_on = self.may_go_on();
+        let ensemble = self.ensemble.as_mut()?;
+        if !may_go_on && ensemble.events_bytes <= limits::PEER_EVENTS_BYTES {
+            return None;
+        }
+        let event = ensemble.events.pop_front()?;
+        ensemble.events_bytes -= weight(&event);
+        Some(event)
     }
 
     fn peer_event(&mut self, event: PeerEvent) {
@@ -384,6 +398,7 @@ impl Control {
                 | PeerEvent::Drained { .. }
                 | PeerEvent::Closed { .. } => false,
             });
+            ensemble.events_bytes = ensemble.events.iter().map(weight).sum();
         }
     }
 
@@ -500,6 +515,23 @@ impl Control {
             self.pulses.clear();
         }
     }
+}
+
+/// Bytes of an event that waits.
+fn weight(event: &PeerEvent) -> usize {
+    let held = match event {
+        PeerEvent::Packet { packet, .. } => packet.weight(),
+        PeerEvent::Stream { bytes, .. } => bytes.len(),
+        PeerEvent::Heard { .. }
+        | PeerEvent::Reachable { .. }
+        | PeerEvent::Unreachable { .. }
+        | PeerEvent::Opened { .. }
+        | PeerEvent::Connected { .. }
+        | PeerEvent::ConnectFailed { .. }
+        | PeerEvent::Drained { .. }
+        | PeerEvent::Closed { .. } => 0,
+    };
+    size_of::<PeerEvent>() + held
 }
 
 #[cfg(test)]

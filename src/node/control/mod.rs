@@ -196,6 +196,8 @@ pub struct Control {
     check: Option<sessions::Check>,
     /// What a step of this turn has taken on so far: see [`limits::TURN_WORK`].
     work: usize,
+    /// And the steps before it.
+    work_before: usize,
     /// The last turn left work of its own behind.
     is_cut: bool,
     stopping: Stopping,
@@ -239,6 +241,7 @@ impl Control {
             next_container_check: parts.now + parts.settings.container_check_ms,
             check: None,
             work: 0,
+            work_before: 0,
             is_cut: false,
             sessions: Sessions::new(parts.settings.tick_time, parts.ids),
             settings: parts.settings,
@@ -321,6 +324,7 @@ impl Control {
     pub fn turn(&mut self, now: Millis, wall: WallMillis) -> Verdict {
         self.now = now;
         self.wall = wall;
+        (self.work, self.work_before) = (0, 0);
         // What is still pending waits for room; the mailbox then fills, and its senders wait (I9).
         if self.pending.is_empty() {
             self.inbox.drain_into(&mut self.pending);
@@ -350,7 +354,7 @@ impl Control {
     /// What comes has a share of each turn, and so have other servers and what is to be applied:
     /// none of them keeps the others waiting for longer than its share takes.
     fn begin_step(&mut self) {
-        self.work = 0;
+        self.work_before += std::mem::take(&mut self.work);
     }
 
     fn may_go_on(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::codec::request::WriteOp;
 use crate::log::Durable;
 use crate::node::message::ToNetwork;
 use crate::prep::Asker;
-use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid};
+use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid, limits};
 use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
 
 impl Control {
@@ -94,12 +94,14 @@ impl Control {
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up. What is more than
-    /// a turn's share waits for the next.
+    /// a turn's share waits for the next; the share is more than was taken in, so that what waits here
+    /// never grows for its sake.
     pub(super) fn apply_due(&mut self) {
         self.begin_step();
+        let share = limits::TURN_WORK + self.work_before;
         self.is_cut = false;
         while self.outlets_have_room() {
-            if !self.may_go_on() {
+            if self.work >= share {
                 self.is_cut = true;
                 break;
             }
