@@ -23,7 +23,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use ringkeeper::codec::request::{
     ConnectRequest, CreateCall, CreateOp, ReadOp, Request, WriteOp, encode, encode_connect,
 };
-use ringkeeper::net::{ConnOptions, Net, NetEvent, NetSettings};
+use ringkeeper::net::{ConnOptions, How, Net, NetEvent, NetSettings};
 use ringkeeper::types::{ConnId, SessionId, Xid, Zxid, open_acl};
 
 const REQUEST: usize = 60;
@@ -80,10 +80,9 @@ fn start_echo(answer: Option<usize>) -> Served {
                         }
                         net.consume(conn, used);
                     }
-                    NetEvent::Connected(_)
-                    | NetEvent::Drained(_)
-                    | NetEvent::Closed(..)
-                    | NetEvent::Woken => {}
+                    NetEvent::Ended(conn) => net.close(conn, How::AfterFlush),
+                    NetEvent::Closed(conn, _) => net.release(conn),
+                    NetEvent::Connected(_) | NetEvent::Drained(_) | NetEvent::Woken => {}
                 }
             }
         }
@@ -229,8 +228,7 @@ struct Load {
 impl Load {
     fn new(address: SocketAddr, (conns, depth): (usize, u64), kind: Kind) -> Load {
         let mut net = Net::new(NetSettings::default()).expect("io_uring");
-        let options =
-            ConnOptions { keepalive: None, always_read: false, outbound_close: usize::MAX };
+        let options = ConnOptions { keepalive: None, outbound_close: usize::MAX };
         let conns = (0..conns)
             .map(|_| {
                 let stream = match kind {

@@ -33,8 +33,15 @@ fn accept_one(net: &mut Net) -> ConnId {
 }
 
 fn closed(net: &mut Net) -> (ConnId, CloseReason) {
-    turn_until(net, |_, event| match event {
-        NetEvent::Closed(conn, reason) => ControlFlow::Break((conn, reason)),
+    turn_until(net, |net, event| match event {
+        NetEvent::Ended(conn) => {
+            net.close(conn, How::AfterFlush);
+            ControlFlow::Continue(())
+        }
+        NetEvent::Closed(conn, reason) => {
+            net.release(conn);
+            ControlFlow::Break((conn, reason))
+        }
         _ => ControlFlow::Continue(()),
     })
 }
@@ -129,10 +136,26 @@ fn what_came_before_the_peers_end_is_read_and_answered() {
     peer.shutdown(Shutdown::Write).unwrap();
     net.turn(Some(Duration::from_millis(20)), &mut Vec::new()).unwrap();
     net.resume(conn);
-    received(&mut net, 4);
-    assert_eq!(net.input(conn), b"ruok");
-    net.output(conn).unwrap().extend_from_slice(b"imok");
-    assert_eq!(closed(&mut net), (conn, CloseReason::PeerClosed));
+    let mut seen = Vec::new();
+    let reason = turn_until(&mut net, |net, event| {
+        match event {
+            NetEvent::Received(_) => {
+                assert_eq!(net.input(conn), b"ruok");
+                net.consume(conn, 4);
+                seen.push("received");
+            }
+            NetEvent::Ended(_) => {
+                // The answer is owed behind the end, too.
+                net.output(conn).unwrap().extend_from_slice(b"imok");
+                net.close(conn, How::AfterFlush);
+                seen.push("ended");
+            }
+            NetEvent::Closed(_, reason) => return ControlFlow::Break(reason),
+            other => panic!("{other:?}"),
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!((seen, reason), (vec!["received", "ended"], CloseReason::PeerClosed));
     net.turn(Some(Duration::ZERO), &mut Vec::new()).unwrap();
     let mut got = Vec::new();
     peer.read_to_end(&mut got).unwrap();
@@ -218,7 +241,12 @@ fn every_connection_ends_exactly_once_whatever_races() {
                     act(&mut net, conn, random() % 8, &mut paused);
                 }
                 NetEvent::Drained(conn) => assert!(alive.contains_key(&conn)),
+                NetEvent::Ended(conn) => {
+                    assert!(alive.contains_key(&conn), "an end after the end");
+                    net.close(conn, How::AfterFlush);
+                }
                 NetEvent::Closed(conn, _) => {
+                    net.release(conn);
                     assert!(alive.remove(&conn).is_some(), "it ends once");
                     ended += 1;
                 }
@@ -233,6 +261,62 @@ fn every_connection_ends_exactly_once_whatever_races() {
     clients.into_iter().for_each(|client| client.join().unwrap());
     assert!(ended > 0 && net.conns().next().is_none());
     assert_eq!(net.receive_buffers_in_use(), 0, "no buffer is lost on any way");
+}
+
+/// A peer that takes its time: so much every few milliseconds, to the end or a failure.
+fn read_slowly(
+    mut peer: TcpStream,
+    piece: usize,
+    pause: Duration,
+) -> std::thread::JoinHandle<(usize, Result<(), ErrorKind>)> {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; piece];
+        let mut got = 0;
+        loop {
+            std::thread::sleep(pause);
+            match peer.read(&mut buffer) {
+                Ok(0) => return (got, Ok(())),
+                Ok(n) => got += n,
+                Err(error) => return (got, Err(error.kind())),
+            }
+        }
+    })
+}
+
+#[test]
+fn an_orderly_close_waits_for_a_peer_that_reads_slowly() {
+    // Goal: what counts is that it reads, not how long that takes in all.
+    let settings = NetSettings {
+        flush: Duration::from_millis(300),
+        linger: Duration::from_millis(50),
+        ..NetSettings::default()
+    };
+    let (mut net, conn, peer) = pair(settings);
+    const ALL: usize = 24 << 20;
+    net.output(conn).unwrap().resize(ALL, 1);
+    net.close(conn, How::AfterFlush);
+    let reading = read_slowly(peer, 256 << 10, Duration::from_millis(15));
+    assert_eq!(closed(&mut net), (conn, CloseReason::Asked));
+    while !reading.is_finished() {
+        net.turn(Some(Duration::from_millis(20)), &mut Vec::new()).unwrap();
+    }
+    assert_eq!(reading.join().unwrap(), (ALL, Ok(())));
+}
+
+#[test]
+fn what_is_cut_off_does_not_look_whole() {
+    // Goal: an answer that a peer did not take in time ends in a reset, not in an orderly end.
+    let settings = NetSettings { flush: Duration::from_millis(50), ..NetSettings::default() };
+    let (mut net, conn, mut peer) = pair(settings);
+    net.output(conn).unwrap().resize(32 << 20, 1);
+    net.close(conn, How::AfterFlush);
+    let (_, reason) = closed(&mut net);
+    assert!(matches!(reason, CloseReason::Undelivered { unsent: 1.. }), "{reason}");
+    let reading = std::thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()));
+    while !reading.is_finished() {
+        net.turn(Some(Duration::from_millis(5)), &mut Vec::new()).unwrap();
+    }
+    assert_eq!(reading.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 fn act(net: &mut Net, conn: ConnId, what: u64, paused: &mut Vec<ConnId>) {

@@ -36,6 +36,7 @@ fn a_listener_outlives_a_lack_of_descriptors() {
             NetEvent::Connected(_)
             | NetEvent::Received(_)
             | NetEvent::Drained(_)
+            | NetEvent::Ended(_)
             | NetEvent::Closed(..) => {}
         }
         echo(net, event);

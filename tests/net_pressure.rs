@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use net_support::turn_until;
 use ringkeeper::net::{CloseReason, Net, NetEvent, NetSettings};
-use ringkeeper::types::ConnId;
+use ringkeeper::types::{ConnId, limits};
 
 fn pair(settings: NetSettings) -> (Net, ConnId, TcpStream) {
     let mut net = Net::new(settings).unwrap();
@@ -44,23 +44,117 @@ fn stuff(peer: &mut TcpStream, net: &mut Net) -> usize {
 
 #[test]
 fn a_reader_that_stops_is_closed_at_the_limit() {
-    let settings = NetSettings { outbound_close: 1 << 20, ..NetSettings::default() };
-    let (mut net, conn, _peer) = pair(settings);
-    let mut events = Vec::new();
-    let mut most = 0;
-    let reason = loop {
-        if let Some(output) = net.output(conn) {
-            output.resize(output.len() + 10_000, 1);
-        }
-        most = most.max(net.unsent(conn));
-        net.turn(Some(Duration::ZERO), &mut events).unwrap();
-        if let Some(NetEvent::Closed(who, reason)) = events.pop() {
-            assert_eq!(who, conn);
-            break reason;
-        }
+    // Goal: exactly from the limit on, after the time it has, and it can tell that it was cut off.
+    let flush = Duration::from_millis(100);
+    let settings = NetSettings {
+        outbound_pause: usize::MAX,
+        outbound_close: 8 << 20,
+        flush,
+        ..NetSettings::default()
     };
-    assert!(matches!(reason, CloseReason::SlowReader { limit: 1_048_576, .. }), "{reason}");
-    assert!(most <= (1 << 20) + 10_000, "{most} bytes were kept");
+    for (missing, closes) in [(1, false), (0, true)] {
+        let (mut net, conn, mut peer) = pair(settings.clone());
+        // What the kernel takes on both sides is not unsent.
+        let mut events = Vec::new();
+        while net.unsent(conn) < (8 << 20) - missing {
+            let more = (8 << 20) - missing - net.unsent(conn);
+            net.output(conn).unwrap().extend(std::iter::repeat_n(1, more));
+            net.turn(Some(Duration::from_millis(5)), &mut events).unwrap();
+            assert!(events.is_empty(), "{events:?}");
+        }
+        let began = std::time::Instant::now();
+        while events.is_empty() && began.elapsed() < 10 * flush {
+            net.turn(Some(flush / 10), &mut events).unwrap();
+            events.retain(|event| !matches!(event, NetEvent::Drained(_)));
+        }
+        match &events[..] {
+            [NetEvent::Closed(who, CloseReason::SlowReader { unsent, limit })] if closes => {
+                assert_eq!((*who, *unsent, *limit), (conn, 8 << 20, 8 << 20));
+                net.release(conn);
+                let end = std::thread::spawn(move || {
+                    std::io::copy(&mut peer, &mut std::io::sink()).unwrap_err().kind()
+                });
+                while !end.is_finished() {
+                    net.turn(Some(Duration::from_millis(5)), &mut Vec::new()).unwrap();
+                }
+                assert_eq!(end.join().unwrap(), ErrorKind::ConnectionReset);
+            }
+            [] if !closes => {}
+            other => panic!("{missing} below the limit: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_reads_is_not_closed_however_much_waits() {
+    // Goal: one answer may be larger than any bound.
+    let settings = NetSettings {
+        outbound_pause: 64 << 10,
+        outbound_close: 1 << 20,
+        flush: Duration::from_millis(200),
+        ..NetSettings::default()
+    };
+    let (mut net, conn, mut peer) = pair(settings);
+    const ALL: usize = 40 << 20;
+    net.output(conn).unwrap().resize(ALL, 1);
+    let reading = std::thread::spawn(move || {
+        let mut buffer = vec![0; 512 << 10];
+        for _ in 0..ALL / buffer.len() {
+            // Slower than any bound of time for the whole.
+            std::thread::sleep(Duration::from_millis(15));
+            peer.read_exact(&mut buffer).unwrap();
+        }
+        peer
+    });
+    turn_until(&mut net, |_, event| match event {
+        NetEvent::Drained(who) if who == conn => ControlFlow::Break(()),
+        other => panic!("{other:?}"),
+    });
+    let _peer = reading.join().unwrap();
+}
+
+#[test]
+fn a_connection_is_told_of_again_whatever_was_unsent_exactly() {
+    // Goal: at the bound, one below and one above it, whoever stops at the bound is woken.
+    for bytes in [(1 << 20) - 1, 1 << 20, (1 << 20) + 1] {
+        let settings = NetSettings { outbound_pause: 1 << 20, ..NetSettings::default() };
+        let (mut net, conn, mut peer) = pair(settings);
+        net.output(conn).unwrap().resize(bytes, 1);
+        let stops = limits::reached(net.unsent(conn), 1 << 20);
+        let reading = std::thread::spawn(move || {
+            peer.read_exact(&mut vec![0; bytes]).unwrap();
+            peer
+        });
+        let (mut events, mut told) = (Vec::new(), 0);
+        while net.unsent(conn) > 0 || told < usize::from(stops) {
+            net.turn(Some(Duration::from_millis(20)), &mut events).unwrap();
+            told += events.drain(..).filter(|e| matches!(e, NetEvent::Drained(_))).count();
+        }
+        assert_eq!((stops, told), (bytes >= 1 << 20, usize::from(stops)), "{bytes}");
+        let _peer = reading.join().unwrap();
+    }
+}
+
+#[test]
+fn a_throttled_connection_hears_a_little() {
+    // Goal: a client whose requests wait is heard, and costs little.
+    let settings = NetSettings { inbound_throttled: 10_000, ..NetSettings::default() };
+    let (mut net, conn, mut peer) = pair(settings);
+    net.throttle(conn, true);
+    let taken = stuff(&mut peer, &mut net);
+    let kept = net.input(conn).len();
+    assert!((10_000..10_000 + 8 * 8192).contains(&kept), "{kept} of {taken}");
+    net.throttle(conn, false);
+    let mut seen = 0;
+    turn_until(&mut net, |net, event| match event {
+        NetEvent::Received(who) => {
+            let n = net.input(who).len();
+            net.consume(who, n);
+            seen += n;
+            if seen == taken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        other => panic!("{other:?}"),
+    });
 }
 
 #[test]
@@ -87,7 +181,8 @@ fn a_reader_that_comes_back_is_told_of_and_misses_nothing() {
     }
     assert!(events.is_empty(), "drained once");
     // And it is read again.
-    reading.join().unwrap().write_all(b"x").unwrap();
+    let mut peer = reading.join().unwrap();
+    peer.write_all(b"x").unwrap();
     net.turn(None, &mut events).unwrap();
     assert!(matches!(events[..], [NetEvent::Received(who)] if who == conn));
 }

@@ -25,7 +25,6 @@ const IDLE_COUNTERS: &[&str] = &[
     "unrecoverable_error_count",
     "unsuccessful_handshake",
     "ensemble_auth_skip",
-    "large_requests_rejected",
     "restore_error_count",
     "cnxn_closed_without_zk_server_running",
     "snapshot_rate_limited_count",
@@ -153,6 +152,7 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
     let live_counters = [
         ("watch_bytes", gauges.sum(|c| &c.watch_bytes)),
         ("connection_rejected", gauges.sum(|c| &c.connections_rejected)),
+        ("large_requests_rejected", gauges.sum(|c| &c.large_requests_rejected)),
         ("sessionless_connections_expired", gauges.sum(|c| &c.sessionless_expired)),
         ("connection_drop_count", gauges.sum(|c| &c.connections_dropped)),
         ("bytes_received_count", gauges.sum(|c| &c.bytes_received)),

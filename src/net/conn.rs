@@ -3,13 +3,19 @@
 //! ```text
 //!   Connecting ─── failure, time is up, close ────────────────────────┐
 //!    │                                                                │
-//!    ▼      close(AfterFlush),          all sent             peer's end,
-//!           peer's end                  (Closed said)        time is up
+//!    ▼                                  all sent             peer's end,
+//!           close(AfterFlush)           (Closed said)        time is up
 //!   Open ────────────────────► Flushing ────────────► Lingering ──────┤
 //!    │                            │ peer has ended, or failed         ▼
 //!    └──── close(Now | Reset), failure, slow reader ─────────────► Ending ──► slot free
-//!                                                                  waits for its operations
+//!                                                                  waits for its operations,
+//!                                                                  and to be released
 //! ```
+//!
+//! The two directions end apart. The peer's end leaves the connection open: what is owed to it is
+//! the role's to know. A send that fails leaves it open too, until everything that has come has been
+//! taken: a client that says goodbye and hangs up resets the connection with our next answer, and
+//! what it asked for before may still be in the kernel.
 
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,6 +24,7 @@ use socket2::SockRef;
 
 use crate::runtime::{Filled, OperationId, Received, Ring, Socket, Token};
 use crate::types::ConnId;
+use crate::types::limits::reached;
 
 use super::deadlines::Ends;
 use super::event::{CloseReason, NetEvent};
@@ -62,15 +69,26 @@ pub(super) struct Conn {
     owed: bool,
     /// `Received` has been said since the last attendance, which is since the last turn.
     announced: bool,
-    /// More than `outbound_pause` was unsent.
+    /// It is read no further than `inbound_throttled`.
+    throttled: bool,
+    /// `outbound_pause` bytes or more were unsent.
     choked: bool,
     /// What is in flight and no longer wanted has been cancelled.
     cancelling: bool,
+    /// The peer sends nothing more.
     peer_ended: bool,
     /// The kernel had no buffer for its bytes.
     starved: bool,
-    /// It is read though it be choked.
-    always_read: bool,
+    /// `Ended` has been said.
+    end_said: bool,
+    /// The peer takes nothing more.
+    deaf: bool,
+    /// Its role has looked at its end.
+    pub(super) released: bool,
+    /// `outbound_close` is for peers that do not read, not for the size of what they do read.
+    patient: bool,
+    /// What the peer had acknowledged when the deadline of a flush was set.
+    acknowledged: u64,
     /// `Drained` is owed once the kernel has taken everything before this byte.
     mark: Option<u64>,
     /// Bytes unsent from which on it is closed.
@@ -78,7 +96,7 @@ pub(super) struct Conn {
 }
 
 // Ten thousand idle connections are a few megabytes here.
-const _: () = assert!(size_of::<Conn>() <= 320);
+const _: () = assert!(size_of::<Conn>() <= 336);
 
 /// What a step needs of its surroundings, and what it leaves there.
 pub(super) struct Around<'a> {
@@ -119,11 +137,16 @@ impl Conn {
             paused: false,
             owed: false,
             announced: false,
+            throttled: false,
             choked: false,
             cancelling: false,
             peer_ended: false,
             starved: false,
-            always_read: false,
+            end_said: false,
+            deaf: false,
+            released: false,
+            patient: false,
+            acknowledged: 0,
             mark: None,
             outbound_close: usize::MAX,
         }
@@ -137,8 +160,9 @@ impl Conn {
         conn
     }
 
-    pub(super) fn bounds(&mut self, always_read: bool, outbound_close: usize) {
-        (self.always_read, self.outbound_close) = (always_read, outbound_close);
+    /// `patient`: the bound on what is unsent is for a peer that takes none of it.
+    pub(super) fn bounds(&mut self, outbound_close: usize, patient: bool) {
+        (self.outbound_close, self.patient) = (outbound_close, patient);
     }
 
     /// Where the next byte to be appended stands; `Drained` is said once all before it is taken.
@@ -174,32 +198,57 @@ impl Conn {
         self.paused = false;
     }
 
+    pub(super) fn throttle(&mut self, throttled: bool) {
+        self.throttled = throttled;
+    }
+
     /// There is so much input that it is not read.
     pub(super) fn is_full(&self, settings: &NetSettings) -> bool {
-        self.input.len() >= settings.inbound_pause
+        let bound =
+            if self.throttled { settings.inbound_throttled } else { settings.inbound_pause };
+        reached(self.input.len(), bound)
+    }
+
+    /// Whether the role may still append output.
+    pub(super) fn hears(&self) -> bool {
+        self.phase == Phase::Open && !self.deaf
+    }
+
+    /// Its role has looked at its end: nothing of it is wanted any more.
+    pub(super) fn release(&mut self, ring: &mut Ring, spare: &mut Spare) {
+        assert!(self.said, "a connection is released behind its end");
+        self.released = true;
+        self.input.clear(ring, spare);
     }
 
     /// Begins an orderly end.
-    pub(super) fn flush(&mut self, reason: CloseReason, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn flush(&mut self, ring: &mut Ring, spare: &mut Spare) {
         if self.phase == Phase::Open {
             self.phase = Phase::Flushing;
-            self.reason = reason;
+            self.deadline = None;
+            let by_peer = self.peer_ended;
+            self.reason = if by_peer { CloseReason::PeerClosed } else { CloseReason::Asked };
             self.input.clear(ring, spare);
         } else if self.phase == Phase::Connecting {
             // There is nothing to be sent first.
-            self.end(reason);
+            self.end(CloseReason::Asked);
         }
     }
 
     /// Ends it at once.
     pub(super) fn cut(&mut self, reset: bool, ring: &mut Ring, spare: &mut Spare) {
         if reset {
-            // Closing a socket that lingers for no time resets the connection. An error means
-            // that there is none any more.
-            let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+            self.reset();
         }
         self.end(CloseReason::Asked);
         self.input.clear(ring, spare);
+    }
+
+    /// What was cut off must not look whole to the peer.
+    fn reset(&self) {
+        // Closing a socket that lingers for no time resets the connection. An error means that
+        // there is none any more.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     fn end(&mut self, reason: CloseReason) {
@@ -232,20 +281,22 @@ impl Conn {
     fn attend_open(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
         let unsent = self.outgoing.unsent();
         let limit = self.outbound_close;
-        if unsent > limit {
+        let is_far_behind = reached(unsent, limit);
+        if is_far_behind && !self.patient {
+            self.reset();
             return self.fail(id, CloseReason::SlowReader { unsent, limit }, around);
         }
         if self.owed && !self.paused {
             self.owed = false;
             self.announce(id, around.events);
         }
-        // Not in the round that has said `Received`: its answers are to be sent first.
-        if self.peer_ended && !self.paused && !self.announced {
-            self.flush(CloseReason::PeerClosed, around.ring, around.spare);
+        if crate::mutants::on("input-dropped-at-end") && self.peer_ended && !self.announced {
+            self.flush(around.ring, around.spare);
             return self.attend_flushing(id, around);
         }
+        self.announce_end(id, around.events);
         self.outgoing.send_some(false, around.ring, &self.socket, token(id), around.spare);
-        if unsent > around.settings.outbound_pause {
+        if is_choking(unsent, around.settings.outbound_pause) {
             self.choked = true;
         } else if self.choked {
             self.choked = false;
@@ -255,13 +306,23 @@ impl Conn {
             self.mark = None;
             around.events.push(NetEvent::Drained(id));
         }
-        let choked = self.choked && !self.always_read;
-        let wanted = !self.paused && !choked && !self.peer_ended && !self.is_full(around.settings);
+        // A choked connection is read on: its client's pings keep its session. One that hears
+        // nothing more is read to its end, which may be all that its role waits for.
+        let wanted =
+            !self.peer_ended && (!self.paused || self.deaf) && !self.is_full(around.settings);
         self.read_if(wanted, id, around.ring);
+        if is_far_behind && self.deadline.is_none() {
+            // Only one thing can follow. `Received` may now be said twice, which does no harm.
+            self.announced = false;
+            return self.within(Ends::Flush, around.settings.flush, around.now);
+        }
         if self.announced { Next::Again } else { Next::Nothing }
     }
 
     fn attend_flushing(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+        if self.deaf {
+            return self.fail(id, CloseReason::PeerReset, around);
+        }
         if self.outgoing.unsent() == 0 {
             let ended = SockRef::from(&self.socket).shutdown(Shutdown::Write).is_err();
             if ended || self.peer_ended {
@@ -286,10 +347,10 @@ impl Conn {
 
     fn attend_ending(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
         self.say_closed(id, around.events);
-        self.input.clear(around.ring, around.spare);
         self.outgoing.clear(around.spare);
+        let released = self.released || crate::mutants::on("slot-reused-unreleased");
         if self.receiving.is_none() && self.outgoing.sending.is_none() {
-            return Next::Gone;
+            return if released { Next::Gone } else { Next::Nothing };
         }
         if !self.cancelling {
             self.cancelling = true;
@@ -307,7 +368,15 @@ impl Conn {
         }
         let deadline = now + time;
         self.deadline = Some(deadline);
+        if what == Ends::Flush {
+            self.acknowledged = self.acknowledged();
+        }
         Next::At(deadline, what)
+    }
+
+    /// Whether the peer has taken anything since the deadline was set.
+    fn is_read(&self) -> bool {
+        self.acknowledged() > self.acknowledged
     }
 
     fn read_if(&mut self, wanted: bool, id: ConnId, ring: &mut Ring) {
@@ -328,6 +397,14 @@ impl Conn {
         }
     }
 
+    /// Not while `Received` is held back: the end comes behind everything else.
+    fn announce_end(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
+        if self.peer_ended && !self.paused && !self.end_said {
+            self.end_said = true;
+            events.push(NetEvent::Ended(id));
+        }
+    }
+
     fn say_closed(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
         if !self.said {
             self.said = true;
@@ -335,7 +412,7 @@ impl Conn {
         }
     }
 
-    /// It is of no use any more. What was received can still be read in this turn.
+    /// It is of no use any more. What was received can still be read.
     fn fail(&mut self, id: ConnId, reason: CloseReason, around: &mut Around<'_>) -> Next {
         self.end(reason);
         self.say_closed(id, around.events);
@@ -380,8 +457,13 @@ impl Conn {
             Received::Bytes(filled) => self.arrived(id, filled, around),
             Received::End => {
                 self.peer_ended = true;
-                if self.phase == Phase::Lingering {
-                    self.end(self.reason);
+                match self.phase {
+                    Phase::Open if self.deaf => {
+                        return self.fail(id, CloseReason::PeerReset, around);
+                    }
+                    Phase::Open => self.announce_end(id, around.events),
+                    Phase::Lingering => self.end(self.reason),
+                    Phase::Connecting | Phase::Flushing | Phase::Ending => {}
                 }
             }
             Received::Failed(error) => return self.fail(id, reason(&error), around),
@@ -414,20 +496,22 @@ impl Conn {
     ) -> Next {
         match (self.phase, result) {
             (Phase::Ending, _) => self.outgoing.failed(bytes, around.spare),
-            (_, Ok(0)) => {
-                self.outgoing.failed(bytes, around.spare);
-                return self.fail(id, CloseReason::PeerReset, around);
-            }
-            (_, Ok(n)) => {
+            (_, Ok(n @ 1..)) => {
                 self.outgoing.sent(n, bytes, around.spare);
                 let idle = self.phase == Phase::Open && !self.choked && self.mark.is_none();
                 if idle && self.outgoing.unsent() == 0 {
                     return Next::Nothing;
                 }
             }
-            (_, Err(error)) => {
+            (_, result) => {
                 self.outgoing.failed(bytes, around.spare);
-                return self.fail(id, reason(&error), around);
+                let why = result.err().map_or(CloseReason::PeerReset, |error| reason(&error));
+                // What has come stays to be read, and reading tells its end.
+                if self.phase == Phase::Open && why == CloseReason::PeerReset && !self.peer_ended {
+                    self.deaf = true;
+                } else {
+                    return self.fail(id, why, around);
+                }
             }
         }
         Next::Again
@@ -445,17 +529,54 @@ impl Conn {
         }
         match self.phase {
             Phase::Connecting => self.fail(id, CloseReason::ConnectTimeout, around),
+            Phase::Open => self.expire_open(id, around),
+            Phase::Flushing if self.is_read() => {
+                self.deadline = None;
+                self.within(Ends::Flush, around.settings.flush, around.now)
+            }
             Phase::Flushing => {
+                self.reset();
                 let unsent = self.outgoing.unsent();
                 self.fail(id, CloseReason::Undelivered { unsent }, around)
             }
-            Phase::Lingering => {
-                self.end(self.reason);
-                Next::Again
-            }
-            Phase::Open | Phase::Ending => Next::Nothing,
+            Phase::Lingering => self.expire_lingering(around),
+            Phase::Ending => Next::Nothing,
         }
     }
+
+    /// So far behind for so long: does it read at all?
+    fn expire_open(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+        let (unsent, limit) = (self.outgoing.unsent(), self.outbound_close);
+        self.deadline = None;
+        if !reached(unsent, limit) {
+            return Next::Nothing;
+        }
+        if self.is_read() {
+            return self.within(Ends::Flush, around.settings.flush, around.now);
+        }
+        self.reset();
+        self.fail(id, CloseReason::SlowReader { unsent, limit }, around)
+    }
+
+    /// The kernel may hold megabytes for a slow reader, which would be lost if the peer sent anything
+    /// to a socket that is closed.
+    fn expire_lingering(&mut self, around: &mut Around<'_>) -> Next {
+        let left = self.outgoing.taken().saturating_sub(self.acknowledged());
+        if left > 0 && self.is_read() {
+            self.deadline = None;
+            return self.within(Ends::Flush, around.settings.flush, around.now);
+        }
+        self.end(self.reason);
+        Next::Again
+    }
+}
+
+/// Whether so much output keeps a connection's requests waiting. Their role asks the same.
+pub(super) fn is_choking(unsent: usize, outbound_pause: usize) -> bool {
+    if crate::mutants::on("choked-beyond-the-pause") {
+        return unsent > outbound_pause;
+    }
+    reached(unsent, outbound_pause)
 }
 
 /// A slot cannot change hands while an operation is in flight, so its number is enough.

@@ -6,7 +6,18 @@ use std::os::fd::OwnedFd;
 use crate::types::ConnId;
 
 /// Of one connection: `Connected` first if this side asked for it and the other took it, then any
-/// number of `Received` and `Drained`, then exactly one `Closed`.
+/// number of `Received` and `Drained`, at most one `Ended`, then exactly one `Closed`, and nothing
+/// behind it. What is promised, by the kernel's ring and by every transport in its place:
+///
+/// * What an event tells of stays until the role has looked at it. Bytes stay in `input` until they
+///   are consumed, the connection is closed from here, or released.
+/// * The peer's end takes nothing away. All that came before it has come before [`NetEvent::Ended`]
+///   is said, what is owed can still be sent, and the role closes the connection when it owes
+///   nothing more.
+/// * Nor does a failure. [`NetEvent::Closed`] is said when all that the peer sent has been taken in,
+///   also where a send has failed before; all of it stands in `input` then.
+/// * A connection's slot is nobody else's until the role has released it, behind its `Closed`.
+/// * A turn is taken when everything the last one told has been looked at; a transport may insist.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A peer has connected. The role adopts the socket here or hands it to another core;
@@ -15,14 +26,16 @@ pub enum NetEvent {
     /// A connection that [`super::Net::connect`] asked for is there. It may be written to from now
     /// on. If it does not come to be, `Closed` is all that is said.
     Connected(ConnId),
-    /// There are bytes in `input`. Said once for what one turn has brought, and again after
-    /// `resume` when bytes are left; not said while the connection is paused or closing.
+    /// There are bytes in `input`. Said for what one turn has brought, and again after `resume` when
+    /// bytes are left; not said while the connection is paused or closing.
     Received(ConnId),
-    /// `unsent` had gone above `outbound_pause` and is below it again, or what stood before the
+    /// `unsent` had come to `outbound_pause` and is below it again, or what stood before the
     /// connection's [`super::Net::mark`] has been taken.
     Drained(ConnId),
-    /// The connection is gone. What came before its end can still be read with `input` until the
-    /// next turn.
+    /// The peer has ended its direction: `input` has all there will ever be. Held back while the
+    /// connection is paused. It stays open until the role closes it.
+    Ended(ConnId),
+    /// The connection is gone, and is to be released.
     Closed(ConnId, CloseReason),
     /// Somebody used the waker: there may be something in this thread's mailboxes.
     Woken,
@@ -37,16 +50,16 @@ pub enum CloseReason {
     /// Nobody took the connection in the time it was given.
     #[error("not connected in time")]
     ConnectTimeout,
-    /// The peer has ended its direction; what was queued for it has been sent.
+    /// The role has closed it behind the peer's end, and what was queued has been sent.
     #[error("closed by the peer")]
     PeerClosed,
     /// The peer has reset the connection, or reads no more.
     #[error("reset by the peer")]
     PeerReset,
-    /// The peer does not read what it is sent.
+    /// The peer does not read what it is sent; it sees a reset.
     #[error("{unsent} bytes wait for a peer that does not read, limit {limit}")]
     SlowReader { unsent: usize, limit: usize },
-    /// An orderly close could not send everything in its time.
+    /// The peer has taken nothing for too long in an orderly close; it sees a reset.
     #[error("closed with {unsent} bytes not taken by the peer in time")]
     Undelivered { unsent: usize },
     /// Anything else the kernel said, as its error number.

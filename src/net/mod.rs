@@ -5,9 +5,10 @@
 //! stands in [`Net::input`] until the role consumes it, usually still in the buffer that the
 //! kernel wrote. It touches the kernel only through [`crate::runtime`].
 //!
-//! Back-pressure, in the order in which it sets in: the role pauses what it cannot work off;
-//! a connection with too much input, or too much output, is not read; one with far too much output
-//! is closed. [`NetSettings`] has the bounds.
+//! Back-pressure, in the order in which it sets in: the role throttles or pauses what it cannot work
+//! off; a connection with too much input is not read; one with too much output is told of when it has
+//! less; one with far too much is closed if its peer takes nothing of it. [`NetSettings`] has the
+//! bounds, and [`NetEvent`] what a role may rely on.
 
 mod transport;
 

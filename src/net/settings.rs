@@ -18,18 +18,22 @@ pub struct NetSettings {
     /// Bytes received and not consumed from which on a connection is not read. Must be above the
     /// largest frame, or that frame never becomes whole.
     pub inbound_pause: usize,
-    /// Bytes unsent from which on a connection is not read, and below which `Drained` is said.
+    /// The same for a connection that is throttled: enough for an hour of pings, little beside what
+    /// a connection costs anyway.
+    pub inbound_throttled: usize,
+    /// Bytes unsent from which on a connection is choked; `Drained` is said when fewer are.
     pub outbound_pause: usize,
-    /// Bytes unsent from which on a connection is closed ([`super::CloseReason::SlowReader`]).
+    /// Bytes unsent from which on a connection is closed ([`super::CloseReason::SlowReader`]) if its
+    /// peer takes none of them for as long as `flush`.
     pub outbound_close: usize,
     /// Connections reported by one turn: a flood of them must not starve those that exist.
     pub accepts_per_turn: usize,
     /// TCP keep-alive: `None` is off, as ZooKeeper's `clientTcpKeepAlive=false`; otherwise the
     /// idle time before the first probe (zero: the kernel's own).
     pub keepalive: Option<Duration>,
-    /// How long an orderly close tries to send what is left.
+    /// How long a peer may take nothing of what is left for it in an orderly close.
     pub flush: Duration,
-    /// And how long it then waits for the peer's end, so that unread bytes of the peer do
+    /// And how long a close then waits for the peer's end, so that unread bytes of the peer do
     /// not turn the close into a reset that takes our last reply with it.
     pub linger: Duration,
     /// How long to look for work before sleeping. Zero unless the core is dedicated.
@@ -41,9 +45,6 @@ pub struct NetSettings {
 pub struct ConnOptions {
     /// As [`NetSettings::keepalive`].
     pub keepalive: Option<Duration>,
-    /// Whether it is read however much is unsent, up to `outbound_close`. So it must be where both
-    /// ends obey `outbound_pause` and both may have much to say: each would wait for the other.
-    pub always_read: bool,
     /// As [`NetSettings::outbound_close`]: what clients may leave unread says nothing of servers.
     pub outbound_close: usize,
 }
@@ -55,6 +56,7 @@ impl Default for NetSettings {
             receive_buffers: 2048,
             receive_buffer_bytes: 8192,
             inbound_pause: 4 << 20,
+            inbound_throttled: 64 << 10,
             outbound_pause: limits::OUTBOUND_PAUSE,
             outbound_close: limits::OUTBOUND_CLOSE,
             accepts_per_turn: 64,

@@ -21,7 +21,7 @@ use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::{Completion, Received, Ring, RingSettings, Socket, Waker};
 use crate::types::ConnId;
 
-use super::conn::{Around, Conn, Next, Phase};
+use super::conn::{Around, Conn, Next};
 use super::deadlines::Deadlines;
 use super::event::{How, NetEvent};
 use super::listener::Listeners;
@@ -53,6 +53,8 @@ pub struct Net {
     /// The kernel had too few buffers.
     scarce: bool,
     spare: Spare,
+    /// What [`Net::submit`] has come upon, for the next turn to tell.
+    told: Vec<NetEvent>,
 }
 
 impl Net {
@@ -83,6 +85,7 @@ impl Net {
             attending: Vec::new(),
             deadlines: Deadlines::default(),
             spare: Spare::default(),
+            told: Vec::new(),
         })
     }
 
@@ -109,7 +112,7 @@ impl Net {
     pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
         // Its options are its listener's.
         let mut conn = Conn::new(Socket::new(stream), peer);
-        conn.bounds(false, self.settings.outbound_close);
+        conn.bounds(self.settings.outbound_close, true);
         self.insert(conn)
     }
 
@@ -122,7 +125,7 @@ impl Net {
     ) -> ConnId {
         set_up(&SockRef::from(&stream), options.keepalive);
         let mut conn = Conn::new(Socket::new(stream), peer);
-        conn.bounds(options.always_read, options.outbound_close);
+        conn.bounds(options.outbound_close, false);
         self.insert(conn)
     }
 
@@ -140,7 +143,7 @@ impl Net {
         set_up(&SockRef::from(&socket), options.keepalive);
         let deadline = Instant::now() + timeout;
         let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
-        conn.bounds(options.always_read, options.outbound_close);
+        conn.bounds(options.outbound_close, false);
         let id = self.insert(conn);
         self.deadlines.add_connect(deadline, id);
         if let Some(conn) = self.conns.get_mut(id) {
@@ -161,7 +164,7 @@ impl Net {
         self.sleeper.waker()
     }
 
-    /// Bytes received and not yet consumed; none when the connection is gone.
+    /// Bytes received and not yet consumed; none when the connection is released.
     pub fn input(&self, conn: ConnId) -> &[u8] {
         self.conns.get(conn).map_or(&[], |c| c.input.bytes(&self.ring))
     }
@@ -179,10 +182,10 @@ impl Net {
         }
     }
 
-    /// Bytes appended here leave at the next turn. `None` when the connection is gone or closing.
-    /// Only to be appended to.
+    /// Bytes appended here leave at the next turn. `None` when the connection is gone or closing, or
+    /// its peer takes nothing more. Only to be appended to.
     pub fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>> {
-        let c = self.conns.get_mut(conn).filter(|c| c.phase == Phase::Open)?;
+        let c = self.conns.get_mut(conn).filter(|c| c.hears())?;
         if !c.listed {
             c.listed = true;
             self.listed.push(conn.slot);
@@ -195,7 +198,7 @@ impl Net {
     }
 
     /// [`Net::input`] and [`Net::output`] of one connection at once, for answering while parsing.
-    /// `None` when the connection is gone or closing.
+    /// `None` when there is no output.
     pub fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)> {
         self.output(conn)?;
         let c = self.conns.get_mut(conn)?;
@@ -231,7 +234,16 @@ impl Net {
         self.conns.get(conn).map_or(0, Conn::acknowledged)
     }
 
-    /// Stops reading the connection, and `Received` for it.
+    /// Reads the connection no further than `inbound_throttled`, or as far as others again. What comes
+    /// is told all the same: that a client speaks counts, though nobody acts on it yet.
+    pub fn throttle(&mut self, conn: ConnId, throttled: bool) {
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.throttle(throttled);
+            self.list(conn.slot);
+        }
+    }
+
+    /// Stops reading the connection; `Received` and `Ended` are held back.
     pub fn pause(&mut self, conn: ConnId) {
         if let Some(c) = self.conns.get_mut(conn) {
             c.pause();
@@ -247,15 +259,24 @@ impl Net {
         }
     }
 
-    /// Ends the connection; a later turn says `Closed`. What is left in `input` is forgotten.
+    /// Ends the connection; a later turn says `Closed`, unless it has been said. What is left in
+    /// `input` is forgotten.
     pub fn close(&mut self, conn: ConnId, how: How) {
         let (ring, spare) = (&mut self.ring, &mut self.spare);
         let Some(c) = self.conns.get_mut(conn) else { return };
         match how {
-            How::AfterFlush => c.flush(super::CloseReason::Asked, ring, spare),
+            How::AfterFlush => c.flush(ring, spare),
             How::Now => c.cut(false, ring, spare),
             How::Reset => c.cut(true, ring, spare),
         }
+        self.list(conn.slot);
+    }
+
+    /// The role has looked at the connection's end, which `Closed` has told: nothing is asked about
+    /// it any more, and its slot may be given to another.
+    pub fn release(&mut self, conn: ConnId) {
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        c.release(&mut self.ring, &mut self.spare);
         self.list(conn.slot);
     }
 
@@ -294,10 +315,12 @@ impl Net {
 /// The turn.
 impl Net {
     /// Submits what is queued, waits for completions at most `wait` (`None`: until something
-    /// happens; zero: not at all), and appends what happened to `events`. Bytes that `input` has
-    /// shown and that were not consumed are still there, elsewhere.
+    /// happens; zero: not at all), and puts what happened into `events`, which must be empty: what
+    /// the last turn told has been looked at. Bytes that `input` has shown and that were not
+    /// consumed are still there, elsewhere.
     pub fn turn(&mut self, wait: Option<Duration>, events: &mut Vec<NetEvent>) -> io::Result<()> {
-        let before = events.len();
+        assert!(events.is_empty(), "a turn over events that nobody has looked at");
+        events.append(&mut self.told);
         let mut now = Instant::now();
         // A wait too long to be told from forever is forever.
         let until = wait.and_then(|wait| now.checked_add(wait));
@@ -305,7 +328,7 @@ impl Net {
             self.listeners.attend(&mut self.ring, &self.settings, now);
             self.attend_listed(now, events);
             let idle =
-                events.len() == before && self.listed.is_empty() && !self.listeners.has_arrivals();
+                events.is_empty() && self.listed.is_empty() && !self.listeners.has_arrivals();
             let patience = if idle { self.patience(now, until) } else { Some(Duration::ZERO) };
             if self.sleep(patience)? {
                 events.push(NetEvent::Woken);
@@ -315,10 +338,19 @@ impl Net {
             self.expire(now, events);
             self.listeners.deliver(&self.settings, events);
             let time_is_up = wait.is_some() && until.is_none_or(|until| now >= until);
-            if events.len() > before || time_is_up {
+            if !events.is_empty() || time_is_up {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what is queued and looks at nothing that has come: for a role that is about to be busy
+    /// elsewhere.
+    pub fn submit(&mut self) -> io::Result<()> {
+        let mut told = mem::take(&mut self.told);
+        self.attend_listed(Instant::now(), &mut told);
+        self.told = told;
+        self.ring.enter(Some(Duration::ZERO))
     }
 
     /// How long nothing but the kernel and other threads can bring work.

@@ -111,20 +111,21 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
             if let Some(role) = &mut control
                 && log_work > 0
             {
-                if log_work < MANY {
-                    // What others wait for leaves before this thread waits for the disk: a leader's
-                    // proposals, so that other servers' disks are at work meanwhile, and answers.
+                // What others wait for leaves before this thread waits for the disk: a leader's
+                // proposals, so that other servers' disks are at work meanwhile, and answers.
+                if gathered < GATHERED && log_work <= FEW && !role.is_cut() {
                     // What has come by now joins the batch.
                     network.net().turn(Some(Duration::ZERO), &mut events)?;
                     events.retain(|event| !matches!(event, NetEvent::Woken));
-                    let is_few = log_work <= FEW && !role.is_cut();
-                    if !events.is_empty() && gathered < GATHERED && is_few {
+                    if !events.is_empty() {
                         gathered += 1;
                         (now, wall) = (clock::now(), clock::wall());
                         role.take_events(network.net(), &mut events, now)?;
                         network.turn(&mut events, now, wall);
                         continue;
                     }
+                } else if log_work < MANY {
+                    network.net().submit()?;
                 }
                 role.work_at_log();
             }
@@ -146,9 +147,7 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
             }
             deadline = Some(now + 10);
         }
-        let busy = !events.is_empty()
-            || network.has_mail()
-            || control.as_ref().is_some_and(|c| c.has_mail());
+        let busy = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
         wait = if busy { Some(Duration::ZERO) } else { until(deadline) };
     }
 }
@@ -200,7 +199,11 @@ pub fn run_control_with_peers(
         let now = clock::now();
         control.take_events(&mut net, &mut events, now)?;
         // What is left is a wake-up, or the end of what is nobody's any more.
-        events.clear();
+        for event in events.drain(..) {
+            if let NetEvent::Closed(conn, _) = event {
+                net.release(conn);
+            }
+        }
         let mut deadline = None;
         for _ in 0..ROUNDS {
             let woken = waker.take();

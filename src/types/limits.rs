@@ -17,12 +17,18 @@ pub const CLIENT_CNXNS_MAX: u32 = 60;
 /// (`globalOutstandingLimit`, configuration).
 pub const GLOBAL_OUTSTANDING: usize = 1000;
 
-/// Bytes queued towards one client before its requests are no longer read. A reply is at most a
-/// few times `jute.maxbuffer`, so this always leaves room for one.
+/// Whether an amount has come to its bound. Two parties that wait for one another at a bound have to
+/// agree about the amount that is exactly the bound: each of them asks here.
+pub const fn reached(amount: usize, bound: usize) -> bool {
+    amount >= bound
+}
+
+/// Bytes queued towards one client before its requests are no longer carried out. The answer that
+/// comes to it is still queued whole, however large it is.
 pub const OUTBOUND_PAUSE: usize = 4 << 20;
 
-/// Bytes queued towards one client before it is closed: events go on arriving for a reader that
-/// has stopped, and memory for them must end somewhere (Java has no bound here).
+/// Bytes queued towards one client before it has to show that it reads: events go on arriving for a
+/// reader that has stopped, and memory for them must end somewhere (Java has no bound here).
 pub const OUTBOUND_CLOSE: usize = 64 << 20;
 
 /// Requests one connection may have waiting for answers, each step of a multi counted: enough for any

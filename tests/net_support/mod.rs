@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ringkeeper::net::{Net, NetEvent, NetSettings};
+use ringkeeper::net::{How, Net, NetEvent, NetSettings};
 use ringkeeper::runtime::Waker;
 
 /// A transport on a thread of its own; ends and joins when dropped.
@@ -84,7 +84,9 @@ pub fn echo(net: &mut Net, event: NetEvent) {
                 net.consume(conn, n);
             }
         }
-        NetEvent::Connected(_) | NetEvent::Drained(_) | NetEvent::Closed(..) | NetEvent::Woken => {}
+        NetEvent::Ended(conn) => net.close(conn, How::AfterFlush),
+        NetEvent::Closed(conn, _) => net.release(conn),
+        NetEvent::Connected(_) | NetEvent::Drained(_) | NetEvent::Woken => {}
     }
 }
 

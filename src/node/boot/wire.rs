@@ -593,5 +593,6 @@ fn network_settings(settings: &Settings, cores: usize) -> NetworkSettings {
         line_max: limits::LINE_REQUESTS,
         held_bytes_max: (2 * settings.limits.jute_maxbuffer).max(limits::LINE_BYTES),
         outbound_pause: settings.limits.outbound_pause,
+        events_max: settings.limits.outbound_close,
     }
 }

@@ -44,8 +44,16 @@ pub struct Client {
     pub read_only_byte: bool,
     /// Reads only: there is no leader.
     pub read_only: bool,
-    /// Input is left unread until the line or the output is shorter.
+    /// Input is left unserved until the line or the output is shorter.
     pub stalled: bool,
+    /// There may be input that was not looked at yet.
+    pub unserved: bool,
+    /// The client sends nothing more.
+    pub ended: bool,
+    /// Its connection is gone. What it asked for before is still carried out.
+    pub gone: bool,
+    /// Bytes of events queued since less than `outbound_pause` waited.
+    pub told: usize,
     pub has_watches: bool,
     pub gauges: Arc<ConnGauges>,
 }
@@ -67,8 +75,22 @@ impl Client {
             read_only_byte: false,
             read_only: false,
             stalled: false,
+            unserved: false,
+            ended: false,
+            gone: false,
+            told: 0,
             has_watches: false,
             gauges: Arc::new(ConnGauges::new(peer, wall)),
+        }
+    }
+
+    /// Everything that has come is carried out, and everything that is owed has been written.
+    pub fn is_done(&self) -> bool {
+        match self.stage {
+            // What is there is no whole frame, and never will be.
+            Stage::Fresh | Stage::Live => !self.unserved && self.line.is_empty(),
+            Stage::Asking | Stage::Opening => false,
+            Stage::Closing => true,
         }
     }
 
@@ -96,6 +118,7 @@ impl Clients {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
+        assert!(self.slots[slot].is_none(), "a slot is free when its last client is forgotten");
         self.slots[slot] = Some(client);
         self.live += 1;
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{NetworkRole, Transport};
+use super::{NetworkRole, Transport, limits};
 use crate::acl;
 use crate::codec::reply::{self, UNKNOWN_ZXID};
+use crate::net::How;
 use crate::tree::Change;
+use crate::types::limits::reached;
 use crate::types::{AclList, EventKind, Perms, Zxid};
 use crate::watch::Event;
 
@@ -37,6 +39,7 @@ impl<N: Transport> NetworkRole<N> {
         self.watches.trigger(change, &mut readable, &mut fired);
         self.count_fired(&fired);
         let mut frame = std::mem::take(&mut self.event);
+        let events_max = self.settings.events_max;
         // Those who hear of the same thing stand together: it is encoded once for them all.
         for alike in fired.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.path, &b.path)) {
             frame.clear();
@@ -47,8 +50,14 @@ impl<N: Transport> NetworkRole<N> {
                 out.extend_from_slice(&frame);
                 told += 1;
                 self.told_bytes += frame.len();
-                if let Some(client) = self.clients.look(event.conn) {
-                    client.gauges.sent.add(1);
+                let waiting = out.len();
+                let Some(client) = self.clients.get(event.conn) else { continue };
+                client.gauges.sent.add(1);
+                let is_behind = reached(waiting, self.settings.outbound_pause);
+                client.told = if is_behind { client.told + frame.len() } else { 0 };
+                if reached(client.told, events_max) && reached(waiting, events_max) {
+                    limits::tell_events(client, waiting, events_max);
+                    self.hang_up(event.conn, How::Reset);
                 }
             }
             self.gauges.watch_bytes.add(told * (frame.len() - LENGTH_BYTES) as i64);

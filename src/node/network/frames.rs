@@ -4,7 +4,7 @@ use std::mem;
 
 use super::client::{Client, Stage};
 use super::reads::Read;
-use super::{NetworkRole, NetworkSettings, Transport, reads};
+use super::{NetworkRole, NetworkSettings, Transport, limits, reads};
 use crate::acl::{self, Policy};
 use crate::admin::gauges::Tally;
 use crate::admin::words;
@@ -15,6 +15,7 @@ use crate::node::message::ToControl;
 use crate::order::{Held, Line, Ticket, TicketKind, Waits};
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Tree, WARM};
+use crate::types::limits::reached;
 use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
 
 /// Why a frame is looked at now, and when it was received.
@@ -85,7 +86,9 @@ impl<N: Transport> NetworkRole<N> {
             return;
         }
         client.stalled = true;
-        self.net.pause(conn);
+        if why != Stall::Output {
+            self.net.throttle(conn, true);
+        }
         if why == Stall::Shared {
             self.over_limit.push_back(conn);
         }
@@ -114,9 +117,12 @@ impl<N: Transport> NetworkRole<N> {
         let Some(frame) = whole_frame(input, self.settings.frame_max) else {
             return false;
         };
-        let Ok(frame) = frame else {
-            self.close(conn, How::Now);
-            return false;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(length) => {
+                self.refuse_length(conn, length);
+                return false;
+            }
         };
         let length = frame.len() + 4;
         self.gauges.bytes_received.add(length as i64);
@@ -139,9 +145,9 @@ impl<N: Transport> NetworkRole<N> {
         let Some(client) = self.clients.get(conn) else { return false };
         // A connection that has failed still tells what it wanted done; its answers go nowhere.
         let mut nowhere = Vec::new();
-        let (input, out) = match self.net.split(conn) {
-            Some(both) => both,
-            None => (self.net.input(conn), &mut nowhere),
+        let (input, out, hears) = match self.net.split(conn) {
+            Some((input, out)) => (input, out, true),
+            None => (self.net.input(conn), &mut nowhere, false),
         };
         let mut desk = reads::ReadDesk {
             commons: &self.commons,
@@ -153,14 +159,15 @@ impl<N: Transport> NetworkRole<N> {
         let (mut used, mut frames) = (0, 0);
         let mut tally = Tally::default();
         let end = loop {
-            let unsent = unsent + (out.len() - began);
+            // What goes nowhere never leaves: nobody would say that there is room again.
+            let unsent = if hears { unsent + (out.len() - began) } else { 0 };
             let limits = (&self.settings, self.open_tickets, &self.to_control);
             if let Some(why) = must_stall(&client.line, unsent, limits) {
                 break End::Stall(why);
             }
             let frame = match whole_frame(&input[used..], self.settings.frame_max) {
                 None => break End::Wait,
-                Some(Err(())) => break End::TooLong,
+                Some(Err(length)) => break End::TooLong(length),
                 Some(Ok(frame)) => frame,
             };
             if frames % WARM as i64 == 0 {
@@ -169,7 +176,8 @@ impl<N: Transport> NetworkRole<N> {
             let start = out.len();
             used += frame.len() + 4;
             frames += 1;
-            match handle(&mut desk, client, self.core, Turn::Arrived(self.now), frame, out) {
+            let turn = Turn::Arrived(self.now);
+            match handle(&mut desk, client, self.core, (turn, hears), frame, out) {
                 Handled::Done => {}
                 Handled::Read(read) if read.may_leave(desk.drained) => {
                     let xid = read.xid();
@@ -202,15 +210,22 @@ impl<N: Transport> NetworkRole<N> {
             client.gauges.sent.add(tally.count);
             client.gauges.answered_at_once(&tally, self.drained.0, self.now);
         }
+        client.unserved = matches!(end, End::Stall(_));
+        let ended = client.ended;
         self.net.consume(conn, used);
         match end {
-            End::Wait => false,
+            End::Wait => {
+                if ended {
+                    self.leave_if_done(conn);
+                }
+                false
+            }
             End::Stall(why) => {
                 self.stall(conn, why);
                 false
             }
-            End::TooLong => {
-                self.close(conn, How::Now);
+            End::TooLong(length) => {
+                self.refuse_length(conn, length);
                 false
             }
             End::Needs(handled) => self.finish(conn, handled, self.now),
@@ -221,6 +236,7 @@ impl<N: Transport> NetworkRole<N> {
     /// (Request.authInfo).
     pub(super) fn run_held(&mut self, conn: ConnId, held: Held) {
         let received = held.received;
+        let hears = self.net.output(conn).is_some();
         let Some(client) = self.clients.get(conn) else { return };
         let proven = held.identities.map(|then| mem::replace(&mut client.identities, then));
         let mut desk = reads::ReadDesk {
@@ -230,7 +246,8 @@ impl<N: Transport> NetworkRole<N> {
             drained: self.drained,
         };
         let turn = Turn::Called(received);
-        let handled = handle(&mut desk, client, self.core, turn, &held.frame, &mut self.staged);
+        let frame = &held.frame;
+        let handled = handle(&mut desk, client, self.core, (turn, hears), frame, &mut self.staged);
         self.finish(conn, handled, received);
         if let (Some(now), Some(client)) = (proven, self.clients.get(conn)) {
             client.identities = now;
@@ -259,15 +276,27 @@ impl<N: Transport> NetworkRole<N> {
             Handled::AuthFailed(how) => {
                 self.gauges.auth_failed.add(1);
                 self.flush_staged(conn);
-                self.close(conn, how);
+                self.hang_up(conn, how);
                 false
             }
             Handled::Close(how) => {
                 self.flush_staged(conn);
-                self.close(conn, how);
+                self.hang_up(conn, how);
                 false
             }
         }
+    }
+
+    /// A frame that can never become whole: its connection ends here, as in Java.
+    fn refuse_length(&mut self, conn: ConnId, length: i32) {
+        let limit = self.settings.frame_max;
+        if let Some(client) = self.clients.look(conn) {
+            limits::tell_frame(client, length, limit);
+        }
+        if length > 0 {
+            self.gauges.large_requests_rejected.add(1);
+        }
+        self.hang_up(conn, How::Now);
     }
 
     /// What was staged joins the connection's output.
@@ -283,10 +312,12 @@ impl<N: Transport> NetworkRole<N> {
 }
 
 /// Which bound keeps a connection's input unread.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stall {
-    /// One of its own: it goes on when its answers have left.
-    Own,
+    /// Its line: it goes on when that is shorter.
+    Line,
+    /// Its output: it goes on when its answers have left.
+    Output,
     /// The core's or the control core's.
     Shared,
 }
@@ -296,7 +327,7 @@ enum End {
     /// No frame is whole.
     Wait,
     Stall(Stall),
-    TooLong,
+    TooLong(i32),
     /// The last frame needs more than input and output; what it has answered is staged.
     Needs(Handled),
 }
@@ -307,25 +338,24 @@ fn must_stall(
     unsent: usize,
     (limits, open_tickets, to_control): (&NetworkSettings, usize, &Sender<ToControl>),
 ) -> Option<Stall> {
-    if line.work() >= limits.line_max
-        || line.held_bytes() >= limits.held_bytes_max
-        || unsent >= limits.outbound_pause
-    {
-        return Some(Stall::Own);
+    if reached(unsent, limits.outbound_pause) {
+        return Some(Stall::Output);
+    }
+    if reached(line.work(), limits.line_max) || reached(line.held_bytes(), limits.held_bytes_max) {
+        return Some(Stall::Line);
     }
     let shared = line.open_tickets() > 0
-        && (open_tickets >= limits.outstanding_max || !to_control.has_room());
+        && (reached(open_tickets, limits.outstanding_max) || !to_control.has_room());
     shared.then_some(Stall::Shared)
 }
 
-/// A frame's payload: `None` until it is whole, an error when its length is out of bounds.
-fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], ()>> {
-    let length = i32::from_be_bytes(*input.first_chunk::<4>()?);
-    let Ok(length) = usize::try_from(length) else { return Some(Err(())) };
-    if length > frame_max {
-        return Some(Err(()));
+/// A frame's payload: `None` until it is whole, its length when that is out of bounds.
+fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
+    let told = i32::from_be_bytes(*input.first_chunk::<4>()?);
+    match usize::try_from(told) {
+        Ok(length) if length <= frame_max => input.get(4..4 + length).map(Ok),
+        Ok(_) | Err(_) => Some(Err(told)),
     }
-    input.get(4..4 + length).map(Ok)
 }
 
 /// Pipelined reads wait for their nodes together.
@@ -345,12 +375,13 @@ fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
     }
 }
 
-/// Decodes a frame and does what can be done on the spot.
+/// Decodes a frame and does what can be done on the spot. `hears`: somebody takes the answer; for
+/// nobody nothing is read.
 fn handle(
     desk: &mut reads::ReadDesk<'_>,
     client: &mut Client,
     core: CoreId,
-    turn: Turn,
+    (turn, hears): (Turn, bool),
     frame: &[u8],
     out: &mut Vec<u8>,
 ) -> Handled {
@@ -443,6 +474,7 @@ fn handle(
                 ToControl::Sync { conn, session: c.session }
             })
         }
+        Request::Ping | Request::Read(_) if !hears => Handled::Done,
         Request::Ping | Request::Read(_) if !turn.may_answer(client) => {
             client.line.hold(frame, turn.received(), Waits::ForAnswers);
             Handled::Done
@@ -543,5 +575,68 @@ fn authenticate(
             reply::error(out, header.xid, NO_ZXID, code);
             Err(How::AfterFlush)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::mailbox::mailbox;
+    use crate::runtime::waker;
+
+    const SETTINGS: NetworkSettings = NetworkSettings {
+        session_timeout_min: 1000,
+        session_timeout_max: 1000,
+        sessionless_ms: 1000,
+        frame_max: 100,
+        outstanding_max: 3,
+        line_max: 5,
+        held_bytes_max: 50,
+        outbound_pause: 1000,
+        events_max: 1000,
+    };
+
+    fn line(tickets: usize, held: &[usize]) -> Line {
+        let mut line = Line::default();
+        let ticket = Ticket { xid: Xid(1), kind: TicketKind::Write, work: 1, received: Millis(0) };
+        (0..tickets).for_each(|_| line.open(ticket));
+        held.iter().for_each(|n| line.hold(&vec![0; *n], Millis(0), Waits::ForAnswers));
+        line
+    }
+
+    #[test]
+    fn a_connection_is_stopped_from_exactly_its_bounds_on() {
+        // Goal: one below, at, and one above each; whoever wakes it asks the same.
+        let (sender, _receiver) = mailbox(16, waker::for_ring().unwrap().1);
+        let stops =
+            |line: &Line, unsent, open| must_stall(line, unsent, (&SETTINGS, open, &sender));
+        for (unsent, stop) in
+            [(999, None), (1000, Some(Stall::Output)), (1001, Some(Stall::Output))]
+        {
+            assert_eq!(stops(&line(0, &[]), unsent, 0), stop, "{unsent} bytes unsent");
+        }
+        for (tickets, stop) in [(4, None), (5, Some(Stall::Line)), (6, Some(Stall::Line))] {
+            assert_eq!(stops(&line(tickets, &[]), 0, 0), stop, "{tickets} requests in line");
+        }
+        for (bytes, stop) in [(49, None), (50, Some(Stall::Line)), (51, Some(Stall::Line))] {
+            assert_eq!(stops(&line(0, &[bytes]), 0, 0), stop, "{bytes} bytes held");
+        }
+        for (open, stop) in [(2, None), (3, Some(Stall::Shared)), (4, Some(Stall::Shared))] {
+            assert_eq!(stops(&line(1, &[]), 0, open), stop, "{open} requests of the core");
+            assert_eq!(stops(&line(0, &[]), 0, open), None, "none of its own");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_exactly_the_limit_is_taken() {
+        let framed = |length: i32| {
+            let mut bytes = length.to_be_bytes().to_vec();
+            bytes.resize(4 + length.clamp(0, 200) as usize, 7);
+            whole_frame(&bytes, 100).map(|frame| frame.map(<[u8]>::len))
+        };
+        assert_eq!((framed(99), framed(100)), (Some(Ok(99)), Some(Ok(100))));
+        assert_eq!((framed(101), framed(i32::MAX)), (Some(Err(101)), Some(Err(i32::MAX))));
+        assert_eq!((framed(-1), framed(0)), (Some(Err(-1)), Some(Ok(0))));
+        assert_eq!(whole_frame(&[0, 0, 0, 5, 1, 2], 100), None);
     }
 }

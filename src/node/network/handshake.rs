@@ -70,6 +70,7 @@ impl<N: Transport> NetworkRole<N> {
             return;
         };
         client.stage = Stage::Live;
+        client.unserved = true;
         client.session = session;
         client.pulse = Some(pulse);
         client.gauges.session.set(session.0);

@@ -1,9 +1,13 @@
-//! Who may connect: counts over all cores, kept where connections are accepted and closed.
+//! Who may connect: counts over all cores, kept where connections are accepted and closed. And what
+//! is said of those that came to a bound.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parking_lot::Mutex;
+
+use super::client::Client;
+use crate::net::CloseReason;
 
 /// `maxClientCnxns` and `maxCnxns`; 0 switches either off.
 #[derive(Debug)]
@@ -58,6 +62,38 @@ impl Admission {
             }
         }
     }
+}
+
+/// Says why a client was closed that had come to a bound; other ends are not worth a line.
+pub(super) fn tell_end(client: &Client, reason: CloseReason) {
+    let (peer, session) = (client.peer, client.session);
+    match reason {
+        CloseReason::SlowReader { unsent, limit } => {
+            tracing::warn!(%peer, %session, unsent, limit, "closed: a client that does not read");
+        }
+        CloseReason::Undelivered { unsent } => {
+            tracing::warn!(%peer, %session, unsent, "closed: a client that stopped reading");
+        }
+        CloseReason::Asked
+        | CloseReason::ConnectTimeout
+        | CloseReason::PeerClosed
+        | CloseReason::PeerReset
+        | CloseReason::Socket(_) => {
+            tracing::debug!(%peer, %session, ?reason, "closed");
+        }
+    }
+}
+
+/// A frame that is too long, or has no length.
+pub(super) fn tell_frame(client: &Client, length: i32, limit: usize) {
+    let (peer, session) = (client.peer, client.session);
+    tracing::warn!(%peer, %session, length, limit, "closed: a frame exceeds jute.maxbuffer");
+}
+
+/// Events that nobody reads.
+pub(super) fn tell_events(client: &Client, unsent: usize, limit: usize) {
+    let (peer, session) = (client.peer, client.session);
+    tracing::warn!(%peer, %session, unsent, limit, "closed: its watch events wait unread");
 }
 
 #[cfg(test)]

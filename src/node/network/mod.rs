@@ -58,7 +58,10 @@ pub struct NetworkSettings {
     pub line_max: usize,
     /// Bytes of waiting frames one connection may hold.
     pub held_bytes_max: usize,
+    /// Bytes unsent from which on a connection's requests wait.
     pub outbound_pause: usize,
+    /// Bytes of events one connection may have unsent: their cause cannot be made to wait.
+    pub events_max: usize,
 }
 
 /// What a network core shares with the others.
@@ -217,8 +220,10 @@ impl<N: Transport> NetworkRole<N> {
         for event in events.drain(..) {
             match event {
                 NetEvent::Accepted { fd, peer, .. } => self.accepted(fd, peer),
-                NetEvent::Received(conn) => self.serve(conn),
-                NetEvent::Drained(conn) => self.unstall(conn),
+                NetEvent::Received(conn) => self.heard(conn),
+                // Waiting reads are asked first: they were before what is unserved.
+                NetEvent::Drained(conn) => self.drained(conn),
+                NetEvent::Ended(conn) => self.ended(conn),
                 NetEvent::Closed(conn, reason) => self.closed(conn, reason),
                 // Nobody connects out of a network role.
                 NetEvent::Connected(_) | NetEvent::Woken => {}
@@ -275,14 +280,62 @@ impl<N: Transport> NetworkRole<N> {
         self.clients.insert(client);
     }
 
-    /// The transport has let go of the socket.
-    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
-        let Some(client) = self.clients.remove(conn) else { return };
-        tracing::debug!(peer = %client.peer, session = %client.session, ?reason, "closed");
-        self.forget(client);
+    /// The client has sent something: it lives, whatever is waiting to leave.
+    fn heard(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get(conn) else { return };
+        if let Some(pulse) = &client.pulse
+            && !crate::mutants::on("stalled-client-unheard")
+        {
+            pulse.beat(self.now);
+        }
+        // Whoever stalled it serves it again.
+        if !client.stalled {
+            self.serve(conn);
+        }
     }
 
-    fn forget(&mut self, client: Client) {
+    /// There is room in a connection's output again.
+    fn drained(&mut self, conn: ConnId) {
+        self.advancing.push_back(conn);
+    }
+
+    /// The client has ended its direction: what it asked for before is carried out and answered.
+    fn ended(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get(conn) {
+            client.ended = true;
+            if crate::mutants::on("waiting-forgotten-at-end") {
+                return self.close(conn, How::AfterFlush);
+            }
+            self.leave_if_done(conn);
+        }
+    }
+
+    /// The connection is gone. What its client asked for is still carried out.
+    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(client) = self.clients.get(conn) else {
+            // One that was turned away.
+            return self.net.release(conn);
+        };
+        (client.ended, client.gone) = (true, true);
+        limits::tell_end(client, reason);
+        if matches!(client.stage, Stage::Fresh | Stage::Asking | Stage::Closing) {
+            return self.forget(conn);
+        }
+        // Reads that waited for room in the output wait no longer.
+        self.advancing.push_back(conn);
+        self.leave_if_done(conn);
+    }
+
+    /// Ends a connection whose client has ended, once nothing is owed.
+    fn leave_if_done(&mut self, conn: ConnId) {
+        if self.clients.look(conn).is_some_and(|client| client.ended && client.is_done()) {
+            self.close(conn, How::AfterFlush);
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        self.net.release(conn);
+        let Some(client) = self.clients.remove(conn) else { return };
         self.commons.admission.leave(client.peer.ip().to_canonical());
         self.gauges.conns.lock().remove(&client.id);
         self.open_tickets -= client.line.open_tickets();
@@ -293,10 +346,22 @@ impl<N: Transport> NetworkRole<N> {
 
     /// Closes a connection of ours; the transport reports it when the socket is gone.
     fn close(&mut self, conn: ConnId, how: How) {
-        if let Some(client) = self.clients.get(conn) {
-            client.stage = Stage::Closing;
-            self.net.close(conn, how);
+        let Some(client) = self.clients.get(conn) else { return };
+        if client.gone {
+            return self.forget(conn);
         }
+        client.stage = Stage::Closing;
+        self.net.close(conn, how);
+    }
+
+    /// Closes a connection for what has come last; what came before is still carried out.
+    fn hang_up(&mut self, conn: ConnId, how: How) {
+        let Some(client) = self.clients.get(conn) else { return };
+        (client.ended, client.unserved) = (true, false);
+        if client.line.is_empty() || client.stage != Stage::Live {
+            return self.close(conn, how);
+        }
+        self.net.close(conn, how);
     }
 
     fn conn_ref(&self, conn: ConnId) -> ConnRef {

@@ -6,7 +6,8 @@ use crate::net::How;
 use crate::node::message::ToNetwork;
 use crate::order::TicketKind;
 use crate::tree::Outcome;
-use crate::types::{ConnId, Millis, Xid, Zxid, limits};
+use crate::types::limits::{self, reached};
+use crate::types::{ConnId, Millis, Xid, Zxid};
 
 impl<N: Transport> NetworkRole<N> {
     /// Takes everything there is, or as much as makes a turn's bytes of events: one transaction may
@@ -114,10 +115,15 @@ impl<N: Transport> NetworkRole<N> {
             if client.stage != Stage::Live {
                 return;
             }
+            if reached(self.net.unsent(conn), self.settings.outbound_pause) {
+                // `Drained` comes.
+                return;
+            }
             let Some(held) = client.line.take_next() else { break };
             self.run_held(conn, held);
         }
         self.unstall(conn);
+        self.leave_if_done(conn);
     }
 
     /// Input left unread may be looked at again, if the reasons for it are gone.
@@ -126,7 +132,7 @@ impl<N: Transport> NetworkRole<N> {
             && client.stalled
         {
             client.stalled = false;
-            self.net.resume(conn);
+            self.net.throttle(conn, false);
             self.retry.push_back(conn);
         }
     }

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 use crate::net::{How, Net};
 use crate::types::ConnId;
 
-/// See [`Net`], whose methods of the same names say what each must do.
+/// See [`Net`], whose methods of the same names say what each must do, and [`crate::net::NetEvent`]
+/// for what its events promise. Every transport is held against the same suite of tests.
 pub trait Transport {
     fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId;
     fn input(&self, conn: ConnId) -> &[u8];
@@ -16,9 +17,9 @@ pub trait Transport {
     fn output(&mut self, conn: ConnId) -> Option<&mut Vec<u8>>;
     fn split(&mut self, conn: ConnId) -> Option<(&[u8], &mut Vec<u8>)>;
     fn unsent(&self, conn: ConnId) -> usize;
-    fn pause(&mut self, conn: ConnId);
-    fn resume(&mut self, conn: ConnId);
+    fn throttle(&mut self, conn: ConnId, throttled: bool);
     fn close(&mut self, conn: ConnId, how: How);
+    fn release(&mut self, conn: ConnId);
     fn stop_listening(&mut self);
     /// Transports that do not listen refuse.
     fn listen(&mut self, address: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
@@ -49,14 +50,14 @@ impl Transport for Net {
     fn unsent(&self, conn: ConnId) -> usize {
         Net::unsent(self, conn)
     }
-    fn pause(&mut self, conn: ConnId) {
-        Net::pause(self, conn);
-    }
-    fn resume(&mut self, conn: ConnId) {
-        Net::resume(self, conn);
+    fn throttle(&mut self, conn: ConnId, throttled: bool) {
+        Net::throttle(self, conn, throttled);
     }
     fn close(&mut self, conn: ConnId, how: How) {
         Net::close(self, conn, how);
+    }
+    fn release(&mut self, conn: ConnId) {
+        Net::release(self, conn);
     }
     fn stop_listening(&mut self) {
         Net::stop_listening(self);

@@ -30,6 +30,8 @@ impl<N: Transport> NetworkRole<N> {
         let asker = client.gauges.clone();
         let question = Question { word, conn: self.conn_ref(conn), asker };
         if self.commons.clerk.try_send(question).is_err() {
+            let peer = client.peer;
+            tracing::warn!(%peer, word, "closed: too many words wait for their answers");
             return self.close(conn, How::Now);
         }
         if let Some(client) = self.clients.get(conn) {

@@ -69,6 +69,6 @@ impl PeerSettings {
         let keepalive = self.keepalive.then_some(Duration::ZERO);
         // What may wait for a peer is the roles' to bound; this is where a mistake of theirs ends.
         let outbound_close = limits::PEER_OUTBOUND + 2 * self.limits.packet_max();
-        ConnOptions { keepalive, always_read: true, outbound_close }
+        ConnOptions { keepalive, outbound_close }
     }
 }

@@ -180,6 +180,7 @@ impl Peers {
             NetEvent::Connected(conn)
             | NetEvent::Received(conn)
             | NetEvent::Drained(conn)
+            | NetEvent::Ended(conn)
             | NetEvent::Closed(conn, _) => self.uses.contains_key(conn),
             NetEvent::Woken => false,
         }
@@ -206,20 +207,28 @@ impl Peers {
                 Some(Use::Quorum(link)) => self.quorum_drained(net, *link, out),
                 Some(Use::Call | Use::Leaving) | None => {}
             },
-            NetEvent::Closed(conn, reason) => match self.uses.remove(&conn) {
-                Some(Use::Call) => {
-                    let mut around = around(&self.settings, &self.resolver, net, self.now);
-                    self.calls.closed(&mut around, conn, &reason.to_string());
-                    let begun = around.begun;
-                    self.own_calls(begun);
-                }
-                Some(Use::Election(link)) => self.election_closed(net, link, out),
-                Some(Use::Quorum(link)) => self.quorum_closed(net, link, reason.to_string(), out),
-                Some(Use::Leaving) | None => {}
-            },
+            // Nothing that comes is answered behind the peer's end: between servers both directions
+            // end together.
+            NetEvent::Ended(conn) => net.close(conn, How::AfterFlush),
+            NetEvent::Closed(conn, reason) => self.closed(net, conn, &reason.to_string(), out),
             NetEvent::Woken => {}
         }
         self.end_calls(net, out);
+    }
+
+    fn closed(&mut self, net: &mut Net, conn: ConnId, why: &str, out: &mut Vec<PeerEvent>) {
+        match self.uses.remove(&conn) {
+            Some(Use::Call) => {
+                let mut around = around(&self.settings, &self.resolver, net, self.now);
+                self.calls.closed(&mut around, conn, why);
+                let begun = around.begun;
+                self.own_calls(begun);
+            }
+            Some(Use::Election(link)) => self.election_closed(net, link, out),
+            Some(Use::Quorum(link)) => self.quorum_closed(net, link, why.to_owned(), out),
+            Some(Use::Leaving) | None => {}
+        }
+        net.release(conn);
     }
 
     /// What names mean has become known.

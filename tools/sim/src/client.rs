@@ -27,6 +27,10 @@ pub enum Act {
     Leave {
         silent: bool,
     },
+    /// The same, in order, behind a closeSession: nothing of what was sent may be lost.
+    Goodbye {
+        session: SessionId,
+    },
     /// A line for the trace.
     Note(String),
 }
@@ -363,7 +367,15 @@ impl Client {
             let op = wishes::ephemeral(&mut self.rng, scene.history, scene.knobs, &self.identities);
             self.ask(scene, Ask::Write(op));
         }
+        for _ in 0..self.rng.below(3) {
+            let ask = wishes::look(&mut self.rng, scene.history, scene.knobs, &self.identities);
+            self.ask(scene, ask);
+        }
         self.ask(scene, Ask::Close);
+        if self.rng.one_in(3) {
+            scene.out.push(Act::Goodbye { session: self.session });
+            return self.vanish(scene.now);
+        }
         if self.rng.one_in(3) {
             self.clings = true;
             self.leave(scene, false);

@@ -57,6 +57,10 @@ pub struct Knobs {
     pub upgrading: bool,
     /// Every other client writes little, and asks for what is newest before it reads.
     pub onlookers: bool,
+    /// Bytes unsent from which on a client's requests wait.
+    pub outbound_pause: usize,
+    /// Of so many connections one is read slowly.
+    pub slow_readers: u64,
 }
 
 impl Knobs {
@@ -128,6 +132,8 @@ impl Knobs {
             local_sessions: servers > 1 && rng.one_in(6),
             upgrading: !rng.one_in(3),
             onlookers: rng.one_in(3),
+            outbound_pause: rng.one_of([100, 1000, 4 << 20]),
+            slow_readers: rng.one_of([2, 10, 1000]),
         }
     }
 }

@@ -112,7 +112,7 @@ impl World {
     /// What a server tells its clients is committed, also in the last turn of its service.
     pub fn told(&mut self, server: usize, sent: &[Sent]) -> Checked {
         let mut newest = Zxid::ZERO;
-        for mut bytes in sent.iter().map(|sent| sent.bytes.as_slice()) {
+        for mut bytes in sent.iter().map(|sent| sent.written.as_slice()) {
             while let Some((head, rest)) = bytes.split_first_chunk::<4>() {
                 let length = i32::from_be_bytes(*head).max(0) as usize;
                 let Some(frame) = rest.get(..length) else { break };

@@ -159,7 +159,9 @@ impl World {
         hosted.role.turn(&mut events, now, wall);
         let mut sent = Vec::new();
         hosted.role.net().take_sent(&mut sent);
+        let released = hosted.role.net().take_released();
         let deadline = hosted.role.deadline();
+        self.released(&released)?;
         self.told(server, &sent)?;
         self.server_sent(server, sent);
         if let Some(at) = deadline {

@@ -14,6 +14,7 @@ use ringkeeper::election::{Election, ElectionSettings};
 use ringkeeper::log::purge;
 use ringkeeper::log::{LogInput, LogSettings, name::list_logs, settle};
 use ringkeeper::membership::{Electorate, Members};
+use ringkeeper::net::NetSettings;
 use ringkeeper::node::clerk::{self, Question};
 use ringkeeper::node::control::{
     self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
@@ -38,7 +39,7 @@ use crate::learners::Sending;
 use crate::peers::Sockets;
 use crate::rng::Rng;
 use crate::storage::LogMachine;
-use crate::transport::SimTransport;
+use crate::transport::{Bounds, SimTransport};
 
 /// Local time of a process at its birth, in milliseconds.
 pub const BIRTH_MS: i64 = 1000;
@@ -386,7 +387,7 @@ impl Server {
                 role: NetworkRole::new(NetworkParts {
                     core: CoreId(n as u16),
                     settings: network_settings(knobs),
-                    net: SimTransport::default(),
+                    net: SimTransport::new(bounds(knobs)),
                     commons: commons.clone(),
                     gauges: gauges.cores[n].clone(),
                     stream,
@@ -558,8 +559,14 @@ fn network_settings(knobs: &Knobs) -> NetworkSettings {
         outstanding_max: 1000,
         line_max: limits::LINE_REQUESTS,
         held_bytes_max: limits::LINE_BYTES,
-        outbound_pause: limits::OUTBOUND_PAUSE,
+        outbound_pause: knobs.outbound_pause,
+        events_max: limits::OUTBOUND_CLOSE,
     }
+}
+
+fn bounds(knobs: &Knobs) -> Bounds {
+    let NetSettings { inbound_pause, inbound_throttled, .. } = NetSettings::default();
+    Bounds { inbound_pause, inbound_throttled, outbound_pause: knobs.outbound_pause }
 }
 
 fn log_settings(knobs: &Knobs) -> LogSettings {

@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 
-use ringkeeper::net::CloseReason;
 use ringkeeper::types::{ConnId, SessionId};
 
-use crate::transport::Sent;
-use crate::world::{Checked, Event, World};
+use crate::transport::{Sent, SimTransport};
+use crate::world::{Checked, Event, Stage, World};
 
 /// One connection of a client.
 pub struct Wire {
@@ -28,6 +27,17 @@ pub struct Wire {
     /// When the first of that was.
     pub heard_at: Option<i64>,
     damage: Damage,
+    /// Its client is gone, and its machine answers with a reset.
+    hung_up: bool,
+    /// Its client reads slowly, and will read on.
+    reads_on: bool,
+}
+
+/// What must have come of a session whose client has closed it and hung up.
+pub struct Goodbye {
+    session: SessionId,
+    /// All that the client sent has reached the server, and its end.
+    whole: bool,
 }
 
 /// What becomes of a frame on its way.
@@ -68,7 +78,8 @@ impl World {
         let wire = self.next_wire;
         let Some(up) = &mut self.servers[server].up else { return };
         let role = &mut up.cores[core].role;
-        let conn = role.net().open(wire);
+        let room = self.rng.one_in(self.knobs.slow_readers).then_some(0);
+        let conn = role.net().open(wire, room);
         let peer = std::net::SocketAddr::from(([10, 0, 0, 1], 1 + client as u16));
         // Counted as an accepted connection is; without limits nobody is refused.
         let _ = up.commons.admission.enter(peer.ip());
@@ -103,6 +114,8 @@ impl World {
             delivered: 0,
             heard_at: None,
             damage: Damage::None,
+            hung_up: false,
+            reads_on: false,
         };
         self.wires.insert(number, wire);
         number
@@ -144,7 +157,19 @@ impl World {
 
     /// What a network core has written.
     pub fn server_sent(&mut self, server: usize, sent: Vec<Sent>) {
-        for Sent { wire: number, bytes, ended } in sent {
+        for Sent { wire: number, written: _, bytes, ended, more } in sent {
+            if more
+                && let Some(wire) = self.wires.get_mut(&number)
+                && !std::mem::replace(&mut wire.reads_on, true)
+            {
+                let at = self.now + self.rng.latency(self.knobs.net_us);
+                self.schedule(at, Event::Reads { wire: number });
+            }
+            let hung_up = self.wires.get(&number).is_some_and(|wire| wire.hung_up);
+            if hung_up && !bytes.is_empty() {
+                let at = self.flight(server);
+                self.schedule(at, Event::ServerReset { wire: number });
+            }
             for piece in self.pieces(bytes) {
                 let at = self.flight(server);
                 let Some(wire) = self.wires.get_mut(&number) else { break };
@@ -254,18 +279,65 @@ impl World {
         self.with_client(client, |client, scene| client.received(scene, bytes))
     }
 
-    /// The server's end of the connection hears that the client's is closed.
+    /// The server's end of the connection hears that the client sends nothing more.
     pub fn server_end(&mut self, number: u64) -> Checked {
+        if let Some(goodbye) = self.goodbyes.get_mut(&number) {
+            goodbye.whole = true;
+        }
+        self.on_server(number, |net, conn| net.ended(conn));
+        Ok(())
+    }
+
+    /// The server's end of the connection hears that there is nobody at the other.
+    pub fn server_reset(&mut self, number: u64) -> Checked {
+        if self.goodbyes.get(&number).is_some_and(|goodbye| !goodbye.whole) {
+            self.goodbyes.remove(&number);
+        }
+        self.on_server(number, |net, conn| net.was_reset(conn));
+        if let Some(wire) = self.wires.get_mut(&number) {
+            wire.server_open = false;
+            self.forget_if_closed(number);
+        }
+        Ok(())
+    }
+
+    /// A client that reads slowly reads on.
+    pub fn reads(&mut self, number: u64) -> Checked {
+        let few = self.rng.one_of([1, 50, 1000]);
+        let few = (self.stage == Stage::Storm).then_some(few);
         let Some(wire) = self.wires.get_mut(&number) else { return Ok(()) };
+        wire.reads_on = false;
+        let server = wire.server;
+        let mut sent = Vec::new();
+        self.on_server(number, |net, conn| {
+            net.reads(conn, few);
+            net.take_sent(&mut sent);
+        });
+        self.server_sent(server, sent);
+        self.poke(server);
+        Ok(())
+    }
+
+    fn on_server(&mut self, number: u64, act: impl FnOnce(&mut SimTransport, ConnId)) {
+        let Some(wire) = self.wires.get(&number) else { return };
         let (server, core, incarnation) = (wire.server, wire.core, wire.incarnation);
         let conn = wire.conn.filter(|_| wire.server_open);
-        wire.server_open = false;
-        self.forget_if_closed(number);
         if incarnation == self.servers[server].incarnation
             && let (Some(up), Some(conn)) = (&mut self.servers[server].up, conn)
         {
-            up.cores[core].role.net().ended(conn, CloseReason::PeerClosed);
+            act(up.cores[core].role.net(), conn);
             self.poke(server);
+        }
+    }
+
+    /// The server has forgotten connections. What their clients asked for before they hung up has
+    /// been carried out by then: a closed session is closed. In an ensemble a role may have ended.
+    pub fn released(&mut self, numbers: &[u64]) -> Checked {
+        for number in numbers {
+            let Some(Goodbye { session, whole }) = self.goodbyes.remove(number) else { continue };
+            if whole && self.knobs.servers == 1 && !self.history.is_over(session) {
+                return Err(format!("session {session} said goodbye by {number} and lives on"));
+            }
         }
         Ok(())
     }
@@ -302,6 +374,7 @@ impl World {
         let Some(number) = self.client_wire[client].take() else { return };
         let Some(wire) = self.wires.get_mut(&number) else { return };
         wire.client_open = false;
+        wire.hung_up = !silent;
         let at = wire.up_at.max(self.now) + 1;
         if !silent {
             self.schedule(at, Event::ServerEnd { wire: number });
@@ -309,12 +382,22 @@ impl World {
         self.note(|| format!("client {client} leaves {number} silent={silent}"));
     }
 
+    /// The client has closed its session, does not wait for the answer, and closes its end.
+    pub fn client_says_goodbye(&mut self, client: usize, session: SessionId) {
+        if let Some(number) = self.client_wire[client]
+            && self.wires.get(&number).is_some_and(|wire| wire.damage == Damage::None)
+        {
+            self.goodbyes.insert(number, Goodbye { session, whole: false });
+        }
+        self.client_leaves(client, false);
+    }
+
     /// Resets connections, with whatever was on its way.
     pub fn reset_some(&mut self, one_in: u64) {
         let all: Vec<u64> = self.wires.keys().copied().collect();
         for number in all {
             if self.rng.one_in(one_in) {
-                self.schedule(self.now, Event::ServerEnd { wire: number });
+                self.schedule(self.now, Event::ServerReset { wire: number });
                 self.schedule(self.now, Event::ClientEnd { wire: number });
             }
         }
@@ -342,6 +425,7 @@ impl World {
             if let Some(wire) = self.wires.get_mut(&number) {
                 wire.server_open = false;
             }
+            self.goodbyes.remove(&number);
             // A machine without power says nothing; its clients wait.
             if !silent || self.rng.one_in(2) {
                 let at = self.flight(server);

@@ -18,7 +18,7 @@ use crate::moments::Ambushes;
 use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
 use crate::server::{Server, electorate, fresh_tree};
-use crate::wires::Wire;
+use crate::wires::{Goodbye, Wire};
 
 /// A broken promise, in words.
 pub type Checked = Result<(), String>;
@@ -38,6 +38,8 @@ pub enum Event {
     ToServer { wire: u64, bytes: Vec<u8> },
     ToClient { wire: u64, bytes: Vec<u8> },
     ServerEnd { wire: u64 },
+    ServerReset { wire: u64 },
+    Reads { wire: u64 },
     ClientEnd { wire: u64 },
     Client { client: usize },
     PeerTick { server: usize },
@@ -106,6 +108,8 @@ pub struct World {
     pub client_wire: Vec<Option<u64>>,
     pub wires: BTreeMap<u64, Wire>,
     pub next_wire: u64,
+    /// Clients that have closed their session and hung up.
+    pub goodbyes: BTreeMap<u64, Goodbye>,
     /// Connections between servers.
     pub electorate: Option<Electorate>,
     pub pipes: BTreeMap<u64, Pipe>,
@@ -161,6 +165,7 @@ impl World {
             clients,
             wires: BTreeMap::new(),
             next_wire: 1,
+            goodbyes: BTreeMap::new(),
             electorate: electorate(&knobs),
             pipes: BTreeMap::new(),
             blocked: BTreeMap::new(),
@@ -244,6 +249,8 @@ impl World {
             Event::ToServer { wire, bytes } => self.to_server(wire, &bytes),
             Event::ToClient { wire, bytes } => self.to_client(wire, &bytes),
             Event::ServerEnd { wire } => self.server_end(wire),
+            Event::ServerReset { wire } => self.server_reset(wire),
+            Event::Reads { wire } => self.reads(wire),
             Event::ClientEnd { wire } => self.client_end(wire),
             Event::Client { client } => self.client_wakes(client, at),
             Event::PeerTick { server } => self.peer_tick(server, at),
@@ -323,6 +330,7 @@ impl World {
                 Act::Connect => self.connect(client),
                 Act::Send(bytes) => self.client_sends(client, bytes),
                 Act::Leave { silent } => self.client_leaves(client, silent),
+                Act::Goodbye { session } => self.client_says_goodbye(client, session),
                 Act::Note(text) => self.note(|| text),
             }
         }
