@@ -94,8 +94,20 @@ pub const LEARNER_HELD: usize = 64 << 20;
 
 const _: () = assert!(LEARNER_HELD_PAUSE < LEARNER_HELD);
 
-/// Connections to a leader's quorum port, learners and those that have not said what they are.
+/// Connections to a leader's quorum port, learners and those that have not said what they are. The
+/// oldest that has not shown that it follows makes way.
 pub const LEARNERS: usize = 1024;
+
+/// The last epoch: a zxid must stay positive, and there is nothing behind it.
+pub const EPOCH_LAST: u32 = 0x7fff_fff0;
+
+/// How far beyond its own a leader believes what another server says it has promised. So many
+/// elections may have failed while this server was away; a number beyond is an error or a lie, and
+/// would use up the epochs, of which there is no second set.
+pub const EPOCH_JUMP: u32 = 1 << 16;
+
+/// The same for the rounds of an election.
+pub const ROUND_JUMP: i64 = 1 << 32;
 
 /// Bytes on their way to one learner before it is closed. A learner that stands still this long
 /// under load takes a sync again when it comes back; memory for it must end somewhere (Java has

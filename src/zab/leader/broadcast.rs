@@ -25,6 +25,7 @@ impl Leader {
         }
         self.resolve_doubts(out);
         self.close_doomed(out);
+        self.take_claims(window, out);
         // Whoever is gone follows another leader soon, of whose sessions and transactions this one
         // would know nothing. Java's leader goes on until the next tick.
         let lost_voter = std::mem::take(&mut self.lost_voter);
@@ -83,6 +84,11 @@ impl Leader {
         }
         match (packet, learner.server) {
             (Packet::Ack { zxid }, _) => self.acked(link, zxid, out),
+            (Packet::Ping { zxid, .. }, _) if learner.proof.is_some() => {
+                if learner.proof == Some(zxid) {
+                    self.proven(link, out);
+                }
+            }
             (Packet::Ping { zxid, touches }, _) => {
                 learner.certain = learner.certain.max(doubts::round_of(zxid));
                 if let Some(sessions) = touches.filter(|touches| !touches.is_empty()) {

@@ -40,8 +40,8 @@ pub struct Leader {
     pub(super) phase_ends: Beat,
     /// 0 until it is chosen.
     pub(super) epoch: Epoch,
-    /// The newest epoch that anybody who connected has promised.
-    pub(super) highest_accepted: Epoch,
+    /// The newest epoch that this server has promised, entered or logged.
+    pub(super) own_epoch: Epoch,
     /// What NEWLEADER tells: in broadcast, the committed configuration.
     pub(super) announced: Arc<Members>,
     /// The reconfiguration that is proposed and not committed; its members are the electorate's
@@ -60,6 +60,8 @@ pub struct Leader {
     pub(super) counting: bool,
     /// A voter's connection has ended since the quorum was last counted.
     pub(super) lost_voter: bool,
+    /// A connection that had joined has ended: another may have claimed the same id.
+    pub(super) let_go: bool,
     /// The log on disk was found to end or have a hole here: no history older than it is read from
     /// there.
     pub(super) log_broken_at: Zxid,
@@ -76,7 +78,7 @@ impl Leader {
             phase: Phase::Discovery,
             phase_ends: 0,
             epoch: Epoch(0),
-            highest_accepted: parts.accepted.max(parts.current).max(parts.last.epoch()),
+            own_epoch: parts.accepted.max(parts.current).max(parts.last.epoch()),
             announced: Arc::clone(&parts.electorate.committed),
             reconfig: None,
             learners: BTreeMap::new(),
@@ -87,6 +89,7 @@ impl Leader {
             durable: parts.last,
             counting: false,
             lost_voter: false,
+            let_go: false,
             doubts: Doubts::default(),
             log_broken_at: Zxid(-1),
             beat: 0,
@@ -155,9 +158,11 @@ impl Leader {
         window: &mut Window,
         out: &mut Vec<LeaderEffect>,
     ) {
+        let beat = self.beat;
         let Some(learner) = self.learners.get_mut(&link).filter(|l| l.doomed.is_none()) else {
             return;
         };
+        learner.heard = beat;
         match learner.stage {
             Stage::Opened => self.greeted(link, packet, out),
             Stage::Informed => self.promised(link, packet, window, out),
@@ -178,7 +183,13 @@ impl Leader {
     fn opened(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         if self.learners.len() >= limits::LEARNERS {
             let why = format!("{} learners are connected already", limits::LEARNERS);
-            return out.push(LeaderEffect::Close { link, why });
+            // Links count upwards: the first is the oldest.
+            let unproven = self.learners.values().filter(|learner| !learner.holds());
+            let oldest = unproven.min_by_key(|l| (l.stage != Stage::Opened, l.link));
+            let Some(oldest) = oldest.map(|learner| learner.link) else {
+                return out.push(LeaderEffect::Close { link, why });
+            };
+            self.close(oldest, why, out);
         }
         let silent_by = self.beat + self.init_beats();
         let counts_until = silent_by + self.sync_beats();
@@ -195,6 +206,7 @@ impl Leader {
     fn forget(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.remove(&link) else { return };
         self.lost_voter |= learner.votes_as().is_some();
+        self.let_go |= learner.has_joined();
         if let (Stage::UpToDate, Some(server)) = (learner.stage, learner.server) {
             out.push(LeaderEffect::LearnerGone { link, server });
         }

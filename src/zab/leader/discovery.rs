@@ -6,13 +6,9 @@ use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
 use crate::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet};
-use crate::types::{Epoch, Link, ServerId, Zxid};
+use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
 use crate::zab::{Stored, Window};
-
-/// Epochs at and above this one are not taken from a learner: there must be room for newer ones,
-/// and a zxid must stay positive.
-const EPOCH_LAST: Epoch = Epoch(0x7fff_fff0);
 
 impl Leader {
     /// FOLLOWERINFO or OBSERVERINFO must come first.
@@ -37,58 +33,79 @@ impl Leader {
             Some(format!("it says that it is server {}, which is this one", server.0))
         } else if config_version > known {
             Some(format!("its configuration {config_version:x} is newer than {known:x}"))
-        } else if accepted >= EPOCH_LAST {
-            Some(format!("its accepted epoch {} leaves no room for another", accepted.0))
         } else {
             None
         };
         if let Some(why) = refusal {
             return self.close(link, why, out);
         }
-        if self.phase > Phase::Discovery
+        if crate::mutants::on("epoch-believed-from-stranger")
+            && self.phase > Phase::Discovery
             && accepted > self.epoch
-            && self.must_give_way(observer, server)
         {
-            // Promised before this server may lead again, so that the next epoch is newer.
             out.push(LeaderEffect::Store(Stored::Accepted(accepted)));
-            let (newer, epoch) = (accepted.0, self.epoch.0);
-            let why = format!("server {} has promised epoch {newer}, not {epoch}", server.0);
-            return self.step_down(why, out);
+            return self.step_down("a newer epoch is promised".into(), out);
         }
-        // A server that connects again has given the old connection up, though nobody may have
-        // heard: what it acknowledged there may be cut off here, so the two must not both count.
-        let old = self.learners.values().find(|learner| learner.server == Some(server));
-        if let Some(old) = old.map(|learner| learner.link) {
-            self.close(old, format!("server {} has connected again", server.0), out);
+        if crate::mutants::on("claim-costs-a-link") {
+            let mut claimed = self.learners.values().filter(|l| l.server == Some(server));
+            if let Some(old) = claimed.next().map(|learner| learner.link) {
+                self.close(old, "it has connected again".into(), out);
+            }
         }
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.server = Some(server);
+        learner.accepted = accepted;
         learner.observer = observer;
         learner.ours = protocol == PROTOCOL_OWN;
         learner.stage = Stage::Greeted;
         learner.silent_by = None;
-        if self.phase == Phase::Discovery {
-            self.highest_accepted = self.highest_accepted.max(accepted);
-            self.consider_epoch(out);
-        } else {
-            self.inform(link, out);
+        match self.phase {
+            Phase::Discovery => self.consider_epoch(out),
+            _ => self.inform(link, out),
         }
     }
 
-    /// A voter that has promised a newer epoch can follow nobody of this one: it won an election
-    /// and lost its quorum before anybody else heard of its epoch. Java's leader leaves it outside
-    /// for as long as it leads; a moment without a leader brings it back.
-    fn must_give_way(&self, observer: bool, server: ServerId) -> bool {
-        !observer && self.parts.electorate.is_voter(server)
-    }
-
-    /// With a quorum of voters connected the epoch is fixed, newer than any they promised.
+    /// With a quorum of voters connected the epoch is fixed, newer than any they promised. Nobody
+    /// has shown yet to be who it says: a promise too far beyond this server's own is not believed,
+    /// nor whoever tells it counted. If it is true, an epoch without it does no harm, for its server
+    /// does not count under it ([`Learner::ahead`]).
     pub(super) fn consider_epoch(&mut self, out: &mut Vec<LeaderEffect>) {
-        if self.phase == Phase::Discovery && self.is_quorum(|l| l.stage == Stage::Greeted) {
-            self.epoch = Epoch(self.highest_accepted.0 + 1);
-            self.enter(Phase::Accepting);
-            out.push(LeaderEffect::Store(Stored::Accepted(self.epoch)));
+        let most = match crate::mutants::on("epoch-believed-from-stranger") {
+            false => Epoch(self.own_epoch.0.saturating_add(limits::EPOCH_JUMP)),
+            true => Epoch(limits::EPOCH_LAST - 1),
+        };
+        let counts = |l: &Learner| l.stage == Stage::Greeted && l.accepted <= most;
+        if self.phase != Phase::Discovery || !self.is_quorum(counts) {
+            return;
         }
+        let is_voter = |server: ServerId| self.parts.electorate.is_voter(server);
+        let voters = self.learners.values().filter(|l| counts(l));
+        let voters = voters.filter(|l| l.votes_as().is_some_and(is_voter));
+        let promised = voters.map(|l| l.accepted).max().unwrap_or_default();
+        let epoch = Epoch(self.own_epoch.0.max(promised.0).saturating_add(1));
+        if epoch.0 > limits::EPOCH_LAST {
+            let why =
+                format!("epoch {} is promised, which leaves no room for another", epoch.0 - 1);
+            return self.step_down(why, out);
+        }
+        self.epoch = epoch;
+        self.enter(Phase::Accepting);
+        out.push(LeaderEffect::Store(Stored::Accepted(self.epoch)));
+    }
+
+    /// Why a quorum has not come: for the log.
+    pub(super) fn disbelieved(&self) -> String {
+        let most = self.own_epoch.0.saturating_add(limits::EPOCH_JUMP);
+        let told = self.learners.values().find(|l| l.accepted.0 > most);
+        let told = told.and_then(|l| Some((l.server?.0, l.accepted.0)));
+        told.map_or_else(String::new, |(server, epoch)| {
+            let (own, jump) = (self.own_epoch.0, limits::EPOCH_JUMP);
+            format!(
+                "; server {server} says that it has promised epoch {epoch}, which is not believed: \
+                 this server's is {own}, and no more than {jump} elections are thought to have \
+                 failed without it (file acceptedEpoch)"
+            )
+        })
     }
 
     /// The own promise is durable: no other server may hear of the epoch before.
@@ -123,6 +140,7 @@ impl Leader {
         if self.phase >= Phase::Promises && learner.stage == Stage::Greeted {
             learner.stage = Stage::Informed;
             learner.silent_by = Some(silent_by);
+            learner.ahead = learner.accepted > self.epoch;
             let protocol = if learner.ours { PROTOCOL_OWN } else { PROTOCOL };
             learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol }, out);
         }
@@ -188,10 +206,7 @@ impl Leader {
             window.restart(self.committed);
         }
         self.enter(Phase::Synchronization);
-        let waiting: Vec<Link> = self.learners.keys().copied().collect();
-        for link in waiting {
-            self.begin_sync(link, window, out);
-        }
+        self.begin_syncs(window, out);
         self.consider_serving(out);
     }
 }

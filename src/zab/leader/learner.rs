@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::LeaderEffect;
 use crate::codec::quorum::Packet;
-use crate::types::{Link, ServerId, Zxid, limits};
+use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 
 /// Bytes sent before the shell is asked whether they have left.
 const MARK_BYTES: usize = 256 << 10;
@@ -56,6 +56,11 @@ pub(super) struct Learner {
     /// A server of this kind ([`crate::codec::quorum::PROTOCOL_OWN`]).
     pub ours: bool,
     pub stage: Stage,
+    /// The newest epoch that it says it has promised to follow.
+    pub accepted: Epoch,
+    /// It has promised a newer epoch than this leader's. One of this kind follows all the same, as
+    /// an observer would: nothing may rest on what it says, for it has promised another leader so.
+    pub ahead: bool,
     /// It has promised to follow no leader of an older epoch, and has a history.
     pub promised: bool,
     pub sync: Option<SyncKind>,
@@ -67,6 +72,14 @@ pub(super) struct Learner {
     /// Everything up to here is in its log. Of this link only: what an older link acknowledged
     /// may have been cut off since.
     pub acked: Zxid,
+    /// Another connection that claims its id was being served at the same time.
+    pub rivalled: bool,
+    /// The zxid of a ping whose answer shows that it lives; nothing counts before.
+    pub proof: Option<Zxid>,
+    /// What it has acknowledged before NEWLEADER, and counts from there on.
+    pub early: Zxid,
+    /// The beat in which it was heard last.
+    pub heard: Beat,
     /// Client syncs, each behind the proposal that was the last when its turn came, and the round of
     /// doubts that it began.
     pub syncs: VecDeque<(Zxid, u64)>,
@@ -142,11 +155,17 @@ impl Learner {
             observer: false,
             ours: false,
             stage: Stage::Opened,
+            accepted: Epoch(0),
+            ahead: false,
             promised: false,
             sync: None,
             position: Zxid::ZERO,
             held: Zxid::ZERO,
             acked: Zxid::ZERO,
+            rivalled: false,
+            proof: None,
+            early: Zxid::ZERO,
+            heard: 0,
             syncs: VecDeque::new(),
             certain: 0,
             sent: Zxid::ZERO,
@@ -223,12 +242,36 @@ impl Learner {
 
     /// Its history is the leader's, and it goes on acknowledging.
     pub fn has_acked(&self) -> bool {
-        self.doomed.is_none() && matches!(self.stage, Stage::Acked | Stage::UpToDate)
+        self.doomed.is_none() && self.has_joined() && self.proof.is_none()
     }
 
-    /// Follower of a voting member's id; observers' words never count.
+    /// It has acknowledged NEWLEADER.
+    pub fn has_joined(&self) -> bool {
+        matches!(self.stage, Stage::Acked | Stage::UpToDate)
+    }
+
+    /// Who it says it is. What an observer says never counts, so it stands in no voter's way.
+    pub fn claim(&self) -> Option<(ServerId, bool)> {
+        Some((self.server?, self.observer))
+    }
+
+    /// Its history is being made this one, or has been.
+    pub fn holds(&self) -> bool {
+        match self.stage {
+            Stage::Opened | Stage::Greeted | Stage::Informed | Stage::Promised { .. } => false,
+            Stage::Asking { .. }
+            | Stage::Reading
+            | Stage::Sending
+            | Stage::Snapshot
+            | Stage::Announced
+            | Stage::Acked
+            | Stage::UpToDate => true,
+        }
+    }
+
+    /// Follower of a voting member's id; what observers say never counts.
     pub fn votes_as(&self) -> Option<ServerId> {
-        self.server.filter(|_| !self.observer)
+        self.server.filter(|_| !self.observer && !self.ahead)
     }
 
     pub fn figures(&self) -> Option<LearnerFigures> {

@@ -3,9 +3,13 @@
 
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
-use super::learner::{Learner, Stage};
+use super::learner::{Beat, Learner, Stage};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, Millis};
+
+/// For how long, in beats, a learner that serves may be silent while another connection claims its
+/// id.
+const CLAIM_BEATS: Beat = 4;
 
 impl Leader {
     /// Twice a tick.
@@ -17,7 +21,8 @@ impl Leader {
         self.next_beat = now + self.half_tick();
         self.beat += 1;
         if self.phase < Phase::Broadcast && self.beat >= self.phase_ends {
-            let why = format!("no quorum within initLimit ({:?})", self.phase);
+            let told = self.disbelieved();
+            let why = format!("no quorum within initLimit ({:?}){told}", self.phase);
             return self.step_down(why, out);
         }
         if self.phase == Phase::HandingOver && self.beat >= self.phase_ends {
@@ -53,8 +58,26 @@ impl Leader {
             };
             return Some(format!("no progress within {limit} ({:?})", learner.stage));
         }
+        if let Some(why) = self.is_outlived(learner) {
+            return Some(why);
+        }
         let since = learner.patience.since()?;
         let late = self.beat - since >= self.sync_beats();
         late.then(|| "a proposal was not acknowledged within syncLimit".into())
+    }
+
+    /// A learner that is pinged answers at once; one that does not, while another connection claims
+    /// its id and has spoken, has probably been given up by its server.
+    fn is_outlived(&self, learner: &Learner) -> Option<String> {
+        let silent = self.beat - learner.heard;
+        if !learner.has_joined() || silent < CLAIM_BEATS.min(self.sync_beats()) {
+            return None;
+        }
+        let claim = learner.claim();
+        let spoken = |l: &Learner| matches!(l.stage, Stage::Promised { .. });
+        let claims = |l: &Learner| spoken(l) && l.claim() == claim;
+        let id = learner.server?.0;
+        let why = || format!("it is silent, and server {id} has connected again");
+        self.learners.values().any(claims).then(why)
     }
 }

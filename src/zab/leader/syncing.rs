@@ -17,7 +17,10 @@ use crate::zab::window::follows;
 use crate::zab::{LogChunk, LogEnd, Window};
 
 impl Leader {
-    /// The learner has promised, and this server has entered the epoch.
+    /// The learner has promised, and this server has entered the epoch. Nothing says which of several
+    /// connections that claim one id its server's is. Until one of them has taken over the history all
+    /// are served. Then the others wait until that one has ended or fallen silent: what counts as
+    /// acknowledged may be cut off by what another is sent.
     pub(super) fn begin_sync(
         &mut self,
         link: Link,
@@ -25,9 +28,66 @@ impl Leader {
         out: &mut Vec<LeaderEffect>,
     ) {
         let Some(learner) = self.learners.get(&link) else { return };
-        if let Stage::Promised { last } = learner.stage {
-            self.choose(link, last, Disk::NotAsked, window, out);
+        let Stage::Promised { last } = learner.stage else { return };
+        let claim = learner.claim();
+        let zxid = self.doubts.ping().unwrap_or(self.proposed);
+        let mut rivalled = false;
+        for other in self.learners.values_mut() {
+            if other.claim() != claim || !other.holds() {
+                continue;
+            }
+            if other.has_joined() {
+                // If its server has given it up, this ends it at once.
+                return other.send(Packet::Ping { zxid, touches: None }, out);
+            }
+            (other.rivalled, rivalled) = (true, true);
         }
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.rivalled = rivalled;
+        }
+        self.choose(link, last, Disk::NotAsked, window, out);
+    }
+
+    /// Serves those that have waited for another connection of the same id to end.
+    pub(super) fn take_claims(&mut self, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        if std::mem::take(&mut self.let_go) && self.phase >= Phase::Synchronization {
+            self.begin_syncs(window, out);
+        }
+    }
+
+    pub(super) fn begin_syncs(&mut self, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+        let promised = |l: &&Learner| matches!(l.stage, Stage::Promised { .. });
+        let waiting = self.learners.values().filter(promised).map(|learner| learner.link);
+        for link in waiting.collect::<Vec<Link>>() {
+            self.begin_sync(link, window, out);
+        }
+    }
+
+    /// Of the connections that claim an id this one has taken over the history first. If its server
+    /// had given it up for another of them, what has come was under way, and what the other was sent
+    /// may have cut off what it says. So it counts when it has answered a question of now.
+    fn prove(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let silent_by = self.beat + self.sync_beats();
+        let Some(learner) = self.learners.get_mut(&link).filter(|l| l.rivalled) else { return };
+        let zxid = Zxid(i64::MIN + link.0 as i64);
+        learner.proof = Some(zxid);
+        learner.silent_by = Some(silent_by);
+        learner.send(Packet::Ping { zxid, touches: None }, out);
+        let claim = learner.claim();
+        let rivals = self.learners.values().filter(|l| l.claim() == claim && l.link != link);
+        let rivals = rivals.filter(|l| l.holds()).map(|l| l.link);
+        for rival in rivals.collect::<Vec<Link>>() {
+            let why = "another connection of its id has taken over the history first".to_owned();
+            self.close(rival, why, out);
+        }
+    }
+
+    /// The answer to that question has come.
+    pub(super) fn proven(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        (learner.proof, learner.silent_by) = (None, None);
+        self.counting = true;
+        self.joined(link, out);
     }
 
     /// Gives true if a piece of the log that came along is to be sent.
@@ -272,6 +332,17 @@ impl Leader {
     /// The first packet behind NEWLEADER must be its ack.
     pub(super) fn acknowledged(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
         let zxid = Zxid::new(self.epoch, 0);
+        // Some of ZooKeeper's followers write what was on its way when NEWLEADER came on a thread
+        // beside, and may acknowledge it first (ZOOKEEPER-4685; 3.6.3 to 3.9.0). The log keeps its
+        // order, so it holds as soon as the history does; before, it counts for nothing.
+        if let (Packet::Ack { zxid: early }, Some(learner)) =
+            (&packet, self.learners.get_mut(&link))
+            && !learner.observer
+            && (zxid < *early && *early <= learner.sent)
+        {
+            learner.early = learner.early.max(*early);
+            return;
+        }
         if packet != (Packet::Ack { zxid }) {
             let why = format!("{} came in place of NEWLEADER's ack", packet.name());
             return self.close(link, why, out);
@@ -283,8 +354,13 @@ impl Leader {
         learner.silent_by = None;
         learner.counts_until = counts_until;
         // Its whole history is durable, the proposals it brought along too.
-        learner.acked = learner.position;
+        learner.acked = learner.position.max(learner.early);
         self.counting = true;
+        self.prove(link, out);
+        self.joined(link, out);
+    }
+
+    fn joined(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         if self.phase == Phase::Broadcast {
             self.admit(link, out);
         } else {

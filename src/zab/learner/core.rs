@@ -9,7 +9,7 @@ use super::held::Held;
 use super::history::{History, Place, StreamError};
 use crate::codec::quorum::{PROTOCOL_OWN, Packet};
 use crate::codec::txn::{Txn, decode_entry, decode_entry_header, kind};
-use crate::types::{Epoch, Millis, ServerId, Zxid};
+use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{Agreed, Stored};
 use bytes::Bytes;
 
@@ -135,6 +135,10 @@ impl Learner {
     }
     pub fn is_serving(&self) -> bool {
         self.serving
+    }
+    /// The leader has not said a word.
+    pub fn is_unanswered(&self) -> bool {
+        self.epoch == Epoch(0)
     }
     pub fn is_observer(&self) -> bool {
         self.parts.observer
@@ -311,16 +315,28 @@ impl Learner {
     }
 
     fn leader_info(&mut self, epoch: Epoch, out: Out<'_>) -> Step {
+        if epoch.0 > limits::EPOCH_LAST {
+            return Err(format!("the leader's epoch {} leaves no room for another", epoch.0));
+        }
         self.epoch = epoch;
-        if epoch < self.accepted {
+        // This server won an election and lost its quorum before anybody else heard of its epoch, or
+        // promised one to a server that did. What it promised is that no older leader rests anything
+        // on it: a leader of this kind does not, as it does not on an observer, and with the next
+        // election all is well. Of ZooKeeper's leaders that cannot be known.
+        let unneeded = self.leader_is_ours || self.parts.observer;
+        if epoch < self.accepted && !unneeded {
             let accepted = self.accepted.0;
             return Err(format!("the leader's epoch {} is below {accepted}, promised", epoch.0));
+        }
+        if epoch < self.current {
+            let current = self.current.0;
+            return Err(format!("the leader's epoch {} is below {current}, entered", epoch.0));
         }
         if epoch > self.accepted {
             self.phase = Phase::Promising;
             out.push(LearnerEffect::Store(Stored::Accepted(epoch)));
         } else {
-            // Promised before: this does not count for the epoch a second time.
+            // Promised before, or more: this does not count for the epoch.
             self.ack_epoch(None, out);
         }
         Ok(())

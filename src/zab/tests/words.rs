@@ -67,16 +67,22 @@ pub fn zxid(text: &str) -> Zxid {
         return Zxid(-1);
     }
     let (epoch, counter) = text.split_once(':').unwrap_or_else(|| panic!("zxid {text:?}"));
-    if epoch == "round" {
-        return Zxid(-1 - number(counter));
+    match epoch {
+        "round" => return Zxid(-1 - number(counter)),
+        "proof" => return Zxid(i64::MIN + number(counter)),
+        _ => {}
     }
     Zxid::new(Epoch(number(epoch) as u32), number(counter) as u32)
 }
 
+/// Where the numbers of questions begin.
+const PROOFS: i64 = i64::MIN / 2;
+
 pub fn zxid_text(zxid: Zxid) -> String {
     match zxid.0 {
         -1 => "none".into(),
-        ..-1 => format!("round:{}", -1 - zxid.0),
+        PROOFS..-1 => format!("round:{}", -1 - zxid.0),
+        ..PROOFS => format!("proof:{}", zxid.0 - i64::MIN),
         0.. => format!("{}:{}", zxid.epoch().0, zxid.counter()),
     }
 }
@@ -144,9 +150,10 @@ pub fn packet(line: &str) -> Packet {
         "diff" => Packet::Diff { zxid: at() },
         "trunc" => Packet::Trunc { zxid: at() },
         "snap" => Packet::Snap { zxid: at() },
-        "leaderinfo" => {
-            Packet::LeaderInfo { epoch: Epoch(words.number("epoch") as u32), protocol: PROTOCOL }
-        }
+        "leaderinfo" => Packet::LeaderInfo {
+            epoch: Epoch(words.number("epoch") as u32),
+            protocol: words.number_or("protocol", PROTOCOL.into()) as i32,
+        },
         "ackepoch" => Packet::AckEpoch {
             last: words.zxid("last"),
             current: match words.get("current") {
