@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What is quicker here than in Java, with the same messages: a choice on which every voter that
-//! can be reached agrees is final at once; who votes for less than we do, or votes for the first
+//! can be reached, of those that ever could be, agrees is final at once; who votes for less than we do, or votes for the first
 //! time in our round, is told our vote, since it may have missed it; observers that asked are told
 //! the end; and who connects is told the current vote (`Greeting`).
 
@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{ElectedRole, ElectionEffect, ElectionInput};
 use super::looking::{Looking, UNTRUSTED, is_better, leads};
-use super::settings::{ANSWER_GAP_MS, ElectionSettings, TOLD_MAX};
+use super::settings::{ANSWER_GAP_MS, ElectionSettings, TOLD_MAX, UNANSWERED_MS};
 use super::vote::{Ballot, Vote};
 use crate::codec::election::{Notification, PeerState, VERSION};
 use crate::membership::{Electorate, Members, Role};
-use crate::types::{Epoch, Millis, ServerId, Zxid};
+use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 
 #[derive(Debug)]
 pub struct Election {
@@ -35,6 +35,11 @@ pub struct Election {
     state: State,
     /// Voters that no connection can be made to.
     unreachable: BTreeSet<ServerId>,
+    /// Those to which there ever was one. Of others it is not known that they are gone: they may be
+    /// starting, as we are, with a vote that is better than all others.
+    met: BTreeSet<ServerId>,
+    /// The leader that did not answer, and until when it is passed over.
+    unanswered: Option<(ServerId, Millis)>,
     /// What each server was last answered in this round, and when.
     told: BTreeMap<ServerId, Told>,
     /// The last foreign configuration text that was looked into.
@@ -67,6 +72,8 @@ impl Election {
             clock: 0,
             state: State::Silent,
             unreachable: BTreeSet::new(),
+            met: BTreeSet::new(),
+            unanswered: None,
             told: BTreeMap::new(),
             gossip: None,
             entered: Epoch(0),
@@ -81,14 +88,15 @@ impl Election {
             ElectionInput::Appointed { leader, zxid, epoch } => {
                 self.appointed(now, leader, zxid, epoch, out);
             }
-            ElectionInput::Leave => self.state = State::Silent,
+            ElectionInput::Leave { unanswered } => {
+                self.state = State::Silent;
+                self.unanswered = unanswered.map(|leader| (leader, now + UNANSWERED_MS));
+            }
             ElectionInput::Heard { from, notification } => {
-                self.unreachable.remove(&from);
+                self.reached(from);
                 self.heard(now, from, &notification, out);
             }
-            ElectionInput::Reachable { server } => {
-                self.unreachable.remove(&server);
-            }
+            ElectionInput::Reachable { server } => self.reached(server),
             ElectionInput::Unreachable { server } => {
                 self.unreachable.insert(server);
                 self.weigh(now, out);
@@ -121,6 +129,19 @@ impl Election {
 
     pub fn is_looking(&self) -> bool {
         matches!(self.state, State::Looking(_))
+    }
+
+    fn reached(&mut self, server: ServerId) {
+        self.unreachable.remove(&server);
+        // Strangers are without number.
+        if self.electorate.is_voter(server) {
+            self.met.insert(server);
+        }
+    }
+
+    /// It did not answer us a moment ago: not again at once.
+    fn is_passed_over(&self, now: Millis, leader: ServerId) -> bool {
+        self.unanswered.is_some_and(|(of, until)| of == leader && now < until)
     }
 
     /// Our role by the configuration; a server that it does not list keeps the one it has.
@@ -222,7 +243,7 @@ impl Election {
         n: &Notification,
         out: &mut Vec<ElectionEffect>,
     ) {
-        if self.is_looking() && self.gossiped(n, out) && self.settings.adopts {
+        if self.is_looking() && self.gossiped(from, n, out) && self.settings.adopts {
             // The round begins anew with that configuration.
             return;
         }
@@ -235,6 +256,10 @@ impl Election {
             if n.state == PeerState::Looking {
                 self.answer(now, from, out);
             }
+            return;
+        }
+        if self.is_looking() && n.election_epoch.saturating_sub(self.clock) > limits::ROUND_JUMP {
+            // No election has ever come so far; taken up, it would be the last.
             return;
         }
         match &mut self.state {
@@ -271,6 +296,7 @@ impl Election {
             return self.answer(now, from, out);
         }
         let me = self.settings.me;
+        let passed_over = self.is_passed_over(now, n.leader);
         let State::Looking(looking) = &mut self.state else { return };
         let electorate = &self.electorate;
         if !electorate.is_voter(n.leader) || looking.own.zxid == UNTRUSTED || n.zxid == UNTRUSTED {
@@ -281,12 +307,12 @@ impl Election {
         if n.election_epoch > self.clock {
             self.clock = n.election_epoch;
             looking.enter(self.clock);
-            let theirs = is_better(electorate, &ballot.vote, &looking.own);
+            let theirs = !passed_over && is_better(electorate, &ballot.vote, &looking.own);
             let candidate = if theirs { ballot.vote } else { looking.own };
             looking.propose(candidate, me, electorate);
             looking.resend_ms = self.settings.resend_ms_min;
             self.tell_voters(now, out);
-        } else if is_better(electorate, &ballot.vote, &looking.proposal) {
+        } else if !passed_over && is_better(electorate, &ballot.vote, &looking.proposal) {
             looking.propose(ballot.vote, me, electorate);
             looking.resend_ms = self.settings.resend_ms_min;
             self.tell_voters(now, out);
@@ -309,10 +335,10 @@ impl Election {
         out: &mut Vec<ElectionEffect>,
     ) {
         let me = self.settings.me;
-        let State::Looking(looking) = &mut self.state else { return };
-        if !self.electorate.is_voter(n.leader) {
+        if !self.electorate.is_voter(n.leader) || self.is_passed_over(now, n.leader) {
             return;
         }
+        let State::Looking(looking) = &mut self.state else { return };
         let ballot = Ballot::of(n);
         let same_round = n.election_epoch == self.clock;
         let leads = |ballots: &BTreeMap<ServerId, Ballot>| match n.leader == me {
@@ -344,7 +370,9 @@ impl Election {
             looking.final_at = None;
             return;
         }
-        let settled = looking.is_unanimous(&self.electorate, &self.unreachable);
+        let gone =
+            |server: ServerId| self.unreachable.contains(&server) && self.met.contains(&server);
+        let settled = looking.is_unanimous(&self.electorate, gone);
         let wait = if settled { 0 } else { self.settings.finalize_ms };
         let at = now + wait;
         looking.final_at = Some(looking.final_at.map_or(at, |before| before.min(at)));
@@ -389,8 +417,19 @@ impl Election {
         out.push(ElectionEffect::Decided { leader: vote.leader, role });
     }
 
-    /// While looking: whether it tells of a newer configuration than ours (WorkerReceiver.run).
-    fn gossiped(&mut self, n: &Notification, out: &mut Vec<ElectionEffect>) -> bool {
+    /// While looking: whether it tells of a newer configuration than ours (WorkerReceiver.run). Who
+    /// votes is not for strangers to say: only a voter is believed, of the configuration in force or
+    /// of the one that is proposed. Java's server believes whoever speaks.
+    fn gossiped(
+        &mut self,
+        from: ServerId,
+        n: &Notification,
+        out: &mut Vec<ElectionEffect>,
+    ) -> bool {
+        let is_voter = self.electorate.is_voter(from);
+        if !is_voter && !crate::mutants::on("config-believed-from-stranger") {
+            return false;
+        }
         let Some(text) = &n.config else { return false };
         if *text == self.config || self.gossip.as_ref() == Some(text) {
             return false;

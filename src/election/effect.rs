@@ -20,8 +20,11 @@ pub enum ElectionInput {
         epoch: Epoch,
     },
     /// The role that the last round gave is over. Nothing is said for this server until it looks,
-    /// so that nobody counts it for a leader it has left.
-    Leave,
+    /// so that nobody counts it for a leader it has left. `unanswered`: that leader never said a
+    /// word to us, and is not followed again at once.
+    Leave {
+        unanswered: Option<ServerId>,
+    },
     Heard {
         from: ServerId,
         notification: Notification,
@@ -72,7 +75,7 @@ pub enum ElectionEffect {
         by: ServerId,
         quorum_left: bool,
     },
-    /// While looking: another server is in a newer configuration. Where reconfiguration is enabled
+    /// While looking: another voter is in a newer configuration. Where reconfiguration is enabled
     /// it is to be made ours, and told with [`ElectionInput::Members`].
     NewerMembers(Members),
 }

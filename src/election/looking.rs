@@ -66,12 +66,12 @@ impl Looking {
     }
 
     /// Nobody is left who could still bring a better candidate: every voter that has a weight
-    /// agrees with us or cannot be reached.
-    pub fn is_unanimous(&self, electorate: &Electorate, unreachable: &BTreeSet<ServerId>) -> bool {
+    /// agrees with us or is gone.
+    pub fn is_unanimous(&self, electorate: &Electorate, gone: impl Fn(ServerId) -> bool) -> bool {
         electorate
             .voters()
             .filter(|&server| weighs(electorate, server))
-            .all(|server| self.votes_as_we(server) || unreachable.contains(&server))
+            .all(|server| self.votes_as_we(server) || gone(server))
     }
 
     /// Servers that have settled on the leader of `ballot`, which one of them sent, by the ballots

@@ -1,5 +1,6 @@
 //! One connection's incoming bytes.
 
+use super::settings::CLAIM_BYTES_MAX;
 use crate::codec::election::{
     FrameError, Header, HeaderError, decode_frame, decode_header, decode_notification,
 };
@@ -14,6 +15,9 @@ pub(super) enum Party {
         until: Millis,
     },
     Server(ServerId),
+    /// It calls itself so, and another connection that does still stands: it is told what that one is
+    /// told, and nothing of it is looked at until that one has ended or is silent.
+    Claims(ServerId),
 }
 
 /// Holds what has come of one header or one frame: at most a frame and what came with its end.
@@ -28,8 +32,15 @@ impl Conn {
         Conn { party, received: Vec::new() }
     }
 
-    pub fn receive(&mut self, bytes: &[u8]) {
+    pub fn is_empty(&self) -> bool {
+        self.received.is_empty()
+    }
+
+    /// False if it is too much for one that only waits.
+    pub fn receive(&mut self, bytes: &[u8]) -> bool {
         self.received.extend_from_slice(bytes);
+        let waits = matches!(self.party, Party::Claims(_));
+        !waits || self.received.len() <= CLAIM_BYTES_MAX
     }
 
     /// The header, once all of it is there.

@@ -51,7 +51,7 @@ impl Links {
             LinksInput::ConnectFailed { dial } => self.connect_failed(now, dial, out),
             LinksInput::Bytes { link, bytes } => self.bytes(now, link, bytes, out),
             LinksInput::Written { link } => self.written(now, link, out),
-            LinksInput::Closed { link } => self.closed(now, link),
+            LinksInput::Closed { link } => self.closed(now, link, out),
             LinksInput::Send { to, notification } => self.send(now, to, notification, out),
             LinksInput::Greeting(notification) => self.greeting = Some(notification),
             LinksInput::Reconnect => {
@@ -68,7 +68,7 @@ impl Links {
         let peers = self.peers.values().filter_map(|peer| peer.due(STALL_MS));
         let calls = self.conns.values().filter_map(|conn| match conn.party {
             Party::Unknown { until } => Some(until),
-            Party::Server(_) => None,
+            Party::Server(_) | Party::Claims(_) => None,
         });
         peers.chain(calls).min()
     }
@@ -108,7 +108,7 @@ impl Links {
     fn accepted(&mut self, now: Millis, link: Link, out: &mut Vec<LinksEffect>) {
         let unknown = |(link, conn): (&Link, &Conn)| match conn.party {
             Party::Unknown { .. } => Some(*link),
-            Party::Server(_) => None,
+            Party::Server(_) | Party::Claims(_) => None,
         };
         if self.conns.iter().filter_map(unknown).count() >= CALLS_MAX {
             // Links count upwards: the first is the oldest.
@@ -155,7 +155,9 @@ impl Links {
 
     fn bytes(&mut self, now: Millis, link: Link, bytes: &[u8], out: &mut Vec<LinksEffect>) {
         let Some(conn) = self.conns.get_mut(&link) else { return };
-        conn.receive(bytes);
+        if !conn.receive(bytes) {
+            return self.end(now, link, "says too much while another connection stands", out);
+        }
         if matches!(conn.party, Party::Unknown { .. }) {
             match conn.header() {
                 Ok(None) => return,
@@ -171,7 +173,20 @@ impl Links {
 
     fn frames(&mut self, now: Millis, link: Link, out: &mut Vec<LinksEffect>) {
         let Some(conn) = self.conns.get_mut(&link) else { return };
-        let Party::Server(from) = conn.party else { return };
+        let from = match conn.party {
+            Party::Server(from) => from,
+            Party::Claims(server) => {
+                if let Some(peer) = self.peers.get_mut(&server).filter(|_| !conn.is_empty()) {
+                    peer.claimed_since.get_or_insert(now);
+                }
+                return;
+            }
+            Party::Unknown { .. } => return,
+        };
+        // It is heard: whoever else claims its id goes on waiting.
+        if let Some(since) = self.peers.get_mut(&from).and_then(|p| p.claimed_since.as_mut()) {
+            *since = now;
+        }
         let read = conn.frames(|frame| {
             out.push(match frame {
                 Ok(notification) => LinksEffect::Heard { from, notification },
@@ -210,12 +225,38 @@ impl Links {
         let peer = self.peers.entry(server).or_insert_with(|| Peer::new(!smaller));
         peer.claim(header.addresses);
         match peer.line {
-            // It has no connection to us, whatever we believe.
-            Line::Up { link: old, .. } => {
+            Line::Up { link: old, .. } if crate::mutants::on("claim-costs-a-link") => {
                 self.conns.remove(&old);
                 let why = "the peer has begun another".to_owned();
                 out.push(LinksEffect::Close { link: old, why });
                 peer.line = Line::Down { retry_at: None };
+            }
+            // If it is true it has no connection to us, and what we believe to be one ends with the
+            // next byte that is sent there. If not, nothing is lost. Both are told what there is to
+            // tell, for one of them is the peer.
+            Line::Up { .. } => {
+                let before = match smaller {
+                    true => None,
+                    false => peer.claimant.replace(link),
+                };
+                peer.asks |= smaller;
+                if peer.pending.is_none() {
+                    peer.pending = self.greeting.clone();
+                }
+                write_pending(now, peer, out);
+                if !smaller {
+                    self.conns.entry(link).and_modify(|conn| conn.party = Party::Claims(server));
+                    peer.claimed_since = None;
+                    if let Some(greeting) = &self.greeting {
+                        out.push(LinksEffect::Write { link, bytes: framed(greeting) });
+                    }
+                }
+                if let Some(before) = before {
+                    self.conns.remove(&before);
+                    let why = "the peer has begun another".to_owned();
+                    out.push(LinksEffect::Close { link: before, why });
+                }
+                return;
             }
             Line::Dialing { dial, .. } if !smaller => {
                 out.push(LinksEffect::Cancel { dial });
@@ -268,18 +309,52 @@ impl Links {
         write_pending(now, peer, out);
     }
 
-    fn closed(&mut self, now: Millis, link: Link) {
-        if let Some(peer) = self.peer_of(link) {
-            peer.down(now);
+    fn closed(&mut self, now: Millis, link: Link, out: &mut Vec<LinksEffect>) {
+        if let Some(Conn { party: Party::Claims(server), .. }) = self.conns.get(&link)
+            && let Some(peer) = self.peers.get_mut(server)
+        {
+            peer.claimant = peer.claimant.filter(|claim| *claim != link);
+            peer.claimed_since = None;
         }
+        let claim = self.peer_of(link).and_then(|peer| {
+            peer.down(now);
+            peer.claimed_since = None;
+            peer.claimant.take()
+        });
         self.conns.remove(&link);
-        self.forget_strangers(&mut Vec::new());
+        if let Some(claim) = claim {
+            self.take_claim(now, claim, out);
+        }
+        self.forget_strangers(out);
+    }
+
+    /// The connection before it has ended: now it is the peer's.
+    fn take_claim(&mut self, now: Millis, link: Link, out: &mut Vec<LinksEffect>) {
+        let Some(conn) = self.conns.get_mut(&link) else { return };
+        let Party::Claims(server) = conn.party else { return };
+        conn.party = Party::Server(server);
+        self.up(now, server, link, out);
+        self.frames(now, link, out);
+    }
+
+    /// The connection before it is silent: it may be nobody's, or it has nothing to say. So the two
+    /// change places, and neither ends.
+    fn swap_claim(&mut self, now: Millis, server: ServerId, out: &mut Vec<LinksEffect>) {
+        let Some(peer) = self.peers.get_mut(&server) else { return };
+        peer.claimed_since = None;
+        let (Some(old), Some(link)) = (peer.link(), peer.claimant) else { return };
+        peer.claimant = Some(old);
+        peer.line = Line::Up { link, since: now, unsent_since: None };
+        for (link, party) in [(old, Party::Claims(server)), (link, Party::Server(server))] {
+            self.conns.entry(link).and_modify(|conn| conn.party = party);
+        }
+        self.frames(now, link, out);
     }
 
     /// Ends a connection for a reason of ours.
     fn end(&mut self, now: Millis, link: Link, why: &str, out: &mut Vec<LinksEffect>) {
         out.push(LinksEffect::Close { link, why: why.to_owned() });
-        self.closed(now, link);
+        self.closed(now, link, out);
     }
 
     fn peer_of(&mut self, link: Link) -> Option<&mut Peer> {
@@ -306,9 +381,10 @@ impl Links {
                     out.push(LinksEffect::Cancel { dial });
                     self.connect_failed(now, dial, out);
                 }
-                Line::Up { link, .. } => {
+                Line::Up { unsent_since: Some(since), link, .. } if since + STALL_MS <= now => {
                     self.end(now, link, &format!("has taken nothing for {STALL_MS} ms"), out);
                 }
+                Line::Up { .. } => self.swap_claim(now, server, out),
             }
         }
     }
@@ -338,6 +414,11 @@ impl Links {
             let strangers = self.peers.iter().filter(|(_, peer)| !peer.is_member());
             let oldest = strangers.min_by_key(|(_, peer)| since(peer)).map(|(id, _)| *id);
             let Some(gone) = oldest.and_then(|id| self.peers.remove(&id)) else { return };
+            if let Some(link) = gone.claimant {
+                self.conns.remove(&link);
+                let why = format!("{STRANGERS_MAX} servers are in no configuration");
+                out.push(LinksEffect::Close { link, why });
+            }
             match gone.line {
                 Line::Up { link, .. } => {
                     self.conns.remove(&link);
@@ -355,10 +436,18 @@ impl Links {
 fn write_pending(now: Millis, peer: &mut Peer, out: &mut Vec<LinksEffect>) {
     let Line::Up { link, unsent_since: unsent_since @ None, .. } = &mut peer.line else { return };
     let Some(notification) = peer.pending.take() else { return };
-    let mut bytes = Vec::new();
-    encode_frame(&notification, &mut bytes);
+    let bytes = framed(&notification);
     *unsent_since = Some(now);
+    if let Some(link) = peer.claimant {
+        out.push(LinksEffect::Write { link, bytes: bytes.clone() });
+    }
     out.push(LinksEffect::Write { link: *link, bytes });
+}
+
+fn framed(notification: &Notification) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_frame(notification, &mut bytes);
+    bytes
 }
 
 /// A server's election addresses in these configurations, each once.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Of two servers the one with the larger id opens the connection that lasts. The other can only
-//! ask for it, and whoever is asked drops what it had, because the asking server has nothing.
+//! ask for it. Whoever asks or calls while a connection stands is believed when that one has ended or
+//! is silent: it is written to, and if its peer has given it up that ends it at once.
 //!
 //! One message waits for a peer at most, and the newest replaces it: an old vote is worth nothing.
 //! A peer that comes back is told the current vote at once, so nothing lost with a connection

@@ -2,7 +2,8 @@
 
 use super::effect::Dial;
 use super::settings::{
-    CALL_TAKES_DIALS, DIAL_GAP_MS, GOOD_MS, KNOCK_MS_MIN, QUICK_KNOCKS, RETRY_MS_MAX, RETRY_MS_MIN,
+    CALL_TAKES_DIALS, CLAIM_MS, DIAL_GAP_MS, GOOD_MS, KNOCK_MS_MIN, QUICK_KNOCKS, RETRY_MS_MAX,
+    RETRY_MS_MIN,
 };
 use crate::codec::election::{ElectionAddress, Notification};
 use crate::types::{Link, Millis};
@@ -36,6 +37,13 @@ pub(super) struct Peer {
     /// What it said itself when it called.
     claimed: Vec<ElectionAddress>,
     pub line: Line,
+    /// A connection that claims to be this peer's while another stands. The newest, for of one peer's
+    /// that is the one that lives.
+    pub claimant: Option<Link>,
+    /// Since when that one has said something and the other nothing.
+    pub claimed_since: Option<Millis>,
+    /// It has asked to be called while a connection stands, which may be one that only we believe in.
+    pub asks: bool,
     /// The newest message that has not been written.
     pub pending: Option<Notification>,
     /// Which address is tried next, and how many have failed one after another.
@@ -59,6 +67,9 @@ impl Peer {
             configured: Vec::new(),
             claimed: Vec::new(),
             line: Line::Down { retry_at: None },
+            claimant: None,
+            claimed_since: None,
+            asks: false,
             pending: None,
             next_address: 0,
             failures: 0,
@@ -90,7 +101,11 @@ impl Peer {
         match self.line {
             Line::Down { retry_at } => retry_at,
             Line::Dialing { until, .. } => Some(until),
-            Line::Up { unsent_since, .. } => unsent_since.map(|since| since + stall_ms),
+            Line::Up { unsent_since, .. } => {
+                let stalled = unsent_since.map(|since| since + stall_ms);
+                let outlived = self.claimed_since.map(|since| since + CLAIM_MS);
+                stalled.into_iter().chain(outlived).min()
+            }
         }
     }
 
@@ -161,6 +176,7 @@ impl Peer {
     pub fn up(&mut self, now: Millis, link: Link) {
         self.failures = 0;
         self.given_up = false;
+        self.asks = false;
         self.line = Line::Up { link, since: now, unsent_since: None };
     }
 
@@ -168,7 +184,10 @@ impl Peer {
     /// the end of a short one may be the two servers' crossing, and is left to settle.
     pub fn down(&mut self, now: Millis) {
         let lasted = matches!(self.line, Line::Up { since, .. } if now >= since + GOOD_MS);
-        if lasted {
+        if std::mem::take(&mut self.asks) {
+            self.rest(now, self.pause_ms);
+            self.hasten_anew(now);
+        } else if lasted {
             self.pause_ms = RETRY_MS_MIN;
             self.quick_knocks = QUICK_KNOCKS;
             self.line = Line::Down { retry_at: self.is_needed().then_some(now) };

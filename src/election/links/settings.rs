@@ -21,6 +21,14 @@ pub(super) const CALLS_MAX: usize = 64;
 /// connected longest makes way.
 pub(super) const STRANGERS_MAX: usize = 64;
 
+/// What a connection says that claims the id of one that still stands is looked at when that one has
+/// said nothing for so long since, which is much more than the votes of one election are apart.
+pub(super) const CLAIM_MS: i64 = 3000;
+
+/// Bytes of a connection that claims the id of one that still stands. A server says a few hundred
+/// while it waits; what it says too much it can say again.
+pub(super) const CLAIM_BYTES_MAX: usize = 64 << 10;
+
 /// First and last pause between attempts to reach a peer. A process that is killed goes on taking
 /// connections for a moment, so the second attempt, which tells its end, follows soon. The last is
 /// what a returning peer may have to wait for us, unless it calls itself, as all do when they

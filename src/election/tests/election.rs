@@ -56,7 +56,9 @@ impl Actor for Voter {
                 zxid: zxid(words.get("zxid")),
                 epoch: Epoch(words.number("epoch") as u32),
             },
-            "leave" => ElectionInput::Leave,
+            "leave" => ElectionInput::Leave {
+                unanswered: words.find("unanswered").map(|id| ServerId(id.parse().unwrap())),
+            },
             "hear" => ElectionInput::Heard {
                 from: server(),
                 notification: notification(&words, 2, &self.config),

@@ -359,6 +359,10 @@ impl Control {
         tracing::warn!(why, "role given up");
         let observed =
             matches!(&self.role, Role::Learning(learning) if learning.learner.is_observer());
+        let unanswered = match &self.role {
+            Role::Learning(l) if l.learner.is_unanswered() => Some(l.learner.leader()),
+            _ => None,
+        };
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.appointed = ensemble.leaving.take().map(|leaving| leaving.leader);
             ensemble.rests_until = match ensemble.appointed {
@@ -367,7 +371,7 @@ impl Control {
             };
         }
         self.role = Role::Settling;
-        self.elect(ElectionInput::Leave);
+        self.elect(ElectionInput::Leave { unanswered });
         self.leader_effects.clear();
         self.learner_effects.clear();
         self.command(PeerCommand::StopQuorum);
