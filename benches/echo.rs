@@ -228,7 +228,7 @@ struct Load {
 impl Load {
     fn new(address: SocketAddr, (conns, depth): (usize, u64), kind: Kind) -> Load {
         let mut net = Net::new(NetSettings::default()).expect("io_uring");
-        let options = ConnOptions { keepalive: None, outbound_close: usize::MAX };
+        let options = ConnOptions { keepalive: None, dead_after: None, outbound_close: usize::MAX };
         let conns = (0..conns)
             .map(|_| {
                 let stream = match kind {

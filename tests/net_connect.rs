@@ -15,7 +15,7 @@ use ringkeeper::net::{CloseReason, ConnOptions, How, Net, NetEvent, NetSettings}
 use ringkeeper::types::ConnId;
 
 const OPTIONS: ConnOptions =
-    ConnOptions { keepalive: Some(Duration::ZERO), outbound_close: 64 << 20 };
+    ConnOptions { keepalive: Some(Duration::ZERO), dead_after: None, outbound_close: 64 << 20 };
 const LONG: Duration = Duration::from_secs(20);
 
 fn loopback() -> SocketAddr {
@@ -273,4 +273,22 @@ fn what_may_be_unsent_is_a_connection_s_own() {
         _ => ControlFlow::Continue(()),
     });
     assert!(matches!(reason, CloseReason::SlowReader { limit: 0x180_0000, .. }), "{reason}");
+}
+
+#[test]
+fn how_long_a_silent_machine_is_believed_in_is_a_connection_s_own() {
+    // Goal: what the kernel is told, of a connection that was taken and of one of ours.
+    let options = ConnOptions { dead_after: Some(Duration::from_secs(4)), ..OPTIONS };
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _other = TcpStream::connect(address).unwrap();
+    let (taken, peer) = listener.accept().unwrap();
+    let seen = taken.try_clone().unwrap();
+    let mut net = Net::new(NetSettings::default()).unwrap();
+    net.adopt_with(taken.into(), peer, &options);
+    let seen = socket2::SockRef::from(&seen);
+    assert_eq!(seen.tcp_user_timeout().unwrap(), Some(Duration::from_secs(4)));
+    assert!(seen.keepalive().unwrap());
+    assert_eq!(seen.tcp_keepalive_time().unwrap(), Duration::from_secs(2));
+    assert_eq!(seen.tcp_keepalive_interval().unwrap(), Duration::from_secs(1));
 }

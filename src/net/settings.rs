@@ -45,6 +45,11 @@ pub struct NetSettings {
 pub struct ConnOptions {
     /// As [`NetSettings::keepalive`].
     pub keepalive: Option<Duration>,
+    /// Ends it when the other end's machine has confirmed nothing for so long, of what was sent or of
+    /// the question whether it is there, which an idle connection is asked. `None`: the kernel goes
+    /// on for a quarter of an hour, at pauses that double, and what a cut has lost is sent again only
+    /// long after the cut is over.
+    pub dead_after: Option<Duration>,
     /// As [`NetSettings::outbound_close`]: what clients may leave unread says nothing of servers.
     pub outbound_close: usize,
 }

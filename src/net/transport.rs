@@ -124,6 +124,7 @@ impl Net {
         options: &ConnOptions,
     ) -> ConnId {
         set_up(&SockRef::from(&stream), options.keepalive);
+        set_patience(&SockRef::from(&stream), options.dead_after);
         let mut conn = Conn::new(Socket::new(stream), peer);
         conn.bounds(options.outbound_close, false);
         self.insert(conn)
@@ -141,6 +142,7 @@ impl Net {
         let domain = Domain::for_address(peer);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         set_up(&SockRef::from(&socket), options.keepalive);
+        set_patience(&SockRef::from(&socket), options.dead_after);
         let deadline = Instant::now() + timeout;
         let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
         conn.bounds(options.outbound_close, false);
@@ -485,4 +487,15 @@ pub(super) fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
             false => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
         };
     }
+}
+
+/// [`ConnOptions::dead_after`]. Fails as [`set_up`] does.
+fn set_patience(socket: &SockRef<'_>, dead_after: Option<Duration>) {
+    let Some(dead_after) = dead_after else { return };
+    // The kernel counts these in whole seconds.
+    let second = Duration::from_secs(1);
+    let (time, interval) = ((dead_after / 2).max(second), (dead_after / 4).max(second));
+    let asked = TcpKeepalive::new().with_time(time).with_interval(interval);
+    let _ = socket.set_tcp_keepalive(&asked);
+    let _ = socket.set_tcp_user_timeout(Some(dead_after));
 }

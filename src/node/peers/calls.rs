@@ -12,6 +12,14 @@ use crate::types::{ConnId, Millis};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct CallId(u64);
 
+/// How long a name's new address is waited for before the one it last had is tried. Name servers that
+/// are there answer sooner, and the last address may be another server's by now.
+const HOPE_MS: i64 = 200;
+
+/// How long a lookup may take. One that takes longer comes too late for this call, and in time for the
+/// next.
+const LOOKUP_MS: i64 = 10_000;
+
 /// For whom a connection is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Whom {
@@ -25,8 +33,19 @@ pub(super) enum Called {
     Failed { whom: Whom, why: String },
 }
 
+/// A name that is being looked up.
+struct Lookup {
+    host: String,
+    port: u16,
+    /// When it is tried where it was last known to be; `None`: it has been.
+    hopes_at: Option<Millis>,
+}
+
 struct Call {
     whom: Whom,
+    timeout_ms: i64,
+    lookup: Option<Lookup>,
+    tried: Vec<SocketAddr>,
     /// Not looked up yet.
     names: VecDeque<(String, u16)>,
     /// Not tried yet.
@@ -45,8 +64,8 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Begins to call. [`Calls::take_ended`] says what became of it, after `timeout_ms` at the
-    /// latest.
+    /// Begins to call. [`Calls::take_ended`] says what became of it: `timeout_ms` after its names are
+    /// known at the latest.
     pub fn begin(
         &mut self,
         around: &mut CallsAround<'_>,
@@ -57,6 +76,9 @@ impl Calls {
         self.last += 1;
         let call = Call {
             whom,
+            timeout_ms,
+            lookup: None,
+            tried: Vec::new(),
             names: names.into_iter().collect(),
             targets: VecDeque::new(),
             trying: None,
@@ -80,11 +102,22 @@ impl Calls {
 
     pub fn answered(&mut self, around: &mut CallsAround<'_>, id: CallId, answer: Answer) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        call.lookup = None;
+        call.until = around.now + call.timeout_ms;
         match answer.found {
-            Ok(found) => call.targets.extend(found),
+            Ok(found) => {
+                // It is not where it was.
+                if let Some((conn, _)) = call.trying.take_if(|(_, at)| !found.contains(at)) {
+                    around.net.close(conn, How::Now);
+                    around.given_up.push(conn);
+                }
+                call.targets = found.into_iter().filter(|at| !call.tried.contains(at)).collect();
+            }
             Err(why) => call.why = why,
         }
-        self.go_on(around, id);
+        if call.trying.is_none() {
+            self.go_on(around, id);
+        }
     }
 
     pub fn connected(&mut self, conn: ConnId) {
@@ -105,26 +138,40 @@ impl Calls {
     }
 
     pub fn deadline(&self) -> Option<Millis> {
-        self.calls.values().map(|call| call.until).min()
+        let at = |call: &Call| {
+            let hopes_at = call.lookup.as_ref().and_then(|lookup| lookup.hopes_at);
+            hopes_at.map_or(call.until, |hopes_at| hopes_at.min(call.until))
+        };
+        self.calls.values().map(at).min()
     }
 
-    /// Ends what has taken too long; the connections that were being tried are to be forgotten.
-    pub fn expire(&mut self, net: &mut Net, now: Millis) -> Vec<ConnId> {
-        let mut given_up = Vec::new();
+    /// Tries what is still being looked up where it was last known to be, and ends what has taken too
+    /// long.
+    pub fn tick(&mut self, around: &mut CallsAround<'_>) {
+        let now = around.now;
         let late = |(id, call): (&CallId, &Call)| (call.until <= now).then_some(*id);
         while let Some(id) = self.calls.iter().find_map(late) {
             let Some(call) = self.calls.remove(&id) else { break };
             let why = match call.trying {
                 Some((conn, address)) => {
-                    net.close(conn, How::Now);
-                    given_up.push(conn);
+                    around.net.close(conn, How::Now);
+                    around.given_up.push(conn);
                     format!("{address}: not connected in time")
                 }
                 None => "its name is still being looked up".to_owned(),
             };
             self.ended.push_back(Called::Failed { whom: call.whom, why });
         }
-        given_up
+        let mut hoping = Vec::new();
+        for (id, call) in &mut self.calls {
+            if let Some(lookup) = &mut call.lookup
+                && lookup.hopes_at.take_if(|at| *at <= now).is_some()
+            {
+                call.targets.extend(around.resolver.known(&lookup.host, lookup.port));
+                hoping.push(*id);
+            }
+        }
+        hoping.into_iter().for_each(|id| self.go_on(around, id));
     }
 
     pub fn take_ended(&mut self) -> Option<Called> {
@@ -145,19 +192,31 @@ impl Calls {
                 let left = (call.until.0 - around.now.0).max(1) as u64;
                 let share = 1 + (call.targets.len() + call.names.len()) as u64;
                 let timeout = Duration::from_millis((left / share).max(1));
-                match around.net.connect(address, timeout, &around.options) {
+                let options = match call.whom {
+                    Whom::Election(_) => &around.mesh_options,
+                    Whom::Leader => &around.options,
+                };
+                match around.net.connect(address, timeout, options) {
                     Ok(conn) => {
                         call.trying = Some((conn, address));
+                        call.tried.push(address);
                         around.begun.push(conn);
                         return;
                     }
                     Err(error) => call.why = format!("{address}: {error}"),
                 }
+            } else if call.lookup.is_some() {
+                return;
             } else if let Some((host, port)) = call.names.pop_front() {
                 match around.resolver.ask(Asked::Call(id), &host, port) {
                     Some(Answer { found: Ok(found), .. }) => call.targets.extend(found),
                     Some(Answer { found: Err(why), .. }) => call.why = why,
-                    None => return,
+                    None => {
+                        call.until = around.now + LOOKUP_MS.max(call.timeout_ms);
+                        let hopes_at = Some(around.now + HOPE_MS);
+                        call.lookup = Some(Lookup { host, port, hopes_at });
+                        return;
+                    }
                 }
             } else {
                 let (whom, why) = (call.whom, std::mem::take(&mut call.why));
@@ -174,7 +233,10 @@ pub(super) struct CallsAround<'a> {
     pub net: &'a mut Net,
     pub resolver: &'a Resolver,
     pub options: ConnOptions,
+    pub mesh_options: ConnOptions,
     pub now: Millis,
     /// Connections that are ours from now on.
     pub begun: Vec<ConnId>,
+    /// Connections that are to be forgotten.
+    pub given_up: Vec<ConnId>,
 }

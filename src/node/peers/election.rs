@@ -82,7 +82,7 @@ impl Peers {
         peer: SocketAddr,
         out: &mut Vec<PeerEvent>,
     ) {
-        let conn = net.adopt_with(fd, peer, &self.settings.options());
+        let conn = net.adopt_with(fd, peer, &self.settings.mesh_options());
         let link = self.enter_mesh(conn);
         self.elect(net, LinksInput::Accepted { link }, out);
     }

@@ -1,15 +1,25 @@
 //! Names into addresses. A lookup may take many seconds when a name server is away; so each has a
-//! short-lived thread of its own, and none waits behind another.
+//! short-lived thread of its own, and none waits behind another. What a name meant is remembered,
+//! also if the answer came too late for who had asked.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::calls::CallId;
 use super::doors::Attempt;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
+
+/// Who asks for a name meanwhile waits for the lookup under way. One that takes longer than this is
+/// not waited for: another is begun beside it.
+const LOOKUP_MAX: Duration = Duration::from_secs(15);
+
+/// Names whose addresses are remembered: more than ensembles have members. Beyond, all are forgotten.
+const KNOWN_MAX: usize = 1024;
 
 /// Lookups at once. A server asks for one or two names of each other server at a time.
 const LOOKUPS_MAX: usize = 64;
@@ -27,18 +37,39 @@ pub(super) struct Answer {
     pub found: Result<Vec<SocketAddr>, String>,
 }
 
+/// What a name means, in the order in which addresses are to be tried.
+pub(super) type Meaning = Result<Vec<IpAddr>, String>;
+
+/// Looks a name up, however long that takes.
+pub(super) type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+
 /// Asked on one thread, which the answers wake.
 pub struct Resolver {
-    answers: Sender<Answer>,
-    answered: Receiver<Answer>,
+    answers: Sender<(String, Meaning)>,
+    answered: Receiver<(String, Meaning)>,
     running: Arc<AtomicUsize>,
+    look_up: LookUp,
+    names: RefCell<Names>,
+}
+
+#[derive(Default)]
+struct Names {
+    /// The last good answers.
+    known: BTreeMap<String, Vec<IpAddr>>,
+    /// Being looked up: since when, and for whom.
+    asked: BTreeMap<String, (Instant, Vec<(Asked, u16)>)>,
 }
 
 impl Resolver {
     /// `waker`: of the thread that will ask.
     pub fn new(waker: Waker) -> Resolver {
+        Resolver::with(waker, Arc::new(look_up))
+    }
+
+    pub(super) fn with(waker: Waker, look_up: LookUp) -> Resolver {
         let (answers, answered) = mailbox(LOOKUPS_MAX, waker);
-        Resolver { answers, answered, running: Arc::default() }
+        let names = RefCell::default();
+        Resolver { answers, answered, running: Arc::default(), look_up, names }
     }
 
     /// Answers now where the host is an address, and later otherwise. A name is looked up each time
@@ -47,6 +78,14 @@ impl Resolver {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Some(Answer { asked, found: Ok(vec![SocketAddr::new(ip, port)]) });
         }
+        let names = &mut self.names.borrow_mut().asked;
+        if let Some((since, askers)) = names.get_mut(host)
+            && since.elapsed() < LOOKUP_MAX
+            && askers.len() < LOOKUPS_MAX
+        {
+            askers.push((asked, port));
+            return None;
+        }
         // SeqCst, for this is no hot path: the count is only a bound.
         if self.running.fetch_add(1, Ordering::SeqCst) >= LOOKUPS_MAX {
             self.running.fetch_sub(1, Ordering::SeqCst);
@@ -54,14 +93,20 @@ impl Resolver {
             return Some(Answer { asked, found });
         }
         let (answers, running) = (self.answers.clone(), self.running.clone());
-        let name = host.to_owned();
+        let (name, look_up) = (host.to_owned(), self.look_up.clone());
         let lookup = move || {
-            let found = look_up(&name, port).map_err(|error| format!("{name}: {error}"));
+            let found = look_up(&name).map_err(|error| format!("{name}: {error}"));
             running.fetch_sub(1, Ordering::SeqCst);
-            answers.push(Answer { asked, found });
+            answers.push((name, found));
         };
         match std::thread::Builder::new().name("resolver".into()).spawn(lookup) {
-            Ok(_) => None,
+            Ok(_) => {
+                let (since, askers) =
+                    names.entry(host.to_owned()).or_insert_with(|| (Instant::now(), Vec::new()));
+                *since = Instant::now();
+                askers.push((asked, port));
+                None
+            }
             Err(error) => {
                 self.running.fetch_sub(1, Ordering::SeqCst);
                 Some(Answer { asked, found: Err(format!("{host}: {error}")) })
@@ -69,8 +114,31 @@ impl Resolver {
         }
     }
 
+    /// What the name meant when that was last known.
+    pub(super) fn known(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+        let names = self.names.borrow();
+        let ips = names.known.get(host).into_iter().flatten();
+        ips.map(|ip| SocketAddr::new(*ip, port)).collect()
+    }
+
     pub(super) fn answers(&mut self, into: &mut VecDeque<Answer>) {
-        self.answered.drain_into(into);
+        let mut meanings = VecDeque::new();
+        self.answered.drain_into(&mut meanings);
+        let names = self.names.get_mut();
+        for (name, meaning) in meanings {
+            let askers = names.asked.remove(&name).map_or_else(Vec::new, |(_, askers)| askers);
+            for (asked, port) in askers {
+                let found = meaning.clone();
+                let found = found.map(|ips| ips.iter().map(|ip| (*ip, port).into()).collect());
+                into.push_back(Answer { asked, found });
+            }
+            if let Ok(ips) = meaning {
+                if names.known.len() >= KNOWN_MAX {
+                    names.known.clear();
+                }
+                names.known.insert(name, ips);
+            }
+        }
     }
 
     pub(super) fn has_answers(&self) -> bool {
@@ -79,9 +147,10 @@ impl Resolver {
 }
 
 /// IPv4 first, as Java has it unless told otherwise.
-fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let mut found: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
+fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
+    let found = (name, 0).to_socket_addrs()?;
+    let mut found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    found.sort_by_key(IpAddr::is_ipv6);
     found.dedup();
     match found.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::NotFound, "has no address")),

@@ -20,6 +20,11 @@ pub(super) const ELECTION_RETRY_MS: i64 = 1000;
 /// Between two tries to listen on the quorum port. A leader has `initLimit` to gather its learners.
 pub(super) const QUORUM_RETRY_MS: i64 = 200;
 
+/// How long nothing of the other end's machine may be heard on a connection between election ports.
+/// Such a connection costs little to make anew, and one that died in silence keeps a server away that
+/// comes back from behind a cut.
+const MESH_DEAD_MS: u64 = 4000;
+
 /// Connections that wait to be accepted.
 pub(super) const BACKLOG: u32 = 128;
 
@@ -64,11 +69,17 @@ impl PeerSettings {
         }
     }
 
+    /// A connection between two election ports. It may be idle for weeks; when it is needed it must
+    /// not turn out to have been dead for as long.
+    pub(super) fn mesh_options(&self) -> ConnOptions {
+        ConnOptions { dead_after: Some(Duration::from_millis(MESH_DEAD_MS)), ..self.options() }
+    }
+
     /// Both ends may have much to say at once, so neither may wait for the other to listen.
     pub(super) fn options(&self) -> ConnOptions {
         let keepalive = self.keepalive.then_some(Duration::ZERO);
         // What may wait for a peer is the roles' to bound; this is where a mistake of theirs ends.
         let outbound_close = limits::PEER_OUTBOUND + 2 * self.limits.packet_max();
-        ConnOptions { keepalive, outbound_close }
+        ConnOptions { keepalive, dead_after: None, outbound_close }
     }
 }

@@ -95,9 +95,10 @@ impl Peers {
         self.judge(tried)?;
         let tried = self.quorum_door.tick(net, &self.resolver, now);
         self.judge(tried)?;
-        for conn in self.calls.expire(net, now) {
-            self.uses.insert(conn, Use::Leaving);
-        }
+        let mut around = around(&self.settings, &self.resolver, net, now);
+        self.calls.tick(&mut around);
+        let (begun, given_up) = (around.begun, around.given_up);
+        self.own_calls(begun, given_up);
         if self.mesh.links.deadline().is_some_and(|at| at <= now) {
             self.elect(net, LinksInput::Tick, out);
         }
@@ -221,8 +222,8 @@ impl Peers {
             Some(Use::Call) => {
                 let mut around = around(&self.settings, &self.resolver, net, self.now);
                 self.calls.closed(&mut around, conn, why);
-                let begun = around.begun;
-                self.own_calls(begun);
+                let (begun, given_up) = (around.begun, around.given_up);
+                self.own_calls(begun, given_up);
             }
             Some(Use::Election(link)) => self.election_closed(net, link, out),
             Some(Use::Quorum(link)) => self.quorum_closed(net, link, why.to_owned(), out),
@@ -239,8 +240,8 @@ impl Peers {
                 Asked::Call(id) => {
                     let mut around = around(&self.settings, &self.resolver, net, self.now);
                     self.calls.answered(&mut around, id, answer);
-                    let begun = around.begun;
-                    self.own_calls(begun);
+                    let (begun, given_up) = (around.begun, around.given_up);
+                    self.own_calls(begun, given_up);
                 }
                 Asked::Door(attempt) => {
                     let door = match attempt.port {
@@ -264,12 +265,13 @@ impl Peers {
     ) {
         let mut around = around(&self.settings, &self.resolver, net, self.now);
         self.calls.begin(&mut around, whom, names, timeout_ms);
-        let begun = around.begun;
-        self.own_calls(begun);
+        let (begun, given_up) = (around.begun, around.given_up);
+        self.own_calls(begun, given_up);
     }
 
-    fn own_calls(&mut self, begun: Vec<ConnId>) {
+    fn own_calls(&mut self, begun: Vec<ConnId>, given_up: Vec<ConnId>) {
         self.uses.extend(begun.into_iter().map(|conn| (conn, Use::Call)));
+        self.uses.extend(given_up.into_iter().map(|conn| (conn, Use::Leaving)));
     }
 
     pub(super) fn uncall(&mut self, net: &mut Net, whom: Whom) {
@@ -351,5 +353,14 @@ fn around<'a>(
     net: &'a mut Net,
     now: Millis,
 ) -> CallsAround<'a> {
-    CallsAround { net, resolver, options: settings.options(), now, begun: Vec::new() }
+    let (options, mesh_options) = (settings.options(), settings.mesh_options());
+    CallsAround {
+        net,
+        resolver,
+        options,
+        mesh_options,
+        now,
+        begun: Vec::new(),
+        given_up: Vec::new(),
+    }
 }

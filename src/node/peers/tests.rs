@@ -1,8 +1,8 @@
 //! Servers that speak with one another over loopback, all on the test's own thread.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::codec::quorum::{Limits, Packet};
 use crate::election::links::LinkSettings;
 use crate::membership::{Electorate, Members};
 use crate::net::{Net, NetEvent, NetSettings};
-use crate::runtime::clock;
+use crate::runtime::{Waker, clock};
 use crate::tree::StoredStat;
 use crate::types::{Link, Millis, ServerId, SessionId, Zxid};
 
@@ -66,9 +66,13 @@ impl Server {
     }
 
     fn with(settings: PeerSettings) -> Server {
+        Server::with_names(settings, Resolver::new)
+    }
+
+    fn with_names(settings: PeerSettings, names: impl FnOnce(Waker) -> Resolver) -> Server {
         let small = NetSettings { ring_entries: 64, receive_buffers: 64, ..NetSettings::default() };
         let net = Net::new(small).unwrap();
-        let resolver = Resolver::new(net.waker());
+        let resolver = names(net.waker());
         let peers = Peers::new(settings, resolver, clock::now());
         Server { net, peers, heard: Vec::new(), others: Vec::new() }
     }
@@ -445,4 +449,45 @@ fn what_belongs_to_others_on_the_same_transport_is_left_to_them() {
     idle(&mut servers);
     assert!(!servers[0].others.iter().any(|event| matches!(event, NetEvent::Accepted { .. })));
     assert_eq!(servers[0].peers.connections(), 1);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_for_a_call_serves_the_next() {
+    // Goal: a name server that is away takes longer to say so than a call may take. What the name
+    // means is kept, and while it is asked again the server is tried where it was last.
+    let there = electorate(2, "127.0.0.1");
+    let text = there.committed.text().replace("server.1=127.0.0.1", "server.1=peer.test");
+    let named = Electorate::new(Arc::new(Members::parse(&text).unwrap()));
+    // A lookup ends when it is let.
+    let (gate, gated) = mpsc::channel::<()>();
+    let gated = Mutex::new(gated);
+    let look_up = move |name: &str| {
+        assert_eq!(name, "peer.test");
+        let _ = gated.lock().unwrap().recv();
+        Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
+    };
+    let names = |waker| Resolver::with(waker, Arc::new(look_up));
+    let mut servers = [Server::new(1, &there), Server::with_names(settings(2, &named), names)];
+    let began = clock::now();
+    servers[1].turn_at(began).unwrap();
+    servers[1].turn_at(began + 5000).unwrap();
+    let failed = |event: &PeerEvent| matches!(event, PeerEvent::Unreachable { .. }).then_some(());
+    assert!(servers[1].take(failed).is_some(), "the first call is given up");
+    gate.send(()).unwrap();
+    while !servers[1].peers.has_mail() {
+        std::thread::yield_now();
+    }
+    servers[1].turn_at(began + 5000).unwrap();
+    // Now it calls again, and asks again, which takes as long as before.
+    servers[1].turn_at(began + 7100).unwrap();
+    let mut now = began + 7400;
+    let waited = Instant::now();
+    while !servers[1].is_up(1) {
+        servers[0].turn().unwrap();
+        servers[1].turn_at(now).unwrap();
+        now = now + 1;
+        assert!(waited.elapsed() < Duration::from_secs(2), "waited in vain");
+    }
+    assert!(!servers[1].peers.has_mail(), "it was not told anew");
+    drop(gate);
 }
