@@ -148,6 +148,13 @@ pub enum Fault {
     DamagePeers {
         one_in: u64,
     },
+    /// Somebody who is no member speaks on the servers' own ports, in members' names too. `stays`: it
+    /// goes on claiming ids when the storm is over.
+    Rogue {
+        for_us: i64,
+        every_us: i64,
+        stays: bool,
+    },
 }
 
 /// A fault and its time, in microseconds.
@@ -159,6 +166,7 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
         (0..knobs.faults).map(|_| (rng.between(1, knobs.storm_us), one(&mut rng, knobs))).collect();
     plan.extend(more(seed, knobs));
     plan.extend(of_elections(seed, knobs));
+    plan.extend(of_strangers(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
     plan
 }
@@ -198,6 +206,22 @@ fn more(seed: u64, knobs: &Knobs) -> Vec<Planned> {
         }
     }
     plan
+}
+
+/// A stranger at the servers' own ports.
+fn of_strangers(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 7);
+    if knobs.servers < 3 || !rng.one_in(3) {
+        return Vec::new();
+    }
+    let stays = rng.one_in(2);
+    let rogue = |rng: &mut Rng| Fault::Rogue {
+        for_us: rng.one_of([100_000, 2_000_000, 20_000_000]),
+        every_us: rng.one_of([5_000, 50_000, 300_000]),
+        stays,
+    };
+    let times = rng.between(1, 4);
+    (0..times).map(|_| (rng.between(1, knobs.storm_us), rogue(&mut rng))).collect()
 }
 
 /// One election after the other, also in swarms. What a server must not forget between two of them

@@ -61,6 +61,8 @@ pub struct Knobs {
     pub outbound_pause: usize,
     /// Of so many connections one is read slowly.
     pub slow_readers: u64,
+    /// Configurations may change: what another voter says of a newer one is believed.
+    pub reconfig: bool,
 }
 
 impl Knobs {
@@ -134,6 +136,7 @@ impl Knobs {
             onlookers: rng.one_in(3),
             outbound_pause: rng.one_of([100, 1000, 4 << 20]),
             slow_readers: rng.one_of([2, 10, 1000]),
+            reconfig: servers > 1 && rng.one_in(3),
         }
     }
 }

@@ -7,7 +7,8 @@
 //! * [`run`]: a seed, a range of seeds; [`shrink`]: the least that still fails;
 //!   [`mutants`]: bugs that must be found
 //! * [`world`]: time and events; [`process`]: a server's turns, ends and starts; [`wires`]: connections
-//!   of clients; [`peers`], [`learners`]: servers among themselves
+//!   of clients; [`peers`], [`learners`]: servers among themselves; [`rogue`]: a peer
+//!   that is none
 //! * [`knobs`], [`faults`]: what the seed draws; [`moments`]: faults that wait for an election
 //! * [`server`], [`storage`], [`transport`], [`disk`]: the shipping code and what stands under it
 //! * [`client`], [`wishes`]: what clients do
@@ -20,6 +21,7 @@ pub mod shrink;
 pub mod learners;
 pub mod peers;
 pub mod process;
+pub mod rogue;
 pub mod wires;
 pub mod world;
 

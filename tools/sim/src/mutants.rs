@@ -88,6 +88,9 @@ pub const ALL: &[Mutant] = &[
         "a learner's window lacks what its sync brought (ZOOKEEPER-4925, 5094)",
     ),
     three("diff-skips", "a DIFF from the log leaves transactions out (ZOOKEEPER-2418, 4352)"),
+    three("epoch-believed-from-stranger", "one packet on the quorum port ends the last epoch"),
+    three("claim-costs-a-link", "who claims a living server's id ends its connection"),
+    three("config-believed-from-stranger", "anybody says who votes"),
     three("snapshot-forgets-flight", "what is committed beside a SNAP is lost (ZOOKEEPER-3104)"),
 ];
 

@@ -61,14 +61,37 @@ enum Damage {
     Over,
 }
 
+impl Pipe {
+    /// Its caller is in no server.
+    pub fn of_stranger(
+        server: usize,
+        incarnation: u64,
+        link: Link,
+        is_election: bool,
+        now: i64,
+    ) -> Pipe {
+        let nobody = End { server, incarnation: u64::MAX, link: Link(0) };
+        Pipe {
+            ends: [nobody, End { server, incarnation, link }],
+            is_election,
+            open: [true, true],
+            clear_at: [now; 2],
+            sent: [0; 2],
+            taken: [0; 2],
+            kept: Default::default(),
+            damage: [Damage::None; 2],
+        }
+    }
+}
+
 /// What stands for a server's sockets towards others.
 pub struct Sockets {
     mesh: Links,
-    listens: bool,
+    pub listens: bool,
     last_link: u64,
     /// Which pipe a link is, and which end of it.
-    links: BTreeMap<Link, (u64, usize)>,
-    quorum: BTreeMap<Link, Quorum>,
+    pub links: BTreeMap<Link, (u64, usize)>,
+    pub quorum: BTreeMap<Link, Quorum>,
     pub tick_at: Option<i64>,
     /// Dials that are not wanted any more are answered with nothing.
     leader_call: u64,
@@ -76,7 +99,7 @@ pub struct Sockets {
 
 /// A link that carries packets.
 #[derive(Default)]
-struct Quorum {
+pub struct Quorum {
     input: Vec<u8>,
     to_leader: bool,
     stream: Option<SnapshotParser>,
@@ -104,14 +127,14 @@ impl Sockets {
         }
     }
 
-    fn next_link(&mut self) -> Link {
+    pub fn next_link(&mut self) -> Link {
         self.last_link += 1;
         Link(self.last_link)
     }
 }
 
 impl World {
-    fn sockets(&mut self, server: usize) -> Option<&mut Sockets> {
+    pub fn sockets(&mut self, server: usize) -> Option<&mut Sockets> {
         self.servers[server].up.as_mut()?.sockets.as_mut()
     }
 
@@ -199,12 +222,12 @@ impl World {
         self.history.passed_on(request.session, request.cxid, wish);
     }
 
-    fn pipe_of(&mut self, server: usize, link: Link) -> Option<(u64, usize)> {
+    pub fn pipe_of(&mut self, server: usize, link: Link) -> Option<(u64, usize)> {
         self.sockets(server)?.links.get(&link).copied()
     }
 
     /// Steps the mesh, and does what follows.
-    fn mesh(&mut self, server: usize, input: LinksInput<'_>) {
+    pub fn mesh(&mut self, server: usize, input: LinksInput<'_>) {
         let now = self.servers[server].now(self.now);
         let Some(sockets) = self.sockets(server) else { return };
         let mut effects = Vec::new();
@@ -236,7 +259,7 @@ impl World {
         self.peer_events(server, events);
     }
 
-    fn peer_events(&mut self, server: usize, mut events: Vec<PeerEvent>) {
+    pub fn peer_events(&mut self, server: usize, mut events: Vec<PeerEvent>) {
         if let Some(up) = &mut self.servers[server].up
             && !events.is_empty()
         {
@@ -298,7 +321,8 @@ impl World {
             return Ok(());
         }
         let wanted = |sockets: &mut Sockets| port != Port::Quorum || sockets.listens;
-        let there = !lost && to != server && self.sockets(to).is_some_and(wanted);
+        let exists = !lost && to != server && to < self.servers.len();
+        let there = exists && self.sockets(to).is_some_and(wanted);
         if !there {
             match port {
                 Port::Election(dial) => self.mesh(server, LinksInput::ConnectFailed { dial }),
@@ -357,6 +381,17 @@ impl World {
         let Some((number, end)) = self.pipe_of(server, link) else { return };
         let Some(pipe) = self.pipes.get_mut(&number) else { return };
         let to = pipe.ends[1 - end].server;
+        if !pipe.open[1 - end] {
+            // Whoever is there answers what is sent to a connection of before with a reset.
+            let incarnation = pipe.ends[1 - end].incarnation;
+            let is_there = incarnation != u64::MAX && self.servers[to].up.is_some();
+            if is_there {
+                let before = pipe.clear_at[1 - end];
+                let at = self.crossing(server, to).max(self.crossing(to, server)).max(before);
+                self.schedule(at, Event::PeerEnd { pipe: number, to: end });
+            }
+            return;
+        }
         pipe.sent[end] += bytes.len() as u64;
         if pipe.damage[end] == Damage::Due && is_packet {
             pipe.damage[end] = Damage::Sent(pipe.sent[end]);

@@ -495,6 +495,8 @@ pub fn electorate(knobs: &Knobs) -> Option<Electorate> {
             if server + knobs.observers > knobs.servers { "observer" } else { "participant" };
         let _ = writeln!(text, "server.{server}=10.0.0.{server}:2888:3888:{role}");
     }
+    // One that has a version gets none from a leader.
+    text.push_str("version=1");
     Members::parse(&text).ok().map(|members| Electorate::new(Arc::new(members)))
 }
 
@@ -508,7 +510,8 @@ fn ensemble_parts(
     numbers: u64,
 ) -> EnsembleParts {
     let observer = !electorate.is_voter(me);
-    let settings = ElectionSettings { observer, ..ElectionSettings::new(me) };
+    let settings =
+        ElectionSettings { observer, adopts: knobs.reconfig, ..ElectionSettings::new(me) };
     let (tick_ms, init_ticks) = (knobs.tick_ms, knobs.init_ticks);
     EnsembleParts {
         me,
@@ -519,7 +522,7 @@ fn ensemble_parts(
             ..SyncRules::default()
         },
         handover_counter: knobs.handover_counter,
-        reconfig: control::Reconfig::default(),
+        reconfig: control::Reconfig { enabled: knobs.reconfig, ..control::Reconfig::default() },
         clients: control::ClientRules {
             local_sessions: knobs.local_sessions,
             upgrading: knobs.upgrading,

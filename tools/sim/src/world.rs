@@ -17,6 +17,7 @@ use crate::knobs::Knobs;
 use crate::moments::Ambushes;
 use crate::peers::{Pipe, Port};
 use crate::rng::Rng;
+use crate::rogue::Rogue;
 use crate::server::{Server, electorate, fresh_tree};
 use crate::wires::{Goodbye, Wire};
 
@@ -51,6 +52,7 @@ pub enum Event {
     LearnerWork { server: usize, incarnation: u64 },
     MustBeClosed { wire: u64 },
     Fault { number: usize },
+    Rogue,
     Healed,
     Settled,
 }
@@ -116,6 +118,7 @@ pub struct World {
     /// Nothing passes from one server to another before this time.
     pub blocked: BTreeMap<(usize, usize), i64>,
     pub ambushes: Ambushes,
+    pub rogue: Rogue,
     /// Every transaction that was ever proposed, and who has made those of an epoch.
     pub proposals: BTreeMap<Zxid, Bytes>,
     pub primaries: BTreeMap<Epoch, usize>,
@@ -170,6 +173,7 @@ impl World {
             pipes: BTreeMap::new(),
             blocked: BTreeMap::new(),
             ambushes: Ambushes::default(),
+            rogue: Rogue::default(),
             proposals: BTreeMap::new(),
             primaries: BTreeMap::new(),
             history: History::new(&fresh, &knobs),
@@ -262,6 +266,7 @@ impl World {
             Event::LearnerWork { server, incarnation } => self.learner_work(server, incarnation),
             Event::MustBeClosed { wire } => self.must_be_closed(wire),
             Event::Fault { number } => self.fault(number),
+            Event::Rogue => self.rogue_acts(),
             Event::Healed => self.heal(),
             Event::Settled => self.settled(),
         }
@@ -482,6 +487,7 @@ impl World {
             Fault::Wipe { server, down_us } => self.wipe(server, down_us),
             Fault::DamageClients { one_in } => self.damage_clients(one_in),
             Fault::DamagePeers { one_in } => self.damage_pipes(one_in),
+            Fault::Rogue { for_us, every_us, stays } => self.rogue_comes(for_us, every_us, stays),
         }
         Ok(())
     }
