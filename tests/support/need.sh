@@ -12,7 +12,8 @@ package_of() {
         python3) echo python3-venv ;;
         make) echo make ;;
         cc) echo gcc libc6-dev ;;
-        flock) echo util-linux ;;
+        ip) echo iproute2 ;;
+        flock | unshare) echo util-linux ;;
         *) echo "$1" ;;
     esac
 }
