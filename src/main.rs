@@ -1,12 +1,13 @@
 //! The server's command line: a configuration file, Java's positional arguments, or nothing.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use ringkeeper::node::boot::{self, BootError};
 use ringkeeper::node::config::{self, ConfigError, Settings};
+use ringkeeper::node::stderr::{self, Diagnostics};
 
 /// Small znodes by the million: jemalloc keeps them compact.
 #[global_allocator]
@@ -37,8 +38,10 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_INVOCATION } else { 0 });
         }
     };
+    stderr::tell_panics();
     if let Err(error) = start_logging(&arguments.log_level) {
-        eprintln!("--log-level or RINGKEEPER_LOG: {error}");
+        let text = format!("--log-level or RINGKEEPER_LOG: {error}\n");
+        let _ = Diagnostics.write_all(text.as_bytes());
         return ExitCode::from(EXIT_INVOCATION);
     }
     let settings = match settings(&arguments.arguments) {
@@ -70,7 +73,9 @@ fn start_logging(level: &str) -> Result<(), Box<dyn std::error::Error + Send + S
     let filter = tracing_subscriber::EnvFilter::try_new(config::log_filter(level)?)?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Diagnostics)
+        // What the subscriber itself has to say of a failed line would go the way that failed.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init()
 }

@@ -93,6 +93,22 @@ fn a_build_of_the_workspace_makes_the_server_that_ships() {
 }
 
 #[test]
+fn nothing_is_printed_past_the_one_writer_that_cannot_fail() {
+    // Goal: no output of a diagnostic can end the server: `eprintln!` and its like panic when nobody reads.
+    let past =
+        ["eprintln!", "println!", "eprint!", "print!", "dbg!", "io::stdout()", "with_writer(io"];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]).iter().filter(|(name, _)| !is_test(name)) {
+        for (at, line) in code(text) {
+            if past.iter().any(|word| line.contains(word)) {
+                found.push(format!("{name}:{at} {}", line.trim()));
+            }
+        }
+    }
+    assert_none("output that can panic", found);
+}
+
+#[test]
 fn cores_know_no_shell_and_no_world() {
     // Goal: a core can be driven by a simulator: nothing in it reaches the machine.
     let world = [

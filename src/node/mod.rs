@@ -15,6 +15,7 @@
 //! * [`quiet`]: log lines that clients can cause at will
 //! * [`hosting`]: control role and peers' sockets on one thread
 //! * [`threads`]: the loops that give the roles their turns
+//! * [`stderr`]: what the process says of itself
 
 pub mod boot;
 pub mod chunks;
@@ -29,5 +30,6 @@ pub mod network;
 pub mod peers;
 pub mod placement;
 pub mod quiet;
+pub mod stderr;
 pub mod store;
 pub mod threads;
