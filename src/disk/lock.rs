@@ -1,7 +1,7 @@
 //! One process a directory. ZooKeeper locks nothing: two servers started on the same directory by
 //! mistake write over each other's log there.
 
-use super::OUR_PREFIX;
+use super::{OUR_PREFIX, hint};
 use rustix::fs::FlockOperation;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -18,7 +18,7 @@ pub struct DirLock {
 pub enum LockError {
     #[error("{} is locked by another server (process {holder})", path.display())]
     Held { path: PathBuf, holder: String },
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {source}{}", path.display(), hint(&path.to_string_lossy(), source))]
     Io { path: PathBuf, source: io::Error },
 }
 

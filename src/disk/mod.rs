@@ -11,9 +11,12 @@
 //! * [`reserve`]: room to stop cleanly on a full disk
 //! * `sim` (tests): every state a crash can leave
 
+use crate::runtime::open_files;
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 pub mod lock;
@@ -38,6 +41,15 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// Tells a file from every copy of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Identity {
+    pub inode: u64,
+    /// Nanoseconds from 1970 to its making; 0 where files have no such time. A number of an inode is
+    /// given out again; with the time it is not.
+    pub born: u64,
 }
 
 /// How a file is opened.
@@ -90,6 +102,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Nanoseconds from 1970 to its last modification; 0 where files have no such time.
     fn modified(&self) -> u64 {
         0
+    }
+    /// Which file this is; the same for all where nobody copies files.
+    fn identity(&self) -> Identity {
+        Identity::default()
     }
     /// For system calls beyond this trait; `None` when the file is simulated.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -149,5 +165,71 @@ pub fn remove_if_present(dir: &dyn Dir, name: &str) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+/// The disk is full, or the share of it that this user may have; a write that ends early says the same.
+pub fn is_no_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | WriteZero)
+}
+
+/// What an operator can do about it, to be put behind the error's text; empty if the text says all.
+pub fn hint(path: &str, error: &io::Error) -> String {
+    if is_no_space(error) {
+        return format!(
+            ". Make room on the disk of {path} (zkCleanup.sh, or a larger disk), then start again"
+        );
+    }
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => whose(Path::new(path)),
+        Some(libc::EROFS) => {
+            format!(". Its file system is mounted read-only: mount -o remount,rw {path}")
+        }
+        Some(libc::EMFILE) => format!(
+            ". RLIMIT_NOFILE is {}: raise it (LimitNOFILE=65536 in the systemd unit, ulimit -n 65536)",
+            open_files::limit().unwrap_or(0)
+        ),
+        Some(libc::ENFILE) => {
+            ". All files of this machine are in use: sysctl -w fs.file-max=…".into()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The part of the path that is there, whose it is, and who asks.
+fn whose(path: &Path) -> String {
+    let found = path.ancestors().find_map(|at| Some((at, std::fs::metadata(at).ok()?)));
+    let (Some((at, meta)), Ok(me)) = (found, std::fs::metadata("/proc/self")) else {
+        return String::new();
+    };
+    format!(
+        ". This process runs as user {user}; {at} belongs to user {} and has mode {:o}: \
+         chown -R {user} {at}",
+        meta.uid(),
+        meta.mode() & 0o7777,
+        user = me.uid(),
+        at = at.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_comes_with_what_can_be_done() {
+        // Goal: the limit or the owner, its value, and the line that changes it.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("version-2/log.1").display().to_string();
+        let of = |errno| hint(&path, &io::Error::from_raw_os_error(errno));
+        let whose = of(libc::EACCES);
+        let there = folder.path().display().to_string();
+        assert!(whose.contains(&format!("{there} belongs to user")), "{whose}");
+        assert!(whose.contains("chown -R"), "{whose}");
+        assert!(of(libc::EMFILE).contains("RLIMIT_NOFILE is"));
+        assert!(of(libc::ENOSPC).contains("Make room on the disk of"));
+        assert!(of(libc::EROFS).contains("remount,rw"));
+        assert_eq!(of(libc::EIO), "");
     }
 }

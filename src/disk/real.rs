@@ -1,14 +1,14 @@
 //! The operating system's directories and files.
 
-use super::{Access, Dir, File, Listed};
+use super::{Access, Dir, File, Identity, Listed};
 use rustix::fs::{Advice, FallocateFlags};
 use std::fs::{File as StdFile, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A directory by its path, held open for flushing.
 #[derive(Debug)]
@@ -40,6 +40,20 @@ impl RealDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The limit of descriptors is lowered for moments, in which a listener is armed
+/// ([`crate::runtime::open_files::keeping_back`]): who falls into one tries again.
+fn open(options: &OpenOptions, path: &Path) -> io::Result<StdFile> {
+    for _ in 0..20 {
+        match options.open(path) {
+            Err(e) if e.raw_os_error() == Some(libc::EMFILE) => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
+    options.open(path)
 }
 
 fn make_durable(path: &Path) -> io::Result<()> {
@@ -77,12 +91,9 @@ impl Dir for RealDir {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.path.join(name))?;
-        Ok(Arc::new(RealFile { file }))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        Ok(Arc::new(RealFile { file: open(&options, &self.path.join(name))? }))
     }
 
     fn create_like(&self, name: &str, like: &str) -> io::Result<Arc<dyn File>> {
@@ -103,7 +114,7 @@ impl Dir for RealDir {
                 options.write(true).custom_flags(libc::O_DIRECT | libc::O_DSYNC)
             }
         };
-        Ok(Arc::new(RealFile { file: options.open(self.path.join(name))? }))
+        Ok(Arc::new(RealFile { file: open(&options, &self.path.join(name))? }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -121,6 +132,12 @@ impl Dir for RealDir {
     fn show(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }
+}
+
+/// Since 1970.
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).ok();
+    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
 }
 
 #[derive(Debug)]
@@ -178,9 +195,12 @@ impl File for RealFile {
     }
 
     fn modified(&self) -> u64 {
-        let modified = self.file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
-        since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+        self.file.metadata().and_then(|metadata| metadata.modified()).map_or(0, nanoseconds)
+    }
+
+    fn identity(&self) -> Identity {
+        let Ok(metadata) = self.file.metadata() else { return Identity::default() };
+        Identity { inode: metadata.ino(), born: metadata.created().map_or(0, nanoseconds) }
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

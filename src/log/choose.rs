@@ -3,7 +3,7 @@
 use super::io::probe;
 use super::settings::{IoChoice, LogSettings};
 use super::shell::OpenError;
-use crate::disk::Dir;
+use crate::disk::{self, Dir};
 
 /// Resolves `auto` by trying, makes sure that what was asked for works, and says what came of it.
 /// Needs nothing of the log but its folder, so it can be done while the log is still being read: on
@@ -20,9 +20,18 @@ pub fn choose(dir: &dyn Dir, settings: &LogSettings, lent: bool) -> Result<IoCho
     };
     let choice = match settings.io {
         IoChoice::Auto if settings.force_sync => {
-            let findings = probe::measure(dir, candidates).map_err(io)?;
-            tracing::info!("median of a durable batch here: {findings}");
-            findings.best()
+            match probe::measure(dir, candidates) {
+                Ok(findings) => {
+                    tracing::info!("median of a durable batch here: {findings}");
+                    findings.best()
+                }
+                // No room to try anything: what is there is for the log.
+                Err(e) if disk::is_no_space(&e) => {
+                    let _ = probe::clear(dir).map_err(io)?;
+                    IoChoice::Calls
+                }
+                Err(e) => return Err(io(e)),
+            }
         }
         IoChoice::Auto | IoChoice::Calls => IoChoice::Calls,
         choice @ (IoChoice::Ring | IoChoice::Direct) => {

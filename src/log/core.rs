@@ -14,9 +14,13 @@
 //!   then carries data only; growing a live file would make its flushes wait for the journal.
 //!   (Java grows its file; where files end means nothing to a reader.)
 //! * A process never appends to a file that it did not begin (FileTxnLog.append).
+//! * Space that is short ends nothing before it is needed: the current segment is used to its last byte,
+//!   and the next is made as small as it must be.
+//! * Without `forceSync` a segment is flushed once, when it is finished: what stands before a newer
+//!   segment is whole, here too.
 
 use super::frame::{self, HEADER, Nonce, RECORD_EXTRA, TRAILER};
-use super::settings::{BATCH_BYTES, FIRST_STEP, LogSettings, STEP};
+use super::settings::{BATCH_BYTES, FIRST_STEP, LogSettings, SMALLEST, STEP};
 use super::side::SideRecord;
 use super::{Durable, LogEvent};
 use crate::disk::DIRECT_ALIGN;
@@ -49,6 +53,10 @@ pub enum Input {
         segment: u64,
         upto: u64,
     },
+    /// The `Fill` found no space; the file is as long as before.
+    NoSpace {
+        segment: u64,
+    },
     /// Finish what has come, then end.
     Stop,
 }
@@ -69,6 +77,13 @@ pub enum Effect {
         records: usize,
         flush: bool,
     },
+    /// Flush the current segment, whose batches were not.
+    Flush,
+    /// There is no space for what has come: the log ends.
+    OutOfSpace {
+        /// Bytes.
+        wanted: u64,
+    },
     Report(LogEvent),
 }
 
@@ -77,9 +92,11 @@ pub enum Effect {
 pub enum Job {
     /// Zero-fill `from..to` of the segment in preparation and flush it; then feed `Prepared`.
     /// With `from` 0 the file is made, with this header, and the directory flushed.
-    Fill { segment: u64, nonce: Nonce, from: u64, to: u64 },
-    /// Put down the side record of a finished segment.
+    Fill { segment: u64, header: [u8; HEADER], from: u64, to: u64 },
+    /// Give back the space behind a finished segment, and put down its side record.
     Seal(SideRecord),
+    /// Write down what is durable of the current segment ([`super::horizon`]).
+    Promise(SideRecord),
 }
 
 /// The segment being written.
@@ -106,6 +123,25 @@ struct Next {
     /// Bytes to prepare at least, for a record larger than a usual segment.
     demanded: u64,
     filling: bool,
+    room: Room,
+}
+
+/// What the disk has for the segment in preparation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Room {
+    /// As much as is wanted, for all that is known.
+    Enough,
+    /// Not so much: no more than is needed is asked for.
+    Short,
+    /// Not even that, when it was last asked for.
+    None,
+}
+
+impl Next {
+    /// `filling`: a step of the segment before it is under way.
+    fn new(segment: u64, nonce: Nonce, filling: bool) -> Next {
+        Next { segment, nonce, ready: 0, demanded: 0, filling, room: Room::Enough }
+    }
 }
 
 #[derive(Debug)]
@@ -138,6 +174,8 @@ pub struct LogCore {
     /// Last transaction taken in.
     last: Zxid,
     durable: Zxid,
+    /// What the last flush has made durable of the segment it was in.
+    promise: Option<SideRecord>,
     /// Since the last snapshot was called for.
     snap_records: u64,
     snap_bytes: u64,
@@ -161,12 +199,13 @@ impl LogCore {
             waiting_records: 0,
             in_flight: None,
             current: None,
-            next: Next { segment: 0, nonce: Nonce(0), ready: 0, demanded: 0, filling: false },
+            next: Next::new(0, Nonce(0), false),
             roll_due: false,
             stopping: false,
             stopped: false,
             last,
             durable: last,
+            promise: None,
             snap_records: 0,
             snap_bytes: 0,
             snap_records_limit: 0,
@@ -195,6 +234,12 @@ impl LogCore {
         self.durable
     }
 
+    /// What is durable of the current segment, for [`Job::Promise`]; `None` before the first flush, and
+    /// where nothing is flushed.
+    pub fn promise(&self) -> Option<SideRecord> {
+        self.promise
+    }
+
     /// Whether the shell should hold what else has come until a batch is out.
     pub fn is_full(&self) -> bool {
         self.settings.max_batch > 0 && self.waiting_records >= self.settings.max_batch as usize
@@ -210,6 +255,10 @@ impl LogCore {
             Input::Prepared { segment, upto } => {
                 self.prepared(segment, upto);
                 self.fill(out);
+                self.begin_batch(now, false, out);
+            }
+            Input::NoSpace { segment } => {
+                self.no_space(segment, out);
                 self.begin_batch(now, false, out);
             }
             Input::Stop => {
@@ -283,11 +332,15 @@ impl LogCore {
         let grows = self.settings.prealloc <= 0;
         self.next.demanded = HEADER as u64 + need;
         if self.next.ready == 0 || (!grows && self.next.ready < self.next.demanded) {
+            if self.next.room == Room::None && !self.next.filling {
+                // It is needed now, and space may have come since it was last asked for.
+                self.next.room = Room::Short;
+            }
             self.fill(out);
             return false;
         }
         if let Some(old) = self.current.take() {
-            out.push(Effect::Prepare(Job::Seal(self.side_record(&old))));
+            self.seal(&old, out);
         }
         let Next { segment, nonce, ready, filling, .. } = self.next;
         self.current = Some(Current {
@@ -296,13 +349,13 @@ impl LogCore {
             first,
             position: HEADER as u64,
             capacity: if grows { u64::MAX } else { ready },
-            crc: crc32c::crc32c(&frame::header(nonce)),
+            crc: frame::header_crc(nonce),
         });
         out.push(Effect::Adopt { first });
         self.roll_due = false;
         let nonce = Nonce(self.draw() as u32);
         // A fill still under way is of the adopted file; the next waits for its end.
-        self.next = Next { segment: segment + 1, nonce, ready: 0, demanded: 0, filling };
+        self.next = Next::new(segment + 1, nonce, filling);
         self.fill(out);
         true
     }
@@ -337,11 +390,16 @@ impl LogCore {
         let start = current.position;
         current.position += bytes.len() as u64;
         current.crc = crc32c::crc32c_append(current.crc, &bytes);
-        frame::put_trailer(&mut bytes, current.nonce, start, current.position);
+        // A trailer proves what was flushed before it.
+        let flushed = if self.settings.force_sync { start } else { HEADER as u64 };
+        frame::put_trailer(&mut bytes, current.nonce, flushed, current.position);
         let limit = self.settings.size_limit;
         self.roll_due = snapshot_due || (limit > 0 && current.position > limit as u64);
         if snapshot_due {
             self.draw_snapshot_limits();
+        }
+        if crate::mutants::on("promised-before-flush") {
+            self.promise = self.current.as_ref().map(|current| self.side_record(current));
         }
         self.in_flight = Some(InFlight { last, snapshot_due });
         let flush = self.settings.force_sync;
@@ -359,6 +417,8 @@ impl LogCore {
         }
         self.durable = last;
         self.last_flush = now;
+        let flushed = self.current.as_ref().filter(|_| self.settings.force_sync);
+        self.promise = flushed.map(|current| self.side_record(current));
         out.push(Effect::Report(LogEvent::Durable { upto: Durable(last) }));
         if snapshot_due {
             out.push(Effect::Report(LogEvent::SnapshotDue { after: last }));
@@ -375,12 +435,37 @@ impl LogCore {
         }
     }
 
+    /// The current segment ends where it is; the next is made smaller, and at the last not at all.
+    fn no_space(&mut self, segment: u64, out: &mut Vec<Effect>) {
+        self.next.filling = false;
+        if segment != self.next.segment {
+            return self.fill(out);
+        }
+        let needed = self.current.is_none() || self.next.demanded > self.next.ready;
+        match self.next.room {
+            Room::Enough => {
+                self.next.room = Room::Short;
+                self.fill(out);
+            }
+            Room::Short | Room::None if needed => {
+                out.push(Effect::OutOfSpace { wanted: self.next.demanded.max(SMALLEST) });
+            }
+            Room::Short | Room::None => self.next.room = Room::None,
+        }
+    }
+
     /// Asks for the next step of the next segment, unless one is under way or it is whole.
     fn fill(&mut self, out: &mut Vec<Effect>) {
         let (next, (first, later)) = (&mut self.next, self.steps);
-        let goal = match self.settings.prealloc {
-            ..=0 => HEADER as u64,
-            bytes => (bytes as u64).max(first).max(next.demanded).next_multiple_of(BLOCK),
+        let grows = self.settings.prealloc <= 0;
+        let goal = match (self.settings.prealloc, next.room) {
+            (..=0, Room::Enough | Room::Short) => HEADER as u64,
+            (bytes, Room::Enough) => {
+                (bytes as u64).max(first).max(next.demanded).next_multiple_of(BLOCK)
+            }
+            (_, Room::Short) if next.ready > 0 => next.demanded.next_multiple_of(BLOCK),
+            (_, Room::Short) => SMALLEST.min(first).max(next.demanded).next_multiple_of(BLOCK),
+            (_, Room::None) => 0,
         };
         if next.filling || next.ready >= goal || self.stopping && next.demanded == 0 {
             return;
@@ -389,7 +474,17 @@ impl LogCore {
         let to = goal.min(next.ready + step);
         next.filling = true;
         let Next { segment, nonce, ready: from, .. } = *next;
-        out.push(Effect::Prepare(Job::Fill { segment, nonce, from, to }));
+        let header = frame::header(nonce, !grows);
+        out.push(Effect::Prepare(Job::Fill { segment, header, from, to }));
+    }
+
+    /// Nothing is written to it any more.
+    fn seal(&self, finished: &Current, out: &mut Vec<Effect>) {
+        // Its side record speaks of what survives power loss.
+        if !self.settings.force_sync {
+            out.push(Effect::Flush);
+        }
+        out.push(Effect::Prepare(Job::Seal(self.side_record(finished))));
     }
 
     fn finish(&mut self, out: &mut Vec<Effect>) {
@@ -397,7 +492,7 @@ impl LogCore {
         if done && !self.stopped {
             self.stopped = true;
             if let Some(current) = self.current.take() {
-                out.push(Effect::Prepare(Job::Seal(self.side_record(&current))));
+                self.seal(&current, out);
             }
             out.push(Effect::Report(LogEvent::Stopped));
         }

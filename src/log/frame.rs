@@ -18,10 +18,17 @@
 //! in the last batch, whose flush nobody was told of.
 //!
 //! The nonce ties a trailer to its file: data of a client cannot pass for one. ZooKeeper writes 0
-//! as dbid and never looks at it, which also tells its files from ours.
+//! as dbid and never looks at it, which also tells its files from ours. "RKLP" in place of "RKLG"
+//! says that space was laid out, durably, before records came into it: such a file never ends within
+//! a record, whatever a crash takes.
+//!
+//! With `forceSync=no` nothing proves that an earlier batch was flushed: every trailer then says that
+//! its batch began with the first record.
 
 pub use crate::codec::txnlog::put_record;
+use crate::disk::File;
 use crate::types::Zxid;
+use std::io;
 
 /// FileTxnLog.TXNLOG_MAGIC.
 pub const MAGIC: [u8; 4] = *b"ZKLG";
@@ -42,7 +49,9 @@ pub const TRAILER_MAGIC: [u8; 8] = *b"RKBATCH1";
 /// Bytes of a trailer, the zeros before it included.
 pub const TRAILER: usize = RECORD_HEAD + 8 + 8 + 8 + 4;
 
-const OUR_DBID: [u8; 4] = *b"RKLG";
+/// A file that grows with its records; and one whose space is laid out first.
+const GROWING: [u8; 4] = *b"RKLG";
+const PREPARED: [u8; 4] = *b"RKLP";
 
 // A trailer is always overwritten whole by the batch after it.
 const _: () = assert!(TRAILER < RECORD_EXTRA + ENTRY_MIN);
@@ -55,7 +64,11 @@ pub struct Nonce(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Header {
     /// Written here: batches have trailers.
-    Ours(Nonce),
+    Ours {
+        nonce: Nonce,
+        /// Never shorter than its records.
+        prepared: bool,
+    },
     /// ZooKeeper's.
     Foreign,
     /// All zeros: space was prepared, the header not written.
@@ -64,13 +77,30 @@ pub enum Header {
     Unknown,
 }
 
-pub fn header(nonce: Nonce) -> [u8; HEADER] {
+pub fn header(nonce: Nonce, prepared: bool) -> [u8; HEADER] {
     let mut out = [0; HEADER];
     out[..4].copy_from_slice(&MAGIC);
     out[4..8].copy_from_slice(&VERSION.to_be_bytes());
-    out[8..12].copy_from_slice(&OUR_DBID);
+    out[8..12].copy_from_slice(if prepared { &PREPARED } else { &GROWING });
     out[12..].copy_from_slice(&nonce.0.to_be_bytes());
     out
+}
+
+/// crc32c of a segment's header, where a sum of the whole file begins. Whether space was laid out is left
+/// out of it: a file that is cut no longer says so ([`cut`]).
+pub fn header_crc(nonce: Nonce) -> u32 {
+    crc32c::crc32c(&header(nonce, false))
+}
+
+/// Ends the file at `at`, durably. On the way a crash may leave it any length: it must not say then that
+/// it never ends within a record.
+pub fn cut(file: &dyn File, of: Header, at: u64) -> io::Result<()> {
+    if let Header::Ours { nonce, prepared: true } = of {
+        file.write_at(&header(nonce, false), 0)?;
+        file.flush()?;
+    }
+    file.set_len(at)?;
+    file.flush()
 }
 
 pub fn read_header(bytes: &[u8; HEADER]) -> Header {
@@ -78,14 +108,16 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Header {
         Header::Blank
     } else if bytes[..4] != MAGIC {
         Header::Unknown
-    } else if bytes[8..12] == OUR_DBID {
-        Header::Ours(Nonce(u32_at(bytes, 12)))
+    } else if bytes[8..12] == GROWING || bytes[8..12] == PREPARED {
+        let prepared = bytes[8..12] == PREPARED;
+        Header::Ours { nonce: Nonce(u32_at(bytes, 12)), prepared }
     } else {
         Header::Foreign
     }
 }
 
-/// Appends the trailer of a batch whose records lie in `start..end` of the file.
+/// Appends the trailer of a batch whose records end at `end` of the file; all before `start` had been
+/// flushed when it was written.
 pub fn put_trailer(out: &mut Vec<u8>, nonce: Nonce, start: u64, end: u64) {
     out.extend_from_slice(&[0; RECORD_HEAD]);
     out.extend_from_slice(&TRAILER_MAGIC);
@@ -143,7 +175,10 @@ mod tests {
 
     #[test]
     fn headers_and_trailers_are_known_again_only_in_their_own_file_and_place() {
-        assert_eq!(read_header(&header(Nonce(7))), Header::Ours(Nonce(7)));
+        for prepared in [false, true] {
+            let ours = Header::Ours { nonce: Nonce(7), prepared };
+            assert_eq!(read_header(&header(Nonce(7), prepared)), ours);
+        }
         assert_eq!(read_header(&[0; 16]), Header::Blank);
         assert_eq!(read_header(b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0"), Header::Foreign);
         assert_eq!(read_header(b"ZKSN\0\0\0\x02\0\0\0\0\0\0\0\0"), Header::Unknown);

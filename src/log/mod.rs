@@ -12,7 +12,7 @@
 //! * [`settings`]: what can be configured; [`choose`](mod@choose): what is left to the machine
 //! * [`shell`]: the log thread; [`lend`]: its work on another's; [`io`]: how it writes;
 //!   [`prepare`]: work off its way; [`figures`]: what it measures
-//! * [`side`]: the record beside a sealed segment
+//! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the newest
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 
@@ -22,6 +22,7 @@ pub mod choose;
 pub mod core;
 pub mod figures;
 pub mod frame;
+pub mod horizon;
 pub mod io;
 pub mod lend;
 pub mod name;
@@ -42,7 +43,7 @@ pub use lend::Lent;
 pub use prepare::Preparer;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
-pub use settle::{Settled, settle};
+pub use settle::{Settled, settle, settle_beside};
 pub use shell::{Handle, LogInput, LogParts, OpenError, spawn, spawn_lent};
 pub use truncate::{Truncated, truncate};
 

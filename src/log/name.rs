@@ -34,6 +34,11 @@ pub fn next_name() -> String {
     format!("{OUR_PREFIX}log.next")
 }
 
+/// What is known to be durable of the newest segment.
+pub fn horizon_name() -> String {
+    format!("{OUR_PREFIX}log.horizon")
+}
+
 /// The record beside a sealed segment.
 pub fn side_name(first: Zxid) -> String {
     format!("{OUR_PREFIX}log.{:x}.crc", first.0)
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn our_own_files_are_no_logs_for_java() {
-        for name in [next_name(), side_name(Zxid(0xab))] {
+        for name in [next_name(), horizon_name(), side_name(Zxid(0xab))] {
             assert!(!name.starts_with("log.") && !name.starts_with("snapshot."), "{name}");
         }
         assert_eq!(zxid_of_side(&side_name(Zxid(0xab))), Some(Zxid(0xab)));

@@ -74,7 +74,7 @@ pub fn execute(plan: &Plan, snapshots: &dyn Dir, logs: &dyn Dir) -> io::Result<(
 }
 
 /// Side records whose segment is gone: removed by hand, or by Java's cleanup.
-fn remove_lone_side_records(logs: &dyn Dir) -> io::Result<()> {
+pub fn remove_lone_side_records(logs: &dyn Dir) -> io::Result<()> {
     let sides: Vec<Zxid> =
         logs.list()?.iter().filter_map(|file| zxid_of_side(&file.name)).collect();
     let present = name::list_logs(logs)?;

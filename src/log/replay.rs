@@ -8,7 +8,7 @@ use super::frame::{self, ENTRY_MIN, Header};
 use super::name::{self, LogFile};
 use super::scan::{Cause, Scanner, Step, Verdict};
 use super::side::SideRecord;
-use crate::disk::{Access, Dir};
+use crate::disk::{Access, Dir, OUR_PREFIX, hint};
 use crate::types::Zxid;
 use std::collections::VecDeque;
 use std::io;
@@ -16,26 +16,66 @@ use std::io;
 /// Why the log cannot be read. The caller does not start; the text says which file and where.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("{file}: {source}")]
+    #[error("{file}: {source}{}", hint(file, source))]
     Io { file: String, source: io::Error },
+    /// A start with another limit than the record was accepted under.
+    #[error(
+        "{file} has at offset {offset} a sound transaction of {length} bytes, and jute.maxbuffer \
+         with jute.maxbuffer.extrasize admits {limit}: set jute.maxbuffer to {length} or more"
+    )]
+    TooLong { file: String, offset: u64, length: usize, limit: usize },
+    /// Less is there than is known to have been durable.
+    #[error(
+        "{file} is damaged at offset {offset}: {cause}; {record} shows that it had been whole up to \
+         offset {length}. {}", ways_out(file, *offset)
+    )]
+    Promised { file: String, offset: u64, cause: Cause, record: String, length: u64 },
+    #[error(
+        "{file} is damaged at offset {offset}: it ends within a record, and had been laid out beyond \
+         it. {}", ways_out(file, *offset)
+    )]
+    Shortened { file: String, offset: u64 },
+    /// In a file of ZooKeeper's, at its end.
+    #[error(
+        "{file} is damaged at offset {offset}: {cause}; ZooKeeper, which wrote it, would not start \
+         with it either. {}", ways_out(file, *offset)
+    )]
+    Unsound { file: String, offset: u64, cause: Cause },
     #[error("{file} is no transaction log: it does not begin with ZKLG")]
     Magic { file: String },
     /// A good record, or the proof of a later flush, behind a bad one.
     #[error(
         "{file} is damaged at offset {offset}: {cause}; data that was written later, \
-         at offset {evidence}, shows that it had been whole"
+         at offset {evidence}, shows that it had been whole. {}", ways_out(file, *offset)
     )]
     Damaged { file: String, offset: u64, cause: Cause, evidence: u64 },
     /// A file that ends badly and is not the newest.
-    #[error("{file} is damaged at offset {offset}: {cause}; newer log files exist")]
+    #[error(
+        "{file} is damaged at offset {offset}: {cause}; newer log files exist. Restore it from a copy, \
+         or in an ensemble move version-2 away and let this server be sent everything anew"
+    )]
     DamagedMiddle { file: String, offset: u64, cause: Cause },
     #[error(
         "{file} does not match its side record: it has {length} bytes of records with crc32c \
-         {crc:08x}, and was closed with {expected_length} bytes and {expected_crc:08x}"
+         {crc:08x}, and was closed with {expected_length} bytes and {expected_crc:08x}. Restore the \
+         file from a copy, or in an ensemble move version-2 away and let this server be sent \
+         everything anew"
     )]
     Side { file: String, length: u64, crc: u32, expected_length: u64, expected_crc: u32 },
     #[error("transactions {expected} to {before} are missing: {file} goes on with {found}", before = Zxid(found.0 - 1))]
     Gap { file: String, expected: Zxid, found: Zxid },
+}
+
+/// What can be done about a file that ends where it should not: whoever decides to lose the rest gets
+/// the commands for it.
+fn ways_out(file: &str, offset: u64) -> String {
+    let (dir, name) = file.rsplit_once('/').unwrap_or((".", file));
+    format!(
+        "Restore the file from a copy, or in an ensemble move version-2 away and let this server be \
+         sent everything anew. To go on without this transaction and all behind it: \
+         truncate -s {offset} {file}; rm -f {dir}/{OUR_PREFIX}{name}.crc {dir}/{}",
+        name::horizon_name()
+    )
 }
 
 impl ReplayError {
@@ -140,7 +180,7 @@ impl<'a> Replay<'a> {
         let scanner = self.scan(&log)?;
         let side = match scanner.header() {
             Header::Unknown => return Err(ReplayError::Magic { file: self.dir.show(&log.name) }),
-            Header::Ours(nonce) => {
+            Header::Ours { nonce, .. } => {
                 SideRecord::read(self.dir, log.first).map_err(io)?.filter(|s| s.nonce == nonce)
             }
             Header::Foreign | Header::Blank => None,
@@ -189,20 +229,37 @@ impl<'a> Replay<'a> {
         let io = |e| ReplayError::io(self.dir, &log.name, e);
         let path = self.dir.show(&log.name);
         let last = if self.has_any { self.highest } else { Zxid(-1) };
+        if let Cause::TooLong(length) = cause {
+            let limit = self.entry_max;
+            return Err(ReplayError::TooLong { file: path, offset, length, limit });
+        }
         let verdict = scanner.judge(last).map_err(io)?;
-        if let Verdict::Damaged { evidence } = verdict {
-            return Err(ReplayError::Damaged { file: path, offset, cause, evidence });
+        match verdict {
+            Verdict::Clean | Verdict::Torn => {}
+            Verdict::Shortened => return Err(ReplayError::Shortened { file: path, offset }),
+            Verdict::Damaged { evidence } => {
+                return Err(ReplayError::Damaged { file: path, offset, cause, evidence });
+            }
         }
         if verdict == Verdict::Torn || cause == Cause::NoHeader {
             // A segment of ours begins after all of the one before it is durable.
-            let before_ours = matches!(self.next_header()?, Some(Header::Ours(_)));
+            let before_ours = matches!(self.next_header()?, Some(Header::Ours { .. }));
             if before_ours || (!cause.is_silent_in_java() && self.any_newer_record()?) {
                 return Err(ReplayError::DamagedMiddle { file: path, offset, cause });
             }
             self.torn = Some((path.clone(), offset, cause));
         }
+        // A file shorter than it was when it was sealed, that ends exactly after a record, was cut by a
+        // TRUNC of a Java server, which does not know of side records: what follows is ZooKeeper's, or
+        // nothing does and `settle` has judged it.
+        let is_as_sealed = |side: &SideRecord| -> Result<bool, ReplayError> {
+            Ok(scanner.offset() == side.length && scanner.crc() == side.crc
+                || cause == Cause::FileEnd
+                    && scanner.offset() < side.length
+                    && matches!(self.next_header()?, None | Some(Header::Foreign)))
+        };
         match side {
-            Some(side) if !is_as_sealed(&side, &scanner, cause) => Err(ReplayError::Side {
+            Some(side) if !is_as_sealed(&side)? => Err(ReplayError::Side {
                 file: path,
                 length: scanner.offset(),
                 crc: scanner.crc(),
@@ -234,13 +291,4 @@ impl<'a> Replay<'a> {
         let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
         Scanner::open(file, self.entry_max).map_err(io)
     }
-}
-
-/// A file shorter than it was when it was sealed, that ends exactly after a record, was cut by a
-/// TRUNC of a Java server, which does not know of side records.
-fn is_as_sealed(side: &SideRecord, scanner: &Scanner, cause: Cause) -> bool {
-    if scanner.offset() < side.length && cause == Cause::FileEnd {
-        return true;
-    }
-    scanner.offset() == side.length && scanner.crc() == side.crc
 }

@@ -27,6 +27,8 @@ pub enum Cause {
     Marker(u8),
     /// A length that no record has.
     Length(i32),
+    /// A whole, sound record of so many bytes, more than this reader takes.
+    TooLong(usize),
     Checksum,
     /// The entry is shorter than a transaction header.
     Short(usize),
@@ -40,7 +42,7 @@ impl Cause {
     pub fn is_silent_in_java(self) -> bool {
         match self {
             Cause::FileEnd | Cause::Zero | Cause::Cut | Cause::Marker(_) | Cause::Short(_) => true,
-            Cause::Length(_) | Cause::Checksum | Cause::NoHeader => false,
+            Cause::Length(_) | Cause::TooLong(_) | Cause::Checksum | Cause::NoHeader => false,
         }
     }
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Cause {
             Cause::Cut => write!(f, "file ends within the record"),
             Cause::Marker(byte) => write!(f, "end-of-record marker is 0x{byte:02x}, not 0x42"),
             Cause::Length(n) => write!(f, "impossible record length {n}"),
+            Cause::TooLong(n) => write!(f, "sound record of {n} bytes"),
             Cause::Checksum => write!(f, "checksum does not match"),
             Cause::Short(n) => write!(f, "entry of {n} bytes has no transaction header"),
             Cause::NoHeader => write!(f, "file header is missing"),
@@ -83,6 +86,8 @@ pub enum Verdict {
     Torn,
     /// Something was written, later, at this offset: what ends here had been flushed by then.
     Damaged { evidence: u64 },
+    /// The file ends within a record, and was longer before there was any record in it.
+    Shortened,
 }
 
 /// One file being read.
@@ -111,6 +116,10 @@ impl Scanner {
         let mut first = [0; HEADER];
         let got = disk::read_full(file.as_ref(), &mut first, 0)?;
         let header = if got < HEADER { Header::Blank } else { frame::read_header(&first) };
+        let crc = match header {
+            Header::Ours { nonce, .. } => frame::header_crc(nonce),
+            Header::Foreign | Header::Blank | Header::Unknown => crc32c::crc32c(&first),
+        };
         Ok(Scanner {
             file,
             header,
@@ -120,7 +129,7 @@ impl Scanner {
             used: 0,
             filled: 0,
             offset: HEADER as u64,
-            crc: crc32c::crc32c(&first),
+            crc,
             entry_length: 0,
             end: (header == Header::Blank || got < HEADER).then_some(Cause::NoHeader),
         })
@@ -174,7 +183,10 @@ impl Scanner {
     fn whole_record(&mut self) -> io::Result<Result<usize, Cause>> {
         match self.have(RECORD_HEAD)? {
             0 => return Ok(Err(Cause::FileEnd)),
-            n if n < RECORD_HEAD => return Ok(Err(Cause::Cut)),
+            n if n < RECORD_HEAD => {
+                let is_space = is_zero(&self.buffer[self.used..self.used + n]);
+                return Ok(Err(if is_space { Cause::Zero } else { Cause::Cut }));
+            }
             _ => {}
         }
         let head = &self.buffer[self.used..self.used + RECORD_HEAD];
@@ -182,6 +194,9 @@ impl Scanner {
         let entry_length = match usize::try_from(length) {
             Ok(0) => return Ok(Err(Cause::Zero)),
             Ok(n) if n <= self.entry_max => n,
+            // Most likely no length at all. If it is one, the record was acknowledged under another
+            // limit, and must not pass for a torn one.
+            Ok(n) if self.is_sound(n, sum)? => return Ok(Err(Cause::TooLong(n))),
             Ok(_) | Err(_) => return Ok(Err(Cause::Length(length))),
         };
         // Before any memory is taken for it: the record must lie within the file (I10).
@@ -200,6 +215,31 @@ impl Scanner {
         } else {
             Ok(whole)
         })
+    }
+
+    /// Whether a record of so many bytes is here, whole and with this checksum. Looked at piece by
+    /// piece: the length is not believed before (I10).
+    fn is_sound(&self, entry_length: usize, sum: u64) -> io::Result<bool> {
+        let mut at = self.offset + RECORD_HEAD as u64;
+        let end = at + entry_length as u64;
+        let mut marker = [0];
+        if end >= self.size
+            || disk::read_full(self.file.as_ref(), &mut marker, end)? == 0
+            || marker[0] != RECORD_END
+        {
+            return Ok(false);
+        }
+        let mut adler = simd_adler32::Adler32::new();
+        let mut piece = vec![0; CHUNK];
+        while at < end {
+            let len = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+            if disk::read_full(self.file.as_ref(), &mut piece[..len], at)? < len {
+                return Ok(false);
+            }
+            adler.write(&piece[..len]);
+            at += len as u64;
+        }
+        Ok(u64::from(adler.finish()) == sum)
     }
 
     /// Reads on until `wanted` bytes are in the buffer, or the file ends; says how many are.
@@ -225,7 +265,8 @@ impl Scanner {
         let Some(cause) = self.end else { return Ok(Verdict::Clean) };
         match (cause, self.header) {
             (Cause::FileEnd, _) => Ok(Verdict::Clean),
-            (_, Header::Ours(nonce)) => self.judge_ours(nonce, cause),
+            (Cause::Cut, Header::Ours { prepared: true, .. }) => Ok(Verdict::Shortened),
+            (_, Header::Ours { nonce, .. }) => self.judge_ours(nonce, cause),
             (_, Header::Foreign | Header::Blank | Header::Unknown) => self.judge_foreign(last),
         }
     }
@@ -252,6 +293,16 @@ impl Scanner {
             true
         })?;
         Ok(verdict)
+    }
+
+    /// Where a file of ours may end once nothing more is written to it: behind the trailer that belongs
+    /// right behind the last record, or behind that record.
+    pub fn needed(&self) -> io::Result<u64> {
+        let behind_trailer = match self.header {
+            Header::Ours { nonce, .. } => self.end_of_own_trailer(nonce)?,
+            Header::Foreign | Header::Blank | Header::Unknown => None,
+        };
+        Ok(behind_trailer.unwrap_or(self.offset))
     }
 
     /// Where the trailer ends that belongs right behind the last record, if it is there.

@@ -105,6 +105,9 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// rest is still being filled.
 pub const FIRST_STEP: u64 = 1 << 20;
 
+/// Where even that is not to be had, a segment begins with this much.
+pub const SMALLEST: u64 = 64 << 10;
+
 /// Space is prepared in steps of this many bytes. The device is shared with the batches, so no
 /// step may keep it busy for long.
 pub const STEP: u64 = 4 << 20;

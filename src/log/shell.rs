@@ -16,15 +16,16 @@
 //! there for what takes long.
 
 use super::choose::choose;
-use super::core::{Append, Effect, Input, Job, LogCore};
+use super::core::{Append, Effect, Input, LogCore};
 use super::figures::Figures;
+use super::horizon::HorizonFile;
 use super::io::{self as segment_io, SegmentIo};
 use super::lend::{Lent, Pace};
 use super::name::{log_name, next_name};
-use super::prepare::Preparer;
+use super::prepare::{self, Latest, Preparer};
 use super::settings::{IoChoice, LogSettings};
-use super::{LogEvent, settle};
-use crate::disk::{self, DIRECT_ALIGN, Dir, reserve};
+use super::{LogEvent, Settled, settle};
+use crate::disk::{self, DIRECT_ALIGN, Dir, hint, reserve};
 use crate::runtime::{Receiver, Sender, ThreadSleeper, Waker, affinity, clock, mailbox, waker};
 use crate::types::{Millis, Zxid, limits};
 use parking_lot::Mutex;
@@ -64,7 +65,7 @@ pub struct LogParts {
 /// Why there is no log. The caller does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("cannot open the log in {dir}: {source}")]
+    #[error("cannot open the log in {dir}: {source}{}", hint(dir, source))]
     Io { dir: String, source: io::Error },
     #[error(
         "the log in {dir} holds transactions up to {newest}, but only those up to {last} were \
@@ -120,9 +121,19 @@ fn start(
     parts: LogParts,
     borrower: Option<Waker>,
 ) -> Result<(Handle, Sender<LogInput>, Started), OpenError> {
-    check_nothing_is_lost(&parts)?;
+    let settled = check_nothing_is_lost(&parts)?;
+    if parts.settings.force_sync {
+        promise_what_is_there(parts.dir.as_ref(), &settled);
+    }
     let io_error = |source| OpenError::Io { dir: parts.dir.show(""), source };
-    reserve::keep(parts.dir.as_ref()).map_err(io_error)?;
+    match reserve::keep(parts.dir.as_ref()) {
+        // It is for later; what is written now is worth more.
+        Err(e) if disk::is_no_space(&e) => {
+            tracing::warn!(error = %e, "no reserve in {}", parts.dir.show(""));
+            reserve::release(parts.dir.as_ref());
+        }
+        kept => kept.map_err(io_error)?,
+    }
     let (sleeper, waker) = waker::for_thread();
     let lent = borrower.is_some();
     let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, borrower.unwrap_or(waker.clone()));
@@ -149,14 +160,22 @@ fn start(
 
 /// The overwrite rule: a file that exists under the name of the first transaction to come is
 /// replaced, which is right as long as nothing in it was loaded (FileTxnLog.append truncates it).
-fn check_nothing_is_lost(parts: &LogParts) -> Result<(), OpenError> {
+fn check_nothing_is_lost(parts: &LogParts) -> Result<Settled, OpenError> {
     let settled = settle(parts.dir.as_ref(), parts.settings.entry_max)?;
     match settled.last {
         Some(newest) if newest > parts.last => {
             let (dir, last) = (parts.dir.show(""), parts.last);
             Err(OpenError::Ahead { dir, newest, last })
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(settled),
+    }
+}
+
+/// Everything that was found is durable now. The last life's record may promise less.
+fn promise_what_is_there(dir: &dyn Dir, settled: &Settled) {
+    let Some(newest) = settled.newest else { return };
+    if let Err(error) = HorizonFile::open(dir).and_then(|mut file| file.write(&newest)) {
+        tracing::warn!(%error, "cannot note in {} what is durable", dir.show(""));
     }
 }
 
@@ -168,7 +187,9 @@ pub(super) struct Shell {
     dir: Arc<dyn Dir>,
     io: Box<dyn SegmentIo>,
     /// Until the end.
-    preparer: Option<(mpsc::Sender<Job>, JoinHandle<()>)>,
+    preparer: Option<(mpsc::Sender<prepare::Work>, JoinHandle<()>)>,
+    /// What is durable, for the preparing thread to write down.
+    latest: Arc<Latest>,
     report: Box<dyn FnMut(LogEvent) + Send>,
     fatal: Box<dyn FnMut(&str) + Send>,
     figures: Arc<Figures>,
@@ -228,9 +249,11 @@ impl Shell {
             .map_err(|source| OpenError::Choice { choice, dir: dir.show(""), source })?;
         let (jobs, queue) = mpsc::channel();
         let preparing = Preparer::new(dir.clone(), settings.prealloc > 0);
+        let latest = Arc::new(Latest::default());
+        let shared = latest.clone();
         let preparer = std::thread::Builder::new()
             .name("log-prepare".into())
-            .spawn(move || prepare(preparing, queue, done_sender))
+            .spawn(move || prepare::run(preparing, &queue, &done_sender, &shared))
             .map_err(io_error)?;
         let mut core = LogCore::new(settings.clone(), last, seed, clock::now());
         let mut stepped = Vec::new();
@@ -241,6 +264,7 @@ impl Shell {
             dir,
             io,
             preparer: Some((jobs, preparer)),
+            latest,
             report,
             fatal,
             figures,
@@ -328,7 +352,7 @@ impl Shell {
             Effect::Write { bytes, .. } => {
                 self.io.choice() != IoChoice::Ring && self.pace.is_quick(bytes.len())
             }
-            Effect::Adopt { .. } => false,
+            Effect::Adopt { .. } | Effect::Flush | Effect::OutOfSpace { .. } => false,
         }
     }
 
@@ -336,8 +360,7 @@ impl Shell {
     fn execute(&mut self, effect: Effect) -> Outcome<()> {
         match effect {
             Effect::Prepare(job) => {
-                let sent = self.preparer.as_ref().is_some_and(|(jobs, _)| jobs.send(job).is_ok());
-                if !sent {
+                if !self.send(prepare::Work::Job(job)) {
                     let gone = io::Error::other("the preparing thread has ended");
                     return Err(self.failed("preparing a segment", &gone));
                 }
@@ -360,6 +383,19 @@ impl Shell {
                     .map_err(|e| self.failed("writing a batch", &e))?;
                 self.record(records, len, took);
                 self.step(clock::now(), Input::Flushed(bytes));
+                if let Some(promise) = self.core.promise()
+                    && self.latest.note(promise)
+                {
+                    // Once in a while, not once a batch; without an ear the log is judged as before.
+                    let _ = self.send(prepare::Work::Promise);
+                }
+            }
+            Effect::Flush => {
+                self.io.flush().map_err(|e| self.failed("flushing a finished segment", &e))?;
+            }
+            Effect::OutOfSpace { wanted } => {
+                let full = io::Error::from_raw_os_error(libc::ENOSPC);
+                return Err(self.failed(&format!("laying out {wanted} bytes for the log"), &full));
             }
             Effect::Report(LogEvent::Stopped) => self.end = Some(End::Asked),
             Effect::Report(event) => (self.report)(event),
@@ -384,7 +420,15 @@ impl Shell {
 
     fn failed(&self, doing: &str, cause: &io::Error) -> String {
         let file = if self.segment.is_empty() { self.dir.show("") } else { self.segment.clone() };
-        format!("{doing} failed in {file}: {cause}")
+        let what_to_do = match disk::is_no_space(cause) {
+            true => disk::hint(&self.dir.show(""), cause) + ": all that was acknowledged is there",
+            false => String::new(),
+        };
+        format!("{doing} failed in {file}: {cause}{what_to_do}")
+    }
+
+    fn send(&self, work: prepare::Work) -> bool {
+        self.preparer.as_ref().is_some_and(|(jobs, _)| jobs.send(work).is_ok())
     }
 
     /// On the log thread, after [`LogInput::Stop`].
@@ -457,14 +501,4 @@ pub fn adopt(dir: &dyn Dir, io: &mut dyn SegmentIo, first: Zxid) -> io::Result<(
         dir.flush()?;
     }
     io.adopt(dir, &name)
-}
-
-fn prepare(mut preparer: Preparer, queue: mpsc::Receiver<Job>, done: Sender<Done>) {
-    for job in queue {
-        match preparer.execute(job) {
-            Ok(Some(input)) => done.push(Ok(input)),
-            Ok(None) => {}
-            Err(e) => return done.push(Err(e)),
-        }
-    }
 }

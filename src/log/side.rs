@@ -7,7 +7,7 @@
 
 use super::frame::{Nonce, u32_at, u64_at};
 use super::name::side_name;
-use crate::disk::{self, Dir};
+use crate::disk::{self, Access, Dir};
 use crate::types::Zxid;
 use std::io;
 
@@ -31,6 +31,12 @@ pub struct SideRecord {
 impl SideRecord {
     pub fn write(&self, dir: &dyn Dir) -> io::Result<()> {
         disk::replace_file(dir, &side_name(self.first), &self.encode())
+    }
+
+    /// When the record beside that segment was written: nanoseconds since 1970; 0 if there is none, or
+    /// files have no such time.
+    pub fn modified(dir: &dyn Dir, first: Zxid) -> u64 {
+        dir.open(&side_name(first), Access::Read).map_or(0, |file| file.modified())
     }
 
     /// `None` if there is none. One that is not whole is a crash's leftover or damage of its own;

@@ -7,6 +7,7 @@
 //! the newest on, each removal durable before the next: what a crash leaves has no gap.
 
 use super::frame;
+use super::horizon;
 use super::name::{self, LogFile, side_name};
 use super::replay::ReplayError;
 use super::scan::{Scanner, Step};
@@ -30,6 +31,8 @@ pub struct Truncated {
 pub fn truncate(dir: &dyn Dir, after: Zxid, entry_max: usize) -> Result<Truncated, ReplayError> {
     let whole = |e| ReplayError::io(dir, "", e);
     let mut done = Truncated::default();
+    // First: what it promises may be about to go.
+    horizon::remove(dir).map_err(whole)?;
     let logs = name::list_logs(dir).map_err(whole)?;
     for log in logs.iter().rev() {
         if log.first > after {
@@ -77,8 +80,7 @@ fn cut(
     if disk::remove_if_present(dir, &side_name(log.first)).map_err(io)? {
         dir.flush().map_err(io)?;
     }
-    file.set_len(at).map_err(io)?;
-    file.flush().map_err(io)?;
+    frame::cut(file.as_ref(), scanner.header(), at).map_err(io)?;
     done.cut = Some((dir.show(&log.name), at));
     Ok(last)
 }

@@ -4,6 +4,10 @@
 //! holds it, and the client waits for a server that will not answer. A descriptor kept in reserve
 //! is then given up to take such connections and close them, so that their clients go elsewhere.
 //! Between two attempts the listener rests.
+//!
+//! Connections never take the last descriptors: accepts are armed under a lower limit, which the kernel
+//! then goes by. A server that cannot open its next log file ends, and with it every connection; so do
+//! the others of its ensemble, when the same clients come to them.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::runtime::{OperationId, Ring, Socket, Token};
+use crate::runtime::{OperationId, Ring, Socket, Token, open_files};
 
 use super::event::NetEvent;
 use super::settings::NetSettings;
@@ -27,8 +31,41 @@ const REST_MAX: Duration = Duration::from_millis(640);
 /// Time between two log lines about it.
 const QUIET: Duration = Duration::from_secs(10);
 
+/// Descriptors that clients leave to files and to other servers; and those that other servers leave to
+/// files.
+const KEPT_FROM_CLIENTS: u64 = 64;
+const KEPT_FROM_SERVERS: u64 = 24;
+
 /// Connections turned away at one attempt.
 const TURNED_AWAY: usize = 16;
+
+/// A socket that has its address, and refuses connections yet.
+#[derive(Debug)]
+pub struct Bound {
+    socket: socket2::Socket,
+    address: SocketAddr,
+}
+
+/// Takes an address. That fails if another process listens there.
+pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // The wildcard takes IPv4 as well, whatever the system's default.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.bind(&address.into())?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok(Bound { socket, address })
+}
+
+/// Whose connections a listener takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callers {
+    Clients,
+    Servers,
+}
 
 enum State {
     Accepting {
@@ -49,6 +86,8 @@ enum State {
 struct Listener {
     socket: Socket,
     address: SocketAddr,
+    /// Descriptors it leaves to others.
+    kept: u64,
     state: State,
     rest: Duration,
 }
@@ -76,26 +115,24 @@ impl Listeners {
         listeners
     }
 
+    /// `from`: whose connections come there.
     pub(super) fn open(
         &mut self,
-        address: SocketAddr,
+        bound: Bound,
         backlog: u32,
         keepalive: Option<Duration>,
+        from: Callers,
     ) -> io::Result<SocketAddr> {
-        let socket =
-            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            // The wildcard takes IPv4 as well, whatever the system's default.
-            socket.set_only_v6(!address.ip().is_unspecified())?;
-        }
+        let Bound { socket, address: bound } = bound;
         set_up(&SockRef::from(&socket), keepalive);
-        socket.bind(&address.into())?;
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
         let listener = Listener {
             socket: Socket::new(socket.into()),
             address: bound,
+            kept: match from {
+                Callers::Clients => KEPT_FROM_CLIENTS,
+                Callers::Servers => KEPT_FROM_SERVERS,
+            },
             state: State::Idle,
             rest: REST,
         };
@@ -124,7 +161,12 @@ impl Listeners {
 
     /// Once a round: begins to accept where that has stopped and may go on, stops where too many
     /// have come.
-    pub(super) fn attend(&mut self, ring: &mut Ring, settings: &NetSettings, now: Instant) {
+    pub(super) fn attend(
+        &mut self,
+        ring: &mut Ring,
+        settings: &NetSettings,
+        now: Instant,
+    ) -> io::Result<()> {
         let flooded = self.arrivals.len() >= settings.accepts_per_turn * 8;
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             match &mut listener.state {
@@ -134,7 +176,11 @@ impl Listeners {
                 }
                 State::Resting { until } if now < *until => {}
                 State::Resting { .. } | State::Idle if !flooded => {
-                    let operation = ring.accept(&listener.socket, Token(index as u64));
+                    let operation = open_files::keeping_back(listener.kept, || {
+                        let operation = ring.accept(&listener.socket, Token(index as u64));
+                        // The kernel looks at the limit when it is told.
+                        ring.enter(Some(Duration::ZERO)).map(|()| operation)
+                    })?;
                     listener.state = State::Accepting { operation, cancelled: false };
                 }
                 State::Accepting { .. }
@@ -143,6 +189,7 @@ impl Listeners {
                 | State::Closed { .. } => {}
             }
         }
+        Ok(())
     }
 
     /// When the next rest is over.
@@ -196,7 +243,14 @@ impl Listeners {
         if self.quiet_until.is_none_or(|until| now >= until) {
             self.quiet_until = Some(now + QUIET);
             let (address, turned_away) = (listener.address, self.turned_away);
-            tracing::warn!(%address, turned_away, "cannot accept connections: {error}");
+            let limit = open_files::limit().unwrap_or(0);
+            tracing::warn!(
+                %address,
+                turned_away,
+                limit,
+                kept_for_files = listener.kept,
+                "cannot accept connections: {error} (RLIMIT_NOFILE: LimitNOFILE=, ulimit -n)"
+            );
         }
         listener.state = State::Resting { until: now + listener.rest };
         listener.rest = (listener.rest * 2).min(REST_MAX);

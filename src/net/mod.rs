@@ -25,5 +25,6 @@ mod table;
 mod listener;
 
 pub use event::{CloseReason, How, NetEvent};
+pub use listener::{Bound, bind};
 pub use settings::{ConnOptions, NetSettings};
 pub use transport::Net;

@@ -24,7 +24,7 @@ use crate::types::ConnId;
 use super::conn::{Around, Conn, Next};
 use super::deadlines::Deadlines;
 use super::event::{How, NetEvent};
-use super::listener::Listeners;
+use super::listener::{self, Bound, Callers, Listeners};
 use super::settings::{ConnOptions, NetSettings};
 use super::spare::Spare;
 use super::table::Table;
@@ -93,7 +93,19 @@ impl Net {
     /// well) from the next turn on. Returns the address bound, which [`NetEvent::Accepted`]
     /// repeats.
     pub fn listen(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
-        self.listeners.open(addr, backlog, self.settings.keepalive)
+        self.listen_at(listener::bind(addr)?, backlog)
+    }
+
+    /// The same at an address that was taken before.
+    pub fn listen_at(&mut self, bound: Bound, backlog: u32) -> io::Result<SocketAddr> {
+        self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Clients)
+    }
+
+    /// As [`Net::listen`], for other servers: there are descriptors for them when clients have taken all
+    /// that they may.
+    pub fn listen_for_servers(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+        let bound = listener::bind(addr)?;
+        self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Servers)
     }
 
     /// Closes all listeners; connections stay.
@@ -327,7 +339,7 @@ impl Net {
         // A wait too long to be told from forever is forever.
         let until = wait.and_then(|wait| now.checked_add(wait));
         loop {
-            self.listeners.attend(&mut self.ring, &self.settings, now);
+            self.listeners.attend(&mut self.ring, &self.settings, now)?;
             self.attend_listed(now, events);
             let idle =
                 events.is_empty() && self.listed.is_empty() && !self.listeners.has_arrivals();

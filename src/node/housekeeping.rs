@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::control::Job;
+use super::logs_first::LogsFirst;
 use super::message::ToControl;
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
@@ -30,6 +31,8 @@ pub struct Housekeeping {
     pub gauges: Arc<Gauges>,
     pub snapshots: Arc<dyn Dir>,
     pub logs: Arc<dyn Dir>,
+    /// `forceSync`.
+    pub logs_are_flushed: bool,
     /// `at` and `restored_upto` are set anew for each snapshot.
     pub options: WriteOptions,
     pub bytes_per_second: Option<u64>,
@@ -63,6 +66,7 @@ impl Housekeeping {
                     self.options.at = at;
                     self.options.restored_upto = restored_upto;
                     self.snapshot(&sessions, &abandoned);
+                    self.tidy();
                     self.to_control.push(ToControl::SnapshotDone);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -86,8 +90,9 @@ impl Housekeeping {
             // Asked once more after the last node: what was complete before is kept.
             !abandoned.load(Ordering::SeqCst)
         };
+        let logs_first = LogsFirst { snapshots: self.snapshots.clone(), logs: self.logs.clone() };
         let written = snapshot::write_file(
-            self.snapshots.as_ref(),
+            if self.logs_are_flushed { self.snapshots.as_ref() } else { &logs_first },
             &self.tree,
             sessions,
             &self.options,
@@ -104,6 +109,17 @@ impl Housekeeping {
                 self.gauges.snapshot_errors.add(1);
                 tracing::error!(%error, "snapshot failed; the log keeps what it would have held");
             }
+        }
+    }
+
+    /// Side records of files that others have removed (zkCleanup.sh). Nothing is being written: this
+    /// is the one writer of snapshots, and a segment has its side record behind it.
+    fn tidy(&self) {
+        let _guard = self.removing.lock();
+        let tidied = purge::remove_lone_side_records(self.logs.as_ref())
+            .and_then(|()| directory::remove_leftovers(self.snapshots.as_ref()).map(drop));
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "cannot remove records of what is gone");
         }
     }
 

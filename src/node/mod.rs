@@ -11,6 +11,7 @@
 //! * [`store`]: epoch files, and changes of history on disk
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
+//! * [`logs_first`]: the log flushed before a snapshot, where it is not flushed otherwise
 //! * [`clerk`]: four-letter words whose answers take time
 //! * [`quiet`]: log lines that clients can cause at will
 //! * [`hosting`]: control role and peers' sockets on one thread
@@ -25,6 +26,7 @@ pub mod control;
 pub mod hosting;
 pub mod housekeeping;
 pub mod learner_files;
+pub mod logs_first;
 pub mod message;
 pub mod network;
 pub mod peers;

@@ -12,7 +12,8 @@ use std::time::Duration;
 use super::control::{Control, Verdict};
 use super::hosting::Hosted;
 use super::network::{NetworkParts, NetworkRole};
-use crate::net::{Net, NetEvent, NetSettings};
+use crate::net::{Bound, Net, NetEvent, NetSettings};
+use crate::runtime::probe::{self, Unsupported};
 use crate::runtime::waker::{RingSleeper, ThreadSleeper};
 use crate::runtime::{affinity, clock};
 use crate::types::Millis;
@@ -39,10 +40,17 @@ pub struct NetworkThread {
     pub net: NetSettings,
     pub sleeper: RingSleeper,
     /// Listens on these, and deals the accepted sockets out.
-    pub listen: Option<(SocketAddr, u32)>,
+    pub listen: Option<(Bound, u32)>,
     pub control: Option<Hosted>,
     /// Told once: the bound address, or why not.
-    pub ready: mpsc::Sender<io::Result<Option<SocketAddr>>>,
+    pub ready: mpsc::Sender<Result<Option<SocketAddr>, NotReady>>,
+}
+
+/// Why a network thread cannot begin.
+#[derive(Debug)]
+pub enum NotReady {
+    Ring(Unsupported),
+    Listen(io::Error),
 }
 
 impl NetworkThread {
@@ -74,11 +82,12 @@ impl NetworkThread {
 fn open(
     settings: NetSettings,
     sleeper: RingSleeper,
-    listen: Option<(SocketAddr, u32)>,
-) -> io::Result<(Net, Option<SocketAddr>)> {
-    let mut net = Net::with_sleeper(settings, sleeper)?;
+    listen: Option<(Bound, u32)>,
+) -> Result<(Net, Option<SocketAddr>), NotReady> {
+    let mut net =
+        Net::with_sleeper(settings, sleeper).map_err(|e| NotReady::Ring(probe::why(e)))?;
     let bound = match listen {
-        Some((address, backlog)) => Some(net.listen(address, backlog)?),
+        Some((bound, backlog)) => Some(net.listen_at(bound, backlog).map_err(NotReady::Listen)?),
         None => None,
     };
     Ok((net, bound))
@@ -190,7 +199,8 @@ pub fn run_control_with_peers(
     {
         tracing::warn!(%error, "control thread is not pinned");
     }
-    let mut net = Net::with_sleeper(settings, sleeper)?;
+    let mut net =
+        Net::with_sleeper(settings, sleeper).map_err(|e| io::Error::other(probe::why(e)))?;
     let waker = net.waker();
     let mut events = Vec::new();
     let mut wait = Some(Duration::ZERO);

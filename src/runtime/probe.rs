@@ -4,7 +4,7 @@ use std::{fmt, fs, io};
 
 use io_uring::{Probe, opcode};
 
-use super::ring;
+use super::{open_files, ring};
 
 /// The oldest kernel that has everything: multishot receive came with 6.0, deferred task work
 /// with 6.1.
@@ -46,7 +46,9 @@ pub enum Unsupported {
     GroupOnly { group: i64 },
     #[error(
         "io_uring is forbidden to this process, most likely by a container's seccomp profile. \
-         Allow io_uring_setup, io_uring_enter and io_uring_register"
+         Allow io_uring_setup, io_uring_enter and io_uring_register in that profile, or start the \
+         container with --security-opt seccomp=unconfined (Kubernetes: seccompProfile: \
+         {{type: Unconfined}})"
     )]
     Forbidden,
     #[error(
@@ -60,7 +62,7 @@ pub enum Unsupported {
     )]
     TooOld { release: String, missing: String },
     #[error("io_uring cannot be set up on Linux {release}: {source}{hint}")]
-    Failed { release: String, source: io::Error, hint: &'static str },
+    Failed { release: String, source: io::Error, hint: String },
 }
 
 /// Tries all that the server needs of the kernel on a small ring.
@@ -68,16 +70,12 @@ pub fn probe() -> Result<KernelReport, Unsupported> {
     let release = read(RELEASE).unwrap_or_else(|| "(unknown)".into());
     let ring = match ring::trial() {
         Ok(ring) => ring,
-        Err(error) => {
-            let disabled = read(DISABLED).and_then(|text| text.parse().ok()).unwrap_or(0);
-            let group = read(GROUP).and_then(|text| text.parse().ok()).unwrap_or(-1);
-            return Err(explain(error, release, disabled, group));
-        }
+        Err(error) => return Err(why(error)),
     };
     let params = ring.uring().params();
     let mut operations = Probe::new();
     if let Err(source) = ring.uring().submitter().register_probe(&mut operations) {
-        return Err(Unsupported::Failed { release, source, hint: "" });
+        return Err(Unsupported::Failed { release, source, hint: String::new() });
     }
     let needed = [
         ("completions that are never dropped (5.5)", params.is_feature_nodrop()),
@@ -96,6 +94,14 @@ pub fn probe() -> Result<KernelReport, Unsupported> {
         return Err(Unsupported::TooOld { release, missing: missing.join(", ") });
     }
     Ok(KernelReport { release, waits_as_idle: params.is_feature_no_iowait() })
+}
+
+/// Explains why a ring could not be made.
+pub fn why(error: io::Error) -> Unsupported {
+    let release = read(RELEASE).unwrap_or_else(|| "(unknown)".into());
+    let disabled = read(DISABLED).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let group = read(GROUP).and_then(|text| text.parse().ok()).unwrap_or(-1);
+    explain(error, release, disabled, group)
 }
 
 fn read(path: &str) -> Option<String> {
@@ -117,14 +123,25 @@ fn explain(source: io::Error, release: String, disabled: u32, group: i64) -> Uns
         Some(libc::ENOMEM) => Unsupported::Failed {
             release,
             source,
-            hint: ". Raise the limit of locked memory (LimitMEMLOCK=infinity, ulimit -l)",
+            hint: match open_files::locked_memory_limit() {
+                Some(bytes) => format!(
+                    ". RLIMIT_MEMLOCK is {} KiB: raise it (LimitMEMLOCK=infinity in the systemd unit, \
+                     ulimit -l unlimited, docker run --ulimit memlock=-1)",
+                    bytes / 1024
+                ),
+                None => ". The machine, or this process's control group, is out of memory".into(),
+            },
         },
         Some(libc::EMFILE | libc::ENFILE) => Unsupported::Failed {
             release,
             source,
-            hint: ". Raise the limit of open files (LimitNOFILE, ulimit -n)",
+            hint: format!(
+                ". RLIMIT_NOFILE is {}: raise it (LimitNOFILE=65536 in the systemd unit, \
+                 ulimit -n 65536)",
+                open_files::limit().unwrap_or(0)
+            ),
         },
-        _ => Unsupported::Failed { release, source, hint: "" },
+        _ => Unsupported::Failed { release, source, hint: String::new() },
     }
 }
 
@@ -148,6 +165,11 @@ mod tests {
         assert!(text(libc::EPERM, 0).contains("seccomp"));
         assert!(text(libc::ENOSYS, 0).contains("6.1 or newer"));
         assert!(text(libc::EINVAL, 0).contains("Linux 5.10.0 lacks"));
-        assert!(text(libc::ENOMEM, 0).contains("locked memory"));
+        let memory = text(libc::ENOMEM, 0);
+        assert!(
+            memory.contains("RLIMIT_MEMLOCK is") || memory.contains("control group"),
+            "{memory}"
+        );
+        assert!(text(libc::EMFILE, 0).contains("RLIMIT_NOFILE is"));
     }
 }

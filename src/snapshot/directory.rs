@@ -10,7 +10,7 @@ use super::pack::{Compression, GZIP_MAGIC, SNAPPY_MAGIC, compression_of};
 use crate::codec::snapfile::FILE_END;
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::mixed::{self, MixedError};
-use crate::disk::{Access, Dir, RealDir, read_full};
+use crate::disk::{Access, Dir, RealDir, hint, read_full};
 use crate::types::Zxid;
 
 /// The folder in `dataDir` and in `dataLogDir` that holds the files.
@@ -36,7 +36,7 @@ pub enum DirectoryError {
         "{} is missing and zookeeper.datadir.autocreate is false: create it", path.display()
     )]
     Missing { path: PathBuf },
-    #[error("cannot open {}: {cause}", path.display())]
+    #[error("cannot open {}: {cause}{}", path.display(), hint(&path.to_string_lossy(), cause))]
     Open { path: PathBuf, cause: io::Error },
     #[error(transparent)]
     Lock(#[from] LockError),

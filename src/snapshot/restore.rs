@@ -17,9 +17,10 @@ use super::replay::{Digests, Replayed, Replayer};
 use super::side;
 use crate::codec::jute::DecodeError;
 use crate::codec::txn::{Entry, Txn, TxnHeader, decode_entry};
-use crate::disk::{Access, Dir, File, remove_if_present};
+use crate::disk::{Access, Dir, File, hint, remove_if_present};
+use crate::log::name::horizon_name;
 use crate::log::settle::Settled;
-use crate::log::{Replay, ReplayError, settle};
+use crate::log::{Replay, ReplayError, settle, settle_beside};
 use crate::tree::{NoSink, TreeWriter};
 use crate::types::{NodeKind, SessionId, TypeRules, WallMillis, Zxid};
 
@@ -91,6 +92,8 @@ pub struct LoadedFile {
     pub modified: u64,
     /// Whether a side record vouched for it.
     pub vouched: bool,
+    /// Whether it is the very file that was written here: not one copied while a server ran.
+    pub original: bool,
 }
 
 /// A snapshot that cannot be used.
@@ -104,7 +107,7 @@ pub struct DamagedFile {
 /// Why the server does not start. The text names files, offsets and what can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    #[error("{what} {file}: {cause}")]
+    #[error("{what} {file}: {cause}{}", hint(file, cause))]
     Io { what: &'static str, file: String, cause: io::Error },
     /// ZOOKEEPER-2325, 3056.
     #[error(
@@ -122,6 +125,21 @@ pub enum RestoreError {
     Empty { snapshots: String, logs: String, marker: String },
     #[error(transparent)]
     Log(#[from] ReplayError),
+    #[error(
+        "transactions {} to {promised} are missing: {record} shows that they were durable in {logs}, \
+         and snapshot and log end with {found}. Restore the log files from a copy, or in an ensemble \
+         move version-2 away and let this server be sent everything anew. To go on without them: \
+         rm -f {record}", Zxid(found.0 + 1)
+    )]
+    Lost { logs: String, record: String, promised: Zxid, found: Zxid },
+    #[error(
+        "{snapshot} holds effects of transactions up to {reach}, and the log in {logs} ends with \
+         {found}: its newest files are missing, and the tree would be a mixture of two moments. \
+         Restore the log files from a copy, or in an ensemble move version-2 away and let this server \
+         be sent everything anew. To go on with an older snapshot, if there is one: \
+         mv {snapshot} {snapshot}.aside"
+    )]
+    Uncovered { snapshot: String, logs: String, reach: Zxid, found: Zxid },
     #[error("transaction {zxid} in {file} at offset {offset}: {cause}")]
     Entry { file: String, offset: u64, zxid: Zxid, cause: DecodeError },
 }
@@ -148,8 +166,8 @@ pub fn restore(
         move |cause| RestoreError::Io { what, file: snapshots.show(""), cause }
     };
     directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
-    let log = settle(dirs.logs.as_ref(), options.field_max)?;
     let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
+    let log = settle_beside(dirs.logs.as_ref(), options.field_max, foreign(snapshots, &files))?;
     let (found, damaged) = load_newest(snapshots, &files, options, writer, Zxid(i64::MAX));
     let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
         RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
@@ -166,6 +184,10 @@ pub fn restore(
     let czxid_max = loaded.czxid_max;
     let logs = dirs.logs.as_ref();
     let replayed = replay(logs, writer, (zxid, Zxid(i64::MAX)), loaded, options, seen)?;
+    // A member of an ensemble is sent what it lacks, and may have been stopped while its history was
+    // being replaced.
+    let original = file.as_ref().filter(|file| file.original && options.kill_lost_sessions);
+    check_nothing_is_missing(dirs, &replayed, original, &log)?;
     Ok(settled(writer, replayed, (file, damaged, czxid_max, log), options))
 }
 
@@ -309,7 +331,7 @@ fn load_file(
 ) -> Result<(Loaded, LoadedFile), FileError> {
     let open = dir.open(&file.name, Access::Read)?;
     let record = side::of(dir, &file.name, open.as_ref());
-    let modified = open.modified();
+    let (modified, identity) = (open.modified(), open.identity());
     let source = FileSource { file: open, at: 0, crc: 0 };
     let mut unpacker = Unpacker::new(compression_of(&file.name), source);
     let RestoreOptions { field_max, conveyor, .. } = *options;
@@ -325,6 +347,7 @@ fn load_file(
         bytes: file.size,
         modified,
         vouched: record.is_some(),
+        original: record.is_some_and(|record| record.identity == Some(identity)),
     };
     Ok((loaded, description))
 }
@@ -383,6 +406,38 @@ fn may_begin_empty(
     }
     let marker = dirs.log_base.show(INITIALIZE);
     Err(RestoreError::Empty { snapshots, logs, marker })
+}
+
+/// When ZooKeeper last wrote a snapshot here: one that no record of ours speaks of. Nanoseconds since
+/// 1970; 0 if there is none.
+fn foreign(dir: &dyn Dir, files: &[SnapshotFile]) -> u64 {
+    let written = files.iter().filter_map(|file| {
+        let open = dir.open(&file.name, Access::Read).ok()?;
+        side::of(dir, &file.name, open.as_ref()).is_none().then(|| open.modified())
+    });
+    written.max().unwrap_or(0)
+}
+
+/// What a crash cannot take: transactions known to have been durable, and those that a snapshot of ours
+/// shows, which are in the log before they are in the tree.
+fn check_nothing_is_missing(
+    dirs: &Directories,
+    replayed: &Replayed,
+    original: Option<&LoadedFile>,
+    log: &Settled,
+) -> Result<(), RestoreError> {
+    let (logs, found) = (dirs.logs.show(""), replayed.zxid);
+    if let Some(promised) = log.promised.filter(|promised| *promised > found) {
+        let record = dirs.logs.show(&horizon_name());
+        return Err(RestoreError::Lost { logs, record, promised, found });
+    }
+    match (replayed.digests.uncovered, original) {
+        (Some(reach), Some(file)) => {
+            let snapshot = file.file.clone();
+            Err(RestoreError::Uncovered { snapshot, logs, reach, found })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn first_logged(logs: &dyn Dir, entry_max: usize) -> Result<Zxid, RestoreError> {

@@ -2,21 +2,25 @@
 //! blocks swapped or zeroed among them.
 //!
 //! ```text
-//! "RKSIDE01" │ size of the snapshot 8 │ crc32c of its bytes 4 │ modified 8 │ crc32c of these 28
+//! "RKSIDE02" │ size of the snapshot 8 │ crc32c of its bytes 4 │ modified 8 │ identity 16 │ crc32c of these 44
 //! ```
 //!
 //! It speaks of one file only, the one it was made for: Java, started on the same folder, writes
 //! a snapshot under a name that may be there already, and then the record says nothing. So it
 //! carries the file's time of modification, and is passed over when that or the size differs.
-//! A missing record is normal; Java wrote the file.
+//! A copy that keeps both is vouched for; but it may have been made while the server ran, behind the
+//! logs beside it, so a copy does not show what these must hold ([`SideRecord::identity`]).
+//! A missing record is normal; Java wrote the file. The first form, "RKSIDE01", has no identity.
 
 use std::io;
 
 use super::name::side_name;
-use crate::disk::{Dir, File, read_small, remove_if_present, replace_file};
+use crate::disk::{Dir, File, Identity, read_small, remove_if_present, replace_file};
 
-const MAGIC: &[u8; 8] = b"RKSIDE01";
-const LEN: usize = 32;
+const MAGIC: &[u8; 8] = b"RKSIDE02";
+const LEN: usize = 48;
+const MAGIC_1: &[u8; 8] = b"RKSIDE01";
+const LEN_1: usize = 32;
 
 /// What a file was when it was finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +31,8 @@ pub struct SideRecord {
     pub crc: u32,
     /// Nanoseconds since 1970; 0 where files have no such time.
     pub modified: u64,
+    /// The file's own; `None` in a record of the first form.
+    pub identity: Option<Identity>,
 }
 
 /// Lays a record beside the snapshot `name`, durably.
@@ -49,29 +55,47 @@ pub fn of(dir: &dyn Dir, name: &str, file: &dyn File) -> Option<SideRecord> {
 }
 
 fn encode(record: &SideRecord) -> [u8; LEN] {
+    let identity = record.identity.unwrap_or_default();
     let mut bytes = [0; LEN];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..16].copy_from_slice(&record.size.to_be_bytes());
     bytes[16..20].copy_from_slice(&record.crc.to_be_bytes());
     bytes[20..28].copy_from_slice(&record.modified.to_be_bytes());
-    let own = crc32c::crc32c(&bytes[..28]);
-    bytes[28..].copy_from_slice(&own.to_be_bytes());
+    bytes[28..36].copy_from_slice(&identity.inode.to_be_bytes());
+    bytes[36..44].copy_from_slice(&identity.born.to_be_bytes());
+    let own = crc32c::crc32c(&bytes[..44]);
+    bytes[44..].copy_from_slice(&own.to_be_bytes());
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Option<SideRecord> {
-    let bytes: &[u8; LEN] = bytes.try_into().ok()?;
-    let own = u32::from_be_bytes(*bytes.last_chunk()?);
-    if bytes[..8] != *MAGIC || own != crc32c::crc32c(&bytes[..28]) {
+    let (body, own) = bytes.split_last_chunk::<4>()?;
+    let (magic, fields) = body.split_first_chunk::<8>()?;
+    let has_identity = match bytes.len() {
+        LEN if magic == MAGIC => true,
+        LEN_1 if magic == MAGIC_1 => false,
+        _ => return None,
+    };
+    if u32::from_be_bytes(*own) != crc32c::crc32c(body) {
         return None;
     }
-    let (size, rest) = bytes[8..].split_first_chunk::<8>()?;
+    let (size, rest) = fields.split_first_chunk::<8>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
-    let (modified, _) = rest.split_first_chunk::<8>()?;
+    let (modified, rest) = rest.split_first_chunk::<8>()?;
+    let identity = match has_identity {
+        true => {
+            let (inode, rest) = rest.split_first_chunk::<8>()?;
+            let (born, _) = rest.split_first_chunk::<8>()?;
+            let (inode, born) = (u64::from_be_bytes(*inode), u64::from_be_bytes(*born));
+            Some(Identity { inode, born })
+        }
+        false => None,
+    };
     Some(SideRecord {
         size: u64::from_be_bytes(*size),
         crc: u32::from_be_bytes(*crc),
         modified: u64::from_be_bytes(*modified),
+        identity,
     })
 }
 
@@ -81,10 +105,14 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_and_no_other_bytes_do() {
-        let record = SideRecord { size: 5, crc: 6, modified: 7 };
+        let identity = Some(Identity { inode: 8, born: 9 });
+        let record = SideRecord { size: 5, crc: 6, modified: 7, identity };
         let bytes = encode(&record);
         assert_eq!(decode(&bytes), Some(record));
-        assert_eq!(decode(&bytes[..31]), None);
+        assert_eq!(decode(&bytes[..LEN - 1]), None);
+        let mut first = [MAGIC_1, &bytes[8..28]].concat();
+        first.extend_from_slice(&crc32c::crc32c(&first).to_be_bytes());
+        assert_eq!(decode(&first), Some(SideRecord { identity: None, ..record }));
         for at in 0..LEN {
             let mut broken = bytes;
             broken[at] ^= 1;

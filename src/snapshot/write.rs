@@ -18,7 +18,7 @@ use super::side::SideRecord;
 use super::walk::{AclTable, Walk, Walked};
 use crate::codec::snapfile::{SnapshotDigest, SnapshotWriter, Tail};
 use crate::codec::txn::TxnDigest;
-use crate::disk::{Dir, File, remove_if_present};
+use crate::disk::{self, Dir, File, hint, remove_if_present};
 use crate::tree::Tree;
 use crate::types::{SessionId, Zxid};
 
@@ -66,10 +66,20 @@ pub struct SnapshotReport {
 /// None of these leaves half a file under a snapshot's name; a complete one may be there already.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    #[error("{what} {file}: {cause}")]
+    #[error("{what} {file}: {cause}{}", hint(file, cause))]
     Io { what: &'static str, file: String, cause: io::Error },
     #[error("snapshot at {0} was called off")]
     CalledOff(Zxid),
+}
+
+impl WriteError {
+    /// Whether another try on the same disk is in vain.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            WriteError::Io { cause, .. } => disk::is_no_space(cause),
+            WriteError::CalledOff(_) => false,
+        }
+    }
 }
 
 /// Called after each slice with the bytes of all records so far, unpacked. May sleep; false calls the snapshot off.
@@ -203,7 +213,9 @@ fn write_named(
     side::remove(dir, &name).map_err(failed("cannot remove the side record of"))?;
     dir.rename(TEMPORARY, &name).map_err(failed("cannot rename"))?;
     dir.flush().map_err(failed("cannot flush the folder of"))?;
-    let record = SideRecord { size: sink.written, crc: sink.crc, modified: file.modified() };
+    let identity = Some(file.identity());
+    let record =
+        SideRecord { size: sink.written, crc: sink.crc, modified: file.modified(), identity };
     report.side_record = side::put(dir, &name, &record).map_err(|e| e.to_string());
     report.file_bytes = sink.written;
     report.name = name;

@@ -34,4 +34,8 @@ impl SegmentIo for Calls {
         }
         Ok(began.elapsed())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_ref().ok_or_else(not_adopted)?.flush()
+    }
 }

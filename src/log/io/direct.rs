@@ -86,6 +86,10 @@ impl SegmentIo for Direct {
         std::mem::swap(&mut self.before, &mut self.next);
         Ok(took)
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_ref().ok_or_else(not_adopted)?.flush()
+    }
 }
 
 #[cfg(test)]

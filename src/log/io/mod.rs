@@ -26,6 +26,8 @@ pub trait SegmentIo: fmt::Debug + Send {
     /// All of `bytes` at `offset`, durable on return unless `flush` is false. Returns how long
     /// the durable part took.
     fn write(&mut self, offset: u64, bytes: &[u8], flush: bool) -> io::Result<Duration>;
+    /// Makes durable what was written without that.
+    fn flush(&mut self) -> io::Result<()>;
 }
 
 /// The one asked for, made on the thread that will use it. `Auto` has been resolved before.

@@ -40,4 +40,8 @@ impl SegmentIo for Ring {
         self.ring.write(file, offset, bytes, flush)?;
         Ok(began.elapsed())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_ref().ok_or_else(not_adopted)?.flush()
+    }
 }

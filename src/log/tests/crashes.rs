@@ -2,9 +2,10 @@
 //! invented, no state that a crash alone can leave is refused, and a crash during recovery, or
 //! after it, is as harmless as the first.
 
-use super::machine::{Doing, Machine, Preparing, Writer, entry, recover};
+use super::machine::{Doing, Machine, Preparing, Writer, entry, recover, settings};
 use crate::disk::sim::{Change, Contents, SimDisk};
-use crate::log::settle;
+use crate::log::name::list_logs;
+use crate::log::{LogSettings, settle};
 use crate::types::Zxid;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -263,6 +264,43 @@ fn no_crash_loses_what_was_acknowledged_in_longer_lives() {
             lives.iter().flat_map(|l| (1..=l.len()).map(|n| l[..n].to_vec())).collect();
         crash_all(&prefixes, preparing, Writer::Calls);
     }
+}
+
+#[test]
+fn without_force_sync_every_crash_leaves_a_beginning_that_starts() {
+    // Goal: nothing beside the log promises what no flush has confirmed; a finished segment is whole.
+    let lives = [
+        [ONE, ONE, Doing::Roll, ONE, ONE].to_vec(),
+        [ONE, Doing::Roll, ONE, Doing::Roll, ONE].to_vec(),
+        [Doing::Batch(&[1500]), Doing::Batch(&[1800]), Doing::Batch(&[1700])].to_vec(),
+    ];
+    let mut states = 0;
+    for (life, stop) in lives.iter().flat_map(|life| [(life, false), (life, true)]) {
+        let disk = SimDisk::new();
+        let settings = LogSettings { force_sync: false, ..settings() };
+        let mut machine =
+            Machine::with(disk.clone(), Zxid::ZERO, Preparing::Eager, Writer::Calls, 1, settings);
+        machine.start().unwrap();
+        life.iter().for_each(|doing| machine.perform(*doing).unwrap());
+        if stop {
+            machine.stop().unwrap();
+        }
+        let again = SimDisk::new();
+        for change in disk.changes() {
+            again.redo(&change);
+            for state in again.crash_states() {
+                states += 1;
+                let newest = list_logs(&SimDisk::holding(&state)).unwrap().last().map(|l| l.first);
+                let found = recover(&SimDisk::holding(&state), Zxid(1));
+                let found = found.unwrap_or_else(|e| panic!("refused: {e}"));
+                assert!(machine.appended.starts_with(&found), "invented");
+                assert!(found.len() as i64 >= newest.unwrap_or_default().0 - 1, "{newest:?}");
+            }
+        }
+        let whole = recover(&again.twin(), Zxid(1)).unwrap();
+        assert_eq!(whole.len(), machine.appended.len(), "of a killed process nothing is lost");
+    }
+    assert!(states > 500, "{states}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::machine::{Doing, ENTRY_MAX, Machine, Preparing, Writer, entry, settings};
 use crate::disk::sim::SimDisk;
 use crate::log::LogSettings;
-use crate::log::core::{Append, Effect, Input, LogCore};
+use crate::log::core::{Append, Effect, Input, Job, LogCore};
 use crate::log::name::list_logs;
 use crate::types::{Epoch, Millis, Zxid};
 
@@ -214,4 +214,63 @@ fn a_transaction_does_not_come_twice() {
 #[should_panic(expected = "I14")]
 fn an_entry_that_no_reader_takes_is_refused() {
     append_after(Zxid(7), Zxid(8), ENTRY_MAX + 1);
+}
+
+/// A core whose disk has this much space for segments: what it asks for, and what it does at the end.
+fn on_a_disk_of(space: u64, records: i64) -> (Vec<(u64, u64)>, i64, Option<u64>) {
+    let settings = LogSettings { prealloc: 4 << 20, entry_max: 20_000, ..LogSettings::default() };
+    let mut core = LogCore::new(settings, Zxid::ZERO, 1, Millis(0));
+    let (mut effects, mut asked) = (Vec::new(), Vec::new());
+    let mut taken = std::collections::BTreeMap::new();
+    core.start(&mut effects);
+    for n in 1..=records + 1 {
+        if n <= records {
+            let append = Append { zxid: Zxid(n), entry: entry(Zxid(n), 10_000, 1) };
+            core.step(Millis(0), Input::Append(append), &mut effects);
+        }
+        core.step(Millis(0), Input::Quiet, &mut effects);
+        while !effects.is_empty() {
+            match effects.remove(0) {
+                Effect::Prepare(Job::Fill { segment, from, to, .. }) => {
+                    asked.push((from, to));
+                    let others: u64 =
+                        taken.iter().filter(|(s, _)| **s != segment).map(|(_, n)| n).sum();
+                    let input = if others + to <= space {
+                        taken.insert(segment, to);
+                        Input::Prepared { segment, upto: to }
+                    } else {
+                        Input::NoSpace { segment }
+                    };
+                    core.step(Millis(0), input, &mut effects);
+                }
+                Effect::Write { bytes, .. } => {
+                    core.step(Millis(0), Input::Flushed(bytes), &mut effects);
+                }
+                Effect::OutOfSpace { wanted } => return (asked, core.durable().0, Some(wanted)),
+                Effect::Prepare(_) | Effect::Adopt { .. } | Effect::Flush | Effect::Report(_) => {}
+            }
+        }
+    }
+    (asked, core.durable().0, None)
+}
+
+#[test]
+fn a_disk_that_runs_full_is_used_to_the_last_byte_that_can_be_laid_out() {
+    // Goal: no end before the space laid out is used up, and smaller segments before that end.
+    let space = 5 * (1 << 20) + (100 << 10);
+    let (asked, durable, out_of) = on_a_disk_of(space, 2000);
+    assert!(out_of.is_some(), "it ends when there is no space at all");
+    let used = durable * (10_000 + 13);
+    assert!(space as i64 - used < (100 << 10), "{used} of {space} bytes: {asked:?}");
+    // The whole usual size at first, then what there is.
+    assert!(asked.contains(&(0, 64 << 10)), "{asked:?}");
+}
+
+#[test]
+fn a_disk_without_any_space_ends_the_log_before_it_has_promised_anything() {
+    // Goal: a start on a full disk fails at once and says what it wanted.
+    let (asked, durable, out_of) = on_a_disk_of(8 << 10, 0);
+    assert_eq!((durable, out_of), (0, Some(64 << 10)), "{asked:?}");
+    // What one small segment takes is enough to serve.
+    assert_eq!(on_a_disk_of(70 << 10, 6).1, 6);
 }

@@ -104,7 +104,14 @@ fn a_life_without_failures_reports_every_transaction_and_stops() {
     let names: Vec<String> = disk.contents().into_keys().collect();
     assert_eq!(
         names,
-        ["log.1", "log.4", "ringkeeper.log.1.crc", "ringkeeper.log.4.crc", "ringkeeper.reserve"]
+        [
+            "log.1",
+            "log.4",
+            "ringkeeper.log.1.crc",
+            "ringkeeper.log.4.crc",
+            "ringkeeper.log.horizon",
+            "ringkeeper.reserve"
+        ]
     );
 }
 

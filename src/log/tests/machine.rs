@@ -191,6 +191,16 @@ impl Machine {
                     }
                     self.io.write(offset, &bytes, flush)?;
                     self.feed(Input::Flushed(bytes))?;
+                    if let Some(promise) = self.core.promise() {
+                        self.jobs.push_back(Job::Promise(promise));
+                        if self.preparing == Preparing::Eager {
+                            self.run_jobs()?;
+                        }
+                    }
+                }
+                Effect::Flush => self.io.flush()?,
+                Effect::OutOfSpace { .. } => {
+                    return Err(io::Error::from(io::ErrorKind::StorageFull));
                 }
                 Effect::Report(LogEvent::Durable { upto }) => {
                     self.reported.push((self.disk.change_count(), upto.zxid()));

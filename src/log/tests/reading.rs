@@ -4,10 +4,12 @@ use super::machine::{Doing, ENTRY_MAX, Machine, Preparing, Writer, entry, poke, 
 use crate::codec::txn::decode_entry;
 use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Dir, RealDir};
+use crate::log::LogSettings;
 use crate::log::frame::{self, HEADER, Nonce};
+use crate::log::horizon;
 use crate::log::name::{log_name, side_name};
 use crate::log::scan::Cause;
-use crate::log::{Replay, ReplayError, settle, truncate};
+use crate::log::{Replay, ReplayError, settle, settle_beside, truncate};
 use crate::types::{Epoch, Zxid};
 
 /// A log of a live ZooKeeper 3.9.5, its padding cut off.
@@ -17,8 +19,16 @@ fn zxids(found: Result<Vec<(Zxid, bytes::Bytes)>, ReplayError>) -> Vec<i64> {
     found.unwrap().iter().map(|(zxid, _)| zxid.0).collect()
 }
 
-/// A disk with a log of the given batches, stopped or not.
+/// A disk with a log of the given batches, stopped or not, and nothing beside the newest segment that
+/// says how far it is durable.
 fn written(doings: &[Doing], stop: bool) -> (SimDisk, Machine) {
+    let (disk, machine) = promised(doings, stop);
+    horizon::remove(&disk).unwrap();
+    (disk, machine)
+}
+
+/// The same with that record.
+fn promised(doings: &[Doing], stop: bool) -> (SimDisk, Machine) {
     let disk = SimDisk::new();
     let mut machine = Machine::new(disk.clone(), Zxid::ZERO, Preparing::Eager, Writer::Calls, 1);
     machine.start().unwrap();
@@ -127,11 +137,22 @@ fn javas_files_say_nothing_of_batches_so_a_good_record_behind_a_bad_one_is_damag
             "{refused}"
         );
     }
-    // The same in the last record: nothing good behind it, so it is a tail.
-    let disk = SimDisk::new();
-    foreign(&disk, 1, 1..=5, 1000);
-    poke(&disk, "log.1", HEADER + 4 * FOREIGN, &[0x55; 4]);
-    assert_eq!(zxids(recover(&disk, Zxid(1))), [1, 2, 3, 4]);
+    // The same in the last record: nothing good is behind it, and Java would not start with it. Its
+    // length gone, or its end, is what Java takes for the end of the log.
+    let damaged = |offset: usize, bytes: &[u8]| {
+        let disk = SimDisk::new();
+        foreign(&disk, 1, 1..=5, 1000);
+        poke(&disk, "log.1", HEADER + 4 * FOREIGN + offset, bytes);
+        recover(&disk, Zxid(1))
+    };
+    for (offset, bytes) in [(0, &[0x55; 4][..]), (30, &[1]), (8, &[0x7f, 0, 0, 0])] {
+        let refused = damaged(offset, bytes).unwrap_err();
+        assert!(matches!(refused, ReplayError::Unsound { .. }), "{refused}");
+        assert!(refused.to_string().contains("truncate -s 228 sim/log.1"), "{refused}");
+    }
+    for (offset, bytes) in [(8, &[0; 4][..]), (FOREIGN - 1, &[0])] {
+        assert_eq!(zxids(damaged(offset, bytes)), [1, 2, 3, 4]);
+    }
 }
 
 #[test]
@@ -159,10 +180,11 @@ fn a_damaged_file_in_the_middle_is_refused() {
 #[test]
 fn what_is_torn_before_a_segment_of_ours_is_damage_even_if_that_is_empty() {
     // The last batch of the first segment was flushed before the second was begun.
-    let (disk, _) = written(&[Doing::Batch(&[100, 100])], true);
+    let (disk, _) = written(&[Doing::Batch(&[100, 100])], false);
     let mut machine = Machine::new(disk.clone(), Zxid(2), Preparing::Eager, Writer::Calls, 1);
     machine.start().unwrap();
     machine.perform(Doing::Batch(&[50])).unwrap();
+    horizon::remove(&disk).unwrap();
     let second = disk.contents()["log.3"].clone();
     poke(&disk, "log.3", HEADER, &vec![0; second.len() - HEADER]);
     let settled = settle(&disk, ENTRY_MAX).unwrap();
@@ -238,15 +260,29 @@ fn a_sealed_segment_that_changed_is_refused_and_one_that_java_cut_is_not() {
     poke(&disk, "log.1", HEADER, &other);
     let refused = recover(&disk, Zxid(1)).unwrap_err();
     assert!(matches!(refused, ReplayError::Side { .. }), "{refused}");
-    // Java truncates without knowing of side records.
-    let (disk, _) = written(&doings, true);
-    disk.remove("log.3").unwrap();
-    disk.open("log.1", Access::Write).unwrap().set_len(HEADER as u64 + 113).unwrap();
-    assert_eq!(zxids(recover(&disk, Zxid(1))), [1]);
+    // Java truncates without knowing of records beside the log. It has left a snapshot then, or goes on
+    // with a file of its own; without either the same cut is a loss.
+    let cut = || {
+        let (disk, _) = written(&doings, true);
+        disk.remove("log.3").unwrap();
+        disk.open("log.1", Access::Write).unwrap().set_len(HEADER as u64 + 113).unwrap();
+        disk
+    };
+    let refused = recover(&cut(), Zxid(1)).unwrap_err();
+    assert!(matches!(refused, ReplayError::Promised { length: 242, .. }), "{refused}");
+    let disk = cut();
+    assert_eq!(settle_beside(&disk, ENTRY_MAX, 1).unwrap().last, Some(Zxid(1)));
+    assert_eq!(zxids(recover(&disk, Zxid(1))), [1], "and no word is left of what Java cut");
+    for records in [vec![2, 3], vec![]] {
+        let disk = cut();
+        foreign(&disk, 2, records.clone(), 0);
+        assert_eq!(zxids(recover(&disk, Zxid(1))), [vec![1], records].concat());
+    }
     // And writes another file under the name.
+    let disk = cut();
     disk.remove("log.1").unwrap();
     foreign(&disk, 1, 1..=4, 0);
-    assert_eq!(zxids(recover(&disk, Zxid(1))), [1, 2, 3, 4]);
+    assert_eq!(zxids(read(&disk, Zxid(1))), [1, 2, 3, 4]);
 }
 
 #[test]
@@ -258,6 +294,7 @@ fn data_that_looks_like_a_trailer_proves_nothing() {
     let place = HEADER + 113 + 113 + 60;
     frame::put_trailer(&mut forged, Nonce(0), place as u64 - 20, place as u64);
     poke(&disk, "log.1", place, &forged);
+    horizon::remove(&disk).unwrap();
     assert_eq!(zxids(recover(&disk, Zxid(1))), [1, 2]);
 }
 
@@ -293,5 +330,108 @@ fn truncation_cuts_behind_the_transaction_and_can_be_done_again() {
             }
             replayed.redo(change);
         }
+    }
+}
+
+#[test]
+fn less_than_was_promised_is_damage_wherever_it_ends() {
+    // Goal: of our own newest segment, nothing that was acknowledged is lost in silence: cut at any
+    // byte, zeroed from any byte, or one byte changed.
+    let doings = [Doing::Batch(&[100]), Doing::Batch(&[100, 60, 100]), Doing::Batch(&[70])];
+    for stop in [false, true] {
+        let (disk, _) = promised(&doings, stop);
+        let whole = disk.contents();
+        let end = HEADER + 4 * 13 + 13 + 430;
+        for at in (0..end).filter(|at| at % 5 == 0 || at + 20 > end) {
+            for how in 0..3 {
+                let disk = SimDisk::holding(&whole);
+                let file = disk.open("log.1", Access::Write).unwrap();
+                match how {
+                    0 => file.set_len(at as u64).unwrap(),
+                    1 => file.write_at(&vec![0; end - at], at as u64).unwrap(),
+                    _ => file.write_at(&[whole["log.1"][at] ^ 0x10], at as u64).unwrap(),
+                }
+                // Without its nonce the file is none that the record speaks of: one that is missing,
+                // then, unless all of it can be read still.
+                let is_seen = match settle(&disk, ENTRY_MAX) {
+                    Err(_) => true,
+                    Ok(settled) => [settled.last, settled.promised].contains(&Some(Zxid(5))),
+                };
+                assert!(is_seen, "{stop} {at} {how}");
+            }
+        }
+        // The record gone, it is judged as a file without: a shortened one is known all the same.
+        let disk = SimDisk::holding(&whole);
+        horizon::remove(&disk).unwrap();
+        disk.open("log.1", Access::Write).unwrap().set_len(end as u64 - 30).unwrap();
+        let refused = settle(&disk, ENTRY_MAX).unwrap_err().to_string();
+        let expected = format!("truncate -s {} sim/log.1; rm -f sim/", end - 83);
+        assert!(refused.contains(&expected), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_known_to_have_been_durable_is_told_beyond_the_files_that_are_there() {
+    // Goal: a start can see that the newest files are gone.
+    let (disk, _) = promised(&[Doing::Batch(&[100]), Doing::Roll, Doing::Batch(&[100])], false);
+    disk.remove("log.2").unwrap();
+    let settled = settle(&disk, ENTRY_MAX).unwrap();
+    assert_eq!((settled.last, settled.promised), (Some(Zxid(1)), Some(Zxid(2))));
+    // A file of ZooKeeper's behind it tells that the record is of an older time.
+    foreign(&disk, 3, [3, 4], 0);
+    let settled = settle(&disk, ENTRY_MAX).unwrap();
+    assert_eq!((settled.last, settled.promised), (Some(Zxid(4)), None));
+    assert!(horizon::read(&disk).unwrap().is_none());
+}
+
+#[test]
+fn a_record_longer_than_the_limit_of_today_is_refused_by_name_wherever_it_is() {
+    // Goal: a smaller jute.maxbuffer does not pass for damage, and cuts nothing off.
+    for doings in [
+        &[Doing::Batch(&[100]), Doing::Batch(&[3000])][..],
+        &[Doing::Batch(&[3000]), Doing::Batch(&[100])],
+    ] {
+        for stop in [false, true] {
+            let (disk, _) = written(doings, stop);
+            let before = disk.contents();
+            for refused in [
+                settle(&disk, 1000).map(drop),
+                Replay::open(&disk, Zxid(1), 1000).and_then(|mut replay| {
+                    while replay.next_record()?.is_some() {}
+                    Ok(())
+                }),
+            ] {
+                let text = refused.unwrap_err().to_string();
+                assert!(text.contains("set jute.maxbuffer to 3000 or more"), "{text}");
+            }
+            assert_eq!(disk.contents()["log.1"], before["log.1"]);
+            assert_eq!(zxids(recover(&disk, Zxid(1))), [1, 2]);
+        }
+    }
+}
+
+#[test]
+fn a_settled_segment_keeps_no_space_behind_its_end() {
+    // Goal: a stop and a start after a kill give back what was laid out and not used.
+    let grown = |stop| {
+        let disk = SimDisk::new();
+        let settings = LogSettings { prealloc: 1 << 20, ..super::machine::settings() };
+        let mut machine =
+            Machine::with(disk.clone(), Zxid::ZERO, Preparing::Eager, Writer::Calls, 1, settings);
+        machine.start().unwrap();
+        machine.perform(Doing::Batch(&[100])).unwrap();
+        if stop {
+            machine.stop().unwrap();
+        }
+        disk
+    };
+    let size = |disk: &SimDisk| disk.contents()["log.1"].len();
+    let needed = HEADER + 113 + frame::TRAILER;
+    assert_eq!(size(&grown(true)), needed);
+    let killed = grown(false);
+    assert!(size(&killed) >= 1 << 20);
+    for _ in 0..2 {
+        let settled = settle(&killed, ENTRY_MAX).unwrap();
+        assert_eq!((size(&killed), settled.last, settled.torn.len()), (needed, Some(Zxid(1)), 0));
     }
 }

@@ -28,6 +28,11 @@ pub enum BootError {
     Snapshot(#[from] WriteError),
     #[error(transparent)]
     Log(#[from] OpenError),
+    #[error(
+        "at most {limit} files may be open (RLIMIT_NOFILE, the hard limit), and {needed} are needed \
+         before any client comes: LimitNOFILE=65536 in the systemd unit, or ulimit -Hn 65536"
+    )]
+    Descriptors { limit: u64, needed: u64 },
     #[error("cannot listen on {address}: {cause}")]
     Listen { address: SocketAddr, cause: io::Error },
     #[error("cannot watch for signals: {0}")]
@@ -49,6 +54,7 @@ impl BootError {
             | BootError::Restore(_)
             | BootError::Epochs(_)
             | BootError::Log(_)
+            | BootError::Descriptors { .. }
             | BootError::Listen { .. }
             | BootError::Signals(_)
             | BootError::Thread(_)

@@ -1,12 +1,13 @@
 //! Start and stop: recovery, threads, signals.
 //!
 //! ```text
-//!  settings ─► kernel probe ─► folders, lock ─► restore ─► threads ─► serve ─► SIGTERM ─► stop
+//!  settings ─► kernel probe ─► clients' port ─► folders, lock ─► restore ─► threads ─► serve ─► SIGTERM ─► stop
 //! ```
 //!
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
 //! part must not look alive.
 
+mod door;
 mod ensemble;
 mod error;
 mod log;
@@ -40,12 +41,19 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     tracing::info!("cores: {placement}");
     // Before any socket listens: the kernel notes the limit when an accept is armed.
     match open_files::set_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "open files"),
+        Ok(limit) => {
+            let needed = descriptors_needed(placement.network.len());
+            if limit < needed {
+                return Err(BootError::Descriptors { limit, needed });
+            }
+            tracing::debug!(limit, "open files");
+        }
         Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT]).map_err(BootError::Signals)?;
 
+    let door = door::take(wire::listen_address(&settings))?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
@@ -67,8 +75,13 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         Ok::<_, BootError>((recovered?, chosen?))
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
-    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io))?;
+    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), door)?;
     serve(server, signals)
+}
+
+/// Files, rings and wakers of a server that has no connection yet, and as many for clients.
+fn descriptors_needed(network_threads: usize) -> u64 {
+    64 + 8 * network_threads as u64
 }
 
 /// A running server: what stopping it needs.

@@ -18,7 +18,7 @@ use crate::codec::quorum::Limits;
 use crate::codec::txn::Entry;
 use crate::log::IoChoice;
 use crate::membership::Role;
-use crate::net::NetSettings;
+use crate::net::{Bound, NetSettings};
 use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
 use crate::node::control::{
@@ -32,7 +32,7 @@ use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
 use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::quiet::ClientLines;
-use crate::node::threads::{self, NetworkThread};
+use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::prep::PrepSettings;
 use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
 use crate::session::IdSource;
@@ -100,9 +100,14 @@ pub fn recover(
     if restored.snapshot_due && !snapshot_later {
         let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
         let options = WriteOptions { quiet: true, ..write_options(settings, &restored) };
-        snapshot::write_file(folders.snapshots.as_ref(), &tree, &sessions, &options, &mut |_| {
-            true
-        })?;
+        let dir = folders.snapshots.as_ref();
+        match snapshot::write_file(dir, &tree, &sessions, &options, &mut |_| true) {
+            // The log has all that it would have held; the next start reads it again.
+            Err(error) if error.is_no_space() && restored.snapshot.is_some() => {
+                tracing::warn!(%error, "no snapshot at this start");
+            }
+            written => drop(written?),
+        }
     }
     Ok(Recovered { tree, writer, restored, window, snapshot_later })
 }
@@ -228,6 +233,7 @@ pub fn start(
     folders: Directories,
     gauges: Arc<Gauges>,
     (recovered, log_io): (Recovered, IoChoice),
+    door: Bound,
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<Core> = (0..placement.network.len())
@@ -299,6 +305,7 @@ pub fn start(
         gauges: gauges.clone(),
         snapshots: folders.snapshots.clone(),
         logs: folders.logs.clone(),
+        logs_are_flushed: settings.log.force_sync,
         options,
         bytes_per_second: settings.snapshot.bytes_per_second,
         txn_count: settings.snapshot.txn_count,
@@ -370,6 +377,8 @@ pub fn start(
         }
     }
     let address = listen_address(&settings);
+    // The first core listens.
+    let mut door = Some(door);
     let (ready_sender, ready) = mpsc::channel();
     let core_count = cores.len();
     for (index, core) in cores.into_iter().enumerate() {
@@ -377,7 +386,7 @@ pub fn start(
             cpu: placement.network[index],
             net: net_settings(&settings),
             sleeper: core.sleeper,
-            listen: (index == 0).then_some((address, settings.client.backlog.max(1) as u32)),
+            listen: door.take().map(|door| (door, settings.client.backlog.max(1) as u32)),
             control: if index == 0 { hosted.take() } else { None },
             ready: ready_sender.clone(),
         };
@@ -401,7 +410,7 @@ pub fn start(
 }
 
 fn wait_ready(
-    ready: &mpsc::Receiver<io::Result<Option<SocketAddr>>>,
+    ready: &mpsc::Receiver<Result<Option<SocketAddr>, NotReady>>,
     address: SocketAddr,
 ) -> Result<(), BootError> {
     // Each thread reports once; the channel ends when all have.
@@ -409,7 +418,8 @@ fn wait_ready(
         match report {
             Ok(Some(bound)) => tracing::info!(address = %bound, "serving clients"),
             Ok(None) => {}
-            Err(cause) => return Err(BootError::Listen { address, cause }),
+            Err(NotReady::Listen(cause)) => return Err(BootError::Listen { address, cause }),
+            Err(NotReady::Ring(why)) => return Err(BootError::Kernel(why)),
         }
     }
     Ok(())
@@ -560,7 +570,7 @@ fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
     }
 }
 
-fn listen_address(settings: &Settings) -> SocketAddr {
+pub(super) fn listen_address(settings: &Settings) -> SocketAddr {
     let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     SocketAddr::new(ip, settings.client.listen.port)
 }

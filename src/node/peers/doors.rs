@@ -186,13 +186,13 @@ fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, (Socket
 
 /// Where there is no IPv6, the wildcard is IPv4's.
 fn listen(net: &mut Net, address: SocketAddr) -> io::Result<SocketAddr> {
-    net.listen(address, BACKLOG).or_else(|error| {
+    net.listen_for_servers(address, BACKLOG).or_else(|error| {
         if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)
             || error.kind() == io::ErrorKind::AddrInUse
         {
             return Err(error);
         }
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        net.listen(SocketAddr::new(any, address.port()), BACKLOG)
+        net.listen_for_servers(SocketAddr::new(any, address.port()), BACKLOG)
     })
 }

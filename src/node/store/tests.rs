@@ -28,7 +28,7 @@ const OPTIONS: RestoreOptions = RestoreOptions {
     digest: true,
     field_max: FIELD_MAX,
     types: TypeRules { extended_types: true, emulate_353_ttl: false },
-    kill_lost_sessions: true,
+    kill_lost_sessions: false,
 };
 
 fn z(epoch: u32, counter: u32) -> Zxid {
@@ -102,7 +102,7 @@ impl Server {
     }
 
     fn log(&self, entries: &[Zxid]) {
-        let mut bytes = frame::header(frame::Nonce(7)).to_vec();
+        let mut bytes = frame::header(frame::Nonce(7), false).to_vec();
         for zxid in entries {
             let mut encoded = Vec::new();
             encode_entry(&entry(*zxid), &mut encoded);

@@ -68,13 +68,20 @@ pub struct Disk {
     state: Arc<Mutex<State>>,
 }
 
-/// A bit that has turned, and how to turn it back.
+/// A bit that has turned, or an end that is gone, and how to turn it back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rot {
     pub name: String,
     pub offset: usize,
-    mask: u8,
+    what: Decay,
     inode: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Decay {
+    Bit(u8),
+    /// What stood from the offset on.
+    Tail(Vec<u8>),
 }
 
 impl Disk {
@@ -172,7 +179,23 @@ impl Disk {
         let wide = if rng.one_in(2) { 2048 } else { length };
         let offset = rng.below(length.min(wide) as u64);
         let inode = *self.lock().names.get(&name)?;
-        let rot = Rot { name, offset: offset as usize, mask: 1 << rng.below(8), inode };
+        let what = Decay::Bit(1 << rng.below(8));
+        let rot = Rot { name, offset: offset as usize, what, inode };
+        self.turn(&rot);
+        Some(rot)
+    }
+
+    /// Cuts the end off a file, somewhere before `promised`.
+    pub fn shorten(&self, rng: &mut Rng, name: &str, promised: usize) -> Option<Rot> {
+        let inode = *self.lock().names.get(name)?;
+        let tail = {
+            let state = self.lock();
+            let bytes = &state.inodes[inode].cached;
+            let offset = rng.below(promised.min(bytes.len()) as u64) as usize;
+            bytes[offset..].to_vec()
+        };
+        let offset = self.lock().inodes[inode].cached.len() - tail.len();
+        let rot = Rot { name: name.into(), offset, what: Decay::Tail(tail), inode };
         self.turn(&rot);
         Some(rot)
     }
@@ -186,8 +209,11 @@ impl Disk {
         }
         let Inode { durable, cached, .. } = &mut state.inodes[inode];
         for bytes in [durable, cached] {
-            if let Some(byte) = bytes.get_mut(rot.offset) {
-                *byte ^= rot.mask;
+            match (&rot.what, bytes.get_mut(rot.offset)) {
+                (Decay::Bit(mask), Some(byte)) => *byte ^= mask,
+                (Decay::Bit(_), None) => {}
+                (Decay::Tail(_), Some(_)) => bytes.truncate(rot.offset),
+                (Decay::Tail(tail), None) => bytes.extend_from_slice(tail),
             }
         }
     }

@@ -39,6 +39,8 @@ pub const ALL: &[Mutant] = &[
     one("disk-error-ignored", "a flush fails and service goes on (ZOOKEEPER-4882, 3701)"),
     one("name-not-flushed", "a segment's name is not durable when its first batch is"),
     one("damage-cut-off", "a damaged middle passes for a torn tail and is cut off"),
+    one("promise-forgotten", "an acknowledged tail that is gone passes for a torn one"),
+    one("promised-before-flush", "the record beside the log says what no flush has confirmed"),
     one("torn-taken-for-damage", "a torn tail stops the start (ZOOKEEPER-1653's kind)"),
     one("snapshot-not-flushed", "a snapshot has its name before its bytes (ZOOKEEPER-2872, 3642)"),
     one("applied-before-agreed", "the tree shows what no log holds yet"),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use ringkeeper::log::LogEvent;
-use ringkeeper::log::name::list_logs;
+use ringkeeper::log::name::{list_logs, log_name};
 use ringkeeper::node::control::{Job, Verdict};
 use ringkeeper::node::message::ToControl;
 use ringkeeper::snapshot::{self, directory};
@@ -459,7 +459,7 @@ impl World {
 
     pub fn rot(&mut self, server: usize, down_us: i64) {
         let Some(up) = &self.servers[server].up else { return };
-        let last_batch = up.log.last_batch;
+        let (last_batch, promised) = (up.log.last_batch, up.log.promised);
         if self.servers[server].rot.is_some() {
             return;
         }
@@ -467,7 +467,15 @@ impl World {
         let of_logs = self.rng.one_in(2);
         let server = &mut self.servers[server];
         let disk = if of_logs { server.logs.clone() } else { server.snapshots.clone() };
-        server.rot = disk.rot(&mut server.rng, last_batch).map(|rot| (of_logs, rot));
+        let rot = match promised.filter(|_| of_logs && server.rng.one_in(2)) {
+            // The end of what is known to have been durable.
+            Some(promise) => {
+                let (name, length) = (log_name(promise.first), promise.length as usize);
+                disk.shorten(&mut server.rng, &name, length)
+            }
+            None => disk.rot(&mut server.rng, last_batch),
+        };
+        server.rot = rot.map(|rot| (of_logs, rot));
         let rot = format!("{:?}", server.rot);
         self.note(|| rot);
     }

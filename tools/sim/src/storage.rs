@@ -10,6 +10,7 @@ use ringkeeper::log::core::{Effect, Input, Job, LogCore};
 use ringkeeper::log::io::{SegmentIo, calls::Calls, direct::Direct};
 use ringkeeper::log::name::next_name;
 use ringkeeper::log::shell::adopt;
+use ringkeeper::log::side::SideRecord;
 use ringkeeper::log::{Append, LogEvent, LogInput, LogSettings, Preparer};
 use ringkeeper::runtime::mailbox::Receiver;
 use ringkeeper::types::{Millis, Zxid};
@@ -39,6 +40,9 @@ pub struct LogMachine {
     stopped: bool,
     /// Where the newest segment's last batch begins; 0: not known.
     pub last_batch: usize,
+    /// What the core last had to promise, and what lies on the disk.
+    promise: Option<SideRecord>,
+    pub promised: Option<SideRecord>,
 }
 
 impl LogMachine {
@@ -66,6 +70,8 @@ impl LogMachine {
             done: VecDeque::new(),
             stopped: false,
             last_batch: 0,
+            promise: None,
+            promised: None,
         }
     }
 
@@ -105,8 +111,10 @@ impl LogMachine {
     /// The preparing thread's next job.
     pub fn prepare(&mut self) -> Result<(), String> {
         let Some(job) = self.jobs.pop_front() else { return Ok(()) };
+        let promise = if let Job::Promise(promise) = &job { Some(*promise) } else { None };
         match self.preparer.execute(job) {
             Ok(input) => {
+                self.promised = promise.or(self.promised);
                 self.done.extend(input);
                 Ok(())
             }
@@ -144,6 +152,11 @@ impl LogMachine {
         let mut effects = Vec::new();
         self.core.step(now, input, &mut effects);
         self.effects.extend(effects);
+        let waits = self.jobs.iter().any(|job| matches!(job, Job::Promise(_)));
+        if self.core.promise() != self.promise && !waits {
+            self.promise = self.core.promise();
+            self.jobs.extend(self.promise.map(Job::Promise));
+        }
         Step::Did
     }
 
@@ -158,6 +171,8 @@ impl LogMachine {
                 adopt(self.dir.as_ref(), self.io.as_mut(), first)
             }
             Effect::Write { offset, bytes, flush, .. } => self.write(now, offset, bytes, flush),
+            Effect::Flush => self.io.flush(),
+            Effect::OutOfSpace { .. } => Err(io::Error::from(io::ErrorKind::StorageFull)),
             Effect::Report(LogEvent::Stopped) => {
                 self.stopped = true;
                 return match self.tidy() {
