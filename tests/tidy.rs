@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -285,4 +286,133 @@ fn tests_take_free_ports() {
         }
     }
     assert_none("fixed ports", found);
+}
+
+/// Rooms that hold or walk what clients make: trees, paths, requests, lists.
+const CLIENTS_ROOMS: &[&str] = &[
+    "types",
+    "codec",
+    "tree",
+    "watch",
+    "acl",
+    "session",
+    "order",
+    "prep",
+    "snapshot",
+    "membership",
+    "admin",
+];
+
+/// What names itself without going deeper than one level, and why.
+const ONE_LEVEL: &[(&str, &str, &str)] = &[
+    ("src/tree/outcome.rs", "Outcome", "results of a multi, none of which is a multi's"),
+    ("src/snapshot/directory.rs", "open", "a constructor calls the function of its name"),
+];
+
+/// The text from an opening bracket to its closing one.
+fn bracketed(text: &str) -> &str {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' | '(' => depth += 1,
+            '}' | ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && at > 0 {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// Names that `word` introduces in a source, each with what stands in its braces.
+fn bodies(text: &str, words: &[&str]) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    for word in words {
+        for (at, _) in text.match_indices(word) {
+            let rest = &text[at + word.len()..];
+            let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+            let starts = text[..at].chars().next_back().is_none_or(|c| !is_name(c));
+            let opens = if *word == "fn " { rest.find('{') } else { rest.find(['{', '(']) };
+            if let Some(opens) = opens.filter(|_| starts && !name.is_empty()) {
+                found.entry(name).or_default().push_str(bracketed(&rest[opens..]));
+            }
+        }
+    }
+    found
+}
+
+/// Those of the names that lead back to themselves, by way of each other.
+fn cycles(bodies: &BTreeMap<String, String>, uses: impl Fn(&str, &str) -> bool) -> Vec<&String> {
+    let leads_to = |from: &str| -> Vec<&String> {
+        bodies.keys().filter(|to| uses(&bodies[from], to)).collect()
+    };
+    let is_cyclic = |name: &&String| {
+        let mut seen: Vec<&String> = Vec::new();
+        let mut open = leads_to(name);
+        while let Some(next) = open.pop() {
+            if next == *name {
+                return true;
+            }
+            if !seen.contains(&next) {
+                seen.push(next);
+                open.extend(leads_to(next));
+            }
+        }
+        false
+    };
+    bodies.keys().filter(is_cyclic).collect()
+}
+
+/// Whether a body calls a function of its own file, by its bare name or as its own method.
+fn calls(body: &str, name: &str) -> bool {
+    body.match_indices(&format!("{name}(")).any(|(at, _)| {
+        let before = &body[..at];
+        let bare = !before.ends_with(|c: char| c.is_alphanumeric() || "_.:".contains(c));
+        bare || before.ends_with("self.") || before.ends_with("Self::")
+    })
+}
+
+fn mentions(body: &str, name: &str) -> bool {
+    body.match_indices(name).any(|(at, _)| {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        !body[..at].ends_with(is_name) && !body[at + name.len()..].starts_with(is_name)
+    })
+}
+
+#[test]
+fn nothing_recurses_over_what_clients_make() {
+    // Goal: a tree half a million levels deep overflows no stack: no function of these rooms comes
+    // back to itself, and no type holds itself, whose drop, clone and comparison would.
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]) {
+        let network = name.starts_with("src/node/network/");
+        if !(CLIENTS_ROOMS.contains(&room(&name)) || network) || is_test(&name) {
+            continue;
+        }
+        let text: String = code(&text).flat_map(|(_, line)| [line, "\n"]).collect();
+        let functions = bodies(&text, &["fn "]);
+        let types = bodies(&text, &["struct ", "enum "]);
+        let mut cyclic = cycles(&functions, calls);
+        cyclic.extend(cycles(&types, mentions));
+        for cyclic in cyclic {
+            if !ONE_LEVEL.iter().any(|(file, known, _)| (*file, *known) == (&name, cyclic)) {
+                found.push(format!("{name}: {cyclic} comes back to itself"));
+            }
+        }
+    }
+    assert_none("recursion over what clients make", found);
+}
+
+#[test]
+fn recursion_is_found_where_it_is() {
+    // Goal: the test above can fail: it sees a function that calls itself by way of another, and a
+    // type that holds itself by way of another.
+    let text = "struct Trie { root: Branch }\nstruct Branch { children: Vec<Twig> }\n\
+        enum Twig { Of(Branch), Leaf }\nfn prune(b: &mut Branch) { cut(b) }\n\
+        fn cut(b: &mut Branch) { prune(b) }\nfn walk(&self) { self.walk() }\n\
+        fn flat(&self) { self.other.flat(); prune(x) }\n";
+    assert_eq!(cycles(&bodies(text, &["fn "]), calls), ["cut", "prune", "walk"]);
+    assert_eq!(cycles(&bodies(text, &["struct ", "enum "]), mentions), ["Branch", "Twig"]);
 }

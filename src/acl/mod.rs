@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments. A decision in somebody's favour is a
 //! [`Permit`], which only [`check`] can make: what needs a permit cannot be done without asking.
 //!
+//! * [`digest`]: the hashes of digest ids, by Java's names
 //! * [`schemes`]: which schemes there are, their id syntax, how an id matches an entry
 //! * [`decide`]: the check itself, what getACL shows, what whoAmI says
 //! * [`fixup`](fixup()): the list a client sent → the list a node gets
@@ -10,11 +11,13 @@
 
 mod authenticate;
 mod decide;
+mod digest;
 mod fixup;
 mod ip;
 mod schemes;
 
-pub use authenticate::{add_identity, authenticate, authenticates, has_proven_enough, ip_identity};
-pub use decide::{Permit, check, mask_digests, who_am_i};
-pub use fixup::fixup;
-pub use schemes::{DigestAlgorithm, Policy};
+pub use authenticate::{authenticate, authenticates, has_proven_enough, ip_identity};
+pub use decide::{Decisions, Permit, check, mask_digests, who_am_i};
+pub use digest::DigestAlgorithm;
+pub use fixup::{fixup, ill_formed};
+pub use schemes::Policy;

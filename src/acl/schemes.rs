@@ -1,9 +1,7 @@
 //! The schemes (ProviderRegistry and the authentication providers), as far as they are rules
 //! about text: which exist, which ids they accept, when an id matches an entry.
 
-use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
-
+use super::digest::DigestAlgorithm;
 use super::ip;
 
 /// Settings of access control. The default is a server without any of its properties set.
@@ -42,46 +40,6 @@ impl Default for Policy {
             x509_enabled: false,
             x509_super_user: None,
             enforced_schemes: None,
-        }
-    }
-}
-
-/// A hash for digest ids, by the names Java's MessageDigest has for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DigestAlgorithm {
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
-    Sha512_224,
-    Sha512_256,
-}
-
-impl DigestAlgorithm {
-    /// `None` for a name this server cannot compute.
-    pub fn from_name(name: &str) -> Option<DigestAlgorithm> {
-        Some(match name.to_ascii_uppercase().as_str() {
-            "SHA" | "SHA1" | "SHA-1" => DigestAlgorithm::Sha1,
-            "SHA224" | "SHA-224" => DigestAlgorithm::Sha224,
-            "SHA256" | "SHA-256" => DigestAlgorithm::Sha256,
-            "SHA384" | "SHA-384" => DigestAlgorithm::Sha384,
-            "SHA512" | "SHA-512" => DigestAlgorithm::Sha512,
-            "SHA-512/224" | "SHA512/224" => DigestAlgorithm::Sha512_224,
-            "SHA-512/256" | "SHA512/256" => DigestAlgorithm::Sha512_256,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn hash(self, bytes: &[u8]) -> Vec<u8> {
-        match self {
-            DigestAlgorithm::Sha1 => Sha1::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha224 => Sha224::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha256 => Sha256::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha384 => Sha384::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha512 => Sha512::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha512_224 => Sha512_224::digest(bytes).to_vec(),
-            DigestAlgorithm::Sha512_256 => Sha512_256::digest(bytes).to_vec(),
         }
     }
 }

@@ -289,6 +289,16 @@ pub struct CoreGauges {
     pub watched_paths: Figure,
     pub watching_conns: Figure,
     pub data_watches: Figure,
+    /// Bytes of watches, of proven identities, and of requests with the control core.
+    pub watch_bytes_held: Figure,
+    pub identity_bytes: Figure,
+    pub open_bytes: Figure,
+    /// Bytes of output that waited at the last look.
+    pub output_bytes: Figure,
+    /// Watches, identities and multiReads that were asked for beyond a bound.
+    pub watches_refused: Figure,
+    pub identities_refused: Figure,
+    pub multi_reads_refused: Figure,
     /// Largest, smallest and last reply in bytes; -1 before the first.
     pub response_last: Figure,
     pub response_min: Figure,
@@ -377,6 +387,8 @@ pub struct Gauges {
     pub outstanding: Figure,
     pub prepared: Figure,
     pub stale_sessions_expired: Figure,
+    /// Handshakes that got no session because there are too many.
+    pub sessions_refused: Figure,
     pub digest_mismatches: Figure,
     pub snapshot_errors: Figure,
     pub snapshot_time: Summary,
@@ -408,6 +420,7 @@ impl Gauges {
             outstanding: Figure::default(),
             prepared: Figure::default(),
             stale_sessions_expired: Figure::default(),
+            sessions_refused: Figure::default(),
             digest_mismatches: Figure::default(),
             snapshot_errors: Figure::default(),
             snapshot_time: Summary::default(),

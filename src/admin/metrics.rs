@@ -85,6 +85,31 @@ const IDLE_ADVANCED: &[&str] = &[
     "write_commitproc_time_ms",
 ];
 
+/// Ours alone: what clients make this server hold, and what they were refused.
+pub const OURS: [&str; 8] = [
+    "watch_bytes_held",
+    "identity_bytes_held",
+    "open_request_bytes",
+    "output_bytes_held",
+    "watches_refused",
+    "identities_refused",
+    "multi_reads_refused",
+    "sessions_refused",
+];
+
+fn ours(gauges: &Gauges) -> [i64; OURS.len()] {
+    [
+        gauges.sum(|c| &c.watch_bytes_held),
+        gauges.sum(|c| &c.identity_bytes),
+        gauges.sum(|c| &c.open_bytes),
+        gauges.sum(|c| &c.output_bytes),
+        gauges.sum(|c| &c.watches_refused),
+        gauges.sum(|c| &c.identities_refused),
+        gauges.sum(|c| &c.multi_reads_refused),
+        gauges.sessions_refused.get(),
+    ]
+}
+
 /// Java prints a double with at least one digit behind the point and `mntr` at most four.
 pub fn decimal(value: f64) -> String {
     let mut text = format!("{value:.4}");
@@ -172,6 +197,9 @@ pub fn write_all(out: &mut String, gauges: &Gauges) {
     }
     for name in IDLE_COUNTERS {
         line(out, name, 0);
+    }
+    for (name, value) in OURS.into_iter().zip(ours(gauges)) {
+        line(out, name, value);
     }
     let live_summaries = [
         ("node_created_watch_count", gauges.merged(|c| &c.fired_created)),

@@ -15,7 +15,7 @@ use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
 use crate::admin::words::Desk;
 use crate::runtime::{Sender, clock};
-use crate::types::{ConnRef, Millis, SessionId};
+use crate::types::{ConnRef, Millis, SessionId, limits};
 
 /// Questions that may wait. A connection whose question finds no room is closed.
 pub const QUESTIONS_MAX: usize = 256;
@@ -25,6 +25,12 @@ const SLICE: usize = 2_000;
 
 /// How long a role may take to tell a slice before the question is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A session's number and what stands around it in a listing.
+const SESSION_TEXT: usize = 24;
+
+/// The last line of an answer that would be longer than any may be ([`limits::WORD_BYTES`]).
+const CUT: &str = "and more: this answer is cut\n";
 
 /// A word, and who wants to know.
 pub struct Question {
@@ -63,15 +69,27 @@ impl Clerk {
     /// `None`: a role is stopping, or hangs.
     fn answer(&self, word: &str, asker: &ConnGauges) -> Option<String> {
         Some(match word {
-            "wchp" => listings::watches_by_path(&self.watching()?),
-            "wchc" => listings::watches_by_session(&self.watching()?),
+            "wchp" => self.watching(listings::watches_by_path)?,
+            "wchc" => self.watching(listings::watches_by_session)?,
             "dump" => self.dump()?,
             word => self.desk.answer(word, clock::now(), asker),
         })
     }
 
-    fn watching(&self) -> Option<Watching> {
+    /// Who watches what, as far as an answer goes: clients choose how much there is to tell.
+    fn watching(&self, list: fn(&Watching) -> String) -> Option<String> {
+        let (watching, whole) = self.gather_watches()?;
+        let mut text = list(&watching);
+        if !whole {
+            text.push_str(CUT);
+        }
+        Some(text)
+    }
+
+    /// The second is false when something is left out.
+    fn gather_watches(&self) -> Option<(Watching, bool)> {
         let mut watching = Watching::new();
+        let mut bytes = 0;
         for core in &self.cores {
             let (answer, told) = mpsc::channel();
             let mut from = Some(0);
@@ -80,12 +98,17 @@ impl Clerk {
                 core.push(ToNetwork::TellWatches(ask));
                 let slice = told.recv_timeout(PATIENCE).ok()?;
                 for (path, sessions) in slice.paths {
+                    // The longer listing has the path once for each of its sessions.
+                    bytes += (path.len() + SESSION_TEXT) * (sessions.len() + 1);
+                    if bytes > limits::WORD_BYTES {
+                        return Some((watching, false));
+                    }
                     watching.entry(path).or_default().extend(sessions);
                 }
                 from = slice.next;
             }
         }
-        Some(watching)
+        Some((watching, true))
     }
 
     fn sessions(&self) -> Option<Vec<SessionLine>> {
@@ -110,11 +133,17 @@ impl Clerk {
         let heard: BTreeMap<SessionId, Millis> =
             sessions.iter().filter_map(|line| Some((line.session, line.heard?))).collect();
         let tree = &self.desk.tree;
-        let ephemerals: Vec<(SessionId, Vec<String>)> = tree
-            .sessions_with_ephemerals()
-            .into_iter()
-            .map(|session| (session, tree.ephemerals_of(session)))
-            .collect();
+        let mut ephemerals: Vec<(SessionId, Vec<String>)> = Vec::new();
+        let (mut bytes, mut whole) = (0, true);
+        for session in tree.sessions_with_ephemerals() {
+            let paths = tree.ephemerals_of(session);
+            bytes += SESSION_TEXT + paths.iter().map(|path| path.len() + 2).sum::<usize>();
+            if bytes > limits::WORD_BYTES {
+                whole = false;
+                break;
+            }
+            ephemerals.push((session, paths));
+        }
         let mut conns = Vec::new();
         self.desk.each_connection(|conn| {
             let session = SessionId(conn.session.get());
@@ -124,6 +153,11 @@ impl Clerk {
             let expires = ((since.0 + conn.timeout.get()) / interval + 1) * interval;
             conns.push(ConnLine { peer: conn.peer, session, expires: Millis(expires) });
         });
-        Some(listings::dump(self.desk.session_lists(), &sessions, &ephemerals, &conns, at))
+        let lists = self.desk.session_lists();
+        let mut text = listings::dump(lists, &sessions, &ephemerals, &conns, at);
+        if !whole {
+            text.push_str(CUT);
+        }
+        Some(text)
     }
 }

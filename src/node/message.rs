@@ -57,7 +57,7 @@ pub enum ToControl {
         session: SessionId,
         xid: Xid,
         op: Box<WriteOp>,
-        identities: Arc<[Identity]>,
+        identities: Arc<Vec<Identity>>,
     },
     Sync {
         conn: ConnRef,

@@ -82,11 +82,13 @@ pub struct ClientLines {
     pub auth_failed: Quiet,
     /// A request before what `enforce.auth.schemes` asks for was proven.
     pub unproven: Quiet,
+    /// A client that would hold more than it may.
+    pub over_bound: Quiet,
 }
 
 impl ClientLines {
-    fn all(&self) -> [&Quiet; 4] {
-        [&self.refused, &self.ahead, &self.auth_failed, &self.unproven]
+    fn all(&self) -> [&Quiet; 5] {
+        [&self.refused, &self.ahead, &self.auth_failed, &self.unproven, &self.over_bound]
     }
 
     pub fn is_busy(&self) -> bool {

@@ -12,9 +12,8 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use crate::types::{Identity, Millis, Xid};
+use crate::types::{Millis, Xid};
 
 /// A request that has gone to the control core and whose answer is awaited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +24,8 @@ pub struct Ticket {
     pub work: usize,
     /// When it was received: latency is counted from here.
     pub received: Millis,
+    /// Of its frame: about what it takes until it is answered.
+    pub bytes: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +49,9 @@ pub enum Waits {
 pub struct Held {
     pub frame: Box<[u8]>,
     pub received: Millis,
-    /// What its connection had proven when it came; `None`: what it has proven by now.
-    pub identities: Option<Arc<[Identity]>>,
+    /// How many identities its connection had when it came: the first so many of those it has now.
+    /// `None`: all of them. A number, not a list: a copy for each would be the square of them.
+    pub proven: Option<usize>,
     waits: Waits,
 }
 
@@ -59,6 +61,7 @@ pub struct Line {
     tickets: VecDeque<Ticket>,
     /// Of the tickets.
     work: usize,
+    open_bytes: usize,
     held: VecDeque<Held>,
     held_bytes: usize,
 }
@@ -98,23 +101,30 @@ impl Line {
         self.tickets.len()
     }
 
+    /// Bytes of the requests with the control core.
+    pub fn open_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
     /// A request has gone to the control core: one that may pass, or the one just taken.
     pub fn open(&mut self, ticket: Ticket) {
         self.work += ticket.work;
+        self.open_bytes += ticket.bytes;
         self.tickets.push_back(ticket);
     }
 
     /// A request must wait behind what is there.
     pub fn hold(&mut self, frame: &[u8], received: Millis, waits: Waits) {
         self.held_bytes += frame.len();
-        self.held.push_back(Held { frame: frame.into(), received, identities: None, waits });
+        self.held.push_back(Held { frame: frame.into(), received, proven: None, waits });
     }
 
-    /// The connection proves more from now on: what waits is judged by what it had proven before.
-    pub fn proves_more_than(&mut self, before: &Arc<[Identity]>) {
-        // Those in front have older ones already.
-        for held in self.held.iter_mut().rev().take_while(|held| held.identities.is_none()) {
-            held.identities = Some(Arc::clone(before));
+    /// The connection proves more from now on: what waits is judged by the `before` identities it
+    /// had until then.
+    pub fn proves_more_than(&mut self, before: usize) {
+        // Those in front have fewer already.
+        for held in self.held.iter_mut().rev().take_while(|held| held.proven.is_none()) {
+            held.proven = Some(before);
         }
     }
 
@@ -123,6 +133,7 @@ impl Line {
     pub fn answered(&mut self) -> Option<Ticket> {
         let ticket = self.tickets.pop_front()?;
         self.work -= ticket.work;
+        self.open_bytes -= ticket.bytes;
         Some(ticket)
     }
 
@@ -147,7 +158,7 @@ mod tests {
     use super::*;
 
     fn write(xid: i32) -> Ticket {
-        Ticket { xid: Xid(xid), kind: TicketKind::Write, work: 1, received: Millis(0) }
+        Ticket { xid: Xid(xid), kind: TicketKind::Write, work: 1, received: Millis(0), bytes: 7 }
     }
 
     fn frame(line: &mut Line) -> Option<Vec<u8>> {
@@ -159,9 +170,11 @@ mod tests {
         let mut line = Line::default();
         line.open(write(1));
         line.open(write(2));
+        assert_eq!(line.open_bytes(), 14);
         line.hold(b"read", Millis(5), Waits::ForAnswers);
         assert_eq!(frame(&mut line), None);
         assert_eq!(line.answered(), Some(write(1)));
+        assert_eq!(line.open_bytes(), 7);
         assert_eq!(frame(&mut line), None);
         assert_eq!(line.answered(), Some(write(2)));
         assert_eq!(frame(&mut line), Some(b"read".to_vec()));
@@ -195,15 +208,14 @@ mod tests {
     fn what_waits_is_judged_by_what_was_proven_before() {
         let mut line = Line::default();
         line.open(write(1));
-        let sets: [Arc<[Identity]>; 2] = [Arc::from([]), Arc::from([Identity::new("a", "b")])];
         line.hold(b"a", Millis(0), Waits::ForAnswers);
-        line.proves_more_than(&sets[0]);
+        line.proves_more_than(1);
         line.hold(b"b", Millis(0), Waits::ForAnswers);
-        line.proves_more_than(&sets[1]);
+        line.proves_more_than(2);
         line.hold(b"c", Millis(0), Waits::ForAnswers);
         line.answered();
-        let proven = [(); 3].map(|()| line.take_next().and_then(|held| held.identities));
-        assert_eq!(proven, [Some(sets[0].clone()), Some(sets[1].clone()), None]);
+        let proven = [(); 3].map(|()| line.take_next().and_then(|held| held.proven));
+        assert_eq!(proven, [Some(1), Some(2), None]);
     }
 
     #[test]

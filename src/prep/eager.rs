@@ -17,7 +17,7 @@ pub fn refusal(
     identities: &[Identity],
     told_upto: Zxid,
 ) -> Option<ErrorCode> {
-    let ill_formed = |list: Option<&[RawAcl]>| acl::fixup(policy, list, identities).err();
+    let ill_formed = |list: Option<&[RawAcl]>| acl::ill_formed(policy, list, identities);
     let above = |path: &'_ Option<String>| Some(parent_and_name(path.as_deref()?)?.0.to_owned());
     let (path, needed) = match op {
         WriteOp::Create(create) => match create.call {

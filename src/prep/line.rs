@@ -1,6 +1,6 @@
 //! The way of every write: a zxid, the checks, the digest, an entry.
 
-use crate::acl::Policy;
+use crate::acl::{Decisions, Policy};
 use crate::codec::request::WriteOp;
 use crate::codec::txn::{Entry, Txn, TxnDigest, TxnHeader};
 use crate::session::Sessions;
@@ -60,6 +60,10 @@ pub struct Prep {
     pub(super) overlay: Overlay,
     pub(super) quota: InFlight,
     pub(super) last: Zxid,
+    /// Bytes that "auth" entries of the request in hand may still become.
+    pub(super) acl_room: usize,
+    /// What has been decided about it.
+    pub(super) decisions: Decisions,
 }
 
 /// Where a transaction began, to go back there.
@@ -72,7 +76,14 @@ impl Prep {
     /// `last`: the zxid before the first that is given out.
     pub fn new(settings: PrepSettings, last: Zxid) -> Prep {
         let overlay = Overlay::new(settings.hash_seed, settings.digest);
-        Prep { settings, overlay, quota: InFlight::default(), last }
+        Prep {
+            settings,
+            overlay,
+            quota: InFlight::default(),
+            last,
+            acl_room: 0,
+            decisions: Decisions::default(),
+        }
     }
 
     /// The last zxid given out.
@@ -242,6 +253,9 @@ impl Prep {
     /// Draws the next zxid, whatever becomes of it: the log must have no gaps.
     pub(super) fn begin(&mut self, tree: &Tree) -> Start {
         self.last = Zxid(self.last.0 + 1);
+        // No transaction may be longer, so neither may its lists together (I14).
+        self.acl_room = self.settings.entry_len_max;
+        self.decisions.clear();
         Start { overlay: self.overlay.begin(tree), quota: self.quota.mark() }
     }
 

@@ -5,7 +5,7 @@
 use crate::acl;
 use crate::codec::request::{CreateCall, CreateOp, RawAcl};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op};
-use crate::tree::{StoredStat, digest};
+use crate::tree::{StoredStat, digest, quota};
 use crate::types::{
     CreateMode, Data, ErrorCode, NodeKind, Perms, SessionId, Zxid, parent_and_name, quick_check,
     validate_path,
@@ -28,10 +28,11 @@ impl Prep {
         }
         let (parent_path, _) = parent_and_name(asked).ok_or(ErrorCode::BadArguments)?;
         let policy = &self.settings.policy;
-        let acl = acl::fixup(policy, op.acl.as_deref(), turn.asker.identities)?;
+        let acl = acl::fixup(policy, op.acl.as_deref(), turn.asker.identities, &mut self.acl_room)?;
         let above = self.overlay.look(turn.tree, parent_path);
         let mut parent = above.node.clone().ok_or(ErrorCode::NoNode)?;
-        let _permit = acl::check(policy, &parent.acl, Perms::CREATE, turn.asker.identities)?;
+        let _permit =
+            self.decisions.decide(policy, &parent.acl, Perms::CREATE, turn.asker.identities)?;
         let path = match mode.is_sequential() {
             // Counts creates, not children: a number is never given out twice.
             true if crate::mutants::on("sequence-counts-children") => {
@@ -41,7 +42,7 @@ impl Prep {
             false => asked.to_owned(),
         };
         validate_path(&path).map_err(|_| ErrorCode::BadArguments)?;
-        if path == QUOTA_OF_NOTHING {
+        if path == QUOTA_OF_NOTHING || !is_legible(&path, &op.data) {
             return Err(ErrorCode::BadArguments);
         }
         let place = self.overlay.look(turn.tree, &path);
@@ -116,7 +117,8 @@ impl Prep {
         let above = self.overlay.look(turn.tree, parent_path);
         let parent = above.node.as_ref().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
-        let _permit = acl::check(policy, &parent.acl, Perms::DELETE, turn.asker.identities)?;
+        let _permit =
+            self.decisions.decide(policy, &parent.acl, Perms::DELETE, turn.asker.identities)?;
         let sight = self.overlay.look(turn.tree, path);
         let node = sight.node.as_ref().ok_or(ErrorCode::NoNode)?;
         next_version(node.stat.version, version)?;
@@ -177,7 +179,11 @@ impl Prep {
         let sight = self.overlay.look(turn.tree, path);
         let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
-        let _permit = acl::check(policy, &node.acl, Perms::WRITE, turn.asker.identities)?;
+        let _permit =
+            self.decisions.decide(policy, &node.acl, Perms::WRITE, turn.asker.identities)?;
+        if !is_legible(path, data) {
+            return Err(ErrorCode::BadArguments);
+        }
         let data_len = data.as_ref().map_or(0, |data| data.len());
         let grown = data_len as i64 - node.data_len as i64;
         self.check_quota(turn, path, 0, grown)?;
@@ -204,10 +210,11 @@ impl Prep {
         turn.sessions.check(turn.asker.session, turn.asker.from)?;
         let path = valid(path)?;
         let policy = &self.settings.policy;
-        let acl = acl::fixup(policy, list, turn.asker.identities)?;
+        let acl = acl::fixup(policy, list, turn.asker.identities, &mut self.acl_room)?;
         let sight = self.overlay.look(turn.tree, path);
         let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
-        let _permit = acl::check(policy, &node.acl, Perms::ADMIN, turn.asker.identities)?;
+        let _permit =
+            self.decisions.decide(policy, &node.acl, Perms::ADMIN, turn.asker.identities)?;
         let version = next_version(node.stat.aversion, version)?;
         node.stat.aversion = version;
         node.acl = acl.clone();
@@ -226,7 +233,8 @@ impl Prep {
         let path = valid(path)?;
         let node = self.overlay.look(turn.tree, path).node.ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
-        let _permit = acl::check(policy, &node.acl, Perms::READ, turn.asker.identities)?;
+        let _permit =
+            self.decisions.decide(policy, &node.acl, Perms::READ, turn.asker.identities)?;
         let version = next_version(node.stat.version, version)?;
         Ok(Op::Check { path: path.to_owned(), version })
     }
@@ -277,6 +285,12 @@ fn valid(path: Option<&str>) -> Result<&str, ErrorCode> {
     let path = path.ok_or(ErrorCode::BadArguments)?;
     validate_path(path).map_err(|_| ErrorCode::BadArguments)?;
     Ok(path)
+}
+
+/// Whether the servers that will apply it can read the data: only limits and stats of quotas are
+/// read (CVE-2026-100300).
+fn is_legible(path: &str, data: &Data) -> bool {
+    !quota::is_track_path(path) || quota::is_track(data.as_deref())
 }
 
 /// -1 matches any version. 3.9 lets a version become -1 on its way around (3.10 does not); the

@@ -10,7 +10,7 @@
 //! * `warm`: nodes on their way into the caches, before pipelined reads ask for them
 //! * `writer`, `apply`: the single writer; each transaction's effects (storage.md section 7)
 //! * `restore`: filling the tree from a snapshot
-//! * [`quota`]: limits and use under /zookeeper/quota
+//! * [`quota`]: limits and use under /zookeeper/quota; `limited`: which subtrees have limits
 //! * [`digest`]: the checksum all servers agree on
 //! * `index`, `reap`: ephemerals by session; containers and TTL nodes that may go
 //! * `gone`: who could read nodes that are not there any more
@@ -34,6 +34,7 @@ mod children;
 mod gone;
 mod index;
 mod layout;
+mod limited;
 mod shard;
 
 #[cfg(test)]

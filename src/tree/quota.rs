@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::QUOTA_PATH;
+use crate::types::{limits, parent_and_name};
 
 /// Quotas.limitNode.
 pub const LIMITS_NODE: &str = "zookeeper_limits";
@@ -43,18 +44,13 @@ impl StatsTrack {
         track
     }
 
-    /// Pairs that are none are passed over; a value that is no number is read as -1. Java throws
-    /// at both, and its server dies when it happens while a transaction is applied.
+    /// Pairs that are none are passed over, as by 3.9.7. Before it Java throws at them, and its
+    /// server ends when that happens while a transaction is applied (CVE-2026-100300): see
+    /// [`is_track`].
     pub fn parse(text: &[u8]) -> StatsTrack {
         let text = String::from_utf8_lossy(text);
-        let mut values = BTreeMap::new();
-        for pair in text.split([',', ';']).filter(|pair| !pair.is_empty()) {
-            let mut parts = pair.split('=');
-            if let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-                values.insert(key.to_owned(), value.parse().unwrap_or(-1));
-            }
-        }
-        StatsTrack { values }
+        let values = pairs(&text).flatten().map(|(key, value)| (key.to_owned(), value));
+        StatsTrack { values: values.collect() }
     }
 
     pub fn to_text(&self) -> String {
@@ -105,6 +101,38 @@ impl StatsTrack {
     }
 }
 
+/// Whether a client may write this as the text of a limits or stats node
+/// (StatsTrack.isValidStatsData of 3.9.7): a server before 3.9.7 that applies another one ends, and
+/// so does every start of it. Every write beneath the limits reads the text, so its length is bounded.
+pub fn is_track(text: Option<&[u8]>) -> bool {
+    let Some(text) = text.filter(|text| text.len() <= limits::QUOTA_TEXT) else { return false };
+    pairs(&String::from_utf8_lossy(text)).all(|pair| pair.is_some())
+}
+
+/// Whether the node at `path` is read as limits or as stats (DataTree.createNode).
+pub fn is_track_path(path: &str) -> bool {
+    let Some((parent, name)) = parent_and_name(path) else { return false };
+    parent.starts_with(QUOTA_PATH) && (name == LIMITS_NODE || name == STATS_NODE)
+}
+
+/// The pairs of a text, `None` for what is none. Java's `split` drops empty parts at the end: of
+/// the pairs, and of each pair's parts ("bytes=5=" is one), but not in front. No value is -1.
+fn pairs(text: &str) -> impl Iterator<Item = Option<(&str, i64)>> {
+    let is_separator = |c| c == ',' || c == ';';
+    let body = text.trim_end_matches(is_separator);
+    let mut first = true;
+    body.split(is_separator)
+        .filter(move |part| std::mem::take(&mut first) && !body.is_empty() || !part.is_empty())
+        .map(|part| {
+            let (key, rest) = part.trim_end_matches('=').split_once('=')?;
+            let value = match rest.split('=').next().unwrap_or_default() {
+                "" => -1,
+                value => value.parse().ok()?,
+            };
+            (!key.is_empty()).then_some((key, value))
+        })
+}
+
 /// The quota that a path falls under.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quota {
@@ -153,81 +181,6 @@ fn judge(now: i64, change: i64, soft: i64, hard: i64) -> QuotaVerdict {
     if hard > -1 { QuotaVerdict::Hard } else { QuotaVerdict::Soft }
 }
 
-/// The subtrees that have limits (PathTrie).
-#[derive(Debug, Default)]
-pub(super) struct Trie {
-    root: Branch,
-}
-
-#[derive(Debug, Default)]
-struct Branch {
-    limited: bool,
-    children: BTreeMap<Box<str>, Branch>,
-}
-
-impl Trie {
-    pub fn is_empty(&self) -> bool {
-        self.root.children.is_empty()
-    }
-
-    /// The root cannot be limited.
-    pub fn add(&mut self, path: &str) {
-        let mut branch = &mut self.root;
-        for segment in segments(path) {
-            branch = branch.children.entry(segment.into()).or_default();
-        }
-        branch.limited = true;
-    }
-
-    pub fn remove(&mut self, path: &str) {
-        let segments: Vec<&str> = segments(path).collect();
-        prune(&mut self.root, &segments);
-    }
-
-    /// The longest limited prefix of `path`.
-    pub fn longest(&self, path: &str) -> Option<String> {
-        let mut branch = &self.root;
-        let mut prefix = String::new();
-        let mut limited = 0;
-        for segment in segments(path) {
-            let Some(child) = branch.children.get(segment) else {
-                break;
-            };
-            prefix.push('/');
-            prefix.push_str(segment);
-            if child.limited {
-                limited = prefix.len();
-            }
-            branch = child;
-        }
-        prefix.truncate(limited);
-        (limited > 0).then_some(prefix)
-    }
-
-    pub fn clear(&mut self) {
-        self.root = Branch::default();
-    }
-}
-
-/// Lifts the limit and cuts off branches that lead to none.
-fn prune(branch: &mut Branch, segments: &[&str]) {
-    let Some((first, rest)) = segments.split_first() else {
-        branch.limited = false;
-        return;
-    };
-    if let Some(child) = branch.children.get_mut(*first) {
-        prune(child, rest);
-        if !child.limited && child.children.is_empty() {
-            branch.children.remove(*first);
-        }
-    }
-}
-
-/// PathTrie passes over segments of blanks (String.trim).
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|segment| segment.chars().any(|c| c > ' '))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,22 +204,49 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_limited_prefix_is_found() {
-        let mut trie = Trie::default();
-        trie.add("/a/b");
-        trie.add("/a");
-        trie.add("/x/y/z");
-        assert_eq!(trie.longest("/a/b/c").as_deref(), Some("/a/b"));
-        assert_eq!(trie.longest("/a/bc").as_deref(), Some("/a"));
-        assert_eq!(trie.longest("/x/y").as_deref(), None);
-        assert_eq!(trie.longest("/").as_deref(), None);
-        trie.remove("/a");
-        assert_eq!(trie.longest("/a/q").as_deref(), None);
-        assert_eq!(trie.longest("/a/b").as_deref(), Some("/a/b"));
-        trie.remove("/a/b");
-        trie.remove("/x/y/z");
-        trie.remove("/never");
-        assert!(trie.is_empty());
+    fn texts_are_refused_that_end_a_java_server() {
+        // CVE-2026-100300, by the rule of 3.9.7.
+        for good in [
+            "",
+            ",",
+            ";;,",
+            "count=5,bytes=10",
+            "count=-1,bytes=-1=;byteHardLimit=3;countHardLimit=2",
+            "count=+5;;bytes==7,,",
+            "anything=-9223372036854775808",
+        ] {
+            assert!(is_track(Some(good.as_bytes())), "{good:?}");
+        }
+        for bad in [
+            "x",
+            "count=",
+            "=5",
+            "count",
+            "count=x",
+            "count=5,bytes",
+            ",count=5",
+            "count= 5",
+            "count=9223372036854775808",
+            "\u{0}",
+            "=",
+        ] {
+            assert!(!is_track(Some(bad.as_bytes())), "{bad:?}");
+        }
+        assert!(!is_track(None));
+        assert!(!is_track(Some(b"\xff")));
+        let long = "a=1,".repeat(limits::QUOTA_TEXT / 4);
+        assert!(is_track(Some(long.as_bytes())));
+        assert!(!is_track(Some(format!("{long},").as_bytes())), "read at every write beneath");
+    }
+
+    #[test]
+    fn limits_and_stats_are_told_from_other_nodes() {
+        for path in ["/zookeeper/quota/a/zookeeper_limits", "/zookeeper/quota/zookeeper_stats"] {
+            assert!(is_track_path(path), "{path}");
+        }
+        for path in ["/zookeeper/quota/a", "/a/zookeeper_limits", "/zookeeper/quota", "/"] {
+            assert!(!is_track_path(path), "{path}");
+        }
     }
 
     #[test]

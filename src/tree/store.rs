@@ -12,7 +12,8 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::acl_cache::{AclCache, nobody};
 use super::index::Index;
-use super::quota::{self, Quota, StatsTrack, Trie};
+use super::limited::Trie;
+use super::quota::{self, Quota, StatsTrack};
 use super::shard::{Node, Seed, Shard};
 use super::writer::TreeWriter;
 use crate::types::{AclList, SessionId, TypeRules, Zxid, open_acl};
@@ -103,7 +104,7 @@ impl Tree {
             totals: Mutex::default(),
             index: Mutex::default(),
             acls: Mutex::new(AclCache::new(options.hash_seed)),
-            quotas: RwLock::default(),
+            quotas: RwLock::new(Trie::new(options.hash_seed)),
         });
         let mut writer = TreeWriter::new(Arc::clone(&tree));
         writer.reset();

@@ -31,6 +31,15 @@ pub const OUTBOUND_PAUSE: usize = 4 << 20;
 /// reader that has stopped, and memory for them must end somewhere (Java has no bound here).
 pub const OUTBOUND_CLOSE: usize = 64 << 20;
 
+/// Bytes queued towards all clients of one network core before those that hold the most are closed,
+/// and of how many every connection is sure: sixty readers that have stopped would hold four
+/// gigabytes, each within its own bound.
+pub const OUTBOUND_ALL: usize = 512 << 20;
+pub const OUTBOUND_SURE: usize = 1 << 20;
+
+/// Bytes of output after which a core looks at how much is queued in all.
+pub const OUTBOUND_LOOK: usize = 16 << 20;
+
 /// Requests one connection may have waiting for answers, each step of a multi counted: enough for any
 /// pipeline that still gains by being longer. Whoever sends long multis has one under way at a time,
 /// and others' requests wait for no more than one of each.
@@ -76,9 +85,60 @@ pub const GONE_LIST_BYTES: usize = 1024;
 /// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.
 pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;
 
-/// Identities a request may carry from a learner to the leader. A connection gets one for its
-/// address and one for each `addAuth`; Java has no bound.
-pub const FORWARDED_IDENTITIES: usize = 4096;
+/// Bytes of the text of a quota's limits or stats node. Java's own is a few dozen; every write
+/// beneath the limits reads it.
+pub const QUOTA_TEXT: usize = 1024;
+
+/// Sub-operations of one multiRead (`zookeeper.multiRead.maxOps`, configuration).
+pub const MULTI_READ_OPS: usize = 1000;
+
+/// Bytes of data and names that one multiRead may gather (`zookeeper.multiRead.maxResponseBytes`,
+/// configuration).
+pub const MULTI_READ_BYTES: usize = 64 << 20;
+
+/// Bytes of one answer, whatever is configured: its length has 31 bits.
+pub const ANSWER_BYTES: usize = 1 << 30;
+
+/// Identities one connection may prove by `addAuth`, and bytes of their text. Each of its writes
+/// carries them to the leader, and "auth" in a list stands for all of them; Java has no bound.
+pub const IDENTITIES: usize = 1024;
+pub const IDENTITY_BYTES: usize = 256 << 10;
+
+/// Bytes of such identities on one network core, and of how many every connection is sure besides.
+pub const IDENTITY_BYTES_ALL: usize = 64 << 20;
+pub const IDENTITY_BYTES_SURE: usize = 4 << 10;
+
+/// Identities a request may carry from a learner to the leader. Far more than a server of ours
+/// takes from a client (I14): a Java follower has no bound, and a packet that is refused costs its
+/// link. What holds is the bytes of their text, a packet's own bound.
+pub const FORWARDED_IDENTITIES: usize = 65_536;
+
+const _: () = assert!(IDENTITIES < FORWARDED_IDENTITIES);
+const _: () = assert!(IDENTITY_BYTES + IDENTITY_BYTES_SURE < JUTE_MAXBUFFER);
+
+/// What a watch takes beside the text of its path.
+pub const WATCH_COST: usize = 64;
+
+/// Bytes of watches that one connection may hold, each with the text of its path: more than a
+/// million of usual length. Java has no bound.
+pub const WATCH_BYTES: usize = 128 << 20;
+
+/// Bytes of watches on one network core, where a path counts once, and of how many every connection
+/// is sure besides.
+pub const WATCH_BYTES_ALL: usize = 512 << 20;
+pub const WATCH_BYTES_SURE: usize = 1 << 20;
+
+/// Bytes of requests that one connection may have with the control core, and those of all
+/// connections of a server. One request of each is always taken.
+pub const OPEN_BYTES: usize = 16 << 20;
+pub const OPEN_BYTES_ALL: usize = 256 << 20;
+
+/// Sessions of an ensemble, or of a server on its own, from which on it makes no new ones
+/// (configuration): each stays for its timeout, whatever becomes of its client.
+pub const SESSIONS: usize = 1 << 20;
+
+/// Bytes of the answer to a four-letter word that lists watches, sessions or ephemerals.
+pub const WORD_BYTES: usize = 64 << 20;
 
 /// Lines of a configuration text, and servers of its groups. Reading takes the square of it at
 /// worst, and texts come from other servers too.

@@ -55,8 +55,10 @@ impl TypeRules {
             return NodeKind::Container;
         }
         let bits = owner as u64;
+        // What is negative is a TTL for 3.5.3 (EphemeralTypeEmulate353.get), whose time Java reads
+        // as it reads its own: a node made today has all of the highest byte set.
         if self.extended_types && self.emulate_353_ttl && owner < 0 {
-            return NodeKind::Ttl(owner & i64::MAX);
+            return NodeKind::Ttl(owner & TTL_MS_MAX);
         }
         if self.extended_types && bits & TTL_TOP_BYTE == TTL_TOP_BYTE && bits & TTL_TYPE_BITS == 0 {
             return NodeKind::Ttl((bits & TTL_MS_MAX as u64) as i64);
@@ -141,6 +143,20 @@ mod tests {
         ] {
             assert_eq!(rules.kind_of(kind.owner()), kind);
         }
+    }
+
+    #[test]
+    fn the_old_form_of_ttls_has_the_same_forty_bits() {
+        // Read with 63 bits, a TTL node made under emulate353TTLNodes lived for ever.
+        let rules = TypeRules { extended_types: true, emulate_353_ttl: true };
+        assert_eq!(rules.kind_of(NodeKind::Ttl(2500).owner()), NodeKind::Ttl(2500));
+        assert_eq!(rules.kind_of(i64::MIN | 2500), NodeKind::Ttl(2500));
+        assert_eq!(rules.kind_of(i64::MIN | 1 << 50 | 7), NodeKind::Ttl(7));
+        assert_eq!(rules.kind_of(-1), NodeKind::Ttl(TTL_MS_MAX));
+        assert_eq!(rules.kind_of(i64::MIN), NodeKind::Container);
+        assert_eq!(rules.kind_of(5), NodeKind::Ephemeral(SessionId(5)));
+        let off = TypeRules { extended_types: false, ..rules };
+        assert_eq!(off.kind_of(i64::MIN | 2500), NodeKind::Ephemeral(SessionId(i64::MIN | 2500)));
     }
 
     #[test]

@@ -13,7 +13,9 @@
 //! * [`trigger`]: from a change to events, in the order clients rely on
 //! * [`set`]: the watchers of one path, small when there is one and quick when there are many
 //! * [`paths`]: the watched paths, each stored once
+//! * [`lengths`]: which ancestors of a path can have recursive watches
 
+mod lengths;
 mod paths;
 mod set;
 mod table;

@@ -21,6 +21,8 @@ pub(super) struct Paths {
     by_text: HashTable<u32>,
     slab: Vec<Watched>,
     free: Vec<u32>,
+    /// Of all texts.
+    bytes: usize,
 }
 
 impl Paths {
@@ -30,7 +32,13 @@ impl Paths {
             by_text: HashTable::new(),
             slab: Vec::new(),
             free: Vec::new(),
+            bytes: 0,
         }
+    }
+
+    /// Bytes of all texts.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn find(&self, path: &str) -> Option<u32> {
@@ -44,6 +52,7 @@ impl Paths {
         if let Some(at) = self.find(path) {
             return at;
         }
+        self.bytes += path.len();
         let watched = Watched { text: Some(Arc::from(path)), sets: Default::default() };
         let at = match self.free.pop() {
             Some(at) => {
@@ -83,6 +92,7 @@ impl Paths {
             return;
         }
         let Some(text) = watched.text.take() else { return };
+        self.bytes -= text.len();
         if let Ok(entry) = self.by_text.find_entry(self.hasher.hash_one(&*text), |p| *p == at) {
             entry.remove();
         }

@@ -1,8 +1,10 @@
 //! The tables: adding, asking, removing, counting (WatchManager, DataTree.addWatch,
 //! DataTree.containsWatcher, DataTree.removeWatch).
 
+use crate::types::limits::WATCH_COST;
 use crate::types::{ConnId, WatchMode, Zxid};
 
+use super::lengths::Lengths;
 use super::paths::Paths;
 use super::set::{Crowds, Modes};
 
@@ -64,6 +66,9 @@ impl WatcherKind {
     }
 }
 
+/// Bytes of paths and watchers after which a slice of a listing ends.
+const SLICE_BYTES: usize = 1 << 20;
+
 /// Figures of `mntr` and `wchs`. A watch is a pair of path and connection in one table, however
 /// many modes it has (IWatchManager.size).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -86,6 +91,8 @@ pub(super) struct Conn {
     pub told: u64,
     /// Its watches, by table.
     live: [u32; 2],
+    /// What they count for: see [`Watches::bytes_of`].
+    bytes: usize,
     /// Numbers of its watched paths. A watch that fired leaves its number behind until the list
     /// is swept, because a walk over five thousand watchers must not edit five thousand lists.
     paths: Vec<u32>,
@@ -109,7 +116,7 @@ pub struct Watches {
     pub(super) conns: Vec<Conn>,
     pub(super) young: Vec<Young>,
     /// Watches that need ancestors to be looked up.
-    pub(super) recursive: usize,
+    pub(super) recursive: Lengths,
     /// Number of trigger steps so far.
     pub(super) steps: u64,
     /// Every change up to here has been through `trigger`, whole.
@@ -127,7 +134,7 @@ impl Watches {
             crowds: Crowds::default(),
             conns: Vec::new(),
             young: Vec::new(),
-            recursive: 0,
+            recursive: Lengths::default(),
             steps: 0,
             settled: Zxid::ZERO,
             watches: [0; 2],
@@ -214,6 +221,22 @@ impl Watches {
         self.watches == [0; 2]
     }
 
+    /// What a connection's watches count for: each with the whole text of its path, whoever else
+    /// watches it.
+    pub fn bytes_of(&self, conn: ConnId) -> usize {
+        if self.knows(conn) { self.conns[conn.slot as usize].bytes } else { 0 }
+    }
+
+    /// About what all watches take here, where each path is stored once.
+    pub fn bytes(&self) -> usize {
+        self.paths.bytes() + (self.watches[DATA] + self.watches[CHILD]) * WATCH_COST
+    }
+
+    /// What one more watch counts for.
+    pub fn cost(path: &str) -> usize {
+        path.len() + WATCH_COST
+    }
+
     pub fn counts(&self) -> WatchCounts {
         WatchCounts {
             watches: self.watches[DATA] + self.watches[CHILD],
@@ -228,16 +251,28 @@ impl Watches {
         self.by_path_among(0, self.paths.end())
     }
 
-    /// A slice of it: `max` places from the place `from` on, and the place that comes after them,
-    /// if there is one. A path that is watched all along is in one of the slices.
+    /// A slice of it: up to `max` places from the place `from` on, or as many as take up
+    /// [`SLICE_BYTES`], and the place that comes after them, if there is one. A path that is watched
+    /// all along is in one of the slices.
     pub fn by_path_slice(
         &self,
         from: u32,
         max: usize,
     ) -> (impl Iterator<Item = (&str, Vec<ConnId>)>, Option<u32>) {
-        let to = from.saturating_add(u32::try_from(max).unwrap_or(u32::MAX));
+        let to = from.saturating_add(u32::try_from(max).unwrap_or(u32::MAX)).min(self.paths.end());
+        let mut bytes = 0;
+        let is_full = |at: &u32| {
+            let before = bytes;
+            bytes += self.paths.text(*at).len() + size_of::<ConnId>() * self.watchers(*at);
+            before > SLICE_BYTES
+        };
+        let to = (from..to).find(is_full).unwrap_or(to);
         let next = (to < self.paths.end()).then_some(to);
         (self.by_path_among(from, to), next)
+    }
+
+    fn watchers(&self, at: u32) -> usize {
+        self.crowds.len(self.paths.set(at, DATA))
     }
 
     fn by_path_among(&self, from: u32, to: u32) -> impl Iterator<Item = (&str, Vec<ConnId>)> {
@@ -275,27 +310,31 @@ impl Watches {
         let before = self.crowds.modes(set, slot);
         let was_empty = set.is_empty();
         self.crowds.put(&mut set, slot, modes);
-        self.count(table, slot, before, modes);
+        self.count(at, table, slot, before, modes);
         self.count_path(table, was_empty, set.is_empty());
         self.paths.put(at, table, set);
     }
 
     /// Keeps the figures when a watcher's modes change.
-    pub(super) fn count(&mut self, table: usize, slot: u32, before: Modes, after: Modes) {
+    pub(super) fn count(&mut self, at: u32, table: usize, slot: u32, before: Modes, after: Modes) {
+        let text = self.paths.text(at);
         match (before.has(Modes::RECURSIVE), after.has(Modes::RECURSIVE)) {
-            (false, true) => self.recursive += 1,
-            (true, false) => self.recursive -= 1,
+            (false, true) => self.recursive.add(text.len()),
+            (true, false) => self.recursive.remove(text.len()),
             (true, true) | (false, false) => {}
         }
-        let live = &mut self.conns[slot as usize].live[table];
+        let conn = &mut self.conns[slot as usize];
+        let live = &mut conn.live[table];
         match (before.is_none(), after.is_none()) {
             (true, false) => {
                 *live += 1;
+                conn.bytes += Watches::cost(text);
                 self.watches[table] += 1;
                 self.data_connections += (table == DATA && *live == 1) as usize;
             }
             (false, true) => {
                 *live -= 1;
+                conn.bytes -= Watches::cost(text);
                 self.watches[table] -= 1;
                 self.data_connections -= (table == DATA && *live == 0) as usize;
             }

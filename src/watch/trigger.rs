@@ -181,13 +181,13 @@ impl Watches {
         if let Some(at) = self.paths.find(step.path) {
             self.fire_here(at, step, readable, out);
         }
-        if step.table == Table::Data as usize && self.recursive > 0 {
-            let mut path = step.path;
-            while let Some(parent) = parent_of(path) {
-                if let Some(at) = self.paths.find(parent) {
+        if step.table == Table::Data as usize && !self.recursive.is_empty() {
+            let mut len = step.path.len();
+            while let Some(ancestor) = self.recursive.ancestor(step.path, len) {
+                if let Some(at) = self.paths.find(ancestor) {
                     self.fire_above(at, step, readable, out);
                 }
-                path = parent;
+                len = ancestor.len();
             }
         }
     }
@@ -254,7 +254,7 @@ impl Watches {
             true => watcher.modes().without(Modes::STANDARD),
             false => watcher.modes(),
         };
-        self.count(step.table, watcher.slot(), watcher.modes(), after);
+        self.count(at, step.table, watcher.slot(), watcher.modes(), after);
         after
     }
 

@@ -446,6 +446,11 @@ impl Member {
         self.server.is_some()
     }
 
+    /// Of the running process.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("it runs").pid()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.server = None;

@@ -198,6 +198,14 @@ pub struct SetWatches<'a> {
     pub recursive: Vec<Cow<'a, str>>,
 }
 
+impl SetWatches<'_> {
+    /// Those of all lists.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.data, &self.exist, &self.child, &self.persistent, &self.recursive];
+        lists.into_iter().flatten().map(|path| &**path)
+    }
+}
+
 /// Opcodes of the client port (ZooDefs.OpCode).
 pub mod opcode {
     pub const NOTIFICATION: i32 = 0;

@@ -28,7 +28,7 @@ use crate::node::hosting::{Hosted, LentLog};
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
 use crate::node::message::{ToControl, ToNetwork};
-use crate::node::network::{Admission, Commons, NetworkParts, NetworkSettings};
+use crate::node::network::{Admission, Budgets, Commons, NetworkParts, NetworkSettings, Share};
 use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::quiet::ClientLines;
@@ -494,6 +494,7 @@ fn control_settings(settings: &Settings) -> ControlSettings {
         container_max_per_minute: settings.containers.deletions_per_minute as usize,
         container_never_used_ms: settings.containers.never_used_ms,
         shutdown_grace_ms: 5_000,
+        sessions_max: settings.session.max,
     }
 }
 
@@ -527,13 +528,7 @@ fn policy(settings: &Settings) -> acl::Policy {
     acl::Policy {
         skip_acl: auth.skip_acl,
         digest_enabled: auth.digest_enabled,
-        digest_alg: match auth.digest_alg {
-            config::DigestAlg::Sha1 => acl::DigestAlgorithm::Sha1,
-            config::DigestAlg::Sha224 => acl::DigestAlgorithm::Sha224,
-            config::DigestAlg::Sha256 => acl::DigestAlgorithm::Sha256,
-            config::DigestAlg::Sha384 => acl::DigestAlgorithm::Sha384,
-            config::DigestAlg::Sha512 => acl::DigestAlgorithm::Sha512,
-        },
+        digest_alg: auth.digest_alg,
         super_digest: auth.super_digest.clone(),
         enforced_schemes: auth.enforce_schemes.clone(),
         ..acl::Policy::default()
@@ -604,5 +599,20 @@ fn network_settings(settings: &Settings, cores: usize) -> NetworkSettings {
         held_bytes_max: (2 * settings.limits.jute_maxbuffer).max(limits::LINE_BYTES),
         outbound_pause: settings.limits.outbound_pause,
         events_max: settings.limits.outbound_close,
+        budgets: budgets(settings, cores),
+    }
+}
+
+fn budgets(settings: &Settings, cores: usize) -> Budgets {
+    Budgets {
+        multi_read_ops: settings.limits.multi_read_ops,
+        multi_read_bytes: settings.limits.multi_read_bytes,
+        // The leader takes no more from a follower (I14).
+        identity_bytes: Share {
+            each: limits::IDENTITY_BYTES.min(settings.limits.jute_maxbuffer),
+            ..Budgets::default().identity_bytes
+        },
+        open_bytes_all: (limits::OPEN_BYTES_ALL / cores).max(limits::OPEN_BYTES),
+        ..Budgets::default()
     }
 }

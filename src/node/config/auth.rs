@@ -2,19 +2,14 @@
 
 use super::source::{Found, Source, not_served};
 use super::value::{flag, text};
-use super::{AuthSettings, ConfigError, DigestAlg};
+use super::{AuthSettings, ConfigError};
+use crate::acl::DigestAlgorithm;
 
 pub(super) fn auth(s: &mut Source<'_>) -> Result<AuthSettings, ConfigError> {
     let digest_alg = match s.property("DigestAuthenticationProvider.digestAlg") {
-        None => DigestAlg::Sha1,
-        Some(found) => match found.value.to_ascii_uppercase().as_str() {
-            "SHA1" | "SHA-1" | "SHA" => DigestAlg::Sha1,
-            "SHA-224" => DigestAlg::Sha224,
-            "SHA-256" => DigestAlg::Sha256,
-            "SHA-384" => DigestAlg::Sha384,
-            "SHA-512" => DigestAlg::Sha512,
-            _ => return Err(found.refuse("SHA1, SHA-224, SHA-256, SHA-384 or SHA-512")),
-        },
+        None => DigestAlgorithm::default(),
+        Some(found) => DigestAlgorithm::from_name(&found.value)
+            .ok_or_else(|| found.refuse(DigestAlgorithm::NAMES))?,
     };
     let digest_enabled = flag(s.property("DigestAuthenticationProvider.enabled"), true);
     check_providers(s)?;

@@ -179,7 +179,10 @@ fn session(s: &mut Source<'_>, tick_ms: i32) -> Result<SessionSettings, ConfigEr
             s.file.path().display()
         )));
     }
+    let most =
+        number(s.file("ringkeeper.sessions.max"), POSITIVE, "sessions", limits::SESSIONS as i64)?;
     Ok(SessionSettings {
+        max: most as usize,
         timeout_ms_min: min,
         timeout_ms_max: max,
         local: strict(s.file("localSessionsEnabled"), false)?,
@@ -197,6 +200,10 @@ fn limits(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LimitSettings
         remarks.push(format!("commitLogCount={committed} is below 500: 500 is used"));
     }
     let global = limits::GLOBAL_OUTSTANDING as i64;
+    let multi_read =
+        number(s.property("multiRead.maxOps"), ANY, "reads", limits::MULTI_READ_OPS as i64)?;
+    let gathered = limits::MULTI_READ_BYTES as i64;
+    let gathered = number(s.property("multiRead.maxResponseBytes"), ANY_LONG, "bytes", gathered)?;
     Ok(LimitSettings {
         jute_maxbuffer: maxbuffer as usize,
         jute_extra: extra.max(limits::JUTE_EXTRA_MIN as i64) as usize,
@@ -214,6 +221,11 @@ fn limits(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LimitSettings
             "milliseconds",
             limits::SESSIONLESS_MS,
         )?,
+        multi_read_ops: if multi_read > 0 { multi_read as usize } else { usize::MAX },
+        multi_read_bytes: match gathered {
+            1.. => (gathered as usize).min(limits::ANSWER_BYTES),
+            _ => limits::ANSWER_BYTES,
+        },
         committed_log: committed.max(limits::COMMITTED_LOG as i64) as usize,
         outbound_pause: size(s.file("ringkeeper.client.outbound.pause"), limits::OUTBOUND_PAUSE)?,
         outbound_close: size(s.file("ringkeeper.client.outbound.max"), limits::OUTBOUND_CLOSE)?,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::acl::DigestAlgorithm;
 use crate::membership::{Electorate, PeerAddress, Role};
 pub use crate::snapshot::pack::Compression;
 use crate::types::{ServerId, TypeRules};
@@ -171,6 +172,8 @@ pub struct SessionSettings {
     /// sessions only, as in Java.
     pub local: bool,
     pub local_upgrading: bool,
+    /// `ringkeeper.sessions.max`: as many, and no new ones are made.
+    pub max: usize,
     /// `zookeeper.closeSessionTxn.enabled`: the transaction lists the ephemerals.
     pub close_txn_lists_paths: bool,
 }
@@ -190,6 +193,10 @@ pub struct LimitSettings {
     pub global_outstanding: usize,
     /// `zookeeper.nio.sessionlessCnxnTimeout`, milliseconds.
     pub sessionless_ms: i64,
+    /// `zookeeper.multiRead.maxOps`, `zookeeper.multiRead.maxResponseBytes`: 0 or less is no bound
+    /// but that of an answer.
+    pub multi_read_ops: usize,
+    pub multi_read_bytes: usize,
     /// `zookeeper.commitLogCount`.
     pub committed_log: usize,
     /// `ringkeeper.client.outbound.pause`, bytes queued towards a client before its requests wait.
@@ -280,21 +287,10 @@ pub struct AuthSettings {
     /// `…DigestAuthenticationProvider.superDigest`: `super:<base64>`.
     pub super_digest: Option<String>,
     /// `…DigestAuthenticationProvider.digestAlg`.
-    pub digest_alg: DigestAlg,
+    pub digest_alg: DigestAlgorithm,
     /// `zookeeper.enforce.auth.enabled` with `zookeeper.enforce.auth.schemes`: a connection must
     /// hold an identity of one of these before it may do anything. `None` = not enforced.
     pub enforce_schemes: Option<Vec<String>>,
-}
-
-/// Hash of digest passwords (java.security.MessageDigest names).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum DigestAlg {
-    #[default]
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
 }
 
 /// `znode.container.*` (ContainerManager).

@@ -61,6 +61,8 @@ pub struct ControlSettings {
     pub container_max_per_minute: usize,
     pub container_never_used_ms: i64,
     pub shutdown_grace_ms: i64,
+    /// Sessions from which on clients get no new one.
+    pub sessions_max: usize,
 }
 
 /// Work for the housekeeping thread.

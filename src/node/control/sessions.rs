@@ -17,6 +17,13 @@ use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid};
 impl Control {
     pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, wall: WallMillis) {
         let local = self.client_rules().local_sessions;
+        let (known, max) = (self.sessions.len(), self.settings.sessions_max);
+        let known = known.max(self.durable_sessions.len());
+        if known >= max {
+            self.gauges.sessions_refused.add(1);
+            tracing::debug!(known, max, "no new session: ringkeeper.sessions.max");
+            return self.drop_connection(conn);
+        }
         match self.service {
             Service::All if self.may_propose() => {}
             // Only sessions without a transaction can be made; Java answers what is no handshake.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::budget::Budgets;
 use crate::acl;
 use crate::admin::gauges::ConnGauges;
 use crate::node::message::Pulse;
@@ -30,8 +31,11 @@ pub struct Client {
     pub session: SessionId,
     pub peer: SocketAddr,
     pub pulse: Option<Arc<Pulse>>,
-    /// Replaced, never changed: each request keeps the list it was received with.
-    pub identities: Arc<[Identity]>,
+    /// Each request keeps the list it was received with: it is copied where one is added while a
+    /// request still has it, and only then.
+    pub identities: Arc<Vec<Identity>>,
+    /// Text of those that were proven by a packet.
+    pub identity_bytes: usize,
     /// The session was this server's alone when it was opened or resumed.
     pub local: bool,
     pub line: Line,
@@ -66,7 +70,8 @@ impl Client {
             session: SessionId(0),
             peer,
             pulse: None,
-            identities: Arc::from([acl::ip_identity(peer.ip().to_canonical())]),
+            identities: Arc::new(vec![acl::ip_identity(peer.ip().to_canonical())]),
+            identity_bytes: 0,
             local: false,
             line: Line::default(),
             sync_paths: VecDeque::new(),
@@ -94,15 +99,43 @@ impl Client {
         }
     }
 
-    /// A connection proves one thing more.
-    pub fn add_identities(&mut self, new: Vec<Identity>) {
-        let mut all = self.identities.to_vec();
+    /// The connection proves something more. What is beyond its budget, or that of the core, which
+    /// holds `core_bytes` for all its connections, is refused as if it had not been proven: the
+    /// leader would refuse each write that carries it (I14).
+    pub fn add_identities(
+        &mut self,
+        new: Vec<Identity>,
+        budgets: &Budgets,
+        core_bytes: &mut usize,
+    ) -> Result<(), TooMany> {
         for identity in new {
-            acl::add_identity(&mut all, identity);
+            if self.identities.contains(&identity) {
+                continue;
+            }
+            let bytes = identity.scheme.len() + identity.id.len();
+            // The first is the address.
+            let count = self.identities.len();
+            let has_room = budgets.identity_bytes.has_room(self.identity_bytes, *core_bytes, bytes);
+            if count > budgets.identities || !has_room {
+                let held = self.identity_bytes;
+                return Err(TooMany { count, held, more: bytes });
+            }
+            self.identity_bytes += bytes;
+            *core_bytes += bytes;
+            self.line.proves_more_than(count);
+            Arc::make_mut(&mut self.identities).push(identity);
         }
-        self.line.proves_more_than(&self.identities);
-        self.identities = all.into();
+        Ok(())
     }
+}
+
+/// An identity that a connection has no room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{count} identities of {held} bytes are held, {more} bytes more are beyond the bounds")]
+pub struct TooMany {
+    count: usize,
+    held: usize,
+    more: usize,
 }
 
 /// The connections of a core, by slot.
@@ -148,5 +181,58 @@ impl Clients {
 
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.slots.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::Share;
+    use super::*;
+
+    fn client() -> Client {
+        let id = ConnId { slot: 0, generation: 1 };
+        Client::new(id, SocketAddr::from(([127, 0, 0, 1], 1)), Millis(0), WallMillis(0))
+    }
+
+    fn digest(id: &str) -> Vec<Identity> {
+        vec![Identity::new("digest", id)]
+    }
+
+    #[test]
+    fn identities_are_a_set_with_a_bound_in_number_and_in_bytes() {
+        let share = Share { each: 60, all: 70, sure: 10 };
+        let budgets = Budgets { identities: 3, identity_bytes: share, ..Budgets::default() };
+        let (mut one, mut core) = (client(), 0);
+        for _ in 0..3 {
+            one.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+        }
+        assert_eq!((one.identities.len(), one.identity_bytes, core), (2, 9, 9));
+        one.add_identities(digest("b:2"), &budgets, &mut core).unwrap();
+        let long = digest(&"l".repeat(40));
+        assert!(one.add_identities(long.clone(), &budgets, &mut core).is_err(), "bytes");
+        one.add_identities(digest("c:3"), &budgets, &mut core).unwrap();
+        let refused = one.add_identities(digest("d:4"), &budgets, &mut core).unwrap_err();
+        let text = "4 identities of 27 bytes are held, 9 bytes more are beyond the bounds";
+        assert_eq!(refused.to_string(), text);
+        one.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+        assert_eq!((one.identities.len(), core), (4, 27), "what it has it keeps");
+        let mut other = client();
+        assert!(other.add_identities(long, &budgets, &mut core).is_err(), "the core's bound");
+        other.add_identities(digest("e:5"), &budgets, &mut core).unwrap();
+    }
+
+    #[test]
+    fn a_list_is_copied_only_while_a_request_has_it() {
+        let (mut client, mut core) = (client(), 0);
+        let budgets = Budgets::default();
+        client.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+        let (place, asked) = (client.identities.as_ptr(), client.identities.clone());
+        client.add_identities(digest("b:2"), &budgets, &mut core).unwrap();
+        assert_eq!((asked.len(), client.identities.len()), (2, 3));
+        assert_ne!(client.identities.as_ptr(), place);
+        Arc::make_mut(&mut client.identities).reserve(8);
+        let place = client.identities.as_ptr();
+        client.add_identities(digest("c:3"), &budgets, &mut core).unwrap();
+        assert_eq!(client.identities.as_ptr(), place);
     }
 }

@@ -60,6 +60,7 @@ impl<N: Transport> NetworkRole<N> {
                     self.hang_up(event.conn, How::Reset);
                 }
             }
+            self.made_bytes += told as usize * frame.len();
             self.gauges.watch_bytes.add(told * (frame.len() - LENGTH_BYTES) as i64);
             self.gauges.sent.add(told);
         }

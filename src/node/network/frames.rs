@@ -1,11 +1,12 @@
 //! From received bytes to requests: frames, the order they run in, and what bad ones cost.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::client::{Client, Stage};
 use super::reads::Read;
 use super::{NetworkRole, NetworkSettings, Transport, limits, reads};
-use crate::acl::{self, Policy};
+use crate::acl;
 use crate::admin::gauges::Tally;
 use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
@@ -52,8 +53,8 @@ enum Handled {
     Done,
     /// A read, executed: see [`NetworkRole::finish_read`].
     Read(Read),
-    /// The control core's business.
-    Forward(ToControl),
+    /// The control core's business, and the bytes it counts for there.
+    Forward(ToControl, usize),
     Rewatch(Vec<u8>, RequestHeader),
     Close(How),
     AuthFailed(How),
@@ -62,6 +63,7 @@ enum Handled {
 impl<N: Transport> NetworkRole<N> {
     /// Handles all whole frames a connection has sent, as far as its limits allow.
     pub(super) fn serve(&mut self, conn: ConnId) {
+        self.bound_output();
         while let Some(client) = self.clients.get(conn) {
             match client.stage {
                 Stage::Fresh => {
@@ -96,7 +98,8 @@ impl<N: Transport> NetworkRole<N> {
 
     /// Connections stopped by the shared limits go on when there is room again.
     pub(super) fn release_over_limit(&mut self) {
-        if self.open_tickets >= self.settings.outstanding_max || !self.to_control.has_room() {
+        let open = Open { tickets: self.open_tickets, bytes: self.open_bytes };
+        if open.is_full(&self.settings) || !self.to_control.has_room() {
             return;
         }
         for _ in 0..self.over_limit.len() {
@@ -154,6 +157,11 @@ impl<N: Transport> NetworkRole<N> {
             stream: &self.stream,
             watches: &mut self.watches,
             drained: self.drained,
+            budgets: &self.settings.budgets,
+            told_from: &mut self.told_from,
+            identity_bytes: &mut self.identity_bytes,
+            gauges: &self.gauges,
+            now: self.now,
         };
         let began = out.len();
         let (mut used, mut frames) = (0, 0);
@@ -161,7 +169,8 @@ impl<N: Transport> NetworkRole<N> {
         let end = loop {
             // What goes nowhere never leaves: nobody would say that there is room again.
             let unsent = if hears { unsent + (out.len() - began) } else { 0 };
-            let limits = (&self.settings, self.open_tickets, &self.to_control);
+            let open = Open { tickets: self.open_tickets, bytes: self.open_bytes };
+            let limits = (&self.settings, open, &self.to_control);
             if let Some(why) = must_stall(&client.line, unsent, limits) {
                 break End::Stall(why);
             }
@@ -184,9 +193,10 @@ impl<N: Transport> NetworkRole<N> {
                     read.seal(&mut out[start..], &mut desk, conn);
                     tally.count(i64::from(xid.0), (out.len() - start - LENGTH_BYTES) as i64);
                 }
-                Handled::Forward(message) => {
+                Handled::Forward(message, bytes) => {
                     self.outgoing.push(message);
                     self.open_tickets += 1;
+                    self.open_bytes += bytes;
                 }
                 other => {
                     self.staged.extend_from_slice(&out[start..]);
@@ -195,6 +205,7 @@ impl<N: Transport> NetworkRole<N> {
                 }
             }
         };
+        self.made_bytes += out.len() - began;
         if frames > 0 {
             client.gauges.received.add(frames);
             self.gauges.received.add(frames);
@@ -238,12 +249,20 @@ impl<N: Transport> NetworkRole<N> {
         let received = held.received;
         let hears = self.net.output(conn).is_some();
         let Some(client) = self.clients.get(conn) else { return };
-        let proven = held.identities.map(|then| mem::replace(&mut client.identities, then));
+        let proven = held.proven.map(|count| {
+            let then = client.identities.iter().take(count).cloned().collect();
+            mem::replace(&mut client.identities, Arc::new(then))
+        });
         let mut desk = reads::ReadDesk {
             commons: &self.commons,
             stream: &self.stream,
             watches: &mut self.watches,
             drained: self.drained,
+            budgets: &self.settings.budgets,
+            told_from: &mut self.told_from,
+            identity_bytes: &mut self.identity_bytes,
+            gauges: &self.gauges,
+            now: self.now,
         };
         let turn = Turn::Called(received);
         let frame = &held.frame;
@@ -264,9 +283,10 @@ impl<N: Transport> NetworkRole<N> {
                 self.finish_read(conn, read, received);
                 true
             }
-            Handled::Forward(message) => {
+            Handled::Forward(message, bytes) => {
                 self.outgoing.push(message);
                 self.open_tickets += 1;
+                self.open_bytes += bytes;
                 true
             }
             Handled::Rewatch(body, header) => {
@@ -306,6 +326,7 @@ impl<N: Transport> NetworkRole<N> {
         }
         if let Some(out) = self.net.output(conn) {
             out.extend_from_slice(&self.staged);
+            self.made_bytes += self.staged.len();
         }
         self.staged.clear();
     }
@@ -332,20 +353,36 @@ enum End {
     Needs(Handled),
 }
 
+/// The core's requests with the control core.
+#[derive(Clone, Copy)]
+struct Open {
+    tickets: usize,
+    bytes: usize,
+}
+
+impl Open {
+    fn is_full(self, limits: &NetworkSettings) -> bool {
+        reached(self.tickets, limits.outstanding_max)
+            || reached(self.bytes, limits.budgets.open_bytes_all)
+    }
+}
+
 /// Whether more of a connection's input may be looked at.
 fn must_stall(
     line: &Line,
     unsent: usize,
-    (limits, open_tickets, to_control): (&NetworkSettings, usize, &Sender<ToControl>),
+    (limits, open, to_control): (&NetworkSettings, Open, &Sender<ToControl>),
 ) -> Option<Stall> {
     if reached(unsent, limits.outbound_pause) {
         return Some(Stall::Output);
     }
-    if reached(line.work(), limits.line_max) || reached(line.held_bytes(), limits.held_bytes_max) {
+    if reached(line.work(), limits.line_max)
+        || reached(line.held_bytes(), limits.held_bytes_max)
+        || reached(line.open_bytes(), limits.budgets.open_bytes)
+    {
         return Some(Stall::Line);
     }
-    let shared = line.open_tickets() > 0
-        && (reached(open_tickets, limits.outstanding_max) || !to_control.has_room());
+    let shared = line.open_tickets() > 0 && (open.is_full(limits) || !to_control.has_room());
     shared.then_some(Stall::Shared)
 }
 
@@ -418,8 +455,7 @@ fn handle(
     };
     match request {
         Request::Auth { scheme, auth } => {
-            let policy = &desk.commons.policy;
-            match authenticate(policy, client, header, scheme.as_deref(), auth, out) {
+            match authenticate(desk, client, header, scheme.as_deref(), auth, out) {
                 Ok(()) => Handled::Done,
                 Err(how) => {
                     let failed = desk.commons.lines.auth_failed.note(turn.received(), || {
@@ -519,8 +555,9 @@ fn forward(
         client.line.hold(frame, turn.received(), Waits::ForReads);
         return Handled::Done;
     }
-    client.line.open(Ticket { xid, kind, work, received: turn.received() });
-    Handled::Forward(message(client))
+    let bytes = frame.len();
+    client.line.open(Ticket { xid, kind, work, received: turn.received(), bytes });
+    Handled::Forward(message(client), bytes)
 }
 
 /// A request that cannot be acted on: what its client hears, in its place of the line where the
@@ -558,29 +595,39 @@ fn refuse(
 
 /// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
 fn authenticate(
-    policy: &Policy,
+    desk: &mut reads::ReadDesk<'_>,
     client: &mut Client,
     header: RequestHeader,
     scheme: Option<&str>,
     auth: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), How> {
-    match acl::authenticate(policy, scheme, auth) {
+    let code = match acl::authenticate(&desk.commons.policy, scheme, auth) {
         Ok(identities) => {
-            client.add_identities(identities);
-            reply::empty(out, header.xid, NO_ZXID);
-            Ok(())
+            match client.add_identities(identities, desk.budgets, desk.identity_bytes) {
+                Ok(()) => {
+                    reply::empty(out, header.xid, NO_ZXID);
+                    return Ok(());
+                }
+                Err(too_many) => {
+                    desk.gauges.identities_refused.add(1);
+                    desk.tell_over_bound(|| {
+                        format!("{}: authentication refused: {too_many}", client.peer)
+                    });
+                    ErrorCode::AuthFailed
+                }
+            }
         }
-        Err(code) => {
-            reply::error(out, header.xid, NO_ZXID, code);
-            Err(How::AfterFlush)
-        }
-    }
+        Err(code) => code,
+    };
+    reply::error(out, header.xid, NO_ZXID, code);
+    Err(How::AfterFlush)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::network::Budgets;
     use crate::runtime::mailbox::mailbox;
     use crate::runtime::waker;
 
@@ -594,12 +641,16 @@ mod tests {
         held_bytes_max: 50,
         outbound_pause: 1000,
         events_max: 1000,
+        budgets: Budgets { open_bytes: 1000, open_bytes_all: 100, ..Budgets::USUAL },
     };
+
+    fn ticket(bytes: usize) -> Ticket {
+        Ticket { xid: Xid(1), kind: TicketKind::Write, work: 1, received: Millis(0), bytes }
+    }
 
     fn line(tickets: usize, held: &[usize]) -> Line {
         let mut line = Line::default();
-        let ticket = Ticket { xid: Xid(1), kind: TicketKind::Write, work: 1, received: Millis(0) };
-        (0..tickets).for_each(|_| line.open(ticket));
+        (0..tickets).for_each(|_| line.open(ticket(1)));
         held.iter().for_each(|n| line.hold(&vec![0; *n], Millis(0), Waits::ForAnswers));
         line
     }
@@ -608,8 +659,9 @@ mod tests {
     fn a_connection_is_stopped_from_exactly_its_bounds_on() {
         // Goal: one below, at, and one above each; whoever wakes it asks the same.
         let (sender, _receiver) = mailbox(16, waker::for_ring().unwrap().1);
-        let stops =
-            |line: &Line, unsent, open| must_stall(line, unsent, (&SETTINGS, open, &sender));
+        let stops = |line: &Line, unsent, tickets| {
+            must_stall(line, unsent, (&SETTINGS, Open { tickets, bytes: 0 }, &sender))
+        };
         for (unsent, stop) in
             [(999, None), (1000, Some(Stall::Output)), (1001, Some(Stall::Output))]
         {
@@ -624,6 +676,17 @@ mod tests {
         for (open, stop) in [(2, None), (3, Some(Stall::Shared)), (4, Some(Stall::Shared))] {
             assert_eq!(stops(&line(1, &[]), 0, open), stop, "{open} requests of the core");
             assert_eq!(stops(&line(0, &[]), 0, open), None, "none of its own");
+        }
+        for (bytes, stop) in [(999, None), (1000, Some(Stall::Line)), (1001, Some(Stall::Line))] {
+            let mut line = Line::default();
+            line.open(ticket(bytes));
+            assert_eq!(stops(&line, 0, 0), stop, "{bytes} bytes with the control core");
+        }
+        for (bytes, stop) in [(99, None), (100, Some(Stall::Shared)), (101, Some(Stall::Shared))] {
+            let full = (&SETTINGS, Open { tickets: 0, bytes }, &sender);
+            assert_eq!(must_stall(&line(1, &[]), 0, full), stop, "{bytes} bytes of the core's");
+            let full = (&SETTINGS, Open { tickets: 0, bytes }, &sender);
+            assert_eq!(must_stall(&line(0, &[]), 0, full), None, "none of its own");
         }
     }
 

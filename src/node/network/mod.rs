@@ -10,6 +10,7 @@
 //! up to the zxid the read has seen, so no answer reveals a change whose event still waits (I7),
 //! and the zxids a client sees never go back (I8).
 
+mod budget;
 mod client;
 mod events;
 mod frames;
@@ -27,6 +28,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+pub use budget::{Budgets, Share};
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
 pub use transport::Transport;
@@ -62,6 +64,7 @@ pub struct NetworkSettings {
     pub outbound_pause: usize,
     /// Bytes of events one connection may have unsent: their cause cannot be made to wait.
     pub events_max: usize,
+    pub budgets: Budgets,
 }
 
 /// What a network core shares with the others.
@@ -95,8 +98,17 @@ pub struct NetworkRole<N = Net> {
     drained: Zxid,
     to_control: Sender<ToControl>,
     outgoing: Vec<ToControl>,
-    /// Requests with the control core.
+    /// Requests with the control core, and their bytes.
     open_tickets: usize,
+    open_bytes: usize,
+    /// Text of all connections' identities.
+    identity_bytes: usize,
+    /// Bytes of output since it was last looked at how much waits.
+    made_bytes: usize,
+    /// From which change on the control core sends this core all, as it must while there are
+    /// watches here: what a recursive watch may not have heard of is not newer. `None`: not asked
+    /// for since there were none.
+    told_from: Option<Zxid>,
     /// Connections whose line's front has been answered.
     advancing: VecDeque<ConnId>,
     /// Connections whose unread input may be looked at again.
@@ -161,6 +173,10 @@ impl<N: Transport> NetworkRole<N> {
             to_control: parts.to_control,
             outgoing: Vec::new(),
             open_tickets: 0,
+            open_bytes: 0,
+            identity_bytes: 0,
+            made_bytes: 0,
+            told_from: None,
             advancing: VecDeque::new(),
             retry: VecDeque::new(),
             over_limit: VecDeque::new(),
@@ -239,6 +255,7 @@ impl<N: Transport> NetworkRole<N> {
         while let Some(conn) = self.retry.pop_front() {
             self.serve(conn);
         }
+        self.bound_output();
         self.release_over_limit();
         if !self.outgoing.is_empty() && self.to_control.has_room() {
             self.to_control.push_all(&mut self.outgoing);
@@ -339,6 +356,8 @@ impl<N: Transport> NetworkRole<N> {
         self.commons.admission.leave(client.peer.ip().to_canonical());
         self.gauges.conns.lock().remove(&client.id);
         self.open_tickets -= client.line.open_tickets();
+        self.open_bytes -= client.line.open_bytes();
+        self.identity_bytes -= client.identity_bytes;
         if client.has_watches {
             self.watches.remove_conn(client.id);
         }
@@ -394,6 +413,8 @@ impl<N: Transport> NetworkRole<N> {
         self.service = service;
         self.drained = zxid;
         self.began_anew = true;
+        // It may be of the tree before.
+        self.told_from = None;
         if service != Service::Off {
             return;
         }
@@ -448,6 +469,12 @@ impl<N: Transport> NetworkRole<N> {
             self.gauges.watched_paths.set(counts.data_paths as i64);
             self.gauges.watching_conns.set(counts.data_connections as i64);
             self.gauges.data_watches.set(counts.data_watches as i64);
+        }
+        self.gauges.watch_bytes_held.set(self.watches.bytes() as i64);
+        self.gauges.identity_bytes.set(self.identity_bytes as i64);
+        self.gauges.open_bytes.set(self.open_bytes as i64);
+        if self.watches.is_empty() {
+            self.told_from = None;
         }
         self.stream.set_watching(!self.watches.is_empty());
     }

@@ -1,9 +1,11 @@
 //! Reads, answered from the tree on the core they arrived on (FinalRequestProcessor;
 //! client-protocol.md section 7).
 
+use super::budget::{Budgets, Share};
 use super::client::Client;
 use super::{Commons, NetworkRole, Transport};
 use crate::acl::{self, Permit};
+use crate::admin::gauges::CoreGauges;
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
 use crate::node::control::Stream;
@@ -20,6 +22,13 @@ pub(super) struct ReadDesk<'a> {
     pub stream: &'a Stream,
     pub watches: &'a mut Watches,
     pub drained: Zxid,
+    pub budgets: &'a Budgets,
+    /// From which change on this core is told of all: see [`NetworkRole::told_from`].
+    pub told_from: &'a mut Option<Zxid>,
+    /// Of identities, over all connections.
+    pub identity_bytes: &'a mut usize,
+    pub gauges: &'a CoreGauges,
+    pub now: Millis,
 }
 
 /// A read that has been executed; its answer is written, but for the zxid.
@@ -71,7 +80,14 @@ impl<'d> ReadDesk<'d> {
         out: &mut Vec<u8>,
     ) -> Read {
         let xid = header.xid;
-        if asks_for_watch(&op) {
+        let watched = path_to_watch(&op);
+        if let Some(path) = watched
+            && !self.has_room_to_watch(client, Watches::cost(path))
+        {
+            reply::error(out, xid, LATER, ErrorCode::ThrottledOp);
+            return Read { xid, seen: self.drained, watch: None };
+        }
+        if watched.is_some() {
             client.has_watches = true;
             // Before the node is read: see Stream.
             self.stream.set_watching(true);
@@ -112,6 +128,38 @@ impl<'d> ReadDesk<'d> {
 }
 
 impl ReadDesk<'_> {
+    /// A client would hold more than it may.
+    pub(super) fn tell_over_bound(&self, line: impl FnOnce() -> String) {
+        if let Some(line) = self.commons.lines.over_bound.note(self.now, line) {
+            tracing::warn!("{line}");
+        }
+    }
+
+    /// Whether a connection may hold so many bytes of watches more.
+    fn has_room_to_watch(&self, client: &Client, more: usize) -> bool {
+        let (own, all) = (self.watches.bytes_of(client.id), self.watches.bytes());
+        let has_room = self.budgets.watch_bytes.has_room(own, all, more);
+        if !has_room {
+            self.gauges.watches_refused.add(1);
+            let Share { each, all: of_all, .. } = self.budgets.watch_bytes;
+            self.tell_over_bound(|| {
+                format!(
+                    "{}: a watch refused: {own} bytes of watches are held of {each}, {all} by all \
+                     of {of_all}, {more} more asked for",
+                    client.peer
+                )
+            });
+        }
+        has_room
+    }
+
+    /// The change from which on this core is told of all. Shards are asked when its first watch
+    /// comes; as long as it has one, nothing passes it by.
+    pub(super) fn told_from(&mut self) -> Zxid {
+        let tree = &self.commons.tree;
+        *self.told_from.get_or_insert_with(|| tree.newest_change())
+    }
+
     /// What a write is refused with where it arrived, if the server is told to look.
     pub(super) fn refusal(&self, client: &Client, op: &WriteOp) -> Option<ErrorCode> {
         let Commons { tree, policy, eager_acl_check, .. } = self.commons;
@@ -122,20 +170,22 @@ impl ReadDesk<'_> {
     }
 }
 
-fn asks_for_watch(op: &ReadOp<'_>) -> bool {
+/// The path of which a read wants to hear.
+fn path_to_watch<'a>(op: &'a ReadOp<'_>) -> Option<&'a str> {
     match op {
-        ReadOp::Exists { watch, .. }
-        | ReadOp::GetData { watch, .. }
-        | ReadOp::GetChildren { watch, .. }
-        | ReadOp::GetChildren2 { watch, .. } => *watch,
-        ReadOp::AddWatch { .. } | ReadOp::SetWatches(_) => true,
-        ReadOp::GetAcl { .. }
+        ReadOp::Exists { path, watch }
+        | ReadOp::GetData { path, watch }
+        | ReadOp::GetChildren { path, watch }
+        | ReadOp::GetChildren2 { path, watch } => path.as_deref().filter(|_| *watch),
+        ReadOp::AddWatch { path, .. } => path.as_deref(),
+        ReadOp::SetWatches(_)
+        | ReadOp::GetAcl { .. }
         | ReadOp::GetAllChildrenNumber { .. }
         | ReadOp::GetEphemerals { .. }
         | ReadOp::MultiRead(_)
         | ReadOp::CheckWatches { .. }
         | ReadOp::RemoveWatches { .. }
-        | ReadOp::WhoAmI => false,
+        | ReadOp::WhoAmI => None,
     }
 }
 
@@ -253,10 +303,19 @@ impl Reading<'_, '_> {
 
     /// Every step fails on its own, and the header says OK. A null path ends it: the header then
     /// says MarshallingError, and what was read so far follows nevertheless.
+    ///
+    /// A small request names a large node many times: steps are counted before the first is
+    /// carried out, and bytes before they are copied (ZooKeeperServer.multiReadMaxOps and
+    /// multiReadMaxResponseBytes of 3.9.7, CVE-2026-100302).
     fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
         let Commons { tree, policy, .. } = self.desk.commons;
         let mut newest = self.desk.drained;
+        let mut room = Some(self.desk.budgets.multi_read_bytes);
+        if ops.len() > self.desk.budgets.multi_read_ops {
+            return self.beyond_budget(newest);
+        }
         let mut whole = true;
+        let mut decisions = acl::Decisions::default();
         let mut frame = reply::MultiFrame::begin(self.out, self.xid, LATER);
         for op in ops {
             let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
@@ -266,17 +325,26 @@ impl Reading<'_, '_> {
             };
             let (answer, seen) = tree.read(path, |node| {
                 let node = node.ok_or(ErrorCode::NoNode)?;
-                let _permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+                let _permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
+                let bytes = match op {
+                    MultiReadOp::GetData { .. } => node.data_len(),
+                    MultiReadOp::GetChildren { .. } => node.children().map(str::len).sum(),
+                };
+                room = room.and_then(|room| room.checked_sub(bytes));
                 match op {
+                    _ if room.is_none() => {}
                     MultiReadOp::GetData { .. } => frame.data(node.data(), &node.stat()),
                     MultiReadOp::GetChildren { .. } => frame.children(node.children()),
                 }
                 Ok(())
             });
+            newest = newest.max(seen);
+            if room.is_none() {
+                return self.beyond_budget(newest);
+            }
             if let Err(code) = answer {
                 frame.failed(code);
             }
-            newest = newest.max(seen);
         }
         frame.finish();
         let answer = &mut self.out[self.start..];
@@ -284,6 +352,12 @@ impl Reading<'_, '_> {
             error.copy_from_slice(&ErrorCode::MarshallingError.code().to_be_bytes());
         }
         self.done(Ok(()), newest)
+    }
+
+    /// As 3.9.7 answers a multiRead that is too long.
+    fn beyond_budget(&mut self, seen: Zxid) -> Read {
+        self.desk.gauges.multi_reads_refused.add(1);
+        self.done(Err(ErrorCode::BadArguments), seen)
     }
 
     /// No check of existence or of ACLs: delivery checks them.
@@ -301,10 +375,11 @@ impl Reading<'_, '_> {
         };
         // Changes up to it were before this watch. What is beneath the path lies in any shard, and
         // while this core had no watch nobody told it of what changed there.
-        let tree = &self.desk.commons.tree;
         let seen = match mode {
-            WatchMode::PersistentRecursive => tree.newest_change(),
-            WatchMode::Persistent | WatchMode::Standard => tree.read(path, |_| ()).1,
+            WatchMode::PersistentRecursive => self.desk.told_from(),
+            WatchMode::Persistent | WatchMode::Standard => {
+                self.desk.commons.tree.read(path, |_| ()).1
+            }
         };
         reply::add_watch(self.out, self.xid, LATER);
         let watch = NewWatch { path: path.into(), kind: NewKind::Lasting(mode) };
@@ -384,12 +459,17 @@ impl Read {
 }
 
 impl<N: Transport> NetworkRole<N> {
-    fn read_desk(&mut self) -> ReadDesk<'_> {
+    pub(super) fn read_desk(&mut self) -> ReadDesk<'_> {
         ReadDesk {
             commons: &self.commons,
             stream: &self.stream,
             watches: &mut self.watches,
             drained: self.drained,
+            budgets: &self.settings.budgets,
+            told_from: &mut self.told_from,
+            identity_bytes: &mut self.identity_bytes,
+            gauges: &self.gauges,
+            now: self.now,
         }
     }
 

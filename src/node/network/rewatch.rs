@@ -2,12 +2,13 @@
 //! hears at once of what it missed (DataTree.setWatches), if it may read it: Java tells everybody
 //! (CVE-2026-59739).
 
-use super::{NetworkRole, Transport};
+use super::{Client, NetworkRole, Transport};
 use crate::acl;
 use crate::codec::reply;
 use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
+use crate::net::How;
 use crate::types::{ConnId, EventKind, Millis, Perms, Stat, WatchMode, Zxid};
-use crate::watch::{Event, Table};
+use crate::watch::{Event, Table, Watches};
 
 /// What a list of the request asks of each of its paths.
 #[derive(Clone, Copy)]
@@ -32,9 +33,23 @@ impl<N: Transport> NetworkRole<N> {
         else {
             return;
         };
-        if let Some(client) = self.clients.get(conn) {
-            client.has_watches = true;
+        let wanted = lists.paths().map(Watches::cost).sum();
+        let (own, all) = (self.watches.bytes_of(conn), self.watches.bytes());
+        if !self.settings.budgets.watch_bytes.has_room(own, all, wanted) {
+            // Clients take no notice of an error here, and would miss events for ever.
+            self.gauges.watches_refused.add(lists.paths().count() as i64);
+            let limit = self.settings.budgets.watch_bytes.each;
+            if let Some(Client { peer, .. }) = self.clients.look(conn) {
+                let line = format!(
+                    "{peer}: closed: {own} bytes of watches are held of {limit}, {all} by all, and \
+                     its list has {wanted}"
+                );
+                self.read_desk().tell_over_bound(|| line);
+            }
+            return self.hang_up(conn, How::Now);
         }
+        let Some(client) = self.clients.get(conn) else { return };
+        client.has_watches = true;
         self.stream.set_watching(true);
         self.take_up(conn, &lists);
         let Some(out) = self.net.output(conn) else { return };
@@ -49,8 +64,10 @@ impl<N: Transport> NetworkRole<N> {
         let lasting = |mode| List::Lasting(mode);
         if !lists.recursive.is_empty() {
             // Of what changed beneath these paths nobody may have told this core until now.
-            let newest = self.commons.tree.newest_change();
-            self.drain_upto(newest);
+            let newest = self.read_desk().told_from();
+            if newest > self.drained {
+                self.drain_upto(newest);
+            }
         }
         for (list, paths) in [
             (List::Data, &lists.data),

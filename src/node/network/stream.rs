@@ -82,6 +82,7 @@ impl<N: Transport> NetworkRole<N> {
             return;
         };
         self.open_tickets -= 1;
+        self.open_bytes -= ticket.bytes;
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             reply::outcome(out, ticket.xid, zxid, outcome);
@@ -99,6 +100,7 @@ impl<N: Transport> NetworkRole<N> {
         let Some(ticket) = client.line.answered() else { return };
         let path = client.sync_paths.pop_front().unwrap_or_default();
         self.open_tickets -= 1;
+        self.open_bytes -= ticket.bytes;
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             reply::sync(out, ticket.xid, zxid, path.as_deref());

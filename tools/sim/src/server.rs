@@ -20,7 +20,9 @@ use ringkeeper::node::control::{
     self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
 };
 use ringkeeper::node::message::ToControl;
-use ringkeeper::node::network::{Admission, Commons, NetworkParts, NetworkRole, NetworkSettings};
+use ringkeeper::node::network::{
+    Admission, Budgets, Commons, NetworkParts, NetworkRole, NetworkSettings,
+};
 use ringkeeper::node::quiet::ClientLines;
 use ringkeeper::node::store::{Epochs, epochs};
 use ringkeeper::prep::PrepSettings;
@@ -346,6 +348,7 @@ impl Server {
                 container_max_per_minute: 10_000,
                 container_never_used_ms: 0,
                 shutdown_grace_ms: 5_000,
+                sessions_max: limits::SESSIONS,
             },
             writer,
             prep: self.prep_settings(knobs),
@@ -564,6 +567,7 @@ fn network_settings(knobs: &Knobs) -> NetworkSettings {
         held_bytes_max: limits::LINE_BYTES,
         outbound_pause: knobs.outbound_pause,
         events_max: limits::OUTBOUND_CLOSE,
+        budgets: Budgets::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::acl::DigestAlgorithm;
 
 mod ensemble;
 
@@ -303,7 +304,7 @@ fn authentication_settings_are_read_and_impossible_ones_refused() {
     );
     assert!(s.auth.skip_acl);
     assert_eq!(s.auth.super_digest.as_deref(), Some("super:abc="));
-    assert_eq!(s.auth.digest_alg, DigestAlg::Sha256);
+    assert_eq!(s.auth.digest_alg, DigestAlgorithm::Sha256);
     assert_eq!(s.auth.enforce_schemes, Some(vec!["digest".to_owned(), "ip".to_owned()]));
     assert!(
         refusal("enforce.auth.enabled=true\nenforce.auth.schemes=sasl")
