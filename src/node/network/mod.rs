@@ -300,9 +300,7 @@ impl<N: Transport> NetworkRole<N> {
     /// The client has sent something: it lives, whatever is waiting to leave.
     fn heard(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get(conn) else { return };
-        if let Some(pulse) = &client.pulse
-            && !crate::mutants::on("stalled-client-unheard")
-        {
+        if let Some(pulse) = &client.pulse {
             pulse.beat(self.now);
         }
         // Whoever stalled it serves it again.

@@ -60,7 +60,6 @@ pub const ALL: &[Mutant] = &[
     one("closing-session-resumed", "a session that is being closed is given to a client again"),
     one("read-overtakes", "a read is answered before the writes before it"),
     one("waiting-forgotten-at-end", "a client's end cancels what it asked for before"),
-    one("stalled-client-unheard", "a client whose answers wait is expired though it pings"),
     three("client-ahead-served", "a client is served an older state than it has seen (I8)"),
     three("sync-not-forwarded", "a client sync does not ask the leader (ZOOKEEPER-2137's kind)"),
     three("deposed-leader-answers", "a leader that nobody follows says what is newest"),
