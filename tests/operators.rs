@@ -8,7 +8,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use support::client::{Handshake, Received};
+use std::time::{Duration, Instant};
+use support::client::{Handshake, Received, Session};
+use support::ensemble::{Ensemble, Plan, Role};
 use support::server::{Kind, Server, free_port};
 use support::wire::{OPEN, Out};
 use support::{root, scratch};
@@ -204,4 +206,135 @@ fn a_level_that_is_none_is_refused() {
     let (code, text) = run(None, Some("error,ringkeeper::log=debug"));
     assert_eq!(code, Some(2));
     assert!(text.contains("cannot read /nowhere/zoo.cfg"), "{text}");
+}
+
+const LARGE: usize = 3_500_000;
+
+/// Three voters, each with its `jute.maxbuffer`, if any; the last one leads.
+fn with_limits(name: &str, kinds: [Kind; 3], limits: [Option<&str>; 3]) -> Ensemble {
+    let mut ensemble = Ensemble::lay_out(name, &Plan::new(&kinds));
+    for (member, limit) in ensemble.members.iter_mut().zip(limits) {
+        if let Some(limit) = limit {
+            member.set("jute.maxbuffer", limit);
+        }
+        member.spawn();
+    }
+    ensemble.make_leader(3);
+    ensemble
+}
+
+/// Every member serves as before, and agrees.
+fn all_is_well(ensemble: &Ensemble, told: &str) {
+    let roles: Vec<Role> = ensemble.members.iter().map(|member| member.role()).collect();
+    let expected = [Role::Following, Role::Following, Role::Leading];
+    assert_eq!(roles, expected, "{told}\n{}", ensemble.logs());
+    for id in ensemble.ids() {
+        let mut session = Session::open(ensemble.port(id), 20_000);
+        assert_eq!(session.create(&format!("/small-{told}-{id}"), b"x"), 0);
+        session.close();
+    }
+    ensemble.assert_equal_trees(told);
+}
+
+#[test]
+fn nothing_is_proposed_that_a_member_could_not_read() {
+    // Goal: a write that a member of ours could not read is refused to its client, through the
+    // leader and through a follower, and costs nobody its role.
+    let r = Kind::under_test();
+    let ensemble =
+        with_limits("operators/limits", [r; 3], [None, Some("8000000"), Some("8000000")]);
+    for id in [3, 2] {
+        let mut session = Session::open(ensemble.port(id), 20_000);
+        assert_eq!(session.create(&format!("/large-{id}"), &vec![7; LARGE]), -5);
+        // What everybody reads is written.
+        assert_eq!(session.create(&format!("/middle-{id}"), &vec![7; 2_000_000]), 0);
+        session.close();
+        all_is_well(&ensemble, &format!("through-{id}"));
+    }
+}
+
+#[test]
+fn a_learner_asks_nothing_that_its_leader_could_not_read() {
+    // Goal: a client's request that is too long for the leader is refused by the learner, in its
+    // place of the line, whoever leads.
+    for leader in [Kind::under_test(), Kind::Java] {
+        let kinds = [Kind::under_test(), Kind::under_test(), leader];
+        let name = format!("operators/leader-{leader:?}");
+        let ensemble = with_limits(&name, kinds, [None, Some("8000000"), None]);
+        let mut session = Session::open(ensemble.port(2), 20_000);
+        let create = |path: &str, data: &[u8]| {
+            Out::new().str(path).buffer(Some(data)).acls(Some(OPEN)).i32(0).0
+        };
+        // Three at once: the answers keep their order.
+        session.conn.send_request(1, 1, &create("/before", b"x"));
+        session.conn.send_request(2, 1, &create("/large", &vec![7; LARGE]));
+        session.conn.send_request(3, 1, &create("/behind", b"x"));
+        for expected in [(1, 0), (2, -5), (3, 0)] {
+            let reply = session.conn.reply().expect("an answer");
+            assert_eq!((reply.xid, reply.err), expected, "{leader:?}\n{}", ensemble.logs());
+        }
+        session.close();
+        all_is_well(&ensemble, "asked");
+    }
+}
+
+#[test]
+fn a_zookeeper_member_is_taken_for_its_default_unless_told() {
+    // Goal: our leader with a larger limit proposes nothing that a Java member could not read; told
+    // that they have the larger limit too, it does.
+    let kinds = [Kind::Java, Kind::Java, Kind::under_test()];
+    let ensemble = with_limits("operators/untold", kinds, [None, None, Some("8000000")]);
+    let mut session = Session::open(ensemble.port(3), 20_000);
+    assert_eq!(session.create("/large", &vec![7; LARGE]), -5);
+    assert_eq!(session.create("/middle", &vec![7; 2_000_000]), 0);
+    session.close();
+    all_is_well(&ensemble, "untold");
+    drop(ensemble);
+    let mut ensemble = Ensemble::lay_out("operators/told", &Plan::new(&kinds));
+    for member in &mut ensemble.members {
+        member.set("jute.maxbuffer", "8000000");
+        if member.kind != Kind::Java {
+            member.set("ringkeeper.zookeeper.maxbuffer", "8000000");
+        }
+        member.spawn();
+    }
+    ensemble.make_leader(3);
+    let mut session = Session::open(ensemble.port(3), 20_000);
+    assert_eq!(session.create("/large", &vec![7; LARGE]), 0);
+    session.close();
+    all_is_well(&ensemble, "told");
+    let mut reader = Session::open(ensemble.port(1), 20_000);
+    assert_eq!(reader.get("/large").unwrap().0.map(|data| data.len()), Some(LARGE));
+}
+
+#[test]
+fn a_member_that_meets_too_long_an_entry_says_what_to_do() {
+    // Goal: started again with a smaller limit than the history needs, a member names the key, the
+    // bytes and the remedy; with the limit raised it is back.
+    let r = Kind::under_test();
+    let large = Some("8000000");
+    let mut ensemble = with_limits("operators/lowered", [r; 3], [large; 3]);
+    ensemble.member(1).terminate();
+    let mut session = Session::open(ensemble.port(3), 20_000);
+    assert_eq!(session.create("/large", &vec![7; LARGE]), 0);
+    session.close();
+    ensemble.member(1).set("jute.maxbuffer", "1048575");
+    ensemble.member(1).spawn();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let told = loop {
+        let log = ensemble.member(1).log();
+        let line =
+            log.lines().find(|l| l.contains("bytes: this server reads 2097150, its jute.max"));
+        if let Some(line) = line {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(told.contains("set jute.maxbuffer as large as on the server that wrote it"), "{told}");
+    ensemble.member(1).kill();
+    ensemble.member(1).set("jute.maxbuffer", "8000000");
+    ensemble.member(1).spawn();
+    ensemble.wait_all();
+    all_is_well(&ensemble, "raised");
 }

@@ -132,6 +132,14 @@ impl Prep {
         self.conclude(start, &turn, judged)
     }
 
+    /// The longest entry that its readers take, in bytes.
+    pub fn entry_len_max(&self) -> usize {
+        self.settings.entry_len_max
+    }
+    pub fn set_entry_len_max(&mut self, max: usize) {
+        self.settings.entry_len_max = max;
+    }
+
     /// The entry of what was judged.
     pub(super) fn conclude(
         &mut self,

@@ -6,6 +6,14 @@ pub const JUTE_MAXBUFFER: usize = 0xf_ffff;
 /// Smallest `jute.maxbuffer.extrasize` (BinaryInputArchive.minExtraSize).
 pub const JUTE_EXTRA_MIN: usize = 1024;
 
+/// Bytes of a record field that a server with ZooKeeper's defaults reads: `jute.maxbuffer` and an
+/// extra size as large.
+pub const READ_DEFAULT: usize = 2 * JUTE_MAXBUFFER;
+
+/// The least that another server is believed to read: whoever says less would keep everybody from
+/// writing.
+pub const READ_LEAST: usize = 16 << 10;
+
 /// A connection that has not finished the handshake by then is dropped
 /// (`zookeeper.nio.sessionlessCnxnTimeout`, configuration).
 pub const SESSIONLESS_MS: i64 = 10_000;

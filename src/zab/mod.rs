@@ -15,7 +15,7 @@ pub mod line;
 pub mod sync;
 pub mod window;
 
-pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, SyncRules};
+pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, Readers, SyncRules};
 pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts, follows};
 pub use line::{Committed, Due, Line};
 pub use window::Window;

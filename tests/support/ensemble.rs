@@ -388,6 +388,12 @@ pub fn tree_of(port: u16) -> Vec<String> {
 }
 
 impl Member {
+    /// One more setting of this member alone, from its next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.retain(|(own, _)| own != key);
+        self.settings.push((key.to_string(), value.to_string()));
+    }
+
     /// Starts the process without waiting for it.
     pub fn spawn(&mut self) {
         assert!(self.server.is_none(), "member {} runs already", self.id);

@@ -103,9 +103,8 @@ fn java_server(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("java");
     command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"]);
     // Java takes these as system properties alone, whatever its file says.
-    let alone = settings
-        .iter()
-        .filter(|(key, _)| key.starts_with("znode.") || key.starts_with("readonlymode."));
+    let prefixes = ["znode.", "readonlymode.", "jute."];
+    let alone = settings.iter().filter(|(key, _)| prefixes.iter().any(|p| key.starts_with(p)));
     command.args(alone.map(|(key, value)| format!("-D{key}={value}")));
     let member = settings.iter().any(|(key, _)| key.starts_with("server."));
     let (flags, main) = if member {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Forwarded, Limits, PROTOCOL, Packet, PacketError, TOUCH_BYTES, kind};
+use super::{Forwarded, Limits, PROTOCOL, PROTOCOL_OWN, Packet, PacketError, TOUCH_BYTES, kind};
 use crate::codec::jute::{DecodeError, Reader};
 use crate::types::{Epoch, Identity, ServerId, SessionId, Zxid};
 
@@ -141,9 +141,9 @@ impl<'a> Fields<'a> {
             kind::TRUNC => Packet::Trunc { zxid },
             kind::SNAP => Packet::Snap { zxid },
             kind::LEADER_INFO => {
-                let (protocol, _) = self.first::<4>("4")?;
+                let (protocol, rest) = self.first::<4>("4")?;
                 let protocol = self.protocol(i32::from_be_bytes(protocol))?;
-                Packet::LeaderInfo { epoch: zxid.epoch(), protocol }
+                Packet::LeaderInfo { epoch: zxid.epoch(), protocol, reads: reads(protocol, rest) }
             }
             kind::ACK_EPOCH => {
                 let (current, _) = self.first::<4>("4")?;
@@ -197,13 +197,18 @@ impl<'a> Fields<'a> {
         let Some((protocol, rest)) = rest.split_first_chunk::<4>() else {
             return Err(self.legacy(1));
         };
-        let config_version = rest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+        let (config_version, rest) = match rest.split_first_chunk::<8>() {
+            Some((bytes, rest)) => (i64::from_be_bytes(*bytes), rest),
+            None => (0, rest),
+        };
+        let protocol = self.protocol(i32::from_be_bytes(*protocol))?;
         Ok(Packet::LearnerInfo {
             observer,
             accepted: self.zxid.epoch(),
             server: ServerId(i64::from_be_bytes(server)),
-            protocol: self.protocol(i32::from_be_bytes(*protocol))?,
+            protocol,
             config_version,
+            reads: reads(protocol, rest),
         })
     }
 
@@ -242,6 +247,12 @@ impl<'a> Fields<'a> {
     fn legacy(self, protocol: i32) -> PacketError {
         PacketError::Protocol { packet: self.packet, protocol }
     }
+}
+
+/// What stands behind a server's introduction: only those of this kind mean something by it.
+fn reads(protocol: i32, rest: &[u8]) -> Option<usize> {
+    let bytes = rest.first_chunk::<8>().filter(|_| protocol == PROTOCOL_OWN)?;
+    usize::try_from(i64::from_be_bytes(*bytes)).ok()
 }
 
 fn name(number: i32) -> Option<&'static str> {

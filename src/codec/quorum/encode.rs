@@ -56,20 +56,24 @@ pub fn encode(packet: &Packet, out: &mut Vec<u8>) {
         Packet::NewLeader { zxid, config: Some(config) } => {
             with_data(out, kind::NEW_LEADER, *zxid, config.as_bytes());
         }
-        Packet::LearnerInfo { observer, accepted, server, protocol, config_version } => {
+        Packet::LearnerInfo { observer, accepted, server, protocol, config_version, reads } => {
             let number = if *observer { kind::OBSERVER_INFO } else { kind::FOLLOWER_INFO };
             head(out, number, Zxid::new(*accepted, 0));
-            put_len(out, 20);
+            put_len(out, 20 + reads_len(*reads));
             put_i64(out, server.0);
             put_i32(out, *protocol);
             put_i64(out, *config_version);
+            put_reads(out, *reads);
         }
         Packet::UpToDate => bare(out, kind::UP_TO_DATE, NO_ZXID),
         Packet::Diff { zxid } => bare(out, kind::DIFF, *zxid),
         Packet::Trunc { zxid } => bare(out, kind::TRUNC, *zxid),
         Packet::Snap { zxid } => bare(out, kind::SNAP, *zxid),
-        Packet::LeaderInfo { epoch, protocol } => {
-            with_data(out, kind::LEADER_INFO, Zxid::new(*epoch, 0), &protocol.to_be_bytes());
+        Packet::LeaderInfo { epoch, protocol, reads } => {
+            head(out, kind::LEADER_INFO, Zxid::new(*epoch, 0));
+            put_len(out, 4 + reads_len(*reads));
+            put_i32(out, *protocol);
+            put_reads(out, *reads);
         }
         Packet::AckEpoch { last, current } => {
             let current = current.map_or(-1, |Epoch(epoch)| epoch as i32);
@@ -93,8 +97,9 @@ pub fn encoded_len(packet: &Packet) -> usize {
         Packet::RevalidateAsk { .. } => 12,
         Packet::RevalidateAnswer { .. } => 9,
         Packet::CommitAndActivate { .. } => 8,
-        Packet::LearnerInfo { .. } => 20,
-        Packet::LeaderInfo { .. } | Packet::AckEpoch { .. } => 4,
+        Packet::LearnerInfo { reads, .. } => 20 + reads_len(*reads),
+        Packet::LeaderInfo { reads, .. } => 4 + reads_len(*reads),
+        Packet::AckEpoch { .. } => 4,
         Packet::Ack { .. }
         | Packet::Commit { .. }
         | Packet::Sync { .. }
@@ -104,6 +109,16 @@ pub fn encoded_len(packet: &Packet) -> usize {
         | Packet::Snap { .. } => 0,
     };
     BARE_BYTES + data
+}
+
+fn reads_len(reads: Option<usize>) -> usize {
+    reads.map_or(0, |_| 8)
+}
+
+fn put_reads(out: &mut Vec<u8>, reads: Option<usize>) {
+    if let Some(bytes) = reads {
+        put_i64(out, i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
 }
 
 fn put_request(request: &Forwarded, out: &mut Vec<u8>) {

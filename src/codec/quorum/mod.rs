@@ -93,6 +93,9 @@ pub enum Packet {
         server: ServerId,
         protocol: i32,
         config_version: i64,
+        /// Bytes of the longest record field it reads. Only servers of this kind tell it, behind
+        /// what ZooKeeper looks at.
+        reads: Option<usize>,
     },
     UpToDate,
     Diff {
@@ -107,6 +110,8 @@ pub enum Packet {
     LeaderInfo {
         epoch: Epoch,
         protocol: i32,
+        /// As in [`Packet::LearnerInfo`], of the leader.
+        reads: Option<usize>,
     },
     /// `current`: `None` when the learner has acknowledged this epoch before (-1 on the wire).
     AckEpoch {

@@ -44,6 +44,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
         server: ServerId(2),
         protocol: PROTOCOL,
         config_version: 0x1_0000_0005,
+        reads: None,
     };
     let config = "server.1=a:1:2:participant\nversion=0".to_owned();
     let touches = vec![(SessionId(1), 4000), (SessionId(2), 6000)];
@@ -71,7 +72,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
         ("diff", Packet::Diff { zxid }),
         ("trunc", Packet::Trunc { zxid }),
         ("snap", Packet::Snap { zxid }),
-        ("leader_info", Packet::LeaderInfo { epoch: Epoch(4), protocol: PROTOCOL }),
+        ("leader_info", Packet::LeaderInfo { epoch: Epoch(4), protocol: PROTOCOL, reads: None }),
         ("ack_epoch", Packet::AckEpoch { last: zxid, current: Some(Epoch(3)) }),
         ("ack_epoch_again", Packet::AckEpoch { last: zxid, current: None }),
     ]
@@ -181,6 +182,35 @@ fn what_java_passes_over_is_passed_over() {
     assert!(matches!(info, Packet::LearnerInfo { server: ServerId(7), config_version: 0, .. }));
     let bare = decode(&raw(10, Some(&[1])), &LIMITS).unwrap().unwrap().0;
     assert!(matches!(bare, Packet::NewLeader { config: None, .. }));
+}
+
+#[test]
+fn servers_of_this_kind_tell_what_they_read_behind_what_java_looks_at() {
+    let info = |protocol, reads| Packet::LearnerInfo {
+        observer: false,
+        accepted: Epoch(3),
+        server: ServerId(2),
+        protocol,
+        config_version: 5,
+        reads,
+    };
+    let leader = |protocol, reads| Packet::LeaderInfo { epoch: Epoch(4), protocol, reads };
+    let bytes = |packet: &Packet| {
+        let mut out = Vec::new();
+        encode(packet, &mut out);
+        assert_eq!(encoded_len(packet), out.len(), "{packet:?}");
+        out
+    };
+    let decoded = |bytes: &[u8]| decode(bytes, &LIMITS).unwrap().unwrap().0;
+    for packet in [info(PROTOCOL_OWN, Some(8 << 20)), leader(PROTOCOL_OWN, Some(8 << 20))] {
+        assert_eq!(decoded(&bytes(&packet)), packet);
+    }
+    // What LearnerHandler.run and Learner.registerWithLeader look at stands where it always did.
+    let (with, without) = (bytes(&info(PROTOCOL_OWN, Some(7))), bytes(&info(PROTOCOL_OWN, None)));
+    assert_eq!((with.len(), &with[16..36]), (without.len() + 8, &without[16..36]));
+    // Of another kind of server it means nothing.
+    assert_eq!(decoded(&bytes(&info(PROTOCOL, Some(7)))), info(PROTOCOL, None));
+    assert_eq!(decoded(&bytes(&leader(PROTOCOL, Some(7)))), leader(PROTOCOL, None));
 }
 
 /// A record, owned.

@@ -12,7 +12,7 @@ use crate::node::store;
 use crate::node::store::ConfigFile;
 use crate::runtime::Sender;
 use crate::types::{Zxid, limits};
-use crate::zab::{SyncRules, Window};
+use crate::zab::{Readers, SyncRules, Window};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 /// Epoch files are read, and compared with `last`, what the log ends with.
@@ -50,6 +50,11 @@ pub fn parts(
             log_share: sync.log_share.map(|share| (share * 1000.0) as u32).filter(|s| *s > 0),
             snap_syncs: sync.snapshots as usize,
             diff_syncs: sync.diffs as usize,
+        },
+        readers: Readers {
+            own: disk.restore.field_max,
+            // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
+            untold: 2 * settings.zookeeper_maxbuffer,
         },
         handover_counter: limits::HANDOVER_COUNTER,
         connect_ms: settings.connect_ms,

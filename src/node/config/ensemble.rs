@@ -5,6 +5,7 @@ use super::source::{Found, Source, not_served};
 use super::value::{ANY, NATURAL, POSITIVE, decimal, flag, number, strict};
 use super::{ConfigError, EnsembleSettings, LearnerSyncSettings, ObserverSettings};
 use crate::membership::{Electorate, Role};
+use crate::types::limits;
 use crate::zab::Timing;
 use std::sync::Arc;
 
@@ -16,6 +17,12 @@ pub(super) fn ensemble(
     whence: &str,
     remarks: &mut Vec<String>,
 ) -> Result<Option<EnsembleSettings>, ConfigError> {
+    let zookeeper_maxbuffer = number(
+        s.file("ringkeeper.zookeeper.maxbuffer"),
+        POSITIVE,
+        "bytes",
+        limits::JUTE_MAXBUFFER as i64,
+    )? as usize;
     let Some(Ensemble { me, members, next, standalone, in_one_file }) = membership.ensemble else {
         return Ok(None);
     };
@@ -79,6 +86,7 @@ pub(super) fn ensemble(
         several_addresses: several_addresses(s),
         leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
         learner_sync: learner_sync(s, remarks)?,
+        zookeeper_maxbuffer,
         observer: observer(s, role, remarks)?,
         standalone_enabled: standalone,
         members_in_one_file: in_one_file,

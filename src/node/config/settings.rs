@@ -98,6 +98,9 @@ pub struct EnsembleSettings {
     /// `zookeeper.leaderServes`: false = the leader takes no clients.
     pub leader_serves: bool,
     pub learner_sync: LearnerSyncSettings,
+    /// `ringkeeper.zookeeper.maxbuffer`: `jute.maxbuffer`, in bytes, of the ensemble's ZooKeeper
+    /// servers, which cannot tell.
+    pub zookeeper_maxbuffer: usize,
     pub observer: ObserverSettings,
     /// `standaloneEnabled`: an ensemble may not shrink to one voter.
     pub standalone_enabled: bool,

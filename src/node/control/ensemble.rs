@@ -27,7 +27,9 @@ use crate::membership::Electorate;
 use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
-use crate::zab::{Leader, LeaderParts, Learner, LearnerParts, Stored, SyncRules, Timing, Window};
+use crate::zab::{
+    Leader, LeaderParts, Learner, LearnerParts, Readers, Stored, SyncRules, Timing, Window,
+};
 
 /// What a server of an ensemble is told at start.
 pub struct EnsembleParts {
@@ -36,6 +38,7 @@ pub struct EnsembleParts {
     pub timing: Timing,
     /// How learners are synchronised when this server leads.
     pub rules: SyncRules,
+    pub readers: Readers,
     /// From this counter on an epoch is handed over.
     pub handover_counter: u32,
     /// How long a leader is tried to be reached, in ms.
@@ -93,6 +96,7 @@ pub(super) struct Ensemble {
     pub electorate: Electorate,
     timing: Timing,
     rules: SyncRules,
+    readers: Readers,
     handover_counter: u32,
     connect_ms: i64,
     connect_pause_ms: i64,
@@ -130,6 +134,7 @@ impl Ensemble {
             electorate: parts.electorate,
             timing: parts.timing,
             rules: parts.rules,
+            readers: parts.readers,
             handover_counter: parts.handover_counter,
             connect_ms: parts.connect_ms,
             connect_pause_ms: parts.connect_pause_ms,
@@ -316,6 +321,7 @@ impl Control {
                         reconfig_enabled: ensemble.reconfig.enabled,
                         timing: ensemble.timing,
                         rules: ensemble.rules,
+                        readers: ensemble.readers,
                         handover_counter: ensemble.handover_counter,
                     },
                     self.now,
@@ -340,6 +346,7 @@ impl Control {
                         timing: ensemble.timing,
                         connect_ms: ensemble.connect_ms,
                         connect_pause_ms: ensemble.connect_pause_ms,
+                        readers: ensemble.readers,
                     },
                     self.now,
                     &mut effects,

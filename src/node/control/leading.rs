@@ -60,7 +60,27 @@ impl Control {
             return;
         };
         leading.leader.step(self.now, input, &mut ensemble.window, &mut self.leader_effects);
+        self.keep_readable();
         self.run_leader_effects();
+    }
+
+    /// Nothing is proposed that a member could not read.
+    fn keep_readable(&mut self) {
+        let Role::Leading(leading) = &self.role else { return };
+        let max = leading.leader.readable().min(self.prep_settings.entry_len_max);
+        if max == self.prep.entry_len_max() {
+            return;
+        }
+        if let Some(server) = leading.leader.least_reader() {
+            tracing::warn!(
+                "server {} reads {max} bytes of a transaction (jute.maxbuffer and its extra size), \
+                 and this server {}: larger writes are refused with MarshallingError; a ZooKeeper \
+                 server cannot tell, and is taken to read what ringkeeper.zookeeper.maxbuffer says",
+                server.0,
+                self.prep_settings.entry_len_max
+            );
+        }
+        self.prep.set_entry_len_max(max);
     }
 
     pub(super) fn lead_tick(&mut self) {
@@ -225,6 +245,7 @@ impl Control {
     fn serve_as_leader(&mut self, epoch: Epoch) {
         let first = Zxid::new(epoch, 0);
         self.prep = Prep::new(self.prep_settings.clone(), first);
+        self.keep_readable();
         self.sessions.clear();
         self.pulses.clear();
         for (session, timeout) in &self.durable_sessions {

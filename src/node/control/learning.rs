@@ -13,10 +13,15 @@ use crate::log::{Append, LogInput};
 use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::session::Scope;
-use crate::types::{ConnRef, Epoch, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid};
+use crate::types::{
+    ConnRef, Epoch, ErrorCode, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid,
+};
 use crate::zab::{Learner, LearnerEffect, LearnerInput};
 
 use bytes::Bytes;
+
+/// Bytes of a forwarded request in front of its record.
+const FORWARDED_HEAD: usize = 16;
 
 pub(super) struct Learning {
     pub learner: Learner,
@@ -232,9 +237,22 @@ impl Control {
         op: &WriteOp,
         identities: &[Identity],
     ) {
-        let opcode = op.opcode();
+        let mut opcode = op.opcode();
         let mut body = Vec::new();
         put_write(&mut body, op);
+        let mut origin = origin;
+        if let (Origin::Write { conn }, Role::Learning(learning)) = (&origin, &self.role)
+            && body.len() + FORWARDED_HEAD > learning.learner.leader_reads()
+        {
+            // The leader would close the link over it. Something that fails there takes its place
+            // in the line, and the client is told what a leader says of what is too long (I14).
+            origin = Origin::Refused { conn: *conn, code: ErrorCode::MarshallingError };
+            let nowhere = Some(String::new());
+            let refused = WriteOp::SetData { path: nowhere, data: None, version: -1 };
+            opcode = refused.opcode();
+            body.clear();
+            put_write(&mut body, &refused);
+        }
         let request = Forwarded {
             session,
             cxid: xid.0,
@@ -329,7 +347,8 @@ impl Control {
             .filter_map(|(id, _)| Some((*id, self.sessions.timeout_of(*id)?)))
             .collect();
         // More than one packet may hold go in several; the leader takes each for itself.
-        let limits = Limits { data: self.prep_settings.entry_len_max, ..Limits::default() };
+        let data = self.prep_settings.entry_len_max.min(learning.learner.leader_reads());
+        let limits = Limits { data, ..Limits::default() };
         let max = limits.touches().max(1);
         loop {
             let rest = touches.split_off(max.min(touches.len()));

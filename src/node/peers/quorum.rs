@@ -11,8 +11,9 @@ use super::calls::Whom;
 use super::message::PeerEvent;
 use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
-use crate::codec::quorum::snapshot::SnapshotParser;
-use crate::codec::quorum::{Packet, decode_into, encode};
+use crate::codec::jute::DecodeError;
+use crate::codec::quorum::snapshot::{SnapshotParser, StreamError};
+use crate::codec::quorum::{Packet, PacketError, decode_into, encode};
 use crate::net::{How, Net};
 use crate::types::{ConnId, Link, ServerId};
 
@@ -155,7 +156,8 @@ impl Peers {
                 return Ok(());
             }
             if let Some(parser) = &mut entry.stream {
-                let progress = parser.feed(input, &mut |_| {}).map_err(|e| e.to_string())?;
+                let progress = parser.feed(input, &mut |_| {});
+                let progress = progress.map_err(|e| stream_error(&e, self.settings.field_max))?;
                 let bytes = Bytes::copy_from_slice(&input[..progress.consumed]);
                 net.consume(entry.conn, progress.consumed);
                 out.push(PeerEvent::Stream { link, bytes });
@@ -166,7 +168,7 @@ impl Peers {
             }
             let keep = &mut |bytes: &[u8]| self.chunks.copy(bytes);
             let decoded = decode_into(input, &self.settings.limits, keep);
-            let decoded = decoded.map_err(|e| e.to_string())?;
+            let decoded = decoded.map_err(|e| packet_error(&e, self.settings.limits.data))?;
             let Some((packet, taken)) = decoded else { return Ok(()) };
             net.consume(entry.conn, taken);
             if entry.to_leader && matches!(packet, Packet::Snap { .. }) {
@@ -198,4 +200,32 @@ impl Peers {
             out.push(PeerEvent::Closed { link, why });
         }
     }
+}
+
+/// What is to be done about a packet that is too long for this server alone: it would meet it again
+/// and again.
+fn packet_error(error: &PacketError, field_max: usize) -> String {
+    match error {
+        PacketError::Field { packet, error: DecodeError::Length { length, .. } } => {
+            too_long(packet, *length, field_max)
+        }
+        other => other.to_string(),
+    }
+}
+
+fn stream_error(error: &StreamError, field_max: usize) -> String {
+    match error {
+        StreamError::Record { error: DecodeError::Length { field, length, .. }, .. } => {
+            too_long(field, *length, field_max)
+        }
+        other => other.to_string(),
+    }
+}
+
+fn too_long(what: &str, length: i32, field_max: usize) -> String {
+    format!(
+        "{what} of {length} bytes: this server reads {field_max}, its jute.maxbuffer and \
+         jute.maxbuffer.extrasize together; set jute.maxbuffer as large as on the server that wrote \
+         it, and start again"
+    )
 }

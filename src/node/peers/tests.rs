@@ -325,7 +325,10 @@ fn the_largest_packet_passes_and_a_larger_one_is_refused() {
     let entry = Bytes::from(vec![7; limits.data + 1]);
     servers[0].send(there, Packet::Proposal { zxid: Zxid(2), entry });
     let (link, why) = until(&mut servers, |servers| servers[1].take(closed));
-    assert!(link == here && why.starts_with("PROPOSAL: data: unreasonable length"), "{why}");
+    assert!(
+        link == here && why.starts_with("PROPOSAL of 2097151 bytes: this server reads 2097150,"),
+        "{why}"
+    );
     let (link, _) = until(&mut servers, |servers| servers[0].take(closed));
     assert_eq!(link, there);
 }

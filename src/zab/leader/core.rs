@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::doubts::Doubts;
 use super::learner::{Beat, Learner, LearnerFigures, Stage};
+use super::readers::Heard;
 use super::{LeaderEffect, LeaderInput, LeaderParts};
 use crate::codec::quorum::Packet;
 use crate::membership::Members;
@@ -65,6 +66,8 @@ pub struct Leader {
     /// The log on disk was found to end or have a hole here: no history older than it is read from
     /// there.
     pub(super) log_broken_at: Zxid,
+    /// What members read.
+    pub(super) heard: Heard,
     /// Questions whether a quorum still follows.
     pub(super) doubts: Doubts,
     pub(super) beat: Beat,
@@ -90,6 +93,7 @@ impl Leader {
             counting: false,
             lost_voter: false,
             let_go: false,
+            heard: Heard::default(),
             doubts: Doubts::default(),
             log_broken_at: Zxid(-1),
             beat: 0,

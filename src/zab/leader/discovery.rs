@@ -13,7 +13,8 @@ use crate::zab::{Stored, Window};
 impl Leader {
     /// FOLLOWERINFO or OBSERVERINFO must come first.
     pub(super) fn greeted(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
-        let Packet::LearnerInfo { observer, accepted, server, protocol, config_version } = packet
+        let Packet::LearnerInfo { observer, accepted, server, protocol, config_version, reads } =
+            packet
         else {
             return self.close(link, format!("{} came first", packet.name()), out);
         };
@@ -57,6 +58,7 @@ impl Leader {
         learner.accepted = accepted;
         learner.observer = observer;
         learner.ours = protocol == PROTOCOL_OWN;
+        learner.reads = reads;
         learner.stage = Stage::Greeted;
         learner.silent_by = None;
         match self.phase {
@@ -142,7 +144,8 @@ impl Leader {
             learner.silent_by = Some(silent_by);
             learner.ahead = learner.accepted > self.epoch;
             let protocol = if learner.ours { PROTOCOL_OWN } else { PROTOCOL };
-            learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol }, out);
+            let reads = learner.ours.then_some(self.parts.readers.own);
+            learner.send(Packet::LeaderInfo { epoch: self.epoch, protocol, reads }, out);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::readers::Readers;
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::log::Durable;
 use crate::membership::{Electorate, Members};
@@ -25,6 +26,7 @@ pub struct LeaderParts {
     pub reconfig_enabled: bool,
     pub timing: Timing,
     pub rules: SyncRules,
+    pub readers: Readers,
     /// No new work is taken from this counter on, so that an epoch's last proposals can finish
     /// ([`limits::HANDOVER_COUNTER`]; less where the end of an epoch is to be seen).
     pub handover_counter: u32,

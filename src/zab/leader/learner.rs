@@ -55,6 +55,8 @@ pub(super) struct Learner {
     pub observer: bool,
     /// A server of this kind ([`crate::codec::quorum::PROTOCOL_OWN`]).
     pub ours: bool,
+    /// Bytes of the longest record field it reads, if it has told.
+    pub reads: Option<usize>,
     pub stage: Stage,
     /// The newest epoch that it says it has promised to follow.
     pub accepted: Epoch,
@@ -154,6 +156,7 @@ impl Learner {
             server: None,
             observer: false,
             ours: false,
+            reads: None,
             stage: Stage::Opened,
             accepted: Epoch(0),
             ahead: false,

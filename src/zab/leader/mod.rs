@@ -24,6 +24,7 @@
 //! * [`syncing`] making a learner's history this one
 //! * [`broadcast`] proposals, acks and commits; the end of an epoch's numbers
 //! * [`doubts`] whether a quorum still follows
+//! * [`readers`] the largest transaction that every member can read
 //! * [`reconfig`] another configuration: its quorums, and who leads in it
 //! * [`liveness`] ticks: pings, silence, lost quorums
 
@@ -34,9 +35,11 @@ mod doubts;
 mod interface;
 mod learner;
 mod liveness;
+mod readers;
 mod reconfig;
 mod syncing;
 
 pub use self::core::Leader;
 pub use interface::{LeaderEffect, LeaderInput, LeaderParts, SyncRules};
 pub use learner::LearnerFigures;
+pub use readers::Readers;

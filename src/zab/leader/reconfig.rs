@@ -27,6 +27,7 @@ impl Leader {
         assert!(self.reconfig.is_none(), "one reconfiguration at a time");
         self.reconfig = Some(Zxid(members.version()));
         self.parts.electorate.next = Some(members);
+        self.count_readers();
     }
 
     /// The transaction at `at` is agreed on by both configurations.

@@ -234,6 +234,7 @@ impl Leader {
         let config = Some(members.text());
         learner.send(Packet::NewLeader { zxid: Zxid::new(self.epoch, 0), config }, out);
         propose(learner, split, self.outstanding.len(), out);
+        self.count_readers();
     }
 
     pub(super) fn drained(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {

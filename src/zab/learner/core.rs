@@ -81,6 +81,8 @@ pub struct Learner {
     epoch: Epoch,
     /// The leader is a server of this kind: an ACK or a commit stands for all before it.
     leader_is_ours: bool,
+    /// What the leader reads, in bytes of one packet's data.
+    leader_reads: usize,
     raise: Raise,
     history: History,
     held: Held,
@@ -105,6 +107,7 @@ impl Learner {
             connecting: (1, now),
             epoch: Epoch(0),
             leader_is_ours: false,
+            leader_reads: parts.readers.untold,
             raise: Raise::No,
             history: History::new(parts.last),
             held: Held::default(),
@@ -139,6 +142,10 @@ impl Learner {
     /// The leader has not said a word.
     pub fn is_unanswered(&self) -> bool {
         self.epoch == Epoch(0)
+    }
+    /// The longest packet's data that the leader takes, in bytes.
+    pub fn leader_reads(&self) -> usize {
+        self.leader_reads
     }
     pub fn is_observer(&self) -> bool {
         self.parts.observer
@@ -284,6 +291,7 @@ impl Learner {
             server: self.parts.me,
             protocol: PROTOCOL_OWN,
             config_version: self.parts.config_version,
+            reads: Some(self.parts.readers.own),
         }));
         Ok(())
     }
@@ -494,8 +502,9 @@ impl Learner {
         let is_following = matches!(self.phase, Phase::Joining | Phase::Broadcast);
         let has_history = is_synchronizing || is_following;
         match packet {
-            Packet::LeaderInfo { epoch, protocol } if self.phase == Phase::Discovery => {
+            Packet::LeaderInfo { epoch, protocol, reads } if self.phase == Phase::Discovery => {
                 self.leader_is_ours = protocol == PROTOCOL_OWN;
+                self.leader_reads = self.parts.readers.of(reads);
                 self.leader_info(epoch, out)
             }
             Packet::Diff { zxid } if self.phase == Phase::Choosing => self.diff(zxid),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::types::{Epoch, ServerId, SessionId, Zxid};
-use crate::zab::{Agreed, Stored, Timing};
+use crate::zab::{Agreed, Readers, Stored, Timing};
 
 /// What a learner begins with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,7 @@ pub struct LearnerParts {
     pub connect_ms: i64,
     /// The longest pause between two tries (`leaderConnectDelayDuringRetryMs`).
     pub connect_pause_ms: i64,
+    pub readers: Readers,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,14 +10,16 @@ use crate::log::Durable;
 use crate::membership::{Electorate, Members};
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid, limits};
 use crate::zab::{
-    Leader, LeaderEffect, LeaderInput, LeaderParts, LogChunk, LogEnd, Stored, SyncRules, Timing,
-    Window,
+    Leader, LeaderEffect, LeaderInput, LeaderParts, LogChunk, LogEnd, Readers, Stored, SyncRules,
+    Timing, Window,
 };
 
 struct Playing {
     leader: Leader,
     window: Window,
     agreed: Zxid,
+    /// The largest entry that may be proposed, as it was told last.
+    readable: usize,
 }
 
 #[test]
@@ -54,12 +56,17 @@ fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
             snap_syncs: words.number_or("snaps", 10) as usize,
             diff_syncs: words.number_or("diffs", 100) as usize,
         },
+        readers: Readers {
+            own: words.number_or("reads", limits::READ_DEFAULT as i64) as usize,
+            untold: words.number_or("untold", limits::READ_DEFAULT as i64) as usize,
+        },
         handover_counter: words.number_or("handover", limits::HANDOVER_COUNTER.into()) as u32,
     };
     let mut out = Vec::new();
     let mut leader = Leader::new(parts, Millis(0), &mut out);
     leader.settle(&mut window, &mut out);
-    let mut playing = Playing { leader, window, agreed: last };
+    let readable = leader.readable();
+    let mut playing = Playing { leader, window, agreed: last, readable };
     let said = playing.say(out);
     (Box::new(playing), said)
 }
@@ -166,7 +173,12 @@ fn electorate(words: &Words) -> Electorate {
 
 impl Playing {
     fn say(&mut self, effects: Vec<LeaderEffect>) -> Vec<String> {
-        effects.iter().map(|effect| self.word(effect)).collect()
+        let mut said: Vec<String> = effects.iter().map(|effect| self.word(effect)).collect();
+        let before = std::mem::replace(&mut self.readable, self.leader.readable());
+        if before != self.readable {
+            said.push(format!("readable {}", self.readable));
+        }
+        said
     }
 
     fn word(&mut self, effect: &LeaderEffect) -> String {

@@ -6,7 +6,7 @@ use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::learner::Phase;
-use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Stored, Timing};
+use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Readers, Stored, Timing};
 
 struct Playing {
     learner: Learner,
@@ -54,6 +54,7 @@ fn begin_playing(line: &str) -> (Playing, Vec<String>) {
         timing,
         connect_ms: timing.init_ms(),
         connect_pause_ms: 100,
+        readers: Readers::default(),
     };
     let mut out = Vec::new();
     let learner = Learner::new(parts, Millis(0), &mut out);

@@ -12,7 +12,7 @@ use crate::membership::{Electorate, Members};
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid};
 use crate::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, Learner, LearnerEffect, LearnerInput,
-    LearnerParts, LogChunk, LogEnd, Stored, SyncRules, Timing, Window,
+    LearnerParts, LogChunk, LogEnd, Readers, Stored, SyncRules, Timing, Window,
 };
 
 const TIMING: Timing = Timing { tick_ms: 200, init_ticks: 10, sync_ticks: 5 };
@@ -307,6 +307,7 @@ impl World {
             reconfig_enabled: false,
             timing: TIMING,
             rules: SyncRules { use_log: self.random.chance(80), ..SyncRules::default() },
+            readers: Readers::default(),
             handover_counter: 4 + self.random.below(40) as u32,
         };
         let mut out = Vec::new();
@@ -331,6 +332,7 @@ impl World {
             timing: TIMING,
             connect_ms: TIMING.init_ms(),
             connect_pause_ms: 100,
+            readers: Readers::default(),
         };
         // All of it is in the tree.
         server.agreed = server.last();

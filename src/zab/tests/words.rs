@@ -145,6 +145,7 @@ pub fn packet(line: &str) -> Packet {
             server: ServerId(words.number("server")),
             protocol: words.number_or("protocol", PROTOCOL.into()) as i32,
             config_version: words.number_or("config", 0),
+            reads: words.find("reads").map(|bytes| bytes.parse().unwrap()),
         },
         "uptodate" => Packet::UpToDate,
         "diff" => Packet::Diff { zxid: at() },
@@ -153,6 +154,7 @@ pub fn packet(line: &str) -> Packet {
         "leaderinfo" => Packet::LeaderInfo {
             epoch: Epoch(words.number("epoch") as u32),
             protocol: words.number_or("protocol", PROTOCOL.into()) as i32,
+            reads: None,
         },
         "ackepoch" => Packet::AckEpoch {
             last: words.zxid("last"),

@@ -32,7 +32,7 @@ use ringkeeper::session::IdSource;
 use ringkeeper::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions, directory};
 use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
 use ringkeeper::types::{CoreId, Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
-use ringkeeper::zab::{SyncRules, Timing, Window};
+use ringkeeper::zab::{Readers, SyncRules, Timing, Window};
 
 use crate::disk::{Disk, Rot};
 use crate::history::FIELD_MAX;
@@ -524,6 +524,7 @@ fn ensemble_parts(
             use_log: knobs.use_log,
             ..SyncRules::default()
         },
+        readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },
         handover_counter: knobs.handover_counter,
         reconfig: control::Reconfig { enabled: knobs.reconfig, ..control::Reconfig::default() },
         clients: control::ClientRules {
