@@ -338,3 +338,101 @@ fn a_member_that_meets_too_long_an_entry_says_what_to_do() {
     ensemble.wait_all();
     all_is_well(&ensemble, "raised");
 }
+
+/// Waits until the log of a server has this text; fails with the log.
+fn says(log: impl Fn() -> String, text: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let log = log();
+        if log.contains(text) {
+            return log;
+        }
+        assert!(Instant::now() < deadline, "{text:?} is not said:\n{log}");
+        // Not synchronisation: the space between two looks at a file.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn sigquit_tells_and_the_server_goes_on() {
+    // Goal: roles, queues, sessions, threads and figures are in the log, as often as asked, and
+    // nobody is disturbed.
+    let folder = scratch("operators/sigquit");
+    let mut server = Server::start(Kind::Ringkeeper, &folder, &[]);
+    let mut session = Session::open(server.port, 8000);
+    for asked in 1..=2 {
+        assert_eq!(session.create(&format!("/n{asked}"), b"x"), 0);
+        server.signal(rustix::process::Signal::QUIT);
+        // Root, its own three nodes, and what was created: figures of this very moment.
+        says(|| server.log(), &format!("zk_znode_count\t{}", 5 + asked));
+    }
+    let log = server.log();
+    for part in [
+        "SIGQUIT: what this server is and does",
+        "role: standalone, serves clients",
+        "network core 0: 1 connections",
+        "queues: ",
+        "sessions: 1 of the ensemble",
+        " batches, ",
+        "thread network: ",
+    ] {
+        assert_eq!(log.matches(part).count(), 2, "{part}: {log}");
+    }
+    assert!(session.get("/n2").is_ok() && server.is_running());
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_member_that_waits_says_for_whom_and_every_line_says_who_speaks() {
+    // Goal: "serving clients" is said when clients are served, before that what is missing; myid
+    // is in every line; no line has Rust's own names for things.
+    let r = Kind::under_test();
+    let mut ensemble = Ensemble::lay_out("operators/waiting", &Plan::new(&[r; 3]));
+    ensemble.member(1).spawn();
+    let log = says(
+        || ensemble.members[0].log(),
+        "listening; waiting for a leader (2 of 3 needed, heard: nobody)",
+    );
+    assert!(!log.contains("serving clients"), "{log}");
+    ensemble.member(2).spawn();
+    says(|| ensemble.members[0].log(), "serving clients");
+    ensemble.member(3).spawn();
+    ensemble.wait_all();
+    for member in &ensemble.members {
+        let log = member.log();
+        let mark = format!("Z [myid:{}] ", member.id);
+        for line in log.lines() {
+            assert!(line.contains(&mark), "{line}");
+            for debug in ["ServerId(", "Some(", "Zxid(", "Epoch(", " {", "Millis("] {
+                assert!(!line.contains(debug), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_version_names_a_commit_and_its_day() {
+    // Goal: --version, the start line and srvr say which source this is.
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_ringkeeper"));
+    let output = { command }.arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (commit, built) = text
+        .strip_prefix(concat!("ringkeeper ", env!("CARGO_PKG_VERSION"), " ("))
+        .and_then(|rest| rest.split_once(", built on "))
+        .expect("a commit and a date");
+    let built = built.strip_suffix(", compatible with ZooKeeper 3.9.5)\n").expect("an end");
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(arguments).current_dir(root()).output();
+        output.ok().filter(|output| output.status.success())
+    };
+    if git(&["rev-parse", "HEAD"]).is_some() {
+        assert!(commit.len() >= 12 && commit.bytes().all(|b| b.is_ascii_hexdigit()), "{text}");
+        assert!(built.ends_with(" UTC") && built.len() == "2026-11-30 04:30 UTC".len(), "{text}");
+    }
+    let server = Server::start(Kind::Ringkeeper, &scratch("operators/version"), &[]);
+    let version = concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"));
+    let told = format!("Zookeeper version: {version}-{commit}, built on {built}\n");
+    assert!(server.word("srvr").unwrap().starts_with(&told));
+    let log = server.log();
+    assert!(log.contains(&format!("commit=\"{commit}\" built=\"{built}\"")), "{log}");
+}

@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use support::client::{Received, Session};
+use support::ensemble::{Ensemble, Plan};
 use support::scratch;
 use support::server::{Kind, Server};
 use support::wire::{OPEN, Out};
@@ -32,7 +33,7 @@ fn side(kind: Kind, name: &str, settings: &[(&str, &str)]) -> Side {
     let server = Server::start(kind, &scratch(&format!("words/{name}")), settings);
     // However often the server was asked whether it serves by now.
     server.word("srst");
-    let mut sessions: Vec<Session> = (0..3).map(|_| Session::open(server.port, 8000)).collect();
+    let mut sessions: Vec<Session> = (0..3).map(|_| Session::open(server.port, 40_000)).collect();
     let create = |path: &str, flags| {
         Out::new().str(path).buffer(Some(b"some data")).acls(Some(OPEN)).i32(flags)
     };
@@ -54,6 +55,9 @@ fn side(kind: Kind, name: &str, settings: &[(&str, &str)]) -> Side {
     // Two events: a child of /a, which is watched by one; and the data of /c, watched by two.
     call(two, 1, create("/a/new", 0));
     call(two, 5, Out::new().str("/c").buffer(Some(b"other data")).i32(-1));
+    // Answers that are neither a read's nor a write's.
+    assert_eq!(one.auth("digest", "a:b"), 0);
+    assert!(one.conn.call(-2, 11, &[]).is_some(), "a ping is answered");
     // Transactions enough for the digest's history.
     for _ in 0..300 {
         call(one, 5, Out::new().str("/a/b").buffer(Some(b"x")).i32(-1));
@@ -183,6 +187,89 @@ const OURS: &[&str] = &[
     "zk_sessions_refused",
 ];
 
+/// What Java measures of stages that ours does not have: the queues and threads of its pipeline, and
+/// its caches of answers. A flat zero in their place would read as health.
+const LEFT_OUT: &[&str] = &[
+    "response_packet_cache_hits",
+    "response_packet_cache_misses",
+    "response_packet_get_children_cache_hits",
+    "response_packet_get_children_cache_misses",
+    "requests_not_forwarded_to_commit_processor",
+    "proposal_process_time",
+    "session_queues_drained",
+    "write_commit_proc_req_queued",
+    "read_commit_proc_req_queued",
+    "commit_commit_proc_req_queued",
+    "sync_processor_queue_size",
+    "prep_processor_queue_size",
+    "learner_request_processor_queue_size",
+    "reads_issued_from_session_queue",
+    "reads_after_write_in_session_queue",
+    "requests_in_session_queue",
+    "pending_session_queue_size",
+    "write_commit_proc_issued",
+    "read_commit_proc_issued",
+    "prep_process_time",
+    "time_waiting_empty_pool_in_commit_processor_read_ms",
+    "commit_process_time",
+    "write_batch_time_in_commit_processor",
+    "concurrent_request_processing_in_commit_processor",
+    "sync_process_time",
+    "socket_closing_time",
+    "prep_processor_queue_time_ms",
+    "close_session_prep_time",
+    "read_commitproc_time_ms",
+    "write_commitproc_time_ms",
+    "local_write_committed_time_ms",
+    "server_write_committed_time_ms",
+    "read_final_proc_time_ms",
+    "write_final_proc_time_ms",
+    "commit_propagation_latency",
+    "proposal_ack_creation_latency",
+    "sync_processor_queue_and_flush_time_ms",
+    "sync_processor_queue_time_ms",
+    "sync_processor_queue_flush_time_ms",
+    "request_throttle_queue_time_ms",
+    "connection_token_deficit",
+    "inflight_diff_count",
+    "inflight_snap_count",
+];
+
+/// Java's figures of one connection to a learner, each with the learner's number in its name.
+const OF_ONE_LEARNER: &[&str] =
+    &["ack_latency", "learner_handler_qp_size", "learner_handler_qp_time_ms"];
+
+fn is_left_out(key: &str) -> bool {
+    let name = key.strip_prefix("zk_").unwrap_or(key);
+    let parts = ["avg_", "min_", "max_", "cnt_", "sum_", "p50_", "p95_", "p99_", "p999_"];
+    let name = parts.iter().find_map(|part| name.strip_prefix(part)).unwrap_or(name);
+    let of_one = OF_ONE_LEARNER.iter().any(|figure| {
+        let number = name.strip_suffix(figure).and_then(|number| number.strip_suffix('_'));
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    });
+    LEFT_OUT.contains(&name) || of_one || is_per_namespace(key)
+}
+
+/// Figures that Java moves and ours has at zero.
+fn flat(java: &str, ours: &str) -> Vec<String> {
+    let (theirs, own) = (values(java), values(ours));
+    let counts = |key: &str| {
+        let name = key.strip_prefix("zk_").unwrap_or(key);
+        // Times may well be zero milliseconds; how often they were measured may not.
+        !["avg_", "min_", "max_", "sum_", "p50_", "p95_", "p99_", "p999_"]
+            .iter()
+            .any(|part| name.starts_with(part))
+            && !name.ends_with("latency")
+            // Java writes a snapshot at every start.
+            && name != "cnt_snapshottime"
+    };
+    let zero = |value: &str| value.parse::<f64>() == Ok(0.0);
+    let keys = theirs.iter().filter(|(key, value)| counts(key) && !zero(value));
+    keys.filter(|(key, _)| own.get(*key).is_some_and(|value| zero(value)))
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect()
+}
+
 fn kind_of(value: &str) -> &'static str {
     match value {
         _ if value.parse::<i64>().is_ok() => "whole",
@@ -196,7 +283,7 @@ fn monitored(java: &Side, ours: &Side) {
     let (theirs, own) = (values(&java), values(&ours));
     let keys: BTreeSet<&str> = theirs.keys().chain(own.keys()).copied().collect();
     let mut differences = Vec::new();
-    for key in keys.into_iter().filter(|key| !is_per_namespace(key)) {
+    for key in keys.into_iter().filter(|key| !is_left_out(key)) {
         let alike = match (theirs.get(key), own.get(key)) {
             (Some(java), Some(ours)) if COUNTED.contains(&key) => java == ours,
             (Some(java), Some(ours)) => kind_of(java) == kind_of(ours),
@@ -208,6 +295,13 @@ fn monitored(java: &Side, ours: &Side) {
         }
     }
     assert!(differences.is_empty(), "mntr, Java's and ours:\n  {}", differences.join("\n  "));
+    let missing: Vec<&&str> = own.keys().filter(|key| is_left_out(key)).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "said to be left out");
+    assert_eq!(flat(&java, &ours), Vec::<String>::new(), "zero with us and not with Java");
+    for part in ["min", "max"] {
+        let batch = own[format!("zk_{part}_sync_processor_batch_size").as_str()];
+        assert_ne!(batch, "0", "the {part} of batches that were written");
+    }
     let missing = COUNTED.iter().find(|key| !theirs.contains_key(*key));
     assert_eq!(missing, None, "Java has every figure that is counted here");
 }
@@ -222,7 +316,7 @@ fn served(java: &Side, ours: &Side) {
             }
             if let Some(rest) = line.strip_prefix("Zookeeper version: 3.9.5-") {
                 let (_, built) = rest.split_once(',').expect("a date");
-                *line = format!("Zookeeper version: 3.9.5,{built}");
+                *line = format!("Zookeeper version: 3.9.5,{}", form(built));
             }
         }
         // Connections, in no order.
@@ -431,4 +525,42 @@ fn cores_tell_their_watches_together() {
     assert_eq!(all, sessions.len() * each as usize);
     let dump = server.word("dump").unwrap();
     assert!(dump.contains(")/(6):"), "{dump}");
+}
+
+/// What `mntr` says on the leader and on a follower after writes, reads and a session through each.
+fn monitored_members(kind: Kind) -> [String; 2] {
+    let mut ensemble = Ensemble::start(&format!("words/members-{kind:?}"), &Plan::new(&[kind; 3]));
+    let leader = ensemble.wait_all();
+    let follower = ensemble.ids().into_iter().find(|id| *id != leader).unwrap();
+    let members = [leader, follower];
+    for id in members {
+        let mut session = Session::open(ensemble.port(id), 8000);
+        for n in 0..20 {
+            assert_eq!(session.create(&format!("/of-{id}-{n}"), b"data"), 0);
+            assert!(session.get("/").is_ok());
+        }
+        session.sync("/");
+        session.close();
+    }
+    // Everything is applied where it is looked at.
+    members.map(|id| {
+        Session::open(ensemble.port(id), 8000).sync("/");
+        ensemble.members[id as usize - 1].word("mntr").expect("an answer")
+    })
+}
+
+#[test]
+fn figures_of_members_move_where_javas_do() {
+    // Goal: no figure of a leader or a follower stays zero where a Java member's moves: it is fed
+    // or it is not there.
+    let [java, ours] = [Kind::Java, Kind::under_test()].map(monitored_members);
+    for (role, (java, ours)) in ["leader", "follower"].iter().zip(java.iter().zip(&ours)) {
+        assert_eq!(flat(java, ours), Vec::<String>::new(), "{role}\n{ours}");
+    }
+    let count = |text: &str, name: &str| values(text)[format!("zk_cnt_{name}").as_str()].to_owned();
+    assert_ne!(count(&ours[0], "quorum_ack_latency"), "0", "{}", ours[0]);
+    assert_ne!(count(&ours[1], "proposal_latency"), "0", "{}", ours[1]);
+    for text in &ours {
+        assert_ne!(count(text, "propagation_latency"), "0", "{text}");
+    }
 }

@@ -396,6 +396,8 @@ pub struct Gauges {
     pub snap_load_time: Summary,
     pub txns_load_time: Summary,
     pub txns_loaded: Summary,
+    /// From a transaction's time to its application here, milliseconds by the servers' clocks.
+    pub propagation: Summary,
     pub db_init_time: Summary,
     /// What the server is in its ensemble, if it has one.
     pub quorum: QuorumGauges,
@@ -427,6 +429,7 @@ impl Gauges {
             snap_load_time: Summary::default(),
             txns_load_time: Summary::default(),
             txns_loaded: Summary::default(),
+            propagation: Summary::default(),
             db_init_time: Summary::default(),
             quorum: QuorumGauges::new(),
             log: OnceLock::new(),
@@ -468,6 +471,7 @@ impl Gauges {
             core.reset();
         }
         self.snapshot_time.reset();
+        self.propagation.reset();
         self.quorum.reset();
         if let Some(figures) = self.log.get() {
             figures.reset();

@@ -112,9 +112,9 @@ pub fn dump(
         }
     }
     out.push_str("Connections dump:\nConnections ");
-    let lines = conns
-        .iter()
-        .map(|line| (line.expires, format!("ip: /{} sessionId: {}", line.peer, line.session)));
+    let lines = conns.iter().map(|line| {
+        (line.expires, format!("ip: /{} sessionId: {}", address(line.peer), line.session))
+    });
     expiry_sets(&mut out, lines, at);
     out
 }
@@ -165,6 +165,20 @@ fn expiry_sets(out: &mut String, lines: impl Iterator<Item = (Millis, String)>, 
     }
 }
 
+/// As java.net.InetSocketAddress prints it: all eight groups of an IPv6 address, none left out.
+pub(super) fn address(peer: SocketAddr) -> String {
+    match peer {
+        SocketAddr::V4(peer) => peer.to_string(),
+        SocketAddr::V6(peer) => {
+            let groups = peer.ip().segments().map(|group| format!("{group:x}")).join(":");
+            match peer.scope_id() {
+                0 => format!("[{groups}]:{}", peer.port()),
+                scope => format!("[{groups}%{scope}]:{}", peer.port()),
+            }
+        }
+    }
+}
+
 /// As java.util.Date prints it, in UTC: `Sat Nov 21 04:29:31 UTC 2026`.
 fn date(time: WallMillis) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -209,6 +223,18 @@ mod tests {
             (-1, "Wed Dec 31 23:59:59 UTC 1969"),
         ] {
             assert_eq!(date(WallMillis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_like_javas() {
+        for (peer, text) in [
+            ("127.0.0.1:5", "127.0.0.1:5"),
+            ("[::1]:5", "[0:0:0:0:0:0:0:1]:5"),
+            ("[2001:db8::a0:1]:65535", "[2001:db8:0:0:0:0:a0:1]:65535"),
+            ("[fe80::1%3]:7", "[fe80:0:0:0:0:0:0:1%3]:7"),
+        ] {
+            assert_eq!(address(peer.parse().unwrap()), text);
         }
     }
 

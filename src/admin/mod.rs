@@ -5,6 +5,7 @@
 //! * [`metrics`]: the names of `mntr`
 //! * [`listings`]: the long answers, from what the roles tell
 //! * [`words`]: the four-letter words' texts
+//! * [`report`](mod@report): what SIGQUIT has told
 //!
 //! Reads figures and settings; changes nothing but its own counters.
 
@@ -12,6 +13,7 @@ pub mod gauges;
 pub mod listings;
 pub mod metrics;
 pub mod quorum;
+pub mod report;
 pub mod words;
 
 #[cfg(test)]

@@ -89,14 +89,11 @@ pub struct QuorumGauges {
     pub disloyal_voters: Figure,
     /// From a proposal to its quorum, milliseconds.
     pub quorum_ack_latency: Summary,
-    /// How many learner syncs of each kind run when one more begins.
-    pub inflight_diff_count: Summary,
-    pub inflight_snap_count: Summary,
 
     /// A learner's.
     pub proposals_received: Figure,
     pub commits_received: Figure,
-    /// Between a proposal and its commit, milliseconds.
+    /// From a transaction's time to its proposal's arrival, milliseconds by the servers' clocks.
     pub proposal_latency: Summary,
 
     /// Commits it decided as leader.
@@ -331,15 +328,13 @@ impl QuorumGauges {
         ]
     }
 
-    pub fn summaries(&self) -> [(&'static str, &Summary); 7] {
+    pub fn summaries(&self) -> [(&'static str, &Summary); 5] {
         [
             ("election_time", &self.election_time),
             ("follower_sync_time", &self.follower_sync_time),
             ("observer_sync_time", &self.observer_sync_time),
             ("unavailable_time", &self.unavailable_time),
             ("leader_unavailable_time", &self.leader_unavailable_time),
-            ("inflight_diff_count", &self.inflight_diff_count),
-            ("inflight_snap_count", &self.inflight_snap_count),
         ]
     }
 

@@ -18,9 +18,10 @@ use crate::tree::Tree;
 use crate::types::Millis;
 
 /// Monitoring parses the number in front: it must be a ZooKeeper one.
-pub const VERSION: &str = concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"));
-/// Java prints its build's date; ours is the compatibility level's.
-pub const BUILT: &str = "built on 2026-02-11 20:18 UTC";
+pub const VERSION: &str =
+    concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"), "-", env!("RINGKEEPER_COMMIT_ID"));
+/// The commit's date, as Java prints its build's.
+pub const BUILT: &str = concat!("built on ", env!("RINGKEEPER_BUILT"));
 
 /// Every word a connection may begin with, enabled or not.
 pub const WORDS: [&str; 19] = [
@@ -208,7 +209,7 @@ impl Desk {
         out
     }
 
-    fn monitor(&self, now: Millis) -> String {
+    pub(super) fn monitor(&self, now: Millis) -> String {
         let mut out = String::new();
         let gauges = &self.gauges;
         let latency = gauges.latency();
@@ -316,7 +317,7 @@ fn brief(out: &mut String, conn: &ConnGauges, is_asker: bool) {
     let _ = write!(
         out,
         " /{}[{}](queued={},recved={},sent={}",
-        conn.peer,
+        listings::address(conn.peer),
         if is_asker { 0 } else { 1 },
         conn.queued.get(),
         conn.received.get(),

@@ -14,6 +14,9 @@ pub struct Figures {
 pub struct Values {
     pub batches: u64,
     pub records: u64,
+    /// Of the smallest and the largest batch.
+    pub records_min: u64,
+    pub records_max: u64,
     /// Of records, framing included.
     pub bytes: u64,
     /// `fsynctime`: sum, shortest and longest of all batches' flushes.
@@ -39,12 +42,35 @@ impl Figures {
         let mut values = self.values.lock();
         let first = values.batches == 0;
         values.batches += 1;
-        values.records += records as u64;
+        let count = records as u64;
+        values.records += count;
+        values.records_min = if first { count } else { values.records_min.min(count) };
+        values.records_max = values.records_max.max(count);
         values.bytes += bytes as u64;
         values.flush_sum += flush;
         values.flush_min = if first { flush } else { values.flush_min.min(flush) };
         values.flush_max = values.flush_max.max(flush);
         values.flush_last = flush;
         values.slow_flushes += u64::from(flush > slow);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_and_the_largest_batch_are_told() {
+        let figures = Figures::default();
+        let ms = Duration::from_millis;
+        for (records, flush) in [(3, 5), (1, 2), (7, 4)] {
+            figures.batch(records, 10, ms(flush), ms(1000));
+        }
+        let values = figures.read();
+        assert_eq!((values.batches, values.records), (3, 11));
+        assert_eq!((values.records_min, values.records_max), (1, 7));
+        assert_eq!((values.flush_min, values.flush_max), (ms(2), ms(5)));
+        figures.reset();
+        assert_eq!(figures.read(), Values::default());
     }
 }

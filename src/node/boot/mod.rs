@@ -20,13 +20,14 @@ use std::sync::mpsc;
 use std::time::Instant;
 use std::{panic, thread};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::config::Settings;
 use super::message::ToControl;
 use super::placement::Placement;
 use crate::admin::gauges::Gauges;
+use crate::admin::words::Desk;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
 use crate::types::Millis;
@@ -51,7 +52,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
     // Before anything is touched: a signal from here on is an orderly stop.
-    let signals = Signals::new([SIGTERM, SIGINT]).map_err(BootError::Signals)?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT]).map_err(BootError::Signals)?;
 
     let door = door::take(wire::listen_address(&settings))?;
     let folders =
@@ -91,6 +92,8 @@ pub struct Server {
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Tells the name and the end of a thread that ended by itself.
     ended: mpsc::Receiver<(&'static str, Result<(), BootError>)>,
+    /// What is told of it.
+    desk: Arc<Desk>,
     /// Holds the locks.
     folders: Arc<Directories>,
 }
@@ -98,13 +101,20 @@ pub struct Server {
 fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
     let handle = signals.handle();
     let to_control = server.to_control.clone();
+    let desk = server.desk.clone();
     let waiting = std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
-                tracing::info!("{name}: finishing what is in flight");
-                to_control.push(ToControl::Stop);
+            for signal in signals.forever() {
+                match signal {
+                    SIGQUIT => say_report(&desk),
+                    SIGTERM | SIGINT => {
+                        let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
+                        tracing::info!("{name}: finishing what is in flight");
+                        return to_control.push(ToControl::Stop);
+                    }
+                    _ => {}
+                }
             }
         })
         .map_err(BootError::Thread)?;
@@ -123,10 +133,20 @@ fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
     outcome
 }
 
+/// Users of a Java server send SIGQUIT to look at it: it tells what its threads do, and goes on.
+fn say_report(desk: &Desk) {
+    tracing::info!("SIGQUIT: what this server is and does");
+    for line in desk.report(clock::now()).lines() {
+        tracing::info!("{line}");
+    }
+}
+
 /// What an operator should see once: where settings came from, and which of them do nothing.
 fn say_settings(settings: &Settings) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
+        commit = env!("RINGKEEPER_COMMIT_ID"),
+        built = env!("RINGKEEPER_BUILT"),
         compatible = "ZooKeeper 3.9.5",
         settings = %settings.source,
         "ringkeeper"

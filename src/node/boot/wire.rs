@@ -405,18 +405,20 @@ pub fn start(
         threads.network(thread, core_id, shared)?;
     }
     drop(ready_sender);
-    wait_ready(&ready, address)?;
-    Ok(Server { to_control, threads: threads.handles, ended, folders })
+    wait_ready(&ready, address, serving)?;
+    Ok(Server { to_control, threads: threads.handles, ended, desk: commons.desk.clone(), folders })
 }
 
 fn wait_ready(
     ready: &mpsc::Receiver<Result<Option<SocketAddr>, NotReady>>,
     address: SocketAddr,
+    serving: bool,
 ) -> Result<(), BootError> {
     // Each thread reports once; the channel ends when all have.
     for report in ready.iter() {
         match report {
-            Ok(Some(bound)) => tracing::info!(address = %bound, "serving clients"),
+            Ok(Some(address)) if serving => tracing::info!(%address, "serving clients"),
+            Ok(Some(address)) => tracing::info!(%address, "listening; waiting for a leader"),
             Ok(None) => {}
             Err(NotReady::Listen(cause)) => return Err(BootError::Listen { address, cause }),
             Err(NotReady::Ring(why)) => return Err(BootError::Kernel(why)),

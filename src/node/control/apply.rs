@@ -19,6 +19,10 @@ impl Control {
         let mut publisher = Publisher { outlets: &mut self.outlets, before };
         let outcome = self.writer.apply(&entry.header, &entry.txn, &mut publisher);
         self.prep.applied(zxid);
+        self.note_applied(entry.header.time);
+        if self.ensemble.is_some() {
+            self.gauges.quorum.commits_queued.add(1);
+        }
         if let Some(digest) = entry.digest {
             self.check_digest(zxid, digest);
         }

@@ -193,7 +193,9 @@ impl Control {
             .map_err(|e| e.to_string())?;
         Ok(match rewound {
             Rewind::Done { restored, removed, cut } => {
-                tracing::warn!(%after, ?removed, ?cut, "log and tree were taken back");
+                let cut = cut.map(|(file, at)| format!("{file} at byte {at}")).unwrap_or_default();
+                let removed = removed.join(" ");
+                tracing::warn!(%after, removed, cut, "log and tree were taken back");
                 self.loaded(*restored, LearnerInput::Truncated { last: after })
             }
             Rewind::Impossible { why, restored } => {

@@ -11,7 +11,7 @@
 //! this server's own history, exactly as a restart would read it (I5), and the next vote
 //! advertises that and nothing more (I2).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -79,6 +79,11 @@ impl Rest {
     }
 }
 
+/// How long a leader is looked for before it is said that there is none, in ms; then after pauses
+/// that double up to the longest.
+const WAITING_MS: i64 = 2_000;
+const WAITING_MS_MAX: i64 = 60_000;
+
 /// What this server is to the others.
 pub(super) enum Role {
     /// There are no others.
@@ -117,6 +122,10 @@ pub(super) struct Ensemble {
     election: Election,
     /// When reads are served if there is no leader by then.
     reads_at: Option<Millis>,
+    /// When it is said again that there is no leader, and how long after the last time.
+    waits_at: Option<(Millis, i64)>,
+    /// Who of the others has voted since this server looks.
+    voted: BTreeSet<ServerId>,
     heard: Vec<ElectionEffect>,
     pub window: Window,
     pub disk: Disk,
@@ -150,6 +159,8 @@ impl Ensemble {
             current: parts.current,
             election: parts.election,
             reads_at: None,
+            waits_at: None,
+            voted: BTreeSet::new(),
             heard: Vec::new(),
             window: parts.window,
             disk: parts.disk,
@@ -202,6 +213,7 @@ impl Control {
     fn peer_event(&mut self, event: PeerEvent) {
         match event {
             PeerEvent::Heard { from, notification } => {
+                self.note_vote(from);
                 self.elect(ElectionInput::Heard { from, notification });
             }
             PeerEvent::Reachable { server } => self.elect(ElectionInput::Reachable { server }),
@@ -228,6 +240,9 @@ impl Control {
             Role::Looking if due(self.ensemble.as_ref().and_then(|e| e.reads_at)) => {
                 self.begin_reads();
             }
+            Role::Looking if due(self.ensemble.as_ref().and_then(|e| Some(e.waits_at?.0))) => {
+                self.say_waiting();
+            }
             _ => {}
         }
         if self.ensemble.as_ref().is_some_and(|e| due(e.election.deadline())) {
@@ -243,7 +258,9 @@ impl Control {
                 leading.leader.deadline().into_iter().chain(leading.patience()).min()
             }
             Role::Learning(learning) => learning.learner.deadline(),
-            Role::Looking => ensemble.reads_at,
+            Role::Looking => {
+                ensemble.reads_at.into_iter().chain(ensemble.waits_at.map(|(at, _)| at)).min()
+            }
             Role::Settling if self.is_resting() => Some(ensemble.rests_until),
             Role::Alone | Role::Settling => None,
         };
@@ -300,13 +317,14 @@ impl Control {
         assert!(matches!(self.role, Role::Looking), "decided in an election that is over");
         self.end_reads();
         let Some(ensemble) = &mut self.ensemble else { return };
+        ensemble.waits_at = None;
         let last = self.line.durable_upto();
-        tracing::info!(leader = leader.0, ?role, %last, "election decided");
         let mode = match role {
             ElectedRole::Leading => Mode::Leader,
             ElectedRole::Following => Mode::Follower,
             ElectedRole::Observing => Mode::Observer,
         };
+        tracing::info!(leader = leader.0, role = mode.word(), %last, "election decided");
         self.gauges.quorum.decided(mode, leader, self.now);
         match role {
             ElectedRole::Leading => {
@@ -381,6 +399,7 @@ impl Control {
         self.elect(ElectionInput::Leave { unanswered });
         self.leader_effects.clear();
         self.learner_effects.clear();
+        self.ages.forget_asked();
         self.command(PeerCommand::StopQuorum);
         self.forget_links();
         self.set_service(Service::Off);
@@ -433,6 +452,8 @@ impl Control {
         let appointed = ensemble.appointed.take();
         let reads_after = ensemble.clients.reads_after.filter(|_| appointed.is_none());
         ensemble.reads_at = reads_after.map(|wait| self.now + wait);
+        ensemble.waits_at = Some((self.now + WAITING_MS, WAITING_MS));
+        ensemble.voted.clear();
         self.gauges.quorum.looking(self.now);
         if let Some(leader) = appointed {
             tracing::info!(leader = leader.0, "a reconfiguration has named the leader");
@@ -489,7 +510,10 @@ impl Control {
         }
         self.service = service;
         match service {
-            Service::All => self.gauges.quorum.serving(self.now),
+            Service::All => {
+                self.gauges.quorum.serving(self.now);
+                tracing::info!("serving clients");
+            }
             Service::Reads => self.gauges.quorum.read_only(self.now),
             Service::Off => {}
         }
@@ -499,6 +523,37 @@ impl Control {
         let zxid = self.tree.applied();
         for outlet in &mut self.outlets {
             outlet.send(ToNetwork::Serving { service, zxid });
+        }
+    }
+
+    /// Remembered among members only: strangers would fill it.
+    fn note_vote(&mut self, from: ServerId) {
+        if let (Role::Looking, Some(ensemble)) = (&self.role, &mut self.ensemble)
+            && ensemble.electorate.is_voter(from)
+        {
+            ensemble.voted.insert(from);
+        }
+    }
+
+    /// No leader is found: what is missing.
+    fn say_waiting(&mut self) {
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let pause =
+            ensemble.waits_at.map_or(WAITING_MS, |(_, pause)| (2 * pause).min(WAITING_MS_MAX));
+        ensemble.waits_at = Some((self.now + pause, pause));
+        let members = &ensemble.electorate.committed;
+        let voters = members.voters().count();
+        let heard: Vec<String> = ensemble.voted.iter().map(|id| id.0.to_string()).collect();
+        let heard = if heard.is_empty() { "nobody".to_owned() } else { heard.join(", ") };
+        match members.is_hierarchical() {
+            true => tracing::warn!(
+                "listening; waiting for a leader (a quorum of the groups of {voters} voters needed, \
+                 heard: {heard})"
+            ),
+            false => tracing::warn!(
+                "listening; waiting for a leader ({} of {voters} needed, heard: {heard})",
+                voters / 2 + 1
+            ),
         }
     }
 

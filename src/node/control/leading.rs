@@ -97,6 +97,9 @@ impl Control {
         let after = leading.leader.committed();
         let of_epoch = if before.epoch() == after.epoch() { before.counter() } else { 0 };
         self.gauges.quorum.commit_count.add(i64::from(after.counter() - of_epoch));
+        if after > before {
+            self.note_agreed(before.max(Zxid::new(after.epoch(), 0)), after);
+        }
         self.run_leader_effects();
     }
 

@@ -194,6 +194,7 @@ impl Control {
         match decode_entry(&bytes, self.prep_settings.entry_len_max) {
             Ok(entry) if entry.header.zxid == zxid => {
                 self.work += work_of(&entry.txn);
+                self.note_arrived(entry.header.time);
                 self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
                 self.line.propose(entry, bytes, Origin::Remote);
             }

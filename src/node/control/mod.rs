@@ -9,6 +9,7 @@
 //! A turn takes what is in the mailbox, hands all new entries to the log in one push, applies
 //! what has become durable, looks at the timers, and flushes the outlets. It never waits.
 
+mod ages;
 mod apply;
 mod disk;
 mod ensemble;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 
+use ages::Ages;
 pub use disk::{Disk, StartLog};
 use ensemble::{Ensemble, Role};
 pub use ensemble::{EnsembleParts, Rest};
@@ -162,6 +164,7 @@ pub struct Control {
     sessions: Sessions,
     /// Sessions as the applied transactions have them: what a snapshot holds.
     durable_sessions: BTreeMap<SessionId, i32>,
+    ages: Ages,
     /// Lines of sessions that have expired.
     expired: Quiet,
     pulses: BTreeMap<SessionId, Arc<Pulse>>,
@@ -252,6 +255,7 @@ impl Control {
             prep: Prep::new(parts.prep.clone(), last),
             prep_settings: parts.prep,
             durable_sessions: parts.sessions,
+            ages: Ages::default(),
             expired: Quiet::default(),
             pulses: BTreeMap::new(),
             line: Line::new(last),
@@ -350,6 +354,7 @@ impl Control {
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);
         self.count_sessions();
+        self.publish_ages();
         self.verdict(now)
     }
 
@@ -499,6 +504,7 @@ impl Control {
         self.line.propose(entry, bytes.clone(), origin);
         if matches!(self.role, Role::Leading(_)) {
             self.gauges.quorum.proposed(bytes.len());
+            self.ages.asked(zxid, self.now);
             self.lead(LeaderInput::Proposed { zxid, entry: bytes });
         }
     }

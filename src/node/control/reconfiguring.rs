@@ -94,6 +94,16 @@ pub(super) enum Whence {
     Gossip,
 }
 
+impl Whence {
+    fn text(self) -> String {
+        match self {
+            Whence::Agreed { leader } => format!("agreed on, server {} leads", leader.0),
+            Whence::Reign => "announced by the leader".to_owned(),
+            Whence::Gossip => "told by a server that looks for a leader".to_owned(),
+        }
+    }
+}
+
 /// A role that ends when a reconfiguration is applied here: who asked for it is answered before.
 pub(super) struct Leaving {
     upto: Zxid,
@@ -190,7 +200,7 @@ impl Control {
         }
         tracing::info!(
             version = format_args!("{version:x}"),
-            ?whence,
+            whence = whence.text(),
             text = members.text().replace('\n', " "),
             "configuration in force"
         );

@@ -24,7 +24,7 @@ impl<N: Transport> NetworkRole<N> {
     pub(super) fn tell_missed(&mut self, event: &Event) {
         if let Some(out) = self.net.output(event.conn) {
             put_event(out, UNKNOWN_ZXID, event);
-            self.gauges.sent.add(1);
+            self.count_sent(event.conn);
         }
     }
 

@@ -166,6 +166,8 @@ impl<N: Transport> NetworkRole<N> {
         let began = out.len();
         let (mut used, mut frames) = (0, 0);
         let mut tally = Tally::default();
+        // Answers that are no read's: to pings, to authentication, and refusals.
+        let mut others = 0;
         let end = loop {
             // What goes nowhere never leaves: nobody would say that there is room again.
             let unsent = if hears { unsent + (out.len() - began) } else { 0 };
@@ -187,7 +189,7 @@ impl<N: Transport> NetworkRole<N> {
             frames += 1;
             let turn = Turn::Arrived(self.now);
             match handle(&mut desk, client, self.core, (turn, hears), frame, out) {
-                Handled::Done => {}
+                Handled::Done => others += i64::from(out.len() > start),
                 Handled::Read(read) if read.may_leave(desk.drained) => {
                     let xid = read.xid();
                     read.seal(&mut out[start..], &mut desk, conn);
@@ -213,6 +215,10 @@ impl<N: Transport> NetworkRole<N> {
             if let Some(pulse) = &client.pulse {
                 pulse.beat(self.now);
             }
+        }
+        if others > 0 {
+            self.gauges.sent.add(others);
+            client.gauges.sent.add(others);
         }
         if tally.count > 0 {
             self.gauges.sent.add(tally.count);
@@ -276,7 +282,7 @@ impl<N: Transport> NetworkRole<N> {
     fn finish(&mut self, conn: ConnId, handled: Handled, received: Millis) -> bool {
         match handled {
             Handled::Done => {
-                self.flush_staged(conn);
+                self.flush_answer(conn);
                 true
             }
             Handled::Read(read) => {
@@ -295,12 +301,12 @@ impl<N: Transport> NetworkRole<N> {
             }
             Handled::AuthFailed(how) => {
                 self.gauges.auth_failed.add(1);
-                self.flush_staged(conn);
+                self.flush_answer(conn);
                 self.hang_up(conn, how);
                 false
             }
             Handled::Close(how) => {
-                self.flush_staged(conn);
+                self.flush_answer(conn);
                 self.hang_up(conn, how);
                 false
             }
@@ -317,6 +323,22 @@ impl<N: Transport> NetworkRole<N> {
             self.gauges.large_requests_rejected.add(1);
         }
         self.hang_up(conn, How::Now);
+    }
+
+    /// What was staged is an answer of its own, which no read's figures count.
+    fn flush_answer(&mut self, conn: ConnId) {
+        if !self.staged.is_empty() {
+            self.count_sent(conn);
+        }
+        self.flush_staged(conn);
+    }
+
+    /// One packet more has been sent to a connection.
+    pub(super) fn count_sent(&self, conn: ConnId) {
+        self.gauges.sent.add(1);
+        if let Some(client) = self.clients.look(conn) {
+            client.gauges.sent.add(1);
+        }
     }
 
     /// What was staged joins the connection's output.

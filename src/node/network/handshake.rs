@@ -102,6 +102,7 @@ impl<N: Transport> NetworkRole<N> {
         let read_only = client.read_only_byte.then_some(client.read_only);
         let response =
             ConnectResponse { timeout: 0, session: SessionId(0), password: [0; 16], read_only };
+        self.count_sent(conn);
         if let Some(out) = self.net.output(conn) {
             reply::connect_response(out, &response);
         }

@@ -318,6 +318,10 @@ impl<N: Transport> NetworkRole<N> {
     fn ended(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get(conn) {
             client.ended = true;
+            // NIOServerCnxn.handleFailedRead: it goes without closing its session.
+            if client.stage != Stage::Closing {
+                self.gauges.connections_dropped.add(1);
+            }
             if crate::mutants::on("waiting-forgotten-at-end") {
                 return self.close(conn, How::AfterFlush);
             }
@@ -434,7 +438,7 @@ impl<N: Transport> NetworkRole<N> {
         }
         match self.net.listen(to, backlog) {
             Ok(address) => {
-                tracing::info!(%address, "serving clients");
+                tracing::info!(%address, "listening for clients");
                 if !same_port {
                     self.net.stop_listening_at(from);
                 }

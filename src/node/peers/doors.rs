@@ -16,6 +16,15 @@ pub(super) enum Port {
     Quorum,
 }
 
+impl Port {
+    pub fn word(self) -> &'static str {
+        match self {
+            Port::Election => "election",
+            Port::Quorum => "quorum",
+        }
+    }
+}
+
 /// One try to listen; an answer for an earlier one is not listened to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Attempt {
@@ -144,7 +153,9 @@ impl Door {
         addresses.dedup();
         match bind(net, &addresses) {
             Ok(bound) => {
-                tracing::info!(port = ?self.port, addresses = ?bound, "listening for other servers");
+                let list: Vec<String> = bound.iter().map(|at| at.to_string()).collect();
+                let (port, addresses) = (self.port.word(), list.join(", "));
+                tracing::info!(port, addresses, "listening for other servers");
                 self.state = State::Open(bound);
                 self.failures = 0;
                 Ok(())

@@ -332,7 +332,7 @@ impl Peers {
     /// A try to listen that has failed is followed by another, for the election port so many times.
     fn judge(&self, tried: Result<(), Tried>) -> Result<(), PeersError> {
         let Err(Tried { port, failures, why }) = tried else { return Ok(()) };
-        tracing::error!(?port, why, "cannot listen for other servers; trying again");
+        tracing::error!(port = port.word(), why, "cannot listen for other servers; trying again");
         match (port, self.settings.bind_retries) {
             (Port::Election, Some(tries)) if failures >= tries.max(1) => {
                 Err(PeersError::Election { tries: failures, why })
