@@ -385,10 +385,13 @@ fn long_multis_cost_their_senders() {
     let multi = Out(step.0.repeat(58_000)).append(&check(-1, true).0);
     let mut session = Session::open(server.port, TIMEOUT);
     session.conn.patience(Duration::from_secs(300));
+    // All of them before the first multi: a handshake is a write too.
+    let sessions: Vec<Session> =
+        (0..SENDERS).map(|_| Session::open(server.port, TIMEOUT)).collect();
     let began = Instant::now();
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|_| {
-            let mut session = Session::open(server.port, TIMEOUT);
+    let senders: Vec<_> = sessions
+        .into_iter()
+        .map(|mut session| {
             session.conn.patience(Duration::from_secs(300));
             let bytes = request(1, MULTI, &multi.0).repeat(MULTIS as usize);
             std::thread::spawn(move || {
