@@ -436,3 +436,51 @@ fn the_version_names_a_commit_and_its_day() {
     let log = server.log();
     assert!(log.contains(&format!("commit=\"{commit}\" built=\"{built}\"")), "{log}");
 }
+
+#[test]
+fn words_are_answered_while_a_tree_is_loaded() {
+    // Goal: from the moment the port takes connections ruok says imok, and the other words that
+    // nothing is served yet; a handshake is closed; then all is served on the same port.
+    let folder = scratch("operators/loading");
+    let mut server = Server::start(Kind::Ringkeeper, &folder, &[]);
+    let mut session = Session::open(server.port, 30_000);
+    let nodes = 20_000;
+    for n in 0..nodes {
+        let path = format!("/node-{n}");
+        let body = Out::new().str(&path).buffer(Some(&[7; 100])).acls(Some(OPEN)).i32(0);
+        session.conn.send_request(n, 1, &body.0);
+        if n % 500 == 499 {
+            for _ in 0..500 {
+                assert_eq!(session.conn.reply().expect("an answer").err, 0);
+            }
+        }
+    }
+    server.kill();
+    // All of it is in the log, which is read again.
+    let server = Server::spawn(Kind::Ringkeeper, &folder, &[], server.port);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let (mut alive, mut idle, mut closed) = (0, 0, 0);
+    loop {
+        assert!(Instant::now() < deadline, "not serving:\n{}", server.log());
+        let Some(answer) = server.word_within("ruok", 20) else {
+            assert_eq!(alive, 0, "refused after it was answered:\n{}", server.log());
+            continue;
+        };
+        assert_eq!(answer, "imok");
+        alive += 1;
+        let told = server.word_within("srvr", 20).expect("a connection");
+        if told.contains("Mode: standalone") {
+            break;
+        }
+        assert_eq!(told, "This ZooKeeper instance is not currently serving requests\n");
+        idle += 1;
+        if let Ok(mut conn) = support::client::Conn::open(server.port)
+            && conn.handshake(&Handshake::new(8000)).is_none()
+        {
+            closed += 1;
+        }
+    }
+    assert!(idle > 0 && closed > 0, "{alive} {idle} {closed}\n{}", server.log());
+    let mut session = Session::open(server.port, 8000);
+    assert!(session.get(&format!("/node-{}", nodes - 1)).is_ok());
+}

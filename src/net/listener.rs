@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,14 @@ const TURNED_AWAY: usize = 16;
 pub struct Bound {
     socket: socket2::Socket,
     address: SocketAddr,
+}
+
+impl Bound {
+    /// Lets connections come, and gives a second handle for accepting them until the ring does.
+    pub fn listen(&self, backlog: u32) -> io::Result<TcpListener> {
+        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        self.socket.try_clone().map(TcpListener::from)
+    }
 }
 
 /// Takes an address. That fails if another process listens there.

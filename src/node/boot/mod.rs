@@ -11,11 +11,15 @@ mod door;
 mod ensemble;
 mod error;
 mod log;
+mod porch;
 mod wire;
 
 pub use error::BootError;
 
+use porch::Porch;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Instant;
 use std::{panic, thread};
@@ -28,8 +32,10 @@ use super::message::ToControl;
 use super::placement::Placement;
 use crate::admin::gauges::Gauges;
 use crate::admin::words::Desk;
+use crate::net::Bound;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
+use crate::tree::{Tree, TreeOptions};
 use crate::types::Millis;
 
 /// Serves until SIGTERM or SIGINT. Errors end the process with [`BootError::exit_code`].
@@ -63,6 +69,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         "serving from these folders"
     );
     let gauges = Arc::new(Gauges::new(placement.network.len(), began));
+    let porch = open_porch(&settings, &door, &gauges)?;
     let started = Instant::now();
     let (recovered, log_io) = thread::scope(|scope| {
         let choose = || log::choose(&settings, &placement, folders.logs.as_ref());
@@ -76,8 +83,23 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         Ok::<_, BootError>((recovered?, chosen?))
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
+    porch.close().map_err(|cause| listen_error(&settings, cause))?;
     let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), door)?;
     serve(server, signals)
+}
+
+/// Words are answered from here on, if only with the news that nothing is served.
+fn open_porch(settings: &Settings, door: &Bound, gauges: &Arc<Gauges>) -> Result<Porch, BootError> {
+    gauges.running.store(false, Ordering::Relaxed);
+    let (nothing_yet, _) = Tree::new(TreeOptions::default());
+    let desk = wire::desk(settings, nothing_yet, gauges.clone());
+    let listener = door.listen(wire::backlog(settings));
+    let porch = listener.and_then(|listener| Porch::open(listener, desk));
+    porch.map_err(|cause| listen_error(settings, cause))
+}
+
+fn listen_error(settings: &Settings, cause: io::Error) -> BootError {
+    BootError::Listen { address: wire::listen_address(settings), cause }
 }
 
 /// Files, rings and wakers of a server that has no connection yet, and as many for clients.

@@ -386,7 +386,7 @@ pub fn start(
             cpu: placement.network[index],
             net: net_settings(&settings),
             sleeper: core.sleeper,
-            listen: door.take().map(|door| (door, settings.client.backlog.max(1) as u32)),
+            listen: door.take().map(|door| (door, backlog(&settings))),
             control: if index == 0 { hosted.take() } else { None },
             ready: ready_sender.clone(),
         };
@@ -537,7 +537,7 @@ fn policy(settings: &Settings) -> acl::Policy {
     }
 }
 
-fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
+pub(super) fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
     let words = &settings.four_letter;
     let whitelist =
         if words.all { Whitelist::new("*") } else { Whitelist::new(&words.commands.join(",")) };
@@ -565,6 +565,11 @@ fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
             sessionless_ms: settings.limits.sessionless_ms,
         },
     }
+}
+
+/// Connections that wait to be accepted.
+pub(super) fn backlog(settings: &Settings) -> u32 {
+    settings.client.backlog.max(1) as u32
 }
 
 pub(super) fn listen_address(settings: &Settings) -> SocketAddr {
