@@ -55,9 +55,6 @@ fn side(kind: Kind, name: &str, settings: &[(&str, &str)]) -> Side {
     // Two events: a child of /a, which is watched by one; and the data of /c, watched by two.
     call(two, 1, create("/a/new", 0));
     call(two, 5, Out::new().str("/c").buffer(Some(b"other data")).i32(-1));
-    // Answers that are neither a read's nor a write's.
-    assert_eq!(one.auth("digest", "a:b"), 0);
-    assert!(one.conn.call(-2, 11, &[]).is_some(), "a ping is answered");
     // Transactions enough for the digest's history.
     for _ in 0..300 {
         call(one, 5, Out::new().str("/a/b").buffer(Some(b"x")).i32(-1));
@@ -112,6 +109,13 @@ fn answers_read_like_javas() {
     }
     monitored(&java, &ours);
     served(&java, &ours);
+    for side in [&mut java, &mut ours] {
+        // Answers that are neither a read's nor a write's count as sent, too.
+        let session = &mut side.sessions[0];
+        assert_eq!(session.auth("digest", "a:b"), 0);
+        assert!(session.conn.call(-2, 11, &[]).is_some(), "a ping is answered");
+        assert!(session.get("/a").is_ok());
+    }
     connections(&java, &ours);
     configured(&java, &ours);
     watched(&java, &ours);
