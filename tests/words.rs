@@ -264,8 +264,8 @@ fn flat(java: &str, ours: &str) -> Vec<String> {
             .iter()
             .any(|part| name.starts_with(part))
             && !name.ends_with("latency")
-            // Java writes a snapshot at every start.
-            && name != "cnt_snapshottime"
+            // Java writes a snapshot at every start, and sends one where ours sends a DIFF.
+            && !["cnt_snapshottime", "snap_count", "diff_count"].contains(&name)
     };
     let zero = |value: &str| value.parse::<f64>() == Ok(0.0);
     let keys = theirs.iter().filter(|(key, value)| counts(key) && !zero(value));
@@ -315,7 +315,8 @@ fn served(java: &Side, ours: &Side) {
         let text = side.word(word);
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for line in &mut lines {
-            if line.starts_with("Latency") || line.starts_with(" /") {
+            // An answer of Java's mntr, which has more lines, counts as more packets.
+            if ["Latency", "Sent", " /"].iter().any(|start| line.starts_with(start)) {
                 *line = form(line);
             }
             if let Some(rest) = line.strip_prefix("Zookeeper version: 3.9.5-") {
