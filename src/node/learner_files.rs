@@ -3,7 +3,7 @@
 //! One thread takes the jobs; a snapshot, which lasts as long as its learner's network takes, gets
 //! one of its own. Nothing here is waited for by a request.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -16,14 +16,85 @@ use crate::runtime::Sender;
 use crate::snapshot::directory::snapshots as snapshots_of;
 use crate::snapshot::stream::StreamSource;
 use crate::tree::Tree;
-use crate::types::{Link, SessionId, Zxid, limits};
+use crate::types::{Epoch, Link, SessionId, Zxid, limits};
 use crate::zab::{LogChunk, LogEnd};
 
-/// Readers that wait for their learner's next question. Each has a buffer of a megabyte and a file
-/// open; a learner whose reader had to go gets a new one.
-const READERS_MAX: usize = 8;
+/// Readers that stand where a piece has ended, each with a buffer of a megabyte and a file open. A
+/// learner for whose next question none is left gets a new one, which reads from its segment's
+/// beginning.
+const READERS_MAX: usize = 32;
 
-type Readers<'a> = BTreeMap<Link, LogReader<'a>>;
+/// Pieces of a megabyte that were read last: learners that were away together ask for the same ones
+/// at about the same time.
+const PIECES_MAX: usize = 32;
+
+/// What has been read for learners, and where reading goes on. Whose reader it was does not matter:
+/// the next question of any learner that has come so far is answered from there.
+#[derive(Default)]
+struct LogDesk<'a> {
+    /// The one used last is the last.
+    readers: VecDeque<LogReader<'a>>,
+    /// By what they come after; the newest last.
+    pieces: VecDeque<(Zxid, LogChunk)>,
+    /// The reign in which all of this was read. A change of history ends a reign.
+    epoch: Epoch,
+    /// Readers that had to be opened, each of which begins with its segment.
+    opened: usize,
+}
+
+impl<'a> LogDesk<'a> {
+    fn read(
+        &mut self,
+        (logs, snapshots): (&'a dyn Dir, &'a dyn Dir),
+        question: Question,
+        entry_max: usize,
+    ) -> LogChunk {
+        let Question { after, upto, epoch } = question;
+        if epoch != self.epoch {
+            *self = LogDesk { epoch, ..LogDesk::default() };
+        }
+        if let Some((_, piece)) = self.pieces.iter().find(|(begins, _)| *begins == after) {
+            return piece.clone();
+        }
+        let stands = self.readers.iter().position(|reader| reader.position() == after);
+        let mut reader = match stands.and_then(|at| self.readers.remove(at)) {
+            Some(reader) => reader,
+            None => {
+                self.opened += 1;
+                tracing::debug!(%after, opened = self.opened, "the log is read from here");
+                LogReader::new(logs, snapshots, after, entry_max)
+            }
+        };
+        let chunk = reader.next_chunk(upto, limits::LOG_CHUNK_BYTES);
+        match (chunk.end, reader.trouble()) {
+            // A piece that ends with the log is whole as far as it goes; the next question brings
+            // what follows.
+            (LogEnd::More | LogEnd::Done, _) if !chunk.entries.is_empty() => {
+                keep(&mut self.readers, reader, READERS_MAX);
+                keep(&mut self.pieces, (after, chunk.clone()), PIECES_MAX);
+            }
+            (LogEnd::NotThere, Some(why)) => {
+                tracing::info!(%after, why, "the log has not what a learner lacks");
+            }
+            (LogEnd::NotThere | LogEnd::Done | LogEnd::More, _) => {}
+        }
+        chunk
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Question {
+    after: Zxid,
+    upto: Zxid,
+    epoch: Epoch,
+}
+
+fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
+    if queue.len() >= most {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
 
 /// What the thread works with.
 pub struct LearnerFiles {
@@ -40,26 +111,21 @@ impl LearnerFiles {
     pub fn spawn(self, jobs: Receiver<LearnerJob>) -> io::Result<()> {
         std::thread::Builder::new().name("learner files".into()).spawn(move || {
             let (logs, snapshots) = (self.logs.clone(), self.snapshots.clone());
-            let mut readers = Readers::new();
+            let mut desk = LogDesk::default();
             // Bounded by the links there are: one job each at a time.
             for job in jobs {
-                self.take(job, (logs.as_ref(), snapshots.as_ref()), &mut readers);
+                self.take(job, (logs.as_ref(), snapshots.as_ref()), &mut desk);
             }
         })?;
         Ok(())
     }
 
-    fn take<'a>(
-        &self,
-        job: LearnerJob,
-        dirs: (&'a dyn Dir, &'a dyn Dir),
-        readers: &mut Readers<'a>,
-    ) {
+    fn take<'a>(&self, job: LearnerJob, dirs: (&'a dyn Dir, &'a dyn Dir), desk: &mut LogDesk<'a>) {
         match job {
-            LearnerJob::ReadLog { link, after, upto, share } => {
+            LearnerJob::ReadLog { link, after, upto, share, epoch } => {
                 let chunk = match share.is_some_and(|share| is_too_much(after, share, dirs)) {
                     true => LogChunk { entries: Vec::new(), end: LogEnd::NotThere },
-                    false => self.read_log(link, (after, upto), dirs, readers),
+                    false => desk.read(dirs, Question { after, upto, epoch }, self.entry_max),
                 };
                 self.to_control.push(ToControl::LogRead { link, chunk });
             }
@@ -75,35 +141,6 @@ impl LearnerFiles {
                 }
             }
         }
-    }
-
-    /// A learner that asks for what follows its last piece is served from where that one ended:
-    /// beginning anew would read half a segment for each.
-    fn read_log<'a>(
-        &self,
-        link: Link,
-        (after, upto): (Zxid, Zxid),
-        (logs, snapshots): (&'a dyn Dir, &'a dyn Dir),
-        readers: &mut Readers<'a>,
-    ) -> LogChunk {
-        let mut reader = match readers.remove(&link) {
-            Some(reader) if reader.position() == after => reader,
-            Some(_) | None => LogReader::new(logs, snapshots, after, self.entry_max),
-        };
-        let chunk = reader.next_chunk(upto, limits::LOG_CHUNK_BYTES);
-        match (chunk.end, reader.trouble()) {
-            (LogEnd::More, _) => {
-                if readers.len() >= READERS_MAX {
-                    readers.pop_first();
-                }
-                readers.insert(link, reader);
-            }
-            (LogEnd::NotThere, Some(why)) => {
-                tracing::info!(%after, why, "the log has not what a learner lacks");
-            }
-            (LogEnd::NotThere | LogEnd::Done, _) => {}
-        }
-        chunk
     }
 }
 
@@ -139,5 +176,82 @@ fn send(
         if is_last || credit.recv().is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::txn::{Entry, Txn, TxnHeader, encode_entry};
+    use crate::disk::sim::SimDisk;
+    use crate::log::frame;
+    use crate::types::{Data, WallMillis};
+
+    const ENTRY_MAX: usize = 1 << 20;
+    const LAST: u32 = 40;
+
+    fn z(counter: u32) -> Zxid {
+        Zxid::new(Epoch(1), counter)
+    }
+
+    /// A segment of transactions, three of which are a piece.
+    fn log() -> SimDisk {
+        let disk = SimDisk::new();
+        let mut bytes = frame::header(frame::Nonce(7), false).to_vec();
+        for counter in 1..=LAST {
+            let zxid = z(counter);
+            let header = TxnHeader { session: SessionId(1), cxid: 0, zxid, time: WallMillis(1) };
+            let config: Data = Some(vec![counter as u8; 400_000].into());
+            let mut entry = Vec::new();
+            let txn = Txn::Reconfig { config, version: -1 };
+            encode_entry(&Entry { header, txn, digest: None }, &mut entry);
+            frame::put_record(&mut bytes, &entry);
+        }
+        let file = disk.create("log.100000001").unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        file.flush().unwrap();
+        Dir::flush(&disk).unwrap();
+        disk
+    }
+
+    /// One question: what it brings must follow.
+    fn ask<'a>(desk: &mut LogDesk<'a>, disk: &'a SimDisk, after: Zxid, epoch: u32) -> LogChunk {
+        let question = Question { after, upto: z(LAST), epoch: Epoch(epoch) };
+        let chunk = desk.read((disk, disk), question, ENTRY_MAX);
+        let found: Vec<Zxid> = chunk.entries.iter().map(|(zxid, _)| *zxid).collect();
+        let expected = (after.counter() + 1..).map(z).take(found.len());
+        assert_eq!(found, expected.collect::<Vec<Zxid>>());
+        chunk
+    }
+
+    #[test]
+    fn many_laggards_read_the_log_once() {
+        // Goal: thirty learners that were away together, in any order, cost one pass over the log;
+        // those that were not, one beginning each. What is kept is bounded.
+        let disk = log();
+        let mut desk = LogDesk::default();
+        let mut at: Vec<Zxid> = vec![z(1); 30];
+        at.extend((2..12).map(z));
+        while at.iter().any(|at| *at < z(LAST)) {
+            for position in at.iter_mut().filter(|at| **at < z(LAST)) {
+                let chunk = ask(&mut desk, &disk, *position, 5);
+                *position = chunk.entries.last().map_or(*position, |(zxid, _)| *zxid);
+            }
+            at.rotate_left(7);
+        }
+        assert!(desk.opened <= 11, "{} readers began with the segment", desk.opened);
+        assert!(desk.readers.len() <= READERS_MAX && desk.pieces.len() <= PIECES_MAX);
+    }
+
+    #[test]
+    fn another_reign_reads_anew() {
+        // Goal: what was read before a change of history is not told behind it.
+        let (before, after) = (log(), log());
+        let mut desk = LogDesk::default();
+        ask(&mut desk, &before, z(1), 5);
+        ask(&mut desk, &before, z(1), 5);
+        assert_eq!((desk.opened, desk.pieces.len()), (1, 1));
+        ask(&mut desk, &after, z(1), 7);
+        assert_eq!((desk.opened, desk.pieces.len()), (1, 1), "counted anew");
     }
 }

@@ -279,18 +279,26 @@ impl Sessions {
 
     /// Sessions whose time is up, by deadline and then by id. They are closing from now on.
     pub fn due(&mut self, now: Millis) -> Vec<SessionId> {
-        self.due_unless_heard(now, |_| None)
+        self.due_unless_heard(now, usize::MAX, |_| None)
     }
 
     /// The same, where touches are not reported one by one: `heard` tells when a session whose
-    /// bucket is due was last heard of.
+    /// bucket is due was last heard of. No more than `most` are looked at; the others stay due.
     pub fn due_unless_heard(
         &mut self,
         now: Millis,
+        most: usize,
         mut heard: impl FnMut(SessionId) -> Option<Millis>,
     ) -> Vec<SessionId> {
         let mut due = Vec::new();
-        while let Some((time, ids)) = self.buckets.pop_due(now) {
+        let mut left = most;
+        while left > 0
+            && let Some((time, mut ids)) = self.buckets.pop_due(now)
+        {
+            if ids.len() > left {
+                ids.split_off(left).into_iter().for_each(|id| self.buckets.put(time, id));
+            }
+            left -= ids.len();
             for id in ids {
                 let Some(session) = self.by_id.get_mut(&id) else { continue };
                 if session.closing || session.bucket != time {

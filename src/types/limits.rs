@@ -156,12 +156,6 @@ pub const CONFIGURATION_LINES: usize = 4096;
 /// leader.
 pub const LEARNER_HELD_PAUSE: usize = 1 << 20;
 
-/// Bytes of such packets at which it leaves the leader, should reading not have stopped: it would
-/// be far behind in any case, and catches up from the leader's log.
-pub const LEARNER_HELD: usize = 64 << 20;
-
-const _: () = assert!(LEARNER_HELD_PAUSE < LEARNER_HELD);
-
 /// Connections to a leader's quorum port, learners and those that have not said what they are. The
 /// oldest that has not shown that it follows makes way.
 pub const LEARNERS: usize = 1024;
@@ -177,10 +171,9 @@ pub const EPOCH_JUMP: u32 = 1 << 16;
 /// The same for the rounds of an election.
 pub const ROUND_JUMP: i64 = 1 << 32;
 
-/// Bytes on their way to one learner before it is closed. A learner that stands still this long
-/// under load takes a sync again when it comes back; memory for it must end somewhere (Java has
-/// no bound here).
-pub const LEARNER_BYTES: usize = 128 << 20;
+/// Bytes on their way to one learner before what is proposed waits for its link: enough to keep any
+/// link busy. What it lacks then is sent from the window and the log as the link drains.
+pub const LEARNER_BYTES: usize = 16 << 20;
 
 /// Bytes unsent on one connection between servers, beside two of the largest packets, before it is
 /// closed. The roles keep far below: this is for their mistakes alone.
@@ -192,7 +185,23 @@ pub const SYNC_BYTES: usize = 4 << 20;
 
 /// Proposals, and their bytes, that wait for a quorum before no more requests are taken.
 pub const OUTSTANDING_PROPOSALS: usize = 65_536;
-pub const OUTSTANDING_BYTES: usize = 256 << 20;
+pub const OUTSTANDING_BYTES: usize = 128 << 20;
+
+/// Requests of a learner's clients that are with its leader, and their bytes, before the next ones
+/// wait.
+pub const FORWARDED_REQUESTS: usize = 32_768;
+pub const FORWARDED_BYTES: usize = 32 << 20;
+
+/// Bytes given to the own log and not durable before a leader takes no more requests, and a learner
+/// no more packets: others may agree on any amount meanwhile.
+pub const LOG_WAITING_BYTES: usize = 64 << 20;
+
+/// Bytes of requests that the control core begins with in one turn: between two, other servers are
+/// heard, and what is proposed leaves.
+pub const TURN_BYTES: usize = 4 << 20;
+
+/// Sessions that are closed in one turn because their time is up.
+pub const TURN_EXPIRED: usize = 1000;
 
 /// Synchronisations at the same time (`zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`,
 /// configuration). Observers beyond are refused; voters never are.

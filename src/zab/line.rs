@@ -42,9 +42,13 @@ pub enum Due<O> {
 /// Proposals in zxid order, waiting; `O` is whoever wants to know.
 ///
 /// Its length is bounded by the requests in flight (limits::GLOBAL_OUTSTANDING and the lines of
-/// the connections), which the network cores keep.
+/// the connections), which the network cores keep, and by [`Line::bytes_not_durable`], which the
+/// control core asks before it takes more.
 pub struct Line<O> {
-    proposals: VecDeque<(Entry, Bytes, O)>,
+    proposals: VecDeque<Waiting<O>>,
+    /// How many of them are durable, and the bytes of the others.
+    durable_count: usize,
+    bytes_not_durable: usize,
     /// Client syncs, each with the transaction that must be applied first, never falling, and the
     /// number of the doubt that must be settled.
     syncs: VecDeque<(Zxid, u64, O)>,
@@ -56,11 +60,21 @@ pub struct Line<O> {
     applied: Zxid,
 }
 
+struct Waiting<O> {
+    entry: Entry,
+    bytes: Bytes,
+    /// In the log.
+    len: usize,
+    origin: O,
+}
+
 impl<O> Line<O> {
     /// `last`: everything up to it is in the tree already.
     pub fn new(last: Zxid) -> Line<O> {
         Line {
             proposals: VecDeque::new(),
+            durable_count: 0,
+            bytes_not_durable: 0,
             syncs: VecDeque::new(),
             certain: 0,
             proposed: last,
@@ -70,11 +84,13 @@ impl<O> Line<O> {
         }
     }
 
-    /// A transaction on its way to the log, and its bytes there if they will be asked for.
-    pub fn propose(&mut self, entry: Entry, bytes: Bytes, origin: O) {
+    /// A transaction on its way to the log, `len` bytes there, and those bytes if they will be asked
+    /// for.
+    pub fn propose(&mut self, entry: Entry, (bytes, len): (Bytes, usize), origin: O) {
         assert!(entry.header.zxid > self.proposed, "I4: proposals rise");
         self.proposed = entry.header.zxid;
-        self.proposals.push_back((entry, bytes, origin));
+        self.bytes_not_durable += len;
+        self.proposals.push_back(Waiting { entry, bytes, len, origin });
     }
 
     /// A client sync takes its place behind all that is proposed.
@@ -104,6 +120,12 @@ impl<O> Line<O> {
         let upto = durable.zxid();
         assert!(upto <= self.proposed, "I1: durable beyond what was proposed");
         self.durable = self.durable.max(upto);
+        while let Some(waiting) = self.proposals.get(self.durable_count)
+            && waiting.entry.header.zxid <= upto
+        {
+            self.bytes_not_durable -= waiting.len;
+            self.durable_count += 1;
+        }
     }
 
     /// The ensemble's horizon has moved.
@@ -127,21 +149,32 @@ impl<O> Line<O> {
         {
             return self.syncs.pop_front().map(|(_, _, origin)| Due::Synced(origin));
         }
-        let (entry, ..) = self.proposals.front()?;
-        if entry.header.zxid > self.durable.min(self.agreed)
+        let front = self.proposals.front()?;
+        if front.entry.header.zxid > self.durable.min(self.agreed)
             && !crate::mutants::on("applied-before-agreed")
         {
             return None;
         }
-        let (entry, bytes, origin) = self.proposals.pop_front()?;
+        let Waiting { entry, bytes, len, origin } = self.proposals.pop_front()?;
+        match self.durable_count.checked_sub(1) {
+            Some(count) => self.durable_count = count,
+            // Only a planted bug applies what is not durable.
+            None => self.bytes_not_durable -= len,
+        }
         self.applied = entry.header.zxid;
         Some(Due::Apply(Committed { entry, bytes, origin }))
     }
 
+    /// Bytes given to the log that a crash would still lose. The log's own pace bounds them, whatever
+    /// the ensemble agrees on.
+    pub fn bytes_not_durable(&self) -> usize {
+        self.bytes_not_durable
+    }
+
     /// Who waits is told nothing: the role in which they asked is over.
     pub fn forget_origins(&mut self, nobody: impl Fn() -> O) {
-        for (_, _, origin) in &mut self.proposals {
-            *origin = nobody();
+        for waiting in &mut self.proposals {
+            waiting.origin = nobody();
         }
         self.syncs.clear();
         self.certain = 0;
@@ -186,6 +219,10 @@ mod tests {
         }
     }
 
+    fn bytes(len: usize) -> (Bytes, usize) {
+        (Bytes::new(), len)
+    }
+
     fn durable(zxid: i64) -> Durable {
         Durable::assumed(Zxid(zxid))
     }
@@ -200,9 +237,9 @@ mod tests {
     #[test]
     fn alone_nothing_is_committed_before_the_log_holds_it() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), Bytes::new(), 'a');
+        line.propose(entry(5), bytes(5), 'a');
         line.sync('s');
-        line.propose(entry(6), Bytes::new(), 'b');
+        line.propose(entry(6), bytes(6), 'b');
         assert!(line.next_due().is_none());
         line.durable(durable(5));
         line.agree(Agreed::alone(durable(5)));
@@ -218,22 +255,25 @@ mod tests {
     #[test]
     fn both_horizons_must_have_passed() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), Bytes::new(), 'a');
-        line.propose(entry(6), Bytes::new(), 'b');
+        line.propose(entry(5), bytes(5), 'a');
+        line.propose(entry(6), bytes(6), 'b');
         line.agree(Agreed(Zxid(6)));
         assert_eq!(applies(&mut line), None);
+        assert_eq!(line.bytes_not_durable(), 11, "agreed, and still the log's");
         line.durable(durable(5));
+        assert_eq!(line.bytes_not_durable(), 6);
         assert_eq!(applies(&mut line), Some(5));
         assert_eq!(applies(&mut line), None);
         line.durable(durable(6));
+        assert_eq!(line.bytes_not_durable(), 0);
         assert_eq!(applies(&mut line), Some(6));
     }
 
     #[test]
     fn a_sync_the_leader_answered_waits_for_what_it_had_committed() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), Bytes::new(), 'a');
-        line.propose(entry(6), Bytes::new(), 'b');
+        line.propose(entry(5), bytes(5), 'a');
+        line.propose(entry(6), bytes(6), 'b');
         line.agree(Agreed(Zxid(5)));
         line.sync_agreed('s');
         assert!(line.next_due().is_none());
@@ -246,8 +286,8 @@ mod tests {
     #[test]
     fn at_the_end_of_a_role_the_log_is_the_history() {
         let mut line = Line::new(Zxid(4));
-        line.propose(entry(5), Bytes::new(), 'a');
-        line.propose(entry(6), Bytes::new(), 'b');
+        line.propose(entry(5), bytes(5), 'a');
+        line.propose(entry(6), bytes(6), 'b');
         line.sync('s');
         line.durable(durable(5));
         assert!(!line.own_history());

@@ -9,13 +9,15 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct State {
     /// `cut[from][to]`: bytes from one member do not reach the other.
     cut: Vec<Vec<bool>>,
     open: Vec<(usize, usize, TcpStream)>,
     over: bool,
+    /// Bytes a second that each wire carries in each direction; 0: any number.
+    rate: u64,
 }
 
 struct Shared {
@@ -49,7 +51,8 @@ impl Links {
     /// Opens the wires to members with these quorum and election ports.
     pub fn open(targets: &[[u16; 2]]) -> Links {
         let size = targets.len();
-        let state = State { cut: vec![vec![false; size]; size], open: Vec::new(), over: false };
+        let state =
+            State { cut: vec![vec![false; size]; size], open: Vec::new(), over: false, rate: 0 };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let mut acceptors = Vec::new();
         let ports = (0..size)
@@ -92,6 +95,11 @@ impl Links {
     /// Everything flows again.
     pub fn heal(&self) {
         self.change(|_, _| false);
+    }
+
+    /// From now on each wire carries so many bytes a second in each direction.
+    pub fn slow_down(&self, rate: u64) {
+        self.shared.lock().rate = rate;
     }
 
     /// Breaks every open connection between the members.
@@ -182,10 +190,18 @@ fn call(port: u16) -> Option<TcpStream> {
 /// Copies one direction of one connection until it ends.
 fn carry(shared: &Shared, mut source: &TcpStream, mut sink: &TcpStream, from: usize, to: usize) {
     let mut bytes = vec![0; 65_536];
+    let mut free_at = Instant::now();
     loop {
         let count = source.read(&mut bytes).unwrap_or(0);
         if !shared.pass(from, to) {
             break;
+        }
+        let rate = shared.lock().rate;
+        if rate > 0 {
+            // The wire's own pace, with as much of a rest made up for as a buffer holds.
+            let takes = Duration::from_secs_f64(count as f64 / rate as f64);
+            free_at = free_at.max(Instant::now() - Duration::from_millis(10)) + takes;
+            std::thread::sleep(free_at.saturating_duration_since(Instant::now()));
         }
         if count == 0 {
             let _ = sink.shutdown(Shutdown::Write);

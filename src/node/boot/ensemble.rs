@@ -50,6 +50,7 @@ pub fn parts(
             log_share: sync.log_share.map(|share| (share * 1000.0) as u32).filter(|s| *s > 0),
             snap_syncs: sync.snapshots as usize,
             diff_syncs: sync.diffs as usize,
+            ..SyncRules::default()
         },
         readers: Readers {
             own: disk.restore.field_max,

@@ -426,6 +426,7 @@ impl Control {
                 | PeerEvent::Packet { .. }
                 | PeerEvent::Stream { .. }
                 | PeerEvent::Drained { .. }
+                | PeerEvent::Moved { .. }
                 | PeerEvent::Closed { .. } => false,
             });
             ensemble.events_bytes = ensemble.events.iter().map(weight).sum();
@@ -595,6 +596,7 @@ fn weight(event: &PeerEvent) -> usize {
         | PeerEvent::Connected { .. }
         | PeerEvent::ConnectFailed { .. }
         | PeerEvent::Drained { .. }
+        | PeerEvent::Moved { .. }
         | PeerEvent::Closed { .. } => 0,
     };
     size_of::<PeerEvent>() + held

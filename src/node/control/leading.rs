@@ -113,11 +113,10 @@ impl Control {
         self.lead(LeaderInput::Doubted);
     }
 
-    /// Whether a request may become a proposal: this epoch has numbers left, and not too much
-    /// waits for a quorum already. Clients' own limits should have stopped them long before (I9).
+    /// Whether a request may become a proposal: this epoch has numbers left.
     pub(super) fn may_propose(&self) -> bool {
         match &self.role {
-            Role::Leading(leading) => leading.leader.accepts() && leading.leader.has_room(),
+            Role::Leading(leading) => leading.leader.accepts(),
             Role::Alone | Role::Settling | Role::Looking | Role::Learning(_) => true,
         }
     }
@@ -131,8 +130,10 @@ impl Control {
                     self.lead(LeaderInput::Drained { link });
                 }
             }
+            PeerEvent::Moved { link } => self.lead(LeaderInput::Moved { link }),
             PeerEvent::Closed { link, why } => {
-                tracing::debug!(link = link.0, why, "learner's link closed");
+                let server = self.learner_at(link);
+                tracing::warn!(link = link.0, server, why, "a learner's link has ended");
                 self.stop_sending(link);
                 self.lead(LeaderInput::Closed { link });
             }
@@ -177,6 +178,8 @@ impl Control {
                 self.command(PeerCommand::Close { link });
             }
             LeaderEffect::WhenDrained { link } => self.command(PeerCommand::WhenDrained { link }),
+            LeaderEffect::AskMoved { link } => self.command(PeerCommand::AskMoved { link }),
+            LeaderEffect::Reading { link, on } => self.command(PeerCommand::Reading { link, on }),
             LeaderEffect::Store(stored) => {
                 if self.store(stored) {
                     self.lead(LeaderInput::Stored(stored));
@@ -200,8 +203,8 @@ impl Control {
                 self.revalidate(link, session, timeout);
             }
             LeaderEffect::ReadLog { link, after, share } => {
-                let upto = self.line.durable_upto();
-                self.learner_job(link, LearnerJob::ReadLog { link, after, upto, share });
+                let (upto, epoch) = (self.line.durable_upto(), self.led_epoch());
+                self.learner_job(link, LearnerJob::ReadLog { link, after, upto, share, epoch });
             }
             LeaderEffect::SendSnapshot { link } => {
                 self.gauges.quorum.snap_count.add(1);
@@ -218,6 +221,20 @@ impl Control {
             }
             LeaderEffect::StepDown { why } => self.leave_role(&why),
         }
+    }
+
+    fn led_epoch(&self) -> Epoch {
+        match &self.role {
+            Role::Leading(leading) => leading.leader.epoch(),
+            Role::Alone | Role::Settling | Role::Looking | Role::Learning(_) => Epoch(0),
+        }
+    }
+
+    /// Whose link that is, once it has said so; 0: unknown.
+    fn learner_at(&self, link: Link) -> i64 {
+        let Role::Leading(leading) = &self.role else { return 0 };
+        let mut learners = leading.leader.learners();
+        learners.find(|learner| learner.link == link).map_or(0, |learner| learner.server.0)
     }
 
     /// What operators are shown of the learners.
@@ -258,13 +275,13 @@ impl Control {
         tracing::info!(epoch = epoch.0, sessions = self.durable_sessions.len(), "leading");
         self.established(epoch);
         self.set_service(Service::All);
-        self.close_lost_sessions();
+        self.find_lost_sessions();
     }
 
     /// Ephemerals of sessions that no table has go as everything goes: by a transaction, on every
     /// server. (A Java leader removes them from its own tree alone, ZooKeeperServer.loadData.)
-    fn close_lost_sessions(&mut self) {
-        let lost: Vec<SessionId> = self
+    fn find_lost_sessions(&mut self) {
+        self.lost_sessions = self
             .tree
             .sessions_with_ephemerals()
             .into_iter()
@@ -272,7 +289,14 @@ impl Control {
             // With extended types off, TTL nodes look like ephemerals of sessions that never were.
             .filter(|session| !matches!(EXTENDED.kind_of(session.0), NodeKind::Ttl(_)))
             .collect();
-        for session in lost {
+    }
+
+    pub(super) fn close_lost_sessions(&mut self) {
+        if !matches!(self.role, Role::Leading(_)) {
+            return self.lost_sessions.clear();
+        }
+        while self.may_propose() && self.has_room() && self.turn_bytes > 0 {
+            let Some(session) = self.lost_sessions.pop_front() else { return };
             tracing::warn!(%session, "session is in no table: it is closed");
             let entry = self.prep.close_session(&self.tree, self.wall, session, 0);
             self.propose(entry, Origin::Server);
@@ -286,10 +310,9 @@ impl Control {
         let session = request.session;
         let owner = Owner::Link(link);
         let wall = self.wall;
+        // As with those that come at the end of an epoch's numbers (Leader::heard).
         if !self.may_propose() {
-            tracing::warn!(link = link.0, "a learner asks for more than can be outstanding");
-            self.command(PeerCommand::Close { link });
-            return self.lead(LeaderInput::Closed { link });
+            return;
         }
         match request.opcode {
             opcode::SYNC => self.lead(LeaderInput::SyncFor { link }),

@@ -14,7 +14,7 @@ use crate::node::message::{Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::session::Scope;
 use crate::types::{
-    ConnRef, Epoch, ErrorCode, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid,
+    ConnRef, Epoch, ErrorCode, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid, limits,
 };
 use crate::zab::{Learner, LearnerEffect, LearnerInput};
 
@@ -26,9 +26,13 @@ const FORWARDED_HEAD: usize = 16;
 pub(super) struct Learning {
     pub learner: Learner,
     leader: ServerId,
-    link: Option<Link>,
-    /// Requests with the leader, in the order in which it answers them.
+    pub link: Option<Link>,
+    /// Why the link is not read: the own log has enough to do, or the disk has.
+    pub log_is_full: bool,
+    pub holds_much: bool,
+    /// Requests with the leader, in the order in which it answers them, and their bytes.
     forwarded: VecDeque<Waiting>,
+    forwarded_bytes: usize,
     /// Client syncs with the leader.
     syncs: VecDeque<ConnRef>,
     /// Sessions the leader is being asked about.
@@ -42,6 +46,7 @@ struct Waiting {
     /// Of this server's own: see [`super::numbers`].
     number: i32,
     origin: Origin,
+    bytes: usize,
 }
 
 impl Learning {
@@ -50,7 +55,10 @@ impl Learning {
             learner,
             leader,
             link: None,
+            log_is_full: false,
+            holds_much: false,
             forwarded: VecDeque::new(),
+            forwarded_bytes: 0,
             syncs: VecDeque::new(),
             revalidating: VecDeque::new(),
             reported: Millis(0),
@@ -63,7 +71,16 @@ impl Learning {
     pub fn origin_of(&mut self, entry: &Entry) -> Option<Origin> {
         let head = self.forwarded.front()?;
         let mine = head.session == entry.header.session && head.number == entry.header.cxid;
-        if mine { self.forwarded.pop_front().map(|waiting| waiting.origin) } else { None }
+        let waiting = if mine { self.forwarded.pop_front()? } else { return None };
+        self.forwarded_bytes -= waiting.bytes;
+        Some(waiting.origin)
+    }
+
+    /// The leader may be asked for more. What it has of this server's is bounded here, for there it
+    /// is answered in the order in which it came, however much that is.
+    pub fn has_room(&self) -> bool {
+        let asked = self.forwarded.len() + self.syncs.len() + self.revalidating.len();
+        asked < limits::FORWARDED_REQUESTS && self.forwarded_bytes < limits::FORWARDED_BYTES
     }
 }
 
@@ -75,6 +92,10 @@ impl Control {
     }
 
     pub(super) fn learn_tick(&mut self) {
+        // Who is not listened to is not silent.
+        if matches!(&self.role, Role::Learning(learning) if learning.log_is_full) {
+            self.learn(LearnerInput::Moved);
+        }
         self.learn(LearnerInput::Tick);
     }
 
@@ -84,6 +105,8 @@ impl Control {
         match event {
             PeerEvent::Connected { link } => {
                 learning.link = Some(link);
+                // A new link is read.
+                (learning.holds_much, learning.log_is_full) = (false, false);
                 self.learn(LearnerInput::Connected);
             }
             PeerEvent::ConnectFailed { why } => self.learn(LearnerInput::ConnectFailed { why }),
@@ -91,9 +114,10 @@ impl Control {
                 self.learn(LearnerInput::Packet(packet));
             }
             PeerEvent::Stream { link, bytes } if Some(link) == current => {
-                self.learn(LearnerInput::SnapshotBytes);
+                self.learn(LearnerInput::Moved);
                 self.snapshot_bytes(&bytes);
             }
+            PeerEvent::Moved { link } if Some(link) == current => self.learn(LearnerInput::Moved),
             PeerEvent::Closed { link, why } if Some(link) == current => {
                 learning.link = None;
                 self.learn(LearnerInput::Closed { why });
@@ -138,11 +162,10 @@ impl Control {
                 }
             }
             LearnerEffect::Reading(on) => {
-                if let Role::Learning(learning) = &self.role
-                    && let Some(link) = learning.link
-                {
-                    self.command(PeerCommand::Reading { link, on });
+                if let Role::Learning(learning) = &mut self.role {
+                    learning.holds_much = !on;
                 }
+                self.read_leader();
             }
             LearnerEffect::Store(stored) => {
                 if self.store(stored) {
@@ -196,7 +219,8 @@ impl Control {
                 self.work += work_of(&entry.txn);
                 self.note_arrived(entry.header.time);
                 self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
-                self.line.propose(entry, bytes, Origin::Remote);
+                let len = bytes.len();
+                self.line.propose(entry, (bytes, len), Origin::Remote);
             }
             Ok(entry) => {
                 let named = entry.header.zxid;
@@ -225,8 +249,10 @@ impl Control {
         if !is_new && !crate::mutants::on("answer-by-xid-alone") {
             request.cxid = ensemble.numbers.next();
         }
-        let (session, number) = (request.session, request.cxid);
-        learning.forwarded.push_back(Waiting { session, number, origin });
+        let (session, number, bytes) = (request.session, request.cxid, request.body.len());
+        learning.forwarded_bytes += bytes;
+        learning.forwarded.push_back(Waiting { session, number, origin, bytes });
+        self.turn_bytes = self.turn_bytes.saturating_sub(bytes);
         self.tell_leader(Packet::Request(request));
     }
 

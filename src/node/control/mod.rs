@@ -13,6 +13,7 @@ mod ages;
 mod apply;
 mod disk;
 mod ensemble;
+mod intake;
 mod leading;
 mod learning;
 mod locals;
@@ -49,7 +50,7 @@ use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
+use crate::types::{ConnRef, Epoch, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
 use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
@@ -82,8 +83,8 @@ pub enum Job {
 /// Work on files for a learner that is far behind, on a thread beside.
 pub enum LearnerJob {
     /// Answered by [`ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
-    /// written. `share`: see [`LeaderEffect::ReadLog`].
-    ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32> },
+    /// written. `share`: see [`LeaderEffect::ReadLog`]. `epoch`: the reign it is asked in.
+    ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32>, epoch: Epoch },
     /// Answered by [`ToControl::SnapshotPiece`], each piece but the first on a credit.
     Snapshot {
         link: Link,
@@ -171,6 +172,14 @@ pub struct Control {
     line: Line<Origin>,
     inbox: Receiver<ToControl>,
     pending: VecDeque<ToControl>,
+    /// Requests of this server's clients that have to wait for room, and what this turn may still
+    /// begin with, in bytes.
+    waiting: VecDeque<ToControl>,
+    turn_bytes: usize,
+    /// When expired sessions were looked at last, and some were left for the next turn.
+    expiring: Option<Millis>,
+    /// Sessions whose ephemerals nobody owns, to be closed.
+    lost_sessions: VecDeque<SessionId>,
     outlets: Vec<Outlet>,
     log: Sender<LogInput>,
     to_log: Vec<LogInput>,
@@ -261,6 +270,10 @@ impl Control {
             line: Line::new(last),
             inbox: parts.inbox,
             pending: VecDeque::new(),
+            waiting: VecDeque::new(),
+            turn_bytes: 0,
+            expiring: None,
+            lost_sessions: VecDeque::new(),
             outlets: parts.outlets,
             log: parts.log,
             to_log: Vec::new(),
@@ -316,7 +329,7 @@ impl Control {
     /// Whether a turn would find something to do.
     pub fn has_mail(&self) -> bool {
         !self.inbox.is_empty()
-            || !self.pending.is_empty()
+            || self.has_requests()
             || self.is_cut
             || self.ensemble.as_ref().is_some_and(|e| !e.events.is_empty())
     }
@@ -331,17 +344,11 @@ impl Control {
         self.now = now;
         self.wall = wall;
         (self.work, self.work_before) = (0, 0);
-        // What is still pending waits for room; the mailbox then fills, and its senders wait (I9).
-        if self.pending.is_empty() {
-            self.inbox.drain_into(&mut self.pending);
-        }
-        self.begin_step();
-        while self.outlets_have_room() && self.may_go_on() {
-            let Some(message) = self.pending.pop_front() else { break };
-            self.take(message, now, wall);
-        }
+        self.take_mail();
         self.peer_turn();
+        self.pace_leader();
         self.expire(now, wall);
+        self.close_lost_sessions();
         self.reap(now, wall);
         self.lead_settle();
         if !self.to_log.is_empty() {
@@ -371,7 +378,7 @@ impl Control {
     /// Whether the last turn ended for its length: the thread should look at its sockets before the
     /// next.
     pub fn is_cut(&self) -> bool {
-        self.is_cut || !self.pending.is_empty()
+        self.is_cut || self.has_requests()
     }
 
     fn take(&mut self, message: ToControl, now: Millis, wall: WallMillis) {
@@ -471,7 +478,7 @@ impl Control {
         }
         let decides = self.decides();
         let timers = [
-            self.sessions.next_due().filter(|_| self.lets_expire()),
+            self.sessions.next_due().filter(|_| self.lets_expire() && self.has_room()),
             Some(self.next_check()).filter(|_| decides),
             self.peer_deadline(),
         ];
@@ -495,13 +502,15 @@ impl Control {
         let zxid = entry.header.zxid;
         self.work += work_of(&entry.txn);
         self.gauges.prepared.add(1);
+        let len = bytes.len();
+        self.turn_bytes = self.turn_bytes.saturating_sub(len);
         if self.ensemble.is_none() {
             // The log alone wants the bytes: shared, they would be freed across threads.
             self.to_log.push(LogInput::Append(Append { zxid, entry: bytes }));
-            return self.line.propose(entry, Bytes::new(), origin);
+            return self.line.propose(entry, (Bytes::new(), len), origin);
         }
         self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
-        self.line.propose(entry, bytes.clone(), origin);
+        self.line.propose(entry, (bytes.clone(), len), origin);
         if matches!(self.role, Role::Leading(_)) {
             self.gauges.quorum.proposed(bytes.len());
             self.ages.asked(zxid, self.now);

@@ -12,7 +12,7 @@ use crate::codec::request::WriteOp;
 use crate::node::message::{Pulse, Service, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
 use crate::tree::ReapCursor;
-use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid};
+use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, limits};
 
 impl Control {
     pub(super) fn open(&mut self, conn: ConnRef, timeout: i32, wall: WallMillis) {
@@ -131,6 +131,12 @@ impl Control {
         if !self.lets_expire() || self.stopping != Stopping::No {
             return;
         }
+        // Those that an earlier turn has left, or had no room for, are not late.
+        let due = self.expiring.take().map_or(due, |left| left.max(due));
+        if !self.has_room() {
+            self.expiring = Some(now);
+            return;
+        }
         // Who looks so late stood still itself (a stopped process, a machine that was moved). Its
         // clients have waited; they may have words on their way, or be about to connect again.
         if now.0 - due.0 >= self.settings.tick_time {
@@ -141,10 +147,12 @@ impl Control {
             return self.sessions.spare(now);
         }
         let pulses = &self.pulses;
-        let due = self.sessions.due_unless_heard(now, |session| {
+        let most = limits::TURN_EXPIRED;
+        let due = self.sessions.due_unless_heard(now, most, |session| {
             let pulse = pulses.get(&session).filter(|_| !crate::mutants::on("touch-lost"));
             pulse.map(|pulse| pulse.last())
         });
+        self.expiring = self.sessions.next_due().filter(|due| *due <= now).map(|_| now);
         for session in due {
             if let Some(line) = self.expired.note(now, || format!("session {session} expired")) {
                 tracing::info!("{line}");
@@ -221,6 +229,10 @@ impl Control {
         let left = check.left - found.len();
         self.check = cursor.map(|cursor| Check { cursor, left, next: now + 1 });
         for path in found {
+            // Who is left is found again.
+            if !self.has_room() {
+                break;
+            }
             let asker = Asker { session: SessionId(0), xid: Xid(0), from: None, identities: &[] };
             let op = WriteOp::DeleteContainer { path: Some(path) };
             let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);

@@ -38,8 +38,14 @@ pub enum PeerCommand {
         link: Link,
         bytes: Bytes,
     },
-    /// Answered by [`PeerEvent::Drained`] when everything sent before has left.
+    /// Answered by one [`PeerEvent::Drained`] when everything sent before has left. A later one takes
+    /// the place of one that was not answered.
     WhenDrained {
+        link: Link,
+    },
+    /// Answered by [`PeerEvent::Moved`] if, of what had been sent when this was asked last, some has
+    /// reached the other machine since and some has not; by nothing otherwise.
+    AskMoved {
         link: Link,
     },
     /// Whether bytes of this link are taken in: what waits for the disk waits with the peer.
@@ -86,7 +92,14 @@ pub enum PeerEvent {
         link: Link,
         bytes: Bytes,
     },
+    /// What was sent before the last `WhenDrained` is with this machine's kernel. What was sent
+    /// behind it does not count, however much that is: a link that is always busy says this too.
     Drained {
+        link: Link,
+    },
+    /// The link is alive, though no packet shows it: bytes of one that is not whole have come, or
+    /// see `AskMoved`.
+    Moved {
         link: Link,
     },
     Closed {

@@ -15,6 +15,7 @@
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
 //! * `calls`: connections on their way; `doors`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
+//! * `contract`: what a quorum link promises, for these sockets and for the simulator's
 
 mod message;
 mod settings;
@@ -32,6 +33,8 @@ pub use message::{PeerCommand, PeerEvent};
 pub use resolver::Resolver;
 pub use settings::PeerSettings;
 pub use shell::{Peers, PeersError};
+
+pub mod contract;
 
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,9 @@ use crate::net::ConnOptions;
 use crate::node::config::EnsembleSettings;
 use crate::types::{ServerId, limits};
 
-/// Learners and would-be learners connected at once. An ensemble has a few servers, and every one of
-/// them a connection or two.
-pub(super) const LINKS_MAX: usize = 1024;
+/// Links on the quorum port at once. More than a leader keeps: it is told of the newest before this
+/// bound turns anybody away, and lets go of the oldest that has not proved itself.
+pub(super) const LINKS_MAX: usize = limits::LEARNERS + 64;
 
 /// Between two tries to listen on the election port, in ms (QuorumCnxManager.Listener).
 pub(super) const ELECTION_RETRY_MS: i64 = 1000;

@@ -134,6 +134,7 @@ impl Peers {
             PeerCommand::Send { link, packet } => self.send_packet(net, link, &packet),
             PeerCommand::SendRaw { link, bytes } => self.send_raw(net, link, &bytes),
             PeerCommand::WhenDrained { link } => self.when_drained(net, link),
+            PeerCommand::AskMoved { link } => self.ask_moved(net, link, out),
             PeerCommand::Reading { link, on } => self.reading(net, link, on),
             PeerCommand::Close { link } => self.leave_quorum(net, link, How::AfterFlush),
         }

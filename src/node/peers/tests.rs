@@ -494,3 +494,65 @@ fn an_answer_that_comes_too_late_for_a_call_serves_the_next() {
     assert!(!servers[1].peers.has_mail(), "it was not told anew");
     drop(gate);
 }
+
+/// The link of two servers: [`contract`] says what it must do.
+struct Linked {
+    servers: Vec<Server>,
+    links: [Link; 2],
+}
+
+impl Linked {
+    fn new() -> Linked {
+        let electorate = electorate(2, "127.0.0.1");
+        let mut servers: Vec<Server> = (1..=2).map(|me| Server::new(me, &electorate)).collect();
+        let (there, here) = linked(&mut servers);
+        Linked { servers, links: [there, here] }
+    }
+}
+
+impl contract::Rig for Linked {
+    fn link(&self, end: usize) -> Link {
+        self.links[end]
+    }
+    fn command(&mut self, end: usize, command: PeerCommand) {
+        self.servers[end].command(command);
+    }
+    fn run(&mut self) -> [Vec<PeerEvent>; 2] {
+        for server in &mut self.servers {
+            let mut events = Vec::new();
+            server.net.turn(Some(Duration::ZERO), &mut events).unwrap();
+            server
+                .peers
+                .turn(&mut server.net, &mut events, clock::now(), &mut server.heard)
+                .unwrap();
+        }
+        [0, 1].map(|end| std::mem::take(&mut self.servers[end].heard))
+    }
+    /// Send and receive buffers grow to some 4 and 6 MiB.
+    fn much(&self) -> usize {
+        16 << 20
+    }
+}
+
+#[test]
+fn drained_does_not_wait_for_what_is_sent_behind_it() {
+    contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Linked::new());
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+#[should_panic(expected = "nobody said so")]
+fn the_contract_finds_a_drained_that_means_empty() {
+    crate::mutants::choose(Some("drained-when-empty"));
+    contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Linked::new());
+}
+
+#[test]
+fn a_link_that_is_not_read_stands_still() {
+    contract::a_link_that_is_not_read_stands_still(&mut Linked::new());
+}
+
+#[test]
+fn moved_is_said_of_bytes_on_their_way() {
+    contract::moved_is_said_of_bytes_on_their_way(&mut Linked::new());
+}

@@ -24,6 +24,7 @@ impl Leader {
             self.commit_agreed(window, out);
         }
         self.resolve_doubts(out);
+        self.read_on(out);
         self.close_doomed(out);
         self.take_claims(window, out);
         // Whoever is gone follows another leader soon, of whose sessions and transactions this one
@@ -43,7 +44,8 @@ impl Leader {
         self.phase == Phase::Broadcast && self.proposed.counter() < self.parts.handover_counter
     }
 
-    /// More proposals may be made now; if not, learners' packets and clients' writes have to wait.
+    /// More proposals may be made now; if not, clients' writes have to wait, and learners' links that
+    /// bring more are not read as long as a quorum goes on without them.
     pub fn has_room(&self) -> bool {
         self.outstanding.len() < limits::OUTSTANDING_PROPOSALS
             && self.outstanding_bytes < limits::OUTSTANDING_BYTES
@@ -62,8 +64,10 @@ impl Leader {
         assert_eq!(self.phase, Phase::Broadcast, "proposed by a leader that does not serve");
         assert_eq!(self.proposed.next(), Some(zxid), "I4: proposals have no gaps");
         self.proposed = zxid;
+        let live_bytes = self.parts.rules.live_bytes;
         for learner in self.learners.values_mut() {
-            if learner.is_live() && !learner.observer {
+            let takes = learner.is_live() && !learner.observer;
+            if takes && !learner.falls_behind(live_bytes, out) {
                 let packet = Packet::Proposal { zxid, entry: entry.clone() };
                 learner.propose(zxid, packet, self.beat, out);
             }
@@ -75,7 +79,7 @@ impl Leader {
     /// A packet of a learner that has taken over the history.
     pub(super) fn heard(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
         let until = self.beat + self.sync_beats();
-        let accepts = self.accepts();
+        let (beat, accepts) = (self.beat, self.accepts());
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.counts_until = until;
         let serves = learner.stage == Stage::UpToDate;
@@ -101,12 +105,49 @@ impl Leader {
             (Packet::Request(request), Some(server)) if serves => {
                 // At the end of an epoch's numbers requests stay without an answer: the learner
                 // loses this leader in a moment, and its clients their connections.
+                learner.patience.moves(beat);
                 if accepts {
                     out.push(LeaderEffect::Request { link, server, request });
+                    self.hold_back(link, out);
                 }
             }
             (packet, _) => self.close(link, format!("{} came out of turn", packet.name()), out),
         }
+    }
+
+    /// Something was asked for: without room for more its link is not read, unless a quorum needs
+    /// what it acknowledges. One that is needed goes on: servers of this kind bound what they have
+    /// with their leader ([`limits::FORWARDED_BYTES`]), ZooKeeper's by `globalOutstandingLimit`.
+    fn hold_back(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        if self.has_room() {
+            return;
+        }
+        let goes_on = self.is_quorum(|l| l.link != link && !l.paused && l.has_acked());
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if !learner.paused && (learner.observer || goes_on) {
+            learner.paused = true;
+            self.pausing = true;
+            out.push(LeaderEffect::Reading { link, on: false });
+        }
+    }
+
+    /// Links are read again: there is room, or a quorum needs what they bring.
+    fn read_on(&mut self, out: &mut Vec<LeaderEffect>) {
+        if !self.pausing {
+            return;
+        }
+        let has_room = self.has_room();
+        let is_needed = !self.is_quorum(|l| !l.paused && l.has_acked());
+        let until = self.beat + self.sync_beats();
+        for learner in self.learners.values_mut().filter(|learner| learner.paused) {
+            if has_room || (is_needed && !learner.observer) {
+                learner.paused = false;
+                // It could not be heard meanwhile.
+                learner.moves(until);
+                out.push(LeaderEffect::Reading { link: learner.link, on: true });
+            }
+        }
+        self.pausing = self.learners.values().any(|learner| learner.paused);
     }
 
     fn acked(&mut self, link: Link, zxid: Zxid, out: &mut Vec<LeaderEffect>) {
@@ -123,7 +164,7 @@ impl Leader {
         }
         if zxid > learner.acked {
             learner.acked = zxid;
-            learner.patience.acked(zxid);
+            learner.patience.acked(zxid, self.beat);
             self.counting = true;
         }
     }
@@ -176,12 +217,17 @@ impl Leader {
             "I6: commits what was proposed"
         );
         self.committed = upto;
+        if let Some(leader) = leader {
+            self.remember_activation(upto, leader);
+        }
+        let live_bytes = self.parts.rules.live_bytes;
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
-            tell_committed(learner, &batch, leader.map(|leader| (upto, leader)), out);
+            let activates = leader.map(|leader| (upto, leader));
+            tell_committed(learner, &batch, activates, live_bytes, out);
         }
         let done = self.doubts.done();
         for learner in self.learners.values_mut() {
-            learner.answer_syncs(|behind, round| behind <= upto && round <= done, out);
+            learner.answer_settled_syncs(upto, done, out);
         }
         out.push(LeaderEffect::Agreed(Agreed(upto)));
         for (zxid, entry) in batch {
@@ -216,12 +262,19 @@ fn tell_committed(
     learner: &mut Learner,
     batch: &[(Zxid, Bytes)],
     activates: Option<(Zxid, ServerId)>,
+    live_bytes: usize,
     out: &mut Vec<LeaderEffect>,
 ) {
+    // What a follower that lags was not sent it is told of with the proposal.
+    let known = batch.partition_point(|(zxid, _)| *zxid <= learner.sent.max(learner.held));
+    let batch = if learner.observer { batch } else { &batch[..known] };
     let last = batch.last().map(|(zxid, _)| *zxid);
     let takes_all = learner.ours && !learner.observer;
     for (zxid, entry) in batch {
         let zxid = *zxid;
+        if learner.observer && learner.falls_behind(live_bytes, out) {
+            return;
+        }
         learner.answer_syncs(|behind, _| behind < zxid, out);
         let is_synced = learner.syncs.front().is_some_and(|(behind, _)| *behind == zxid);
         let is_told = !takes_all || Some(zxid) == last || is_synced;
@@ -236,5 +289,6 @@ fn tell_committed(
             };
             learner.send(packet, out);
         }
+        learner.sent = learner.sent.max(zxid);
     }
 }

@@ -55,8 +55,13 @@ pub struct Leader {
     pub(super) proposed: Zxid,
     /// The end of what is committed, which at first is the whole own history; the window ends here.
     pub(super) committed: Zxid,
-    /// The own log's horizon.
+    /// The own log's horizon, and the beat in which it last moved or had nowhere to move to.
     pub(super) durable: Zxid,
+    pub(super) durable_at: Beat,
+    /// Reconfigurations that learners which lag may lack, and whom each has named to lead.
+    pub(super) activations: Vec<(Zxid, ServerId)>,
+    /// Some learner is paused.
+    pub(super) pausing: bool,
     /// An ack has come, or the electorate has changed, since commits were last counted.
     pub(super) counting: bool,
     /// A voter's connection has ended since the quorum was last counted.
@@ -90,6 +95,9 @@ impl Leader {
             proposed: parts.last,
             committed: parts.last,
             durable: parts.last,
+            durable_at: 0,
+            activations: Vec::new(),
+            pausing: false,
             counting: false,
             lost_voter: false,
             let_go: false,
@@ -128,9 +136,13 @@ impl Leader {
             LeaderInput::Drained { link } => self.drained(link, window, out),
             LeaderInput::Stored(Stored::Accepted(epoch)) => self.accepted(epoch, out),
             LeaderInput::Stored(Stored::Current(epoch)) => self.entered(epoch, window, out),
+            LeaderInput::Moved { link } => self.moved(link),
             LeaderInput::Durable(durable) => {
-                self.durable = self.durable.max(durable.zxid());
+                if durable.zxid() > self.durable {
+                    (self.durable, self.durable_at) = (durable.zxid(), self.beat);
+                }
                 self.counting = true;
+                self.catch_up_all(window, out);
             }
             LeaderInput::Proposed { zxid, entry } => self.propose(zxid, entry, out),
             LeaderInput::Revalidated { link, session, valid } => {
@@ -145,7 +157,7 @@ impl Leader {
                 self.snapshot_sent(link, zxid, window, out);
             }
             LeaderInput::Reconfiguring { members } => self.reconfiguring(members),
-            LeaderInput::Tick => self.tick(now, out),
+            LeaderInput::Tick => self.tick(now, window, out),
         }
     }
 

@@ -90,7 +90,7 @@ impl Leader {
     fn tell_certain(&mut self, out: &mut Vec<LeaderEffect>) {
         let (done, committed) = (self.doubts.done, self.committed);
         for learner in self.learners.values_mut() {
-            learner.answer_syncs(|behind, round| behind <= committed && round <= done, out);
+            learner.answer_settled_syncs(committed, done, out);
         }
         let count = self.doubts.own.partition_point(|round| *round <= done);
         if count > 0 {

@@ -45,6 +45,9 @@ pub struct SyncRules {
     /// `zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`: an observer beyond is refused.
     pub snap_syncs: usize,
     pub diff_syncs: usize,
+    /// [`limits::LEARNER_BYTES`] and [`limits::SYNC_BYTES`], less where slow links are to be seen.
+    pub live_bytes: usize,
+    pub sync_bytes: usize,
 }
 
 impl Default for SyncRules {
@@ -55,6 +58,8 @@ impl Default for SyncRules {
             log_share: None,
             snap_syncs: limits::SNAP_SYNCS,
             diff_syncs: limits::DIFF_SYNCS,
+            live_bytes: limits::LEARNER_BYTES,
+            sync_bytes: limits::SYNC_BYTES,
         }
     }
 }
@@ -74,6 +79,12 @@ pub enum LeaderInput {
     },
     /// All that was sent before the last `WhenDrained` is in the socket.
     Drained {
+        link: Link,
+    },
+    /// Bytes of this link move: some have come that are no whole packet yet, or, after
+    /// [`LeaderEffect::AskMoved`], some that were sent have reached the other machine and others are
+    /// still on their way.
+    Moved {
         link: Link,
     },
     /// An epoch file that was asked for is durable.
@@ -129,6 +140,16 @@ pub enum LeaderEffect {
     /// Answer `Drained` when everything sent until now is in the socket.
     WhenDrained {
         link: Link,
+    },
+    /// Answer `Moved` if what had been sent when this was asked last has since reached the other
+    /// machine in part.
+    AskMoved {
+        link: Link,
+    },
+    /// Stop taking bytes from the link, or go on: what its learner asks for has no room here.
+    Reading {
+        link: Link,
+        on: bool,
     },
     /// Write it durably, then answer `Stored`.
     Store(Stored),

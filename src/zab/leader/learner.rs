@@ -87,8 +87,14 @@ pub(super) struct Learner {
     pub syncs: VecDeque<(Zxid, u64)>,
     /// The newest round of doubts that it has answered.
     pub certain: u64,
-    /// The last proposal sent to it.
+    /// The last proposal sent to it, to an observer the last transaction, once it is live.
     pub sent: Zxid,
+    /// It is not sent what is proposed ([`super::lagging`]).
+    pub lags: bool,
+    /// It lags, and a piece of the log on disk is awaited for it.
+    pub awaits_log: bool,
+    /// Nothing is taken from its link: what it asks for has no room.
+    pub paused: bool,
     pub patience: Patience,
     /// Without a packet until then it is closed.
     pub silent_by: Option<Beat>,
@@ -108,11 +114,13 @@ struct Queue {
 }
 
 /// The oldest proposal that waits for its ack (LearnerHandler.SyncLimitCheck): only one is timed,
-/// and when its ack comes the newest sent takes its place.
+/// and when its ack comes the newest sent takes its place. Whoever acknowledges others meanwhile, or
+/// whose bytes move, is not late: it is busy.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     waiting: Option<(Zxid, Beat)>,
     newest: Option<(Zxid, Beat)>,
+    progress: Beat,
 }
 
 impl Patience {
@@ -123,15 +131,20 @@ impl Patience {
         }
     }
 
-    pub fn acked(&mut self, upto: Zxid) {
+    pub fn moves(&mut self, beat: Beat) {
+        self.progress = beat;
+    }
+
+    pub fn acked(&mut self, upto: Zxid, beat: Beat) {
+        self.moves(beat);
         if self.waiting.is_some_and(|(zxid, _)| zxid <= upto) {
             self.waiting = self.newest.take().filter(|(zxid, _)| *zxid > upto);
         }
     }
 
-    /// Since when a proposal waits.
+    /// Since when a proposal waits and nothing moves.
     pub fn since(&self) -> Option<Beat> {
-        self.waiting.map(|(_, beat)| beat)
+        self.waiting.map(|(_, beat)| beat.max(self.progress))
     }
 }
 
@@ -172,6 +185,9 @@ impl Learner {
             syncs: VecDeque::new(),
             certain: 0,
             sent: Zxid::ZERO,
+            lags: false,
+            awaits_log: false,
+            paused: false,
             patience: Patience::default(),
             silent_by: Some(silent_by),
             counts_until,
@@ -185,11 +201,12 @@ impl Learner {
             return;
         }
         self.queue.bytes += weight(&packet);
-        if self.queue.bytes > limits::LEARNER_BYTES {
+        // It is sent no proposals long before: these are answers to what it goes on asking for.
+        if self.queue.bytes > limits::PEER_OUTBOUND {
             self.doomed = Some(format!(
                 "{} bytes wait to be sent to it, more than {}",
                 self.queue.bytes,
-                limits::LEARNER_BYTES
+                limits::PEER_OUTBOUND
             ));
             return;
         }
@@ -207,6 +224,19 @@ impl Learner {
         }
     }
 
+    /// The same for those behind what is committed and certain by now, as far as it has been told.
+    pub fn answer_settled_syncs(&mut self, upto: Zxid, done: u64, out: &mut Vec<LeaderEffect>) {
+        let told = self.sent;
+        let fits = |behind, round| behind <= upto && round <= done && behind <= told;
+        self.answer_syncs(fits, out);
+    }
+
+    /// Its bytes move, or may: it is not given up before that beat.
+    pub fn moves(&mut self, until: Beat) {
+        self.counts_until = self.counts_until.max(until);
+        self.silent_by = self.silent_by.map(|by| by.max(until));
+    }
+
     /// A proposal of the broadcast; its ack is awaited.
     pub fn propose(&mut self, zxid: Zxid, packet: Packet, beat: Beat, out: &mut Vec<LeaderEffect>) {
         self.send(packet, out);
@@ -214,6 +244,22 @@ impl Learner {
         if matches!(self.stage, Stage::Acked | Stage::UpToDate) {
             self.patience.sent(zxid, beat);
         }
+    }
+
+    /// Whether what is proposed now has to wait for its link.
+    pub fn falls_behind(&mut self, bytes_max: usize, out: &mut Vec<LeaderEffect>) -> bool {
+        if !self.lags && self.queue.bytes >= bytes_max {
+            self.lags = true;
+            self.mark(out);
+            if crate::mutants::on("full-queue-ends-role") {
+                self.doomed = Some("too much waits to be sent to it".into());
+            }
+        }
+        self.lags
+    }
+
+    pub fn is_marked(&self) -> bool {
+        self.queue.marked.is_some()
     }
 
     /// Asks to hear when all that was sent has left.
@@ -236,6 +282,11 @@ impl Learner {
 
     pub fn queued(&self) -> usize {
         self.queue.bytes
+    }
+
+    /// Its history is being made this one, or has been.
+    pub fn is_served(&self) -> bool {
+        self.sync.is_some() || self.is_live()
     }
 
     /// It hears every proposal and every commit.

@@ -6,6 +6,10 @@ use super::core::{Leader, Phase};
 use super::learner::{Beat, Learner, Stage};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, Millis};
+use crate::zab::Window;
+
+/// After so many beats without a word, or an acknowledgement, it is asked whether bytes move.
+const DOUBTED_BEATS: Beat = 2;
 
 /// For how long, in beats, a learner that serves may be silent while another connection claims its
 /// id.
@@ -13,7 +17,7 @@ const CLAIM_BEATS: Beat = 4;
 
 impl Leader {
     /// Twice a tick.
-    pub(super) fn tick(&mut self, now: Millis, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn tick(&mut self, now: Millis, window: &mut Window, out: &mut Vec<LeaderEffect>) {
         if now < self.next_beat {
             return;
         }
@@ -28,6 +32,10 @@ impl Leader {
         if self.phase == Phase::HandingOver && self.beat >= self.phase_ends {
             return self.step_down("another server leads now".into(), out);
         }
+        if let Some(why) = self.is_stuck() {
+            return self.step_down(why, out);
+        }
+        self.catch_up_all(window, out);
         self.close_silent(out);
         if self.phase == Phase::Broadcast && self.beat % 2 == 0 && !self.is_followed() {
             return self.step_down("no quorum is connected".into(), out);
@@ -37,12 +45,57 @@ impl Leader {
             learner.send(Packet::Ping { zxid, touches: None }, out);
         }
         self.close_doomed(out);
+        self.ask_moved(out);
+    }
+
+    /// The own log has not moved for syncLimit while proposals wait for it: others commit without it,
+    /// and what is served here is the past. Who has all the votes alone can give up to nobody.
+    fn is_stuck(&mut self) -> Option<String> {
+        let waits = self.outstanding.back().is_some_and(|(zxid, _)| *zxid > self.durable)
+            || self.committed > self.durable;
+        if self.phase != Phase::Broadcast || !waits {
+            self.durable_at = self.beat;
+        }
+        let late = self.beat - self.durable_at >= self.sync_beats();
+        let others = self.parts.electorate.voters().any(|voter| voter != self.parts.me);
+        if !late || !others || crate::mutants::on("leads-with-hung-disk") {
+            return None;
+        }
+        let (durable, proposed) = (self.durable, self.proposed);
+        Some(format!(
+            "the log here has not moved for syncLimit: it is durable to {durable}, and {proposed} \
+             is proposed"
+        ))
+    }
+
+    /// Asks of those of whom nothing was heard for a tick, or whose acknowledgement is awaited so
+    /// long, whether their bytes move.
+    fn ask_moved(&mut self, out: &mut Vec<LeaderEffect>) {
+        let is_old = |at| self.beat - at >= DOUBTED_BEATS;
+        let doubted = |l: &&Learner| {
+            l.is_served()
+                && !l.paused
+                && (is_old(l.heard) || l.patience.since().is_some_and(is_old))
+        };
+        let links = self.learners.values().filter(doubted).map(|learner| learner.link);
+        out.extend(links.map(|link| LeaderEffect::AskMoved { link }));
+    }
+
+    /// A link whose bytes move is not silent, however long what it carries takes.
+    pub(super) fn moved(&mut self, link: Link) {
+        let (beat, until) = (self.beat, self.beat + self.sync_beats());
+        if let Some(learner) = self.learners.get_mut(&link).filter(|l| l.is_served()) {
+            learner.heard = beat;
+            learner.moves(until);
+            learner.patience.moves(beat);
+        }
     }
 
     fn close_silent(&mut self, out: &mut Vec<LeaderEffect>) {
         let late: Vec<(Link, String)> = self
             .learners
             .values()
+            .filter(|learner| !learner.paused)
             .filter_map(|learner| Some((learner.link, self.lateness(learner)?)))
             .collect();
         for (link, why) in late {
@@ -63,7 +116,11 @@ impl Leader {
         }
         let since = learner.patience.since()?;
         let late = self.beat - since >= self.sync_beats();
-        late.then(|| "a proposal was not acknowledged within syncLimit".into())
+        // Its going would end the quorum, and with it what is served: that it comes again does not
+        // make its disk faster.
+        let goes_on = || self.is_quorum(|l| l.link != learner.link && l.counts_until >= self.beat);
+        let is_spared = !learner.observer && !goes_on();
+        (late && !is_spared).then(|| "a proposal was not acknowledged within syncLimit".into())
     }
 
     /// A learner that is pinged answers at once; one that does not, while another connection claims

@@ -22,6 +22,7 @@
 //! * [`learner`] what is known of one learner, and the bounds of its link
 //! * [`discovery`] which epoch, and who promised to follow it
 //! * [`syncing`] making a learner's history this one
+//! * [`lagging`] learners whose links do not keep up
 //! * [`broadcast`] proposals, acks and commits; the end of an epoch's numbers
 //! * [`doubts`] whether a quorum still follows
 //! * [`readers`] the largest transaction that every member can read
@@ -33,6 +34,7 @@ mod core;
 mod discovery;
 mod doubts;
 mod interface;
+mod lagging;
 mod learner;
 mod liveness;
 mod readers;

@@ -11,7 +11,7 @@ use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage, SyncKind};
 use crate::codec::quorum::Packet;
-use crate::types::{Link, Zxid, limits};
+use crate::types::{Link, Zxid};
 use crate::zab::sync::{self, Disk, History, Peer, Plan};
 use crate::zab::window::follows;
 use crate::zab::{LogChunk, LogEnd, Window};
@@ -109,7 +109,16 @@ impl Leader {
             disk,
             force_snapshot: self.parts.rules.force_snapshot,
         };
-        match sync::choose(peer, &history) {
+        let plan = sync::choose(peer, &history);
+        // The quorum's disks may be ahead of this one. A log that does not reach there cannot tell,
+        // and a snapshot from before would take from the learner what it has acknowledged.
+        let is_behind = last.epoch() == self.epoch && last > self.durable;
+        if is_behind && matches!(plan, Plan::Snap | Plan::AskDisk { .. }) {
+            let why = format!("history up to {last}: the log here is behind it ({})", self.durable);
+            self.close(link, why, out);
+            return false;
+        }
+        match plan {
             Plan::Diff { from } => {
                 // As Java's: the end of what is committed, though learners only log it.
                 let zxid = match sync::is_beginning(from) {
@@ -181,22 +190,27 @@ impl Leader {
     }
 
     /// Sends what comes next, up to the bound of what may be on its way.
-    fn advance(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn advance(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
         let silent_by = self.beat + self.init_beats();
-        let committed = self.committed;
+        let (committed, durable) = (self.committed, self.durable);
+        let bytes_max = self.parts.rules.sync_bytes;
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.stage = Stage::Sending;
         learner.silent_by = Some(silent_by);
         if learner.position < committed && window.floor(learner.position).is_none() {
-            if is_full(learner) {
+            if learner.queued() >= bytes_max {
                 return learner.mark(out);
+            }
+            // The own disk may be behind the quorum's: its horizon, or the next beat, is waited for.
+            if learner.position >= durable {
+                return;
             }
             learner.stage = Stage::Reading;
             let after = learner.position;
             return out.push(LeaderEffect::ReadLog { link, after, share: None });
         }
         for (zxid, entry) in window.iter_after(learner.position) {
-            if is_full(learner) {
+            if learner.queued() >= bytes_max {
                 return learner.mark(out);
             }
             send_committed(learner, zxid, entry.clone(), out);
@@ -207,9 +221,11 @@ impl Leader {
     /// It has all that is committed: with the outstanding proposals and NEWLEADER it is live.
     fn announce(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let (beat, silent_by) = (self.beat, self.beat + self.init_beats());
+        let live_bytes = self.parts.rules.live_bytes;
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let wants = !learner.observer && !crate::mutants::on("outstanding-not-sent");
         let has = learner.position;
+        learner.sent = has;
         // UPTODATE puts NEWLEADER's configuration in force. One that is not agreed on is told to
         // those only that have its proposal already, and get UPTODATE once it is committed; others
         // hear of it behind NEWLEADER, so that they do not take NEWLEADER's for what is to come.
@@ -220,6 +236,9 @@ impl Leader {
         let propose = |learner: &mut Learner, from: usize, to: usize, out: &mut Vec<_>| {
             let proposals = self.outstanding.range(from..to).filter(|(zxid, _)| *zxid > has);
             for (zxid, entry) in proposals.filter(|_| wants) {
+                if learner.falls_behind(live_bytes, out) {
+                    return;
+                }
                 let packet = Packet::Proposal { zxid: *zxid, entry: entry.clone() };
                 learner.propose(*zxid, packet, beat, out);
             }
@@ -240,8 +259,9 @@ impl Leader {
     pub(super) fn drained(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.drained(out);
-        if learner.stage == Stage::Sending {
-            self.advance(link, window, out);
+        match learner.stage {
+            Stage::Sending => self.advance(link, window, out),
+            _ => self.catch_up(link, window, out),
         }
     }
 
@@ -271,10 +291,10 @@ impl Leader {
             | Stage::Informed
             | Stage::Promised { .. }
             | Stage::Sending
-            | Stage::Snapshot
-            | Stage::Announced
-            | Stage::Acked
-            | Stage::UpToDate => {}
+            | Stage::Snapshot => {}
+            Stage::Announced | Stage::Acked | Stage::UpToDate => {
+                self.late_chunk(link, chunk, window, out);
+            }
         }
     }
 
@@ -289,9 +309,7 @@ impl Leader {
         let committed = self.committed;
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let began_at = learner.position;
-        // The one it was asked to begin with may fill a piece alone.
-        let is_old = |(zxid, _): &(Zxid, _)| *zxid <= began_at;
-        let goes_on = chunk.end == LogEnd::More && chunk.entries.last().is_some_and(is_old);
+        let goes_on = chunk.goes_on(began_at);
         for (zxid, entry) in chunk.entries {
             if zxid <= learner.position || zxid > committed {
                 continue;
@@ -418,8 +436,4 @@ fn send_committed(
     learner.send(Packet::Proposal { zxid, entry }, out);
     learner.send(Packet::Commit { zxid }, out);
     learner.position = zxid;
-}
-
-fn is_full(learner: &Learner) -> bool {
-    learner.queued() >= limits::SYNC_BYTES
 }

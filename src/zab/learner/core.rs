@@ -88,6 +88,8 @@ pub struct Learner {
     held: Held,
     /// When the leader was heard last, or the disk last kept it from being heard.
     heard: Millis,
+    /// When the own log last moved, or had nowhere to move to.
+    log_moved: Millis,
     /// The leader cannot be followed from what is in the log: a snapshot is asked for.
     needs_snapshot: bool,
     /// NEWLEADER's.
@@ -109,6 +111,7 @@ impl Learner {
             leader_is_ours: false,
             leader_reads: parts.readers.untold,
             raise: Raise::No,
+            log_moved: now,
             history: History::new(parts.last),
             held: Held::default(),
             heard: now,
@@ -186,7 +189,7 @@ impl Learner {
                 self.heard = now;
                 return self.take(now, packet, out);
             }
-            LearnerInput::SnapshotBytes => self.heard = now,
+            LearnerInput::Moved => self.heard = now,
             LearnerInput::SnapshotReceived => {
                 if let Phase::Loading { received, .. } = &mut self.phase {
                     *received = true;
@@ -205,7 +208,10 @@ impl Learner {
                 }
             }
             LearnerInput::Stored(stored) => self.stored(stored, out),
-            LearnerInput::Durable(durable) => self.durable(durable.zxid(), out),
+            LearnerInput::Durable(durable) => {
+                self.log_moved = now;
+                self.durable(durable.zxid(), out);
+            }
             LearnerInput::Tick => return self.tick(now, out),
         }
         if was_busy && !self.is_busy() {
@@ -223,8 +229,18 @@ impl Learner {
                 Some(again.map_or(end, |again| again.min(end)))
             }
             Phase::Left => None,
-            _ => self.silence_max().map(|ms| self.heard + ms),
+            _ => {
+                let silent = self.silence_max().map(|ms| self.heard + ms);
+                silent.into_iter().chain(self.log_deadline()).min()
+            }
         }
+    }
+
+    /// When a log that does not move has kept this server's clients waiting for too long: they are
+    /// better off elsewhere, and what is served here is the past.
+    fn log_deadline(&self) -> Option<Millis> {
+        let waits = self.phase == Phase::Broadcast && !self.history.is_durable();
+        waits.then(|| self.log_moved + self.parts.timing.sync_ms())
     }
 
     /// How long the leader may be silent, in ms; `None` while it waits for us.
@@ -243,6 +259,9 @@ impl Learner {
 
     fn tick(&mut self, now: Millis, out: Out<'_>) -> Step {
         let Some(at) = self.deadline().filter(|at| *at <= now) else { return Ok(()) };
+        if self.log_deadline() == Some(at) {
+            return self.log_stands_still(now, now.0 - at.0);
+        }
         let Phase::Connecting { tries, since, .. } = self.phase else {
             return self.silent(now, now.0 - at.0);
         };
@@ -266,6 +285,17 @@ impl Learner {
         }
         let silent = now.0 - self.heard.0;
         Err(format!("nothing heard from the leader for {silent} ms ({:?})", self.phase))
+    }
+
+    /// The same of the own log, whose last word may lie unread.
+    fn log_stands_still(&mut self, now: Millis, late_ms: i64) -> Step {
+        let (tick_ms, patience) = (self.parts.timing.tick_ms, self.parts.timing.sync_ms());
+        if late_ms >= tick_ms {
+            self.log_moved = Millis(now.0 - patience + tick_ms.min(patience));
+            return Ok(());
+        }
+        let (still, end) = (now.0 - self.log_moved.0, self.history.position());
+        Err(format!("the log here has not moved for {still} ms, and is to hold {end}"))
     }
 
     fn leave(&mut self, why: String, out: Out<'_>) {
@@ -475,9 +505,7 @@ impl Learner {
             // The only ones that are held come before NEWLEADER's ACK; see `ping`.
             return Ok(());
         }
-        if !self.held.push(packet) {
-            return Err("the leader sends faster than this server's disk writes".into());
-        }
+        self.held.push(packet);
         if self.held.is_much() && !self.held.paused {
             self.held.paused = true;
             out.push(LearnerEffect::Reading(false));
@@ -656,6 +684,9 @@ impl Learner {
             return Ok(None);
         }
         let proposed = config.clone();
+        if self.history.is_durable() {
+            self.log_moved = now;
+        }
         match self.history.receive(zxid, config) {
             Ok(place) => {
                 if let Some(text) = proposed.filter(|_| place != Place::InSnapshot) {

@@ -35,8 +35,9 @@ pub enum LearnerInput {
         why: String,
     },
     Packet(Packet),
-    /// Some of the bytes behind a SNAP packet have come.
-    SnapshotBytes,
+    /// Bytes have come that are no whole packet yet, or are behind a SNAP packet; or this server has
+    /// stopped taking them.
+    Moved,
     /// All of them; what is still to be done is this server's.
     SnapshotReceived,
     /// The tree holds it, the disk holds it, and no older log is left.

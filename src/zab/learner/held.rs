@@ -17,12 +17,11 @@ pub struct Held {
 }
 
 impl Held {
-    /// False if that is more than may be kept (I9).
-    #[must_use]
-    pub fn push(&mut self, packet: Packet) -> bool {
+    /// Beyond [`Held::is_much`] nothing more is read from the leader: what still comes is what the
+    /// shell had taken before it heard of that (I9).
+    pub fn push(&mut self, packet: Packet) {
         self.bytes += weight(&packet);
         self.packets.push_back(packet);
-        self.bytes <= limits::LEARNER_HELD
     }
 
     /// Back to where it was taken from.

@@ -55,6 +55,8 @@ fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
             log_share: words.find("share").map(|n| n.parse().unwrap()),
             snap_syncs: words.number_or("snaps", 10) as usize,
             diff_syncs: words.number_or("diffs", 100) as usize,
+            live_bytes: words.number_or("live-bytes", limits::LEARNER_BYTES as i64) as usize,
+            ..SyncRules::default()
         },
         readers: Readers {
             own: words.number_or("reads", limits::READ_DEFAULT as i64) as usize,
@@ -94,6 +96,7 @@ fn inputs(part: &str) -> Vec<LeaderInput> {
         "open" => LeaderInput::Opened { link: link() },
         "closed" => LeaderInput::Closed { link: link() },
         "drained" => LeaderInput::Drained { link: link() },
+        "moved" => LeaderInput::Moved { link: link() },
         "stored" => LeaderInput::Stored(match words.find("accepted") {
             Some(epoch) => Stored::Accepted(Epoch(epoch.parse().unwrap())),
             None => Stored::Current(Epoch(words.number("current") as u32)),
@@ -186,6 +189,8 @@ impl Playing {
             LeaderEffect::Send { link, packet } => format!("send {} {}", link.0, short(packet)),
             LeaderEffect::Close { link, why } => format!("close {} {why}", link.0),
             LeaderEffect::WhenDrained { link } => format!("when-drained {}", link.0),
+            LeaderEffect::AskMoved { link } => format!("ask-moved {}", link.0),
+            LeaderEffect::Reading { link, on } => format!("reading {} {on}", link.0),
             LeaderEffect::Store(Stored::Accepted(epoch)) => format!("store accepted={}", epoch.0),
             LeaderEffect::Store(Stored::Current(epoch)) => format!("store current={}", epoch.0),
             LeaderEffect::Serve { epoch } => format!("serve epoch={}", epoch.0),

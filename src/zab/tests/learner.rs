@@ -76,7 +76,7 @@ impl Actor for Playing {
             "connected" => LearnerInput::Connected,
             "connectfailed" => LearnerInput::ConnectFailed { why: why() },
             "closed" => LearnerInput::Closed { why: why() },
-            "snapshotbytes" => LearnerInput::SnapshotBytes,
+            "moved" => LearnerInput::Moved,
             "snapshotreceived" => LearnerInput::SnapshotReceived,
             "snapshotloaded" => {
                 let zxid = zxid(words.at(1));

@@ -298,6 +298,13 @@ impl World {
             window.restart(if from == 0 { Zxid::ZERO } else { server.log[from - 1] });
             server.log[from..].iter().for_each(|zxid| window.push(*zxid, entry(*zxid, None)));
         }
+        let mut rules = SyncRules { use_log: self.random.chance(80), ..SyncRules::default() };
+        if self.random.chance(50) {
+            // A few packets are much: learners lag whenever their links rest.
+            rules.live_bytes = self.random.below(600);
+            rules.sync_bytes = 1 + self.random.below(300);
+        }
+        let server = &mut self.servers[at];
         let parts = LeaderParts {
             me: ServerId(at as i64),
             accepted: server.accepted,
@@ -306,7 +313,7 @@ impl World {
             electorate: self.electorate.clone(),
             reconfig_enabled: false,
             timing: TIMING,
-            rules: SyncRules { use_log: self.random.chance(80), ..SyncRules::default() },
+            rules,
             readers: Readers::default(),
             handover_counter: 4 + self.random.below(40) as u32,
         };
@@ -359,6 +366,12 @@ impl World {
             match effect {
                 LeaderEffect::Send { link, packet } => self.push(link, Item::Packet(packet)),
                 LeaderEffect::WhenDrained { link } => self.push(link, Item::Mark),
+                LeaderEffect::AskMoved { link } => {
+                    if self.random.chance(50) {
+                        self.lead(at, LeaderInput::Moved { link });
+                    }
+                }
+                LeaderEffect::Reading { .. } => unreachable!("there is room for all of them"),
                 LeaderEffect::Close { link, .. } => {
                     // What was sent before may still arrive.
                     while self.random.chance(60) && self.deliver_to_learner(link) {}

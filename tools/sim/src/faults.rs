@@ -62,6 +62,10 @@ pub enum Fault {
         server: usize,
         for_us: i64,
     },
+    /// The next write of the leader's log takes so long, while others go on.
+    LeaderDiskHang {
+        for_us: i64,
+    },
     /// A bit turns on the disk of a server that is down.
     Rot {
         server: usize,
@@ -162,6 +166,9 @@ pub type Planned = (i64, Fault);
 
 pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     let mut rng = Rng::part(seed, 2);
+    if knobs.calm {
+        return Vec::new();
+    }
     let mut plan: Vec<Planned> =
         (0..knobs.faults).map(|_| (rng.between(1, knobs.storm_us), one(&mut rng, knobs))).collect();
     plan.extend(more(seed, knobs));
@@ -246,8 +253,14 @@ fn of_elections(seed: u64, knobs: &Knobs) -> Vec<Planned> {
             }
         }
     }
+    let sync_us = knobs.sync_ticks * knobs.tick_ms * 1000;
+    if rng.one_in(6) {
+        for _ in 0..rng.between(1, 3) {
+            let for_us = sync_us + rng.between(0, 2 * sync_us) + 4000 * knobs.tick_ms;
+            plan.push((rng.between(1, knobs.storm_us), Fault::LeaderDiskHang { for_us }));
+        }
+    }
     if rng.one_in(4) {
-        let sync_us = knobs.sync_ticks * knobs.tick_ms * 1000;
         for _ in 0..rng.between(1, 3) {
             let pause_us = sync_us + rng.between(200_000, 2_000_000);
             let for_us = pause_us + rng.between(0, sync_us);

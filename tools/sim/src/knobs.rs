@@ -1,6 +1,7 @@
 //! What one seed's world is like: everything a server's settings, a disk or a client may vary in.
 
 use ringkeeper::snapshot::pack::Compression;
+use ringkeeper::types::limits;
 
 use crate::rng::Rng;
 
@@ -63,10 +64,25 @@ pub struct Knobs {
     pub slow_readers: u64,
     /// Configurations may change: what another voter says of a newer one is believed.
     pub reconfig: bool,
+    /// The largest data that clients write, in bytes; 0: what is usual.
+    pub heavy_bytes: u64,
+    /// Bytes that cross between two servers in a millisecond; 0: any number.
+    pub link_bytes_ms: i64,
+    /// Bytes that a socket between servers holds, at each of its ends.
+    pub socket_bytes: u64,
+    /// What may be on its way to a learner before proposals wait; see `SyncRules`.
+    pub live_bytes: usize,
+    pub sync_bytes: usize,
+    /// Nothing goes wrong: then no link between servers ends, however busy it is.
+    pub calm: bool,
 }
 
 impl Knobs {
     pub fn draw(seed: u64, servers: Option<usize>) -> Knobs {
+        Knobs::with_usual_links(seed, servers).with_links(&mut Rng::part(seed, 7))
+    }
+
+    fn with_usual_links(seed: u64, servers: Option<usize>) -> Knobs {
         let mut rng = Rng::part(seed, 1);
         let drawn = rng.one_of([1, 3, 3, 3, 5, 4, 7]);
         let servers = servers.unwrap_or(drawn);
@@ -132,11 +148,35 @@ impl Knobs {
                 _ => 0xff00_0000,
             },
             local_sessions: servers > 1 && rng.one_in(6),
+            heavy_bytes: 0,
+            link_bytes_ms: 0,
+            socket_bytes: 1 << 20,
+            live_bytes: limits::LEARNER_BYTES,
+            sync_bytes: limits::SYNC_BYTES,
+            calm: false,
             upgrading: !rng.one_in(3),
             onlookers: rng.one_in(3),
             outbound_pause: rng.one_of([100, 1000, 4 << 20]),
             slow_readers: rng.one_of([2, 10, 1000]),
             reconfig: servers > 1 && rng.one_in(3),
         }
+    }
+
+    /// Links that are always busy, in some worlds: much is written, little passes at a time, and a
+    /// learner lags behind what it would take at once elsewhere.
+    fn with_links(mut self, rng: &mut Rng) -> Knobs {
+        if self.servers == 1 || !rng.one_in(4) {
+            return self;
+        }
+        self.heavy_bytes = rng.one_of([5_000, 40_000]);
+        self.link_bytes_ms = rng.one_of([200, 1000, 10_000]);
+        self.socket_bytes = rng.one_of([1000, 20_000, 1 << 20]);
+        self.live_bytes = rng.one_of([1, 5_000, 100_000, limits::LEARNER_BYTES]);
+        self.sync_bytes = rng.one_of([1, 2_000, 50_000]);
+        self.calm = rng.one_in(3);
+        if self.calm {
+            self.handover_counter = limits::HANDOVER_COUNTER;
+        }
+        self
     }
 }

@@ -92,6 +92,8 @@ pub const ALL: &[Mutant] = &[
     three("epoch-believed-from-stranger", "one packet on the quorum port ends the last epoch"),
     three("claim-costs-a-link", "who claims a living server's id ends its connection"),
     three("config-believed-from-stranger", "anybody says who votes"),
+    three("full-queue-ends-role", "a learner is given up because much waits to be sent to it"),
+    three("leads-with-hung-disk", "a leader whose own log stands still goes on leading"),
     three("snapshot-forgets-flight", "what is committed beside a SNAP is lost (ZOOKEEPER-3104)"),
 ];
 

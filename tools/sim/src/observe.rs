@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use ringkeeper::admin::quorum::Mode;
 use ringkeeper::codec::txn::{Txn, decode_entry};
 use ringkeeper::log::Append;
 use ringkeeper::types::{SessionId, Zxid};
@@ -107,6 +108,32 @@ impl World {
         of.digested = (of.incarnation, applied);
         let digest = of.up.as_ref().map_or(0, |up| up.tree.digest());
         self.check_digest(server, applied, digest)
+    }
+
+    /// A leader whose log stands still while proposals wait gives up: others commit without it, and
+    /// its clients read the past.
+    pub fn check_pace(&mut self, server: usize) -> Checked {
+        let tick_us = self.knobs.tick_ms * 1000;
+        let patience = (self.knobs.sync_ticks + 3) * tick_us;
+        let now = self.now;
+        let of = &mut self.servers[server];
+        let Some(up) = &of.up else { return Ok(()) };
+        let serves = up.gauges.running.load(std::sync::atomic::Ordering::Relaxed);
+        let leads = serves && up.gauges.quorum.mode() == Mode::Leader;
+        let durable = up.log.durable();
+        let proposed = of.entries.last_key_value().map_or(durable, |(zxid, _)| *zxid);
+        let (moved_to, since, last_turn) = of.log_moved;
+        let stood_still = now - last_turn > tick_us;
+        let waits = leads && durable == moved_to && durable < proposed && !stood_still;
+        of.log_moved = (durable, if waits { since } else { now }, now);
+        match waits && now - since > patience {
+            false => Ok(()),
+            true => Err(format!(
+                "server {server} leads, and its log has not moved from {durable} for {} us; \
+                 {proposed} is proposed",
+                now - since
+            )),
+        }
     }
 
     /// What a server tells its clients is committed, also in the last turn of its service.

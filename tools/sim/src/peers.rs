@@ -17,7 +17,7 @@ use ringkeeper::types::{Link, Millis, ServerId};
 
 use crate::history::{FIELD_MAX, Wish};
 use crate::rng::Rng;
-use crate::world::{Checked, Event, World};
+use crate::world::{Checked, Event, Stage, World};
 
 /// What a connection between two servers is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,9 @@ pub enum Port {
     Election(Dial),
     Quorum,
 }
+
+/// Bytes of one packet of the network.
+const CHUNK: usize = 4096;
 
 /// One end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,9 +44,11 @@ pub struct Pipe {
     open: [bool; 2],
     /// Nothing overtakes what was sent before, by sender.
     clear_at: [i64; 2],
-    /// Bytes sent and taken, by sender.
+    /// Bytes sent, come to the reader's machine, and read there, by sender. What has come and is not
+    /// read fills a socket; what is behind that waits in the sender's.
     sent: [u64; 2],
     taken: [u64; 2],
+    read: [u64; 2],
     /// What has come while the reader did not run, by sender: its kernel has it, in order. Pauses
     /// overlap and are cut short, so that what came last may be the first to be looked at.
     kept: [Vec<u8>; 2],
@@ -78,6 +83,7 @@ impl Pipe {
             clear_at: [now; 2],
             sent: [0; 2],
             taken: [0; 2],
+            read: [0; 2],
             kept: Default::default(),
             damage: [Damage::None; 2],
         }
@@ -106,6 +112,10 @@ pub struct Quorum {
     held: bool,
     /// The other end has closed; said when the input is taken.
     ended: bool,
+    /// `Drained` is owed once everything before this byte has left.
+    mark: Option<u64>,
+    /// When it was asked last whether bytes move: how many had been sent, and how many had arrived.
+    asked: (u64, u64),
 }
 
 impl Sockets {
@@ -146,6 +156,9 @@ impl World {
         }
         let mut commands = Vec::new();
         up.control.take_peer_commands(&mut commands);
+        if self.tapped.is_some() {
+            return;
+        }
         for command in commands {
             self.peer_command(server, command);
         }
@@ -195,11 +208,14 @@ impl World {
                 self.pipe_send(server, link, bytes.to_vec(), false);
             }
             PeerCommand::WhenDrained { link } => {
-                let Some((pipe, end)) = self.pipe_of(server, link) else { return };
-                let incarnation = self.servers[server].incarnation;
-                let at = self.pipes.get(&pipe).map_or(self.now, |pipe| pipe.clear_at[end]);
-                self.schedule(at.max(self.now) + 1, Event::Drained { server, incarnation, link });
+                let Some((number, end)) = self.pipe_of(server, link) else { return };
+                let sent = self.pipes.get(&number).map_or(0, |pipe| pipe.sent[end]);
+                if let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) {
+                    quorum.mark = Some(sent);
+                }
+                self.look_at_mark(number, end);
             }
+            PeerCommand::AskMoved { link } => self.ask_moved(server, link),
             PeerCommand::Reading { link, on } => {
                 if let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) {
                     quorum.held = !on;
@@ -260,6 +276,9 @@ impl World {
     }
 
     pub fn peer_events(&mut self, server: usize, mut events: Vec<PeerEvent>) {
+        if let Some(tapped) = &mut self.tapped {
+            return tapped.extend(events.into_iter().map(|event| (server, event)));
+        }
         if let Some(up) = &mut self.servers[server].up
             && !events.is_empty()
         {
@@ -356,6 +375,7 @@ impl World {
             clear_at: [self.now; 2],
             sent: [0; 2],
             taken: [0; 2],
+            read: [0; 2],
             kept: Default::default(),
             damage: [Damage::None; 2],
         };
@@ -398,23 +418,82 @@ impl World {
             spoil(&mut bytes, pipe.is_election, &mut self.rng);
             self.note(|| format!("server {server} {link:?}: what it sends is damaged"));
         }
-        for piece in self.pieces(bytes) {
+        let rate = self.knobs.link_bytes_ms;
+        let chunks: Vec<Vec<u8>> = match rate {
+            0 => vec![bytes],
+            _ => bytes.chunks(CHUNK).map(<[u8]>::to_vec).collect(),
+        };
+        let pieces: Vec<Vec<u8>> =
+            chunks.into_iter().flat_map(|chunk| self.pieces(chunk)).collect();
+        for piece in pieces {
             let at = self.crossing(server, to);
             let Some(pipe) = self.pipes.get_mut(&number) else { return };
-            pipe.clear_at[end] = pipe.clear_at[end].max(at);
+            let takes_us = if rate == 0 { 0 } else { 1000 * piece.len() as i64 / rate };
+            pipe.clear_at[end] = pipe.clear_at[end].max(at) + takes_us;
             let at = pipe.clear_at[end];
             self.schedule(at, Event::PeerBytes { pipe: number, to: 1 - end, bytes: piece });
+        }
+    }
+
+    /// How many bytes of one end have come to the other machine: no more than its socket holds
+    /// beside what has been read.
+    fn arrived(&self, number: u64, end: usize) -> u64 {
+        let pipe = self.pipes.get(&number);
+        pipe.map_or(0, |pipe| pipe.taken[end].min(pipe.read[end] + self.knobs.socket_bytes))
+    }
+
+    /// Whether everything before the mark has left the process: the sender's own socket holds some.
+    fn look_at_mark(&mut self, number: u64, end: usize) {
+        let left = self.arrived(number, end) + self.knobs.socket_bytes;
+        let Some(pipe) = self.pipes.get(&number) else { return };
+        let (End { server, incarnation, link }, sent) = (pipe.ends[end], pipe.sent[end]);
+        let is_busy = left < sent && ringkeeper::mutants::on("drained-when-empty");
+        if self.servers[server].incarnation != incarnation || is_busy {
+            return;
+        }
+        let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) else {
+            return;
+        };
+        if quorum.mark.is_some_and(|at| at <= left) {
+            quorum.mark = None;
+            self.schedule(self.now + 1, Event::Drained { server, incarnation, link });
+        }
+    }
+
+    fn ask_moved(&mut self, server: usize, link: Link) {
+        let Some((number, end)) = self.pipe_of(server, link) else { return };
+        let arrived = self.arrived(number, end);
+        let sent = self.pipes.get(&number).map_or(0, |pipe| pipe.sent[end]);
+        let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) else {
+            return;
+        };
+        let (sent_before, arrived_before) = std::mem::replace(&mut quorum.asked, (sent, arrived));
+        if arrived > arrived_before && arrived < sent_before {
+            self.peer_events(server, vec![PeerEvent::Moved { link }]);
         }
     }
 
     /// This end closes, behind what it has sent.
     fn close_link(&mut self, server: usize, link: Link) {
         let Some((number, end)) = self.pipe_of(server, link) else { return };
+        self.check_calm(number);
         if let Some(sockets) = self.sockets(server) {
             sockets.links.remove(&link);
             sockets.quorum.remove(&link);
         }
         self.shut(number, end);
+    }
+
+    /// Where nothing goes wrong no link between leader and learner ends once all serve: busy ones
+    /// are not taken for dead ones.
+    fn check_calm(&mut self, number: u64) {
+        let all_serve = self.servers.iter().all(|server| server.serves_since.is_some());
+        self.have_served |= all_serve;
+        let is_quorum = self.pipes.get(&number).is_some_and(|pipe| !pipe.is_election);
+        if self.knobs.calm && self.stage == Stage::Storm && self.have_served && is_quorum {
+            let text = "a link between servers ends, and nothing has gone wrong".to_owned();
+            self.failure.get_or_insert(text);
+        }
     }
 
     fn shut(&mut self, number: u64, end: usize) {
@@ -437,13 +516,16 @@ impl World {
         }
         let kept = &mut pipe.kept[1 - to];
         kept.extend_from_slice(bytes);
+        pipe.taken[1 - to] += bytes.len() as u64;
+        self.look_at_mark(number, 1 - to);
         // A process that does not run takes nothing.
         let until = self.servers[end.server].paused_until;
         if until > self.now {
             self.schedule(until, Event::PeerBytes { pipe: number, to, bytes: Vec::new() });
             return Ok(());
         }
-        let bytes = std::mem::take(kept);
+        let Some(pipe) = self.pipes.get_mut(&number) else { return Ok(()) };
+        let bytes = std::mem::take(&mut pipe.kept[1 - to]);
         if bytes.is_empty() {
             return Ok(());
         }
@@ -457,14 +539,13 @@ impl World {
             }
             self.take_packets(end.server, end.link);
         }
-        self.check_damage(number, to, bytes.len())
+        self.check_damage(number, to)
     }
 
     /// Whoever has read damage lets go of the link.
-    fn check_damage(&mut self, number: u64, to: usize, taken: usize) -> Checked {
+    fn check_damage(&mut self, number: u64, to: usize) -> Checked {
         let Some(pipe) = self.pipes.get_mut(&number) else { return Ok(()) };
         let from = 1 - to;
-        pipe.taken[from] += taken as u64;
         let Damage::Sent(damaged_to) = pipe.damage[from] else { return Ok(()) };
         if pipe.taken[from] < damaged_to {
             return Ok(());
@@ -498,10 +579,12 @@ impl World {
     fn take_packets(&mut self, server: usize, link: Link) {
         let mut events = Vec::new();
         let mut broken = None;
+        let read;
         {
             let Some(quorum) = self.sockets(server).and_then(|s| s.quorum.get_mut(&link)) else {
                 return;
             };
+            let before = quorum.input.len();
             while !quorum.held && !quorum.input.is_empty() {
                 if let Some(parser) = &mut quorum.stream {
                     match parser.feed(&quorum.input, &mut |_| {}) {
@@ -539,9 +622,20 @@ impl World {
                     }
                 }
             }
+            read = before - quorum.input.len();
+            if events.is_empty() && before > 0 && !quorum.held {
+                events.push(PeerEvent::Moved { link });
+            }
             if quorum.ended && (quorum.input.is_empty() || !quorum.held) && broken.is_none() {
                 broken = Some("closed by the peer".into());
             }
+        }
+        // What is no whole packet yet is with the process, too.
+        if let Some((number, end)) = self.pipe_of(server, link)
+            && let Some(pipe) = self.pipes.get_mut(&number)
+        {
+            pipe.read[1 - end] += read as u64;
+            self.look_at_mark(number, 1 - end);
         }
         if let Some(why) = broken {
             events.push(PeerEvent::Closed { link, why });
@@ -681,6 +775,8 @@ fn brief(packet: &Packet) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use ringkeeper::node::peers::contract;
+
     use super::*;
     use crate::knobs::Knobs;
 
@@ -718,5 +814,67 @@ mod tests {
         assert_eq!(input(&mut world, called), [0, 0, 0, 5, 9]);
         world.peer_bytes(number, 1, &[]).unwrap();
         assert_eq!(input(&mut world, called), [0, 0, 0, 5, 9]);
+    }
+
+    /// A link of the world, held at both ends.
+    struct Held {
+        world: World,
+        ends: [End; 2],
+    }
+
+    impl Held {
+        fn new() -> Held {
+            let (mut world, number) = with_a_learner();
+            let [caller, called] = world.pipes[&number].ends;
+            (world.knobs.socket_bytes, world.knobs.link_bytes_ms) = (8000, 1000);
+            world.tapped = Some(Vec::new());
+            Held { world, ends: [called, caller] }
+        }
+    }
+
+    impl contract::Rig for Held {
+        fn link(&self, end: usize) -> Link {
+            self.ends[end].link
+        }
+        fn command(&mut self, end: usize, command: PeerCommand) {
+            self.world.peer_command(self.ends[end].server, command);
+        }
+        fn run(&mut self) -> [Vec<PeerEvent>; 2] {
+            let until = self.world.now + 1000;
+            while self.world.now < until {
+                self.world.one_event().unwrap();
+            }
+            let mut heard = [Vec::new(), Vec::new()];
+            for (server, event) in self.world.tapped.replace(Vec::new()).unwrap() {
+                heard[usize::from(server == self.ends[1].server)].push(event);
+            }
+            heard
+        }
+        fn much(&self) -> usize {
+            64_000
+        }
+    }
+
+    #[test]
+    fn drained_does_not_wait_for_what_is_sent_behind_it() {
+        contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Held::new());
+    }
+
+    #[test]
+    fn a_link_that_is_not_read_stands_still() {
+        contract::a_link_that_is_not_read_stands_still(&mut Held::new());
+    }
+
+    #[test]
+    fn moved_is_said_of_bytes_on_their_way() {
+        contract::moved_is_said_of_bytes_on_their_way(&mut Held::new());
+    }
+
+    #[test]
+    #[cfg(feature = "mutants")]
+    #[should_panic(expected = "nobody said so")]
+    fn the_contract_finds_a_drained_that_means_empty() {
+        ringkeeper::mutants::choose(Some("drained-when-empty"));
+        contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Held::new());
     }
 }

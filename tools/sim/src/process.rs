@@ -111,6 +111,7 @@ impl World {
         }
         self.proposed(server, proposed)?;
         self.observe(server)?;
+        self.check_pace(server)?;
         if self.ambush(server) {
             return Ok(());
         }

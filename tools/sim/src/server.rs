@@ -88,6 +88,8 @@ pub struct Server {
     pub digested: (u64, Zxid),
     /// Its log has ended for a change of history, which is not done yet.
     pub is_changing: bool,
+    /// As a leader: how far its log was when it last moved, when that was, and its last turn.
+    pub log_moved: (Zxid, i64, i64),
     pub rng: Rng,
 }
 
@@ -191,6 +193,7 @@ impl Server {
             applied: Zxid::ZERO,
             digested: (0, Zxid(-1)),
             is_changing: false,
+            log_moved: (Zxid::ZERO, 0, 0),
             rng,
         }
     }
@@ -522,6 +525,8 @@ fn ensemble_parts(
         rules: SyncRules {
             force_snapshot: knobs.force_snapshot,
             use_log: knobs.use_log,
+            live_bytes: knobs.live_bytes,
+            sync_bytes: knobs.sync_bytes,
             ..SyncRules::default()
         },
         readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },

@@ -98,7 +98,12 @@ impl Drawer<'_> {
     }
 
     fn data(&mut self) -> Data {
+        let heavy = self.knobs.heavy_bytes;
         match self.rng.below(12) {
+            n if n > 4 && heavy > 0 => {
+                let len = self.rng.below(heavy) as usize;
+                Some(vec![self.rng.u64() as u8; len].into())
+            }
             0 => None,
             1 => Some(Bytes::new()),
             2 => Some(vec![self.rng.u64() as u8; 1500].into()),

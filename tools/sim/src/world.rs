@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use ringkeeper::membership::Electorate;
+use ringkeeper::node::peers::PeerEvent;
 use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
@@ -135,6 +136,10 @@ pub struct World {
     /// Events run inside a snapshot's pauses.
     pub depth: usize,
     pub failure: Option<String>,
+    /// All servers have served at once.
+    pub have_served: bool,
+    /// What links tell goes here, and no role speaks over them: a test holds both ends.
+    pub tapped: Option<Vec<(usize, PeerEvent)>>,
     pub trace: Option<Vec<String>>,
     pub events: u64,
     pub crashes: u64,
@@ -185,6 +190,8 @@ impl World {
             deadline: 0,
             depth: 0,
             failure: None,
+            have_served: false,
+            tapped: None,
             trace: tracing.then(Vec::new),
             events: 0,
             crashes: 0,
@@ -463,6 +470,11 @@ impl World {
             Fault::CrashAll { power, down_us } => {
                 for server in 0..self.servers.len() {
                     self.crash(server, power, down_us);
+                }
+            }
+            Fault::LeaderDiskHang { for_us } => {
+                if let Some(server) = self.leader() {
+                    self.servers[server].hang_us = for_us;
                 }
             }
             Fault::CrashLeader { power, down_us } => {
