@@ -75,6 +75,13 @@ impl Window {
         self.entries.back().map(|(zxid, _)| *zxid)
     }
 
+    /// Whether the transaction has been here, or lies before the window. One alone above the bound
+    /// in bytes leaves at once, and must not come a second time (a log may hold it twice, and what
+    /// a leader commits it also applies).
+    pub fn has_seen(&self, zxid: Zxid) -> bool {
+        self.end().is_some_and(|end| zxid <= end)
+    }
+
     /// Where the history ends: the last entry, or where the window was begun.
     pub fn end(&self) -> Option<Zxid> {
         self.max().or(self.before)
@@ -174,6 +181,18 @@ mod tests {
         window.push(z(5, 1), Bytes::new());
         assert_eq!(window.floor(z(4, 9)), Some(z(4, 9)));
         assert_eq!(window.floor(z(4, 8)), None);
+    }
+
+    #[test]
+    fn an_entry_above_the_bound_leaves_at_once_and_has_been_seen() {
+        // Goal: with jute.maxbuffer raised an entry may be larger than the window.
+        let mut window = Window::new(100, 10);
+        window.push(z(1, 1), Bytes::from_static(b"more than ten"));
+        assert!(window.is_empty() && window.max().is_none());
+        assert!(window.has_seen(z(1, 1)) && !window.has_seen(z(1, 2)));
+        window.push(z(1, 2), Bytes::new());
+        assert!(window.has_seen(z(1, 2)) && window.has_seen(z(1, 1)));
+        assert!(!Window::default().has_seen(z(1, 1)));
     }
 
     #[test]

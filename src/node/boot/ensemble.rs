@@ -28,7 +28,7 @@ pub fn parts(
     if let Some(before) = epochs.raised_from {
         tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");
     }
-    if window.max().is_none_or(|max| max != last) {
+    if window.end() != Some(last) {
         window.restart(last);
     }
     let election = ElectionSettings {

@@ -86,7 +86,7 @@ pub fn recover(
     let mut window = Window::new(settings.limits.committed_log, limits::WINDOW_BYTES);
     let mut seen = |entry: &Entry, bytes: &[u8]| {
         // A log may hold a transaction twice.
-        if window.max().is_none_or(|max| max < entry.header.zxid) {
+        if !window.has_seen(entry.header.zxid) {
             window.push(entry.header.zxid, Bytes::copy_from_slice(bytes));
         }
     };

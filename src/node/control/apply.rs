@@ -35,7 +35,7 @@ impl Control {
         };
         // A leader's window has it since it was committed.
         if let Some(ensemble) = &mut self.ensemble
-            && ensemble.window.max().is_none_or(|max| max < zxid)
+            && !ensemble.window.has_seen(zxid)
             && (self.service == Service::All || !crate::mutants::on("hole-in-window"))
         {
             ensemble.window.push(zxid, bytes);

@@ -162,6 +162,12 @@ impl Leader {
             let why = format!("it acknowledged {zxid}, and was sent no more than {sent}");
             return self.close(link, why, out);
         }
+        // What is not committed are this epoch's proposals, without a gap. A number between the
+        // history and the first of them names none, and must not be counted as if it did.
+        if zxid > self.committed && zxid.epoch() != self.epoch {
+            let why = format!("it acknowledged {zxid}, which names no transaction");
+            return self.close(link, why, out);
+        }
         if zxid > learner.acked {
             learner.acked = zxid;
             learner.patience.acked(zxid, self.beat);
@@ -170,7 +176,8 @@ impl Leader {
     }
 
     /// The newest transaction that a quorum has in its logs. Acks come in order, so an ack stands
-    /// for everything before it.
+    /// for everything before it. Where a learner's history ends with the beginning of an epoch, that
+    /// is no transaction: it has what is before.
     fn agreed_upto(&self) -> Zxid {
         let mut horizons: Vec<(ServerId, Zxid)> = vec![(self.parts.me, self.durable)];
         let learners = self.learners.values().filter(|learner| learner.has_acked());
@@ -183,7 +190,9 @@ impl Leader {
                 found = upto;
             }
         }
-        found
+        let count = self.outstanding.partition_point(|(zxid, _)| *zxid <= found);
+        let newest = count.checked_sub(1).and_then(|at| self.outstanding.get(at));
+        newest.map_or(self.committed, |(zxid, _)| *zxid)
     }
 
     /// A reconfiguration is committed apart: what stands behind it is for its configuration to

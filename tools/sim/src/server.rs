@@ -261,7 +261,7 @@ impl Server {
         let mut window = Window::new(knobs.window, limits::WINDOW_BYTES);
         let restored = snapshot::restore(&dirs, &mut writer, &options, &mut |entry, bytes| {
             let (zxid, bytes) = (entry.header.zxid, Bytes::copy_from_slice(bytes));
-            if window.max().is_none_or(|max| max < zxid) {
+            if !window.has_seen(zxid) {
                 window.push(zxid, bytes.clone());
             }
             replayed.push((zxid, bytes));
@@ -291,7 +291,7 @@ impl Server {
             Some(electorate) => {
                 let epochs = epochs::open(dirs.snapshots.as_ref(), restored.zxid)
                     .map_err(|e| e.to_string())?;
-                if window.max().is_none_or(|max| max != restored.zxid) {
+                if window.end() != Some(restored.zxid) {
                     window.restart(restored.zxid);
                 }
                 Some((electorate, epochs, window))
