@@ -123,6 +123,14 @@ pub enum RestoreError {
          if the database is meant to be empty, create the file {marker}"
     )]
     Empty { snapshots: String, logs: String, marker: String },
+    /// In an epoch numbers show what is missing; at its end a snapshot that cannot be loaded may be
+    /// all there is of it.
+    #[error(
+        "{file} cannot be loaded, and the log goes on from {before} to {after} around it: what only \
+         that snapshot has may be missing. Bring it back from a copy; a member of an ensemble can \
+         also have everything in {folder} moved away, and gets it from its leader"
+    )]
+    MissingBehind { file: String, before: Zxid, after: String, folder: String },
     #[error(transparent)]
     Log(#[from] ReplayError),
     #[error(
@@ -183,7 +191,9 @@ pub fn restore(
     let zxid = file.as_ref().map_or(Zxid::ZERO, |f| f.zxid);
     let czxid_max = loaded.czxid_max;
     let logs = dirs.logs.as_ref();
-    let replayed = replay(logs, writer, (zxid, Zxid(i64::MAX)), loaded, options, seen)?;
+    let newer = Newer::than(zxid, snapshots, &files);
+    let range = (zxid, Zxid(i64::MAX));
+    let replayed = replay(logs, writer, range, newer, loaded, options, seen)?;
     // A member of an ensemble is sent what it lacks, and may have been stopped while its history was
     // being replaced.
     let original = file.as_ref().filter(|file| file.original && options.kill_lost_sessions);
@@ -230,7 +240,9 @@ pub fn restore_at(
     let base = base.map_or(String::new(), |f| f.name.clone());
     let (zxid, czxid_max) = (file.zxid, loaded.czxid_max);
     let logs = dirs.logs.as_ref();
-    let replayed = match replay(logs, writer, (zxid, at), loaded, options, &mut |_, _| {}) {
+    let newer = Newer::than(zxid, snapshots, &files);
+    let range = (zxid, at);
+    let replayed = match replay(logs, writer, range, newer, loaded, options, &mut |_, _| {}) {
         Ok(replayed) if replayed.zxid == at => replayed,
         Ok(replayed) => {
             let why = format!("{at} is not in the log, which has {} before it", replayed.zxid);
@@ -446,23 +458,54 @@ fn first_logged(logs: &dyn Dir, entry_max: usize) -> Result<Zxid, RestoreError> 
     Ok(replay.next_record()?.map_or(Zxid::ZERO, |r| r.zxid))
 }
 
+/// Snapshots newer than the one a replay begins with: they could not be loaded.
+///
+/// Behind a snapshot that a leader has sent, ZooKeeper's learner keeps the log of before, which ends
+/// where it had been cut off. Where the log goes on in a later epoch nothing shows that hole, but for
+/// the snapshot that fills it. Who reads a log for learners asks the same.
+struct Newer<'a> {
+    dir: &'a dyn Dir,
+    files: Vec<&'a SnapshotFile>,
+}
+
+impl<'a> Newer<'a> {
+    fn than(base: Zxid, dir: &'a dyn Dir, files: &'a [SnapshotFile]) -> Newer<'a> {
+        Newer { dir, files: files.iter().filter(|file| file.zxid > base).collect() }
+    }
+
+    /// `after`: the next transaction, or `None` at the end of the log.
+    fn look(&self, before: Zxid, after: Option<Zxid>) -> Result<(), RestoreError> {
+        let fills = |file: &&&SnapshotFile| {
+            file.zxid > before && after.is_none_or(|after| file.zxid < after)
+        };
+        let Some(file) = self.files.iter().find(fills) else { return Ok(()) };
+        let after = after.map_or("its end".to_owned(), |after| after.to_string());
+        let (file, folder) = (self.dir.show(&file.name), self.dir.show(""));
+        Err(RestoreError::MissingBehind { file, before, after, folder })
+    }
+}
+
 /// Applies what comes behind the snapshot at `zxid`, up to `upto`; the rest is only read.
 fn replay(
     logs: &dyn Dir,
     writer: &mut TreeWriter,
     (zxid, upto): (Zxid, Zxid),
+    newer: Newer<'_>,
     loaded: Loaded,
     options: &RestoreOptions,
     seen: &mut dyn FnMut(&Entry, &[u8]),
 ) -> Result<Replayed, RestoreError> {
     let mut replayer = Replayer::new(writer, zxid, loaded.sessions, options.digest, loaded.digest);
     let mut replay = Replay::open(logs, Zxid(zxid.0 + 1), options.field_max)?;
+    let mut last = zxid;
     loop {
         let (offset, at, cause) = match replay.next_record()? {
             None => break,
             Some(record) if record.zxid > upto => continue,
             Some(record) => match decode_entry(record.entry, options.field_max) {
                 Ok(entry) => {
+                    newer.look(last, Some(record.zxid))?;
+                    last = last.max(record.zxid);
                     replayer.entry(&entry);
                     seen(&entry, record.entry);
                     continue;
@@ -472,6 +515,7 @@ fn replay(
         };
         return Err(RestoreError::Entry { file: replay.file(), offset, zxid: at, cause });
     }
+    newer.look(last, None)?;
     let mut replayed = replayer.finish();
     // Without digests there is still the last-zxid section to tell how far the snapshot reached.
     let reached = loaded.last_zxid.filter(|last| *last > replayed.zxid);
