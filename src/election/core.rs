@@ -366,7 +366,8 @@ impl Election {
     /// Looks whether the round is decided by the votes of those who look.
     fn weigh(&mut self, now: Millis, out: &mut Vec<ElectionEffect>) {
         let State::Looking(looking) = &mut self.state else { return };
-        if !looking.has_quorum(&self.electorate) {
+        // Who has no history to lead with counts nobody's vote, its own neither.
+        if looking.own.zxid == UNTRUSTED || !looking.has_quorum(&self.electorate) {
             looking.final_at = None;
             return;
         }

@@ -45,7 +45,7 @@ pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle, settle_beside};
 pub use shell::{Handle, LogInput, LogParts, OpenError, spawn, spawn_lent};
-pub use truncate::{Truncated, truncate};
+pub use truncate::{Truncated, set_aside, truncate};
 
 /// Proof that a transaction and all before it survive power loss here. Only the log makes one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -11,6 +11,7 @@ use super::horizon;
 use super::name::{self, LogFile, side_name};
 use super::replay::ReplayError;
 use super::scan::{Scanner, Step};
+use crate::codec::txnlog::{FILE_HEADER, put_record};
 use crate::disk::{self, Access, Dir};
 use crate::types::Zxid;
 
@@ -46,6 +47,61 @@ pub fn truncate(dir: &dyn Dir, after: Zxid, entry_max: usize) -> Result<Truncate
         }
     }
     Ok(done)
+}
+
+/// Before [`truncate`] to the same `after`, for those who are to keep what it takes away: files that
+/// would go as a whole get another name, from the newest on as they would go, and the end of the
+/// file that would be cut is written to a file of its own, a log like any other. `set_aside` gives
+/// the new name. Gives the new names.
+pub fn set_aside(
+    dir: &dyn Dir,
+    after: Zxid,
+    entry_max: usize,
+    set_aside: &dyn Fn(&str) -> String,
+) -> Result<Vec<String>, ReplayError> {
+    let whole = |e| ReplayError::io(dir, "", e);
+    let mut names = Vec::new();
+    // First, as in [`truncate`].
+    horizon::remove(dir).map_err(whole)?;
+    for log in name::list_logs(dir).map_err(whole)?.iter().rev() {
+        let io = |e| ReplayError::io(dir, &log.name, e);
+        if log.first > after {
+            let name = set_aside(&log.name);
+            disk::remove_if_present(dir, &side_name(log.first)).map_err(io)?;
+            dir.rename(&log.name, &name).map_err(io)?;
+            dir.flush().map_err(io)?;
+            names.push(name);
+            continue;
+        }
+        let (first, bytes) = end_of(dir, log, after, entry_max).map_err(io)?;
+        if let Some(first) = first {
+            let name = set_aside(&name::log_name(first));
+            disk::replace_file(dir, &name, &bytes).map_err(io)?;
+            names.push(name);
+        }
+        break;
+    }
+    Ok(names)
+}
+
+/// What the file has behind `after`: the first transaction, and all of it as a file.
+fn end_of(
+    dir: &dyn Dir,
+    log: &LogFile,
+    after: Zxid,
+    entry_max: usize,
+) -> std::io::Result<(Option<Zxid>, Vec<u8>)> {
+    let mut scanner = Scanner::open(dir.open(&log.name, Access::Read)?, entry_max)?;
+    let mut bytes = FILE_HEADER.to_vec();
+    let mut first = None;
+    while let Step::Record { entry, .. } = scanner.next_step()? {
+        let zxid = frame::zxid_of_entry(entry);
+        if zxid > after {
+            first.get_or_insert(zxid);
+            put_record(&mut bytes, entry);
+        }
+    }
+    Ok((first, bytes))
 }
 
 fn remove(dir: &dyn Dir, log: &LogFile) -> Result<(), ReplayError> {

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use super::control::Job;
 use super::logs_first::LogsFirst;
 use super::message::ToControl;
+use super::store::aside;
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
-use crate::log::name::list_logs;
+use crate::log::name::{list_logs, zxid_of_snapshot};
 use crate::log::purge;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
@@ -23,7 +24,7 @@ use crate::snapshot::directory;
 use crate::snapshot::pace::{Pace, Progress};
 use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
-use crate::types::{Millis, SessionId};
+use crate::types::{Millis, SessionId, Zxid};
 
 /// What the thread works with.
 pub struct Housekeeping {
@@ -142,6 +143,9 @@ impl Housekeeping {
             .collect::<io::Result<_>>()?;
         let plan = purge::plan(&candidates, &list_logs(logs)?, self.retain);
         purge::execute(&plan, snapshots, logs)?;
+        let whole = candidates.iter().filter(|file| file.is_valid);
+        let whole: Vec<Zxid> = whole.filter_map(|file| zxid_of_snapshot(&file.name)).collect();
+        aside::purge((snapshots, logs), &whole, self.retain)?;
         // The side records of what has gone. Nothing is being written: this is the one writer.
         directory::remove_leftovers(snapshots).map(drop)
     }

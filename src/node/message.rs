@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 
+use super::history_files::Changed;
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::tree::{Change, Outcome};
@@ -37,6 +38,15 @@ pub enum Service {
     /// Reads, and only for those that said beforehand that they want no more: there is no leader.
     Reads,
     All,
+}
+
+/// The epoch that a server serves in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reign {
+    /// Its first zxid, which names no transaction. ZooKeeper's leader tells its clients this number.
+    pub first: Zxid,
+    /// Where the tree has everything that was there when the epoch began.
+    pub history: Zxid,
 }
 
 /// From a network core to the control core.
@@ -74,6 +84,8 @@ pub enum ToControl {
     Log(crate::log::LogEvent),
     /// The housekeeping thread has finished a snapshot, well or badly.
     SnapshotDone,
+    /// Log, tree and files are what a change of history was to make of them.
+    HistoryChanged(Box<Changed>),
     /// The clerk asks for a slice of the sessions.
     TellSessions(SessionsAsked),
     /// A piece of the log on disk, for a learner.
@@ -157,6 +169,8 @@ pub enum ToNetwork {
     Serving {
         service: Service,
         zxid: Zxid,
+        /// `None` where there is no leader.
+        reign: Option<Reign>,
     },
     /// A socket accepted by another core.
     Adopt {

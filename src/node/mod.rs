@@ -23,6 +23,7 @@ pub mod chunks;
 pub mod clerk;
 pub mod config;
 pub mod control;
+pub mod history_files;
 pub mod hosting;
 pub mod housekeeping;
 pub mod learner_files;

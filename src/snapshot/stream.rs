@@ -7,7 +7,7 @@ use super::walk::{AclTable, Walk, Walked};
 use crate::codec::quorum::snapshot::{
     Progress, Record, SnapshotParser, StreamError, put_end, put_head, put_node,
 };
-use crate::tree::{Tree, TreeWriter};
+use crate::tree::{Cleared, Tree, TreeWriter};
 use crate::types::{AclList, SessionId, Zxid};
 
 /// A piece ends after so many bytes of nodes, or so many nodes, whichever comes first.
@@ -95,11 +95,11 @@ struct Filling {
 }
 
 impl StreamLoad {
-    /// Empties the tree. `field_max`: the longest path or data accepted.
-    pub fn begin(field_max: usize, writer: &mut TreeWriter) -> StreamLoad {
-        writer.clear();
+    /// Empties the tree, and gives what was in it. `field_max`: the longest path or data accepted.
+    pub fn begin(field_max: usize, writer: &mut TreeWriter) -> (StreamLoad, Cleared) {
+        let cleared = writer.take_out();
         let parser = SnapshotParser::new(field_max);
-        StreamLoad { parser, filling: Filling::default() }
+        (StreamLoad { parser, filling: Filling::default() }, cleared)
     }
 
     /// Takes the next bytes. What is not consumed, once `done`, belongs to the packets behind. After

@@ -100,10 +100,6 @@ impl Index {
             }
         }
     }
-
-    pub fn clear(&mut self) {
-        *self = Index::default();
-    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};
 pub use warm::WARM;
-pub use writer::TreeWriter;
+pub use writer::{Cleared, TreeWriter};
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).
 pub const CONFIG_PATH: &str = "/zookeeper/config";

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::RwLockWriteGuard;
 
 use super::apply::Work;
+use super::index::Index;
 use super::quota;
 use super::shard::Shard;
 use super::store::{Published, Totals, Tree, key_of};
@@ -18,6 +19,12 @@ use crate::types::{ErrorCode, NodeKind, SessionId, WallMillis, Zxid, parent_and_
 pub struct TreeWriter {
     tree: Arc<Tree>,
     state: State,
+}
+
+/// A tree that nobody sees any more.
+pub struct Cleared {
+    _shards: Vec<Shard>,
+    _index: Index,
 }
 
 /// What the writer keeps between and during transactions.
@@ -118,17 +125,22 @@ impl TreeWriter {
 
     /// Removes every node, the root too: what a snapshot is restored into.
     pub fn clear(&mut self) {
-        for slot in &self.tree.shards {
-            *slot.0.write() = Shard::default();
-        }
+        drop(self.take_out());
+    }
+
+    /// As [`TreeWriter::clear`]; what was there is given out, for it takes its time to be freed.
+    pub fn take_out(&mut self) -> Cleared {
+        let shards = self.tree.shards.iter().map(|slot| std::mem::take(&mut *slot.0.write()));
+        let _shards = shards.collect();
         self.state.totals = Totals::default();
         self.state.edits.clear();
         *self.tree.totals.lock() = Published::default();
-        self.tree.index.lock().clear();
+        let _index = std::mem::take(&mut *self.tree.index.lock());
         self.tree.acls.lock().clear();
         self.tree.quotas.write().clear();
         self.tree.has_quotas.store(false, Ordering::SeqCst);
         self.tree.applied.store(0, Ordering::SeqCst);
+        Cleared { _shards, _index }
     }
 
     /// Back to the tree of [`Tree::new`] (DataTree's constructor).

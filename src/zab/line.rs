@@ -190,6 +190,11 @@ impl<O> Line<O> {
         self.durable
     }
 
+    /// Everything up to here is agreed, as far as this server has heard.
+    pub fn agreed(&self) -> Zxid {
+        self.agreed
+    }
+
     /// Steps in flight.
     pub fn len(&self) -> usize {
         self.proposals.len() + self.syncs.len()

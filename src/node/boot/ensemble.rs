@@ -66,6 +66,7 @@ pub fn parts(
         reconfig,
         accepted: epochs.accepted,
         current: epochs.current,
+        blank: false,
         election: Election::new(election, settings.electorate.clone()),
         window,
         disk,

@@ -22,8 +22,9 @@ use crate::net::{Bound, NetSettings};
 use crate::node::clerk::{self, Clerk};
 use crate::node::config::{self, Settings};
 use crate::node::control::{
-    ClientRules, Control, ControlParts, ControlSettings, Disk, Outlet, Stream,
+    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Outlet, Stream,
 };
+use crate::node::history_files::HistoryFiles;
 use crate::node::hosting::{Hosted, LentLog};
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
@@ -32,12 +33,13 @@ use crate::node::network::{Admission, Budgets, Commons, NetworkParts, NetworkSet
 use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::quiet::ClientLines;
+use crate::node::store::{self, Committed};
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::prep::PrepSettings;
 use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
 use crate::session::IdSource;
 use crate::snapshot::pack::Compression;
-use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
+use crate::snapshot::{self, Directories, RestoreError, RestoreOptions, Restored, WriteOptions};
 use crate::tree::{Tree, TreeOptions, TreeWriter};
 use crate::types::{CoreId, Millis, ServerId, Zxid, limits};
 use crate::zab::Window;
@@ -57,6 +59,8 @@ pub struct Recovered {
     window: Window,
     /// A snapshot is due as soon as clients are served.
     snapshot_later: bool,
+    /// There was nothing, and nobody has said that this is meant.
+    blank: bool,
 }
 
 /// The largest record field any reader takes (I14).
@@ -90,14 +94,26 @@ pub fn recover(
             window.push(entry.header.zxid, Bytes::copy_from_slice(bytes));
         }
     };
-    let restored = snapshot::restore(folders, &mut writer, &options, &mut seen)?;
+    let (restored, blank) = match snapshot::restore(folders, &mut writer, &options, &mut seen) {
+        // A member of an ensemble gets its history from a leader (QuorumPeer, with zxid -1).
+        Err(RestoreError::Empty { .. }) if settings.ensemble.is_some() => {
+            tracing::warn!(
+                "the database is empty, and zookeeper.db.autocreate is false: this server has no vote \
+                 until it has a leader's history"
+            );
+            let options = RestoreOptions { autocreate: true, ..options };
+            (snapshot::restore(folders, &mut writer, &options, &mut seen)?, true)
+        }
+        other => (other?, false),
+    };
     let elapsed = clock::now().0 - began.0;
     say_restored(&restored, &tree, elapsed);
     gauges.snap_load_time.record(elapsed);
     gauges.txns_loaded.record(restored.replayed as i64);
     gauges.digest_mismatches.set(restored.digests.mismatches as i64);
     let snapshot_later = settings.ensemble.is_none() && may_wait(&restored, &tree);
-    if restored.snapshot_due && !snapshot_later {
+    // Without a vote nothing is written that a next start would take for a database.
+    if restored.snapshot_due && !snapshot_later && !blank {
         let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
         let options = WriteOptions { quiet: true, ..write_options(settings, &restored) };
         let dir = folders.snapshots.as_ref();
@@ -109,7 +125,7 @@ pub fn recover(
             written => drop(written?),
         }
     }
-    Ok(Recovered { tree, writer, restored, window, snapshot_later })
+    Ok(Recovered { tree, writer, restored, window, snapshot_later, blank })
 }
 
 /// Whether the snapshot that is due can be written while clients are served: it is large, and all
@@ -183,6 +199,30 @@ fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
         ms = elapsed_ms,
         "restored"
     );
+}
+
+/// How far the history is known to be committed; zero: nobody knows.
+fn committed(folders: &Directories, last: Zxid) -> Zxid {
+    let dir = folders.snapshots.as_ref();
+    let file = dir.show(&store::committed::name());
+    match store::committed::read(dir, last) {
+        Ok(Committed::Upto(zxid)) => zxid,
+        Ok(Committed::Unknown) => Zxid::ZERO,
+        Ok(Committed::Beyond(zxid)) => {
+            tracing::warn!(
+                %file,
+                committed = %zxid,
+                found = %last,
+                "the files beside it end before what it says was committed: they were put there by \
+                 somebody, or a power loss took what forceSync=no did not keep"
+            );
+            Zxid::ZERO
+        }
+        Err(error) => {
+            tracing::warn!(%file, %error, "cannot be read");
+            Zxid::ZERO
+        }
+    }
 }
 
 fn write_options(settings: &Settings, restored: &Restored) -> WriteOptions {
@@ -273,16 +313,27 @@ pub fn start(
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
 
     let folders = Arc::new(folders);
-    let Recovered { tree, writer, restored, window, snapshot_later } = recovered;
+    let Recovered { tree, writer, restored, window, snapshot_later, blank } = recovered;
     let options = write_options(&settings, &restored);
     let removing: Arc<parking_lot::Mutex<()>> = Arc::default();
     let ensemble = match &settings.ensemble {
         None => None,
         Some(ensemble) => {
-            let starter = Box::new(move |last| starter.start(last).map_err(|e| e.to_string()));
-            let restore = restore_options(&settings);
-            let disk =
-                Disk::new(folders.clone(), restore, options.clone(), starter, removing.clone());
+            let (changes, change_queue) = mpsc::channel();
+            HistoryFiles {
+                folders: folders.clone(),
+                restore: {
+                    let options = restore_options(&settings);
+                    RestoreOptions { autocreate: options.autocreate || blank, ..options }
+                },
+                write: options.clone(),
+                start_log: Box::new(move |last| starter.start(last).map_err(|e| e.to_string())),
+                removing: removing.clone(),
+            }
+            .spawn(change_queue, to_control.clone())
+            .map_err(BootError::Thread)?;
+            let committed = committed(&folders, restored.zxid);
+            let disk = Disk::new(folders.clone(), field_max(&settings), changes, committed);
             LearnerFiles {
                 tree: tree.clone(),
                 logs: folders.logs.clone(),
@@ -295,7 +346,9 @@ pub fn start(
             let at = listen_address(&settings);
             let reconfig = ensemble::reconfig(&settings, ensemble, at, cores[0].sender.clone());
             let rules = client_rules(&settings);
-            Some(ensemble::parts(ensemble, rules, reconfig, disk, window, restored.zxid)?)
+            let last = restored.zxid;
+            let parts = ensemble::parts(ensemble, rules, reconfig, disk, window, last)?;
+            Some(EnsembleParts { blank, ..parts })
         }
     };
     let serving = ensemble.is_none();

@@ -11,13 +11,15 @@ use crate::zab::Committed;
 
 impl Control {
     pub(super) fn apply(&mut self, committed: Committed<Origin>) {
+        assert!(self.may_apply(), "I6: nothing is applied while a change of history is pending");
+        let Some(writer) = &mut self.writer else { return };
         let (entry, bytes, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
         self.work += work_of(&entry.txn);
         let before = self.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");
         let mut publisher = Publisher { outlets: &mut self.outlets, before };
-        let outcome = self.writer.apply(&entry.header, &entry.txn, &mut publisher);
+        let outcome = writer.apply(&entry.header, &entry.txn, &mut publisher);
         self.prep.applied(zxid);
         self.note_applied(entry.header.time);
         if self.ensemble.is_some() {

@@ -1,36 +1,41 @@
 //! What a change of history does to log, snapshots and tree: cutting what a new leader never had,
 //! taking over all of its tree, reading everything anew.
 //!
-//! While one of these runs nobody is served and nothing is appended. The log ends first, so that
-//! nothing writes to the files, and a new one begins behind what is then loaded.
+//! ```text
+//!  asked for ─► log ends, snapshot ends ─► thread beside, with the tree's writer ─► new log, new line
+//! ```
+//!
+//! From the first to the last of these nobody is served, nothing is appended and nothing applied: what
+//! the log still reports of the old history must not reach a tree that a snapshot is filling. The
+//! files are [`crate::node::history_files`]'s; this thread only feeds the tree while a stream comes.
 
 use super::Control;
 use super::outlet::Publisher;
 use crate::log::LogInput;
-use crate::node::store::{self, Rewind};
+use crate::node::history_files::{Change, Changed, HistoryJob, Received};
+use crate::node::store::{self, CutOff};
 use crate::prep::Prep;
-use crate::runtime::mailbox::Sender;
+use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;
-use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
-use crate::types::{SessionId, Zxid};
+use crate::types::{Millis, Zxid};
 use crate::zab::{LearnerInput, Line, Stored};
 
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc;
 
-/// Starts a log behind a transaction; the error says what cannot be done.
-pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, String> + Send>;
+/// How often it is written down how far the history is committed, in ms.
+const REMEMBER_MS: i64 = 1000;
 
 /// Files, as far as roles change them.
 pub struct Disk {
     pub folders: Arc<Directories>,
-    pub restore: RestoreOptions,
-    pub write: WriteOptions,
-    pub start_log: StartLog,
-    /// Held while files are removed: a purge planned before a change of history could take what
-    /// that needs.
-    pub removing: Arc<Mutex<()>>,
+    /// Longest path or data of a snapshot.
+    field_max: usize,
+    jobs: mpsc::Sender<HistoryJob>,
+    /// How far the history is known to be committed, and how much of that is written down.
+    committed: Zxid,
+    remembered: Zxid,
+    remember_at: Millis,
     pending: Option<Pending>,
     /// The snapshot being received.
     loader: Option<StreamLoad>,
@@ -39,7 +44,7 @@ pub struct Disk {
     log_runs: bool,
 }
 
-/// What waits for the log's end.
+/// What waits for the log's end, or is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pending {
     Truncate { after: Zxid },
@@ -47,32 +52,21 @@ enum Pending {
     Reload,
 }
 
-/// A change of history that is on disk.
-struct Done {
-    last: Zxid,
-    /// What the learner that asked for it is told, if it is still there.
-    tell: LearnerInput,
-}
-
-struct Received {
-    sessions: BTreeMap<SessionId, i32>,
-    czxid_max: Zxid,
-}
-
 impl Disk {
+    /// `committed`: as [`store::committed`] has it; zero if nothing is known.
     pub fn new(
         folders: Arc<Directories>,
-        restore: RestoreOptions,
-        write: WriteOptions,
-        start_log: StartLog,
-        removing: Arc<Mutex<()>>,
+        field_max: usize,
+        jobs: mpsc::Sender<HistoryJob>,
+        committed: Zxid,
     ) -> Disk {
         Disk {
             folders,
-            restore,
-            write,
-            start_log,
-            removing,
+            field_max,
+            jobs,
+            committed,
+            remembered: committed,
+            remember_at: Millis(0),
             pending: None,
             loader: None,
             received: None,
@@ -84,6 +78,17 @@ impl Disk {
         store::epochs::store(self.folders.snapshots.as_ref(), stored)
             .map_err(|e| format!("cannot store {stored:?}: {e}"))
     }
+
+    /// How far this server's history is known to be committed.
+    pub(super) fn committed(&self) -> Zxid {
+        self.committed
+    }
+
+    /// Where the files are, for those who are to move them.
+    pub(super) fn places(&self) -> String {
+        let (snapshots, logs) = (self.folders.snapshots.show(""), self.folders.logs.show(""));
+        if snapshots == logs { snapshots } else { format!("{snapshots} and {logs}") }
+    }
 }
 
 impl Control {
@@ -91,9 +96,38 @@ impl Control {
         self.ensemble.as_ref().is_none_or(|e| e.disk.pending.is_none())
     }
 
+    /// Nothing is applied while a change of history is pending, whatever was agreed and became
+    /// durable before (I6).
+    pub(super) fn may_apply(&self) -> bool {
+        self.disk_is_settled() || crate::mutants::on("applied-while-changing")
+    }
+
+    /// Whether the thread beside has the tree.
+    pub(super) fn is_changing_files(&self) -> bool {
+        self.writer.is_none()
+    }
+
     /// Whether there is a log thread to be stopped.
     pub(super) fn log_runs(&self) -> bool {
         self.ensemble.as_ref().is_none_or(|e| e.disk.log_runs && e.disk.pending.is_none())
+    }
+
+    /// What is applied while this server serves in an epoch is committed: a quorum has it. Written
+    /// down now and then, and with `flush` durably, at the end of a role or a process.
+    pub(super) fn remember_committed(&mut self, flush: bool) {
+        let (serves, applied, now) = (self.serves_all(), self.tree.applied(), self.now);
+        let Some(ensemble) = &mut self.ensemble else { return };
+        let disk = &mut ensemble.disk;
+        if serves && disk.pending.is_none() {
+            disk.committed = disk.committed.max(applied);
+        }
+        let grew = disk.committed > disk.remembered;
+        if (grew && now >= disk.remember_at) || (flush && disk.committed > Zxid::ZERO) {
+            let committed = disk.committed;
+            (disk.remembered, disk.remember_at) = (committed, now + REMEMBER_MS);
+            // Without a thread there is no process either.
+            let _ = disk.jobs.send(HistoryJob::Remember { committed, flush });
+        }
     }
 
     pub(super) fn truncate(&mut self, after: Zxid) {
@@ -105,13 +139,20 @@ impl Control {
         tracing::info!(%zxid, "the leader sends its whole tree");
         // First: a snapshot of the tree as it was must not go on with half of the new one.
         self.begin(Pending::Replace { zxid });
-        let Some(ensemble) = &mut self.ensemble else { return };
-        let field_max = ensemble.disk.restore.field_max;
-        ensemble.disk.loader = Some(StreamLoad::begin(field_max, &mut self.writer));
+        let (Some(ensemble), Some(writer)) = (&mut self.ensemble, &mut self.writer) else { return };
+        let disk = &mut ensemble.disk;
+        let (loader, cleared) = StreamLoad::begin(disk.field_max, writer);
+        disk.loader = Some(loader);
+        // Where there is nobody to take it, it is freed here.
+        let _ = disk.jobs.send(HistoryJob::Discard(cleared));
     }
 
-    /// A role ended while the tree was being replaced: what is on disk counts.
+    /// A role ended while the tree was being received: what is on disk counts. A change that has
+    /// begun goes on to its end, which is some leader's history as well.
     pub(super) fn give_up_loading(&mut self) {
+        if self.is_changing_files() {
+            return;
+        }
         let Some(ensemble) = &mut self.ensemble else { return };
         let disk = &mut ensemble.disk;
         if matches!(disk.pending, Some(Pending::Replace { .. })) {
@@ -131,14 +172,14 @@ impl Control {
     }
 
     pub(super) fn snapshot_bytes(&mut self, bytes: &[u8]) {
-        let Some(ensemble) = &mut self.ensemble else { return };
+        let (Some(ensemble), Some(writer)) = (&mut self.ensemble, &mut self.writer) else { return };
         let Some(Pending::Replace { zxid }) = ensemble.disk.pending else { return };
         let Some(loader) = &mut ensemble.disk.loader else { return };
-        match loader.feed(bytes, &mut self.writer) {
+        match loader.feed(bytes, writer) {
             Ok(progress) if !progress.done => {}
             Ok(_) => {
                 let Some(loader) = ensemble.disk.loader.take() else { return };
-                match loader.finish(zxid, &mut self.writer) {
+                match loader.finish(zxid, writer) {
                     Ok(loaded) => {
                         ensemble.disk.received = Some(Received {
                             czxid_max: loaded.czxid_max,
@@ -162,119 +203,76 @@ impl Control {
         self.try_disk();
     }
 
+    /// Hands the change to the thread beside, as soon as nobody else writes to the files.
     pub(super) fn try_disk(&mut self) {
         let Some(ensemble) = &mut self.ensemble else { return };
+        let disk = &mut ensemble.disk;
         // A snapshot of the old tree, finished late, would outlive what is cut off.
-        if ensemble.disk.log_runs || self.snapshot_running.is_some() {
+        if disk.log_runs || self.snapshot_running.is_some() || self.writer.is_none() {
             return;
         }
-        let removing = ensemble.disk.removing.clone();
-        let _guard = removing.lock();
-        let done = match ensemble.disk.pending {
+        let change = match disk.pending {
             None => return,
-            Some(Pending::Replace { zxid }) => match ensemble.disk.received.take() {
+            Some(Pending::Replace { zxid }) => match disk.received.take() {
                 None => return,
-                Some(received) => self.replace(zxid, received),
+                Some(received) => Change::Replace { zxid, received, current: ensemble.current },
             },
-            Some(Pending::Truncate { after }) => self.rewind(after),
-            Some(Pending::Reload) => self.reload(),
+            Some(Pending::Truncate { after }) => {
+                let known = disk.committed > Zxid::ZERO;
+                let cut_off = if known { CutOff::Removed } else { CutOff::SetAside };
+                Change::Truncate { after, cut_off }
+            }
+            Some(Pending::Reload) => Change::Reload,
         };
-        match done {
-            Ok(done) => self.begin_behind(done),
-            Err(why) => self.fail(why),
+        let Some(writer) = self.writer.take() else { return };
+        if disk.jobs.send(HistoryJob::Change { change, writer }).is_err() {
+            self.fail("the thread that changes files has ended".into());
         }
-    }
-
-    /// Back to an earlier transaction, which the files may not be able to give.
-    fn rewind(&mut self, after: Zxid) -> Result<Done, String> {
-        let Some(ensemble) = &mut self.ensemble else { return Err("no ensemble".into()) };
-        let disk = &ensemble.disk;
-        let rewound = store::rewind(&disk.folders, &mut self.writer, &disk.restore, after)
-            .map_err(|e| e.to_string())?;
-        Ok(match rewound {
-            Rewind::Done { restored, removed, cut } => {
-                let cut = cut.map(|(file, at)| format!("{file} at byte {at}")).unwrap_or_default();
-                let removed = removed.join(" ");
-                tracing::warn!(%after, removed, cut, "log and tree were taken back");
-                self.loaded(*restored, LearnerInput::Truncated { last: after })
-            }
-            Rewind::Impossible { why, restored } => {
-                self.loaded(*restored, LearnerInput::CannotTruncate { why })
-            }
-        })
-    }
-
-    /// Everything anew from the disk.
-    fn reload(&mut self) -> Result<Done, String> {
-        let Some(ensemble) = &mut self.ensemble else { return Err("no ensemble".into()) };
-        let disk = &ensemble.disk;
-        let restored =
-            snapshot::restore(&disk.folders, &mut self.writer, &disk.restore, &mut |_, _| {})
-                .map_err(|e| e.to_string())?;
-        Ok(self.loaded(restored, LearnerInput::Tick))
-    }
-
-    /// The tree is what the disk holds.
-    fn loaded(&mut self, restored: Restored, tell: LearnerInput) -> Done {
-        self.restored_upto = restored.czxid_max;
-        self.exact_from = None;
-        self.durable_sessions = restored.sessions;
-        Done { last: restored.zxid, tell }
-    }
-
-    /// The received tree goes to disk, and all that was there before away.
-    fn replace(&mut self, zxid: Zxid, received: Received) -> Result<Done, String> {
-        let Some(ensemble) = &mut self.ensemble else { return Err("no ensemble".into()) };
-        let disk = &ensemble.disk;
-        let sessions: Vec<_> = received.sessions.iter().map(|(id, t)| (*id, *t)).collect();
-        let options = WriteOptions {
-            at: zxid,
-            restored_upto: received.czxid_max,
-            quiet: true,
-            ..disk.write.clone()
-        };
-        let parts = store::replace::Received {
-            tree: self.writer.tree(),
-            sessions: &sessions,
-            options: &options,
-            current: ensemble.current,
-            entry_max: disk.restore.field_max,
-        };
-        let replaced =
-            store::replace(&disk.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
-        tracing::info!(%zxid, bytes = replaced.report.file_bytes, "the leader's tree is on disk");
-        self.durable_sessions = received.sessions;
-        self.restored_upto = received.czxid_max;
-        self.exact_from = None;
-        Ok(Done { last: zxid, tell: LearnerInput::SnapshotLoaded { zxid } })
-    }
-
-    /// Puts the members this server knows into /zookeeper/config (QuorumPeer.initConfigInZKDatabase).
-    pub(super) fn init_config(&mut self) {
-        let Some(ensemble) = &self.ensemble else { return };
-        let config = ensemble.electorate.committed.clone();
-        let version = Zxid(config.version());
-        let before = self.tree.applied();
-        let sink = &mut Publisher { outlets: &mut self.outlets, before };
-        self.writer.init_config(config.text().as_bytes(), version, self.wall, sink);
     }
 
     /// Log, line and tree go on behind what is loaded now.
-    fn begin_behind(&mut self, done: Done) {
-        let last = done.last;
+    pub(super) fn history_changed(&mut self, changed: Changed) {
+        self.writer = Some(changed.writer);
+        let outcome = match changed.outcome {
+            Ok(outcome) => outcome,
+            Err(why) => return self.fail(why),
+        };
+        let last = outcome.last;
         let Some(ensemble) = &mut self.ensemble else { return };
         ensemble.window.restart(last);
-        let disk = &mut ensemble.disk;
-        disk.pending = None;
-        match (disk.start_log)(last) {
-            Ok(log) => self.log = log,
-            Err(why) => return self.fail(why),
-        }
-        disk.log_runs = true;
+        ensemble.disk.pending = None;
+        ensemble.disk.log_runs = true;
+        // With a leader's tree an empty database is one no more.
+        ensemble.blank &= !matches!(outcome.tell, LearnerInput::SnapshotLoaded { .. });
+        self.log = outcome.log;
+        self.durable_sessions = outcome.sessions;
+        self.restored_upto = outcome.restored_upto;
+        self.exact_from = None;
         self.line = Line::new(last);
         self.prep = Prep::new(self.prep_settings.clone(), last);
         self.init_config();
         tracing::info!(%last, "history goes on from here");
-        self.learn(done.tell);
+        self.learn(outcome.tell);
+        self.enter_epoch_of(last);
+    }
+
+    /// The learner that asked for a leader's tree enters its epoch. Where the role has ended since,
+    /// nobody does, and the log must not be ahead of `currentEpoch` (I3): what is there is the whole
+    /// initial history of that epoch, as a start would find too.
+    fn enter_epoch_of(&mut self, last: Zxid) {
+        let current = self.ensemble.as_ref().map(|ensemble| ensemble.current);
+        if last.0 > 0 && current.is_some_and(|current| last.epoch() > current) {
+            self.store(Stored::Current(last.epoch()));
+        }
+    }
+
+    /// Puts the members this server knows into /zookeeper/config (QuorumPeer.initConfigInZKDatabase).
+    pub(super) fn init_config(&mut self) {
+        let (Some(ensemble), Some(writer)) = (&self.ensemble, &mut self.writer) else { return };
+        let config = ensemble.electorate.committed.clone();
+        let version = Zxid(config.version());
+        let before = self.tree.applied();
+        let sink = &mut Publisher { outlets: &mut self.outlets, before };
+        writer.init_config(config.text().as_bytes(), version, self.wall, sink);
     }
 }

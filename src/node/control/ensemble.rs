@@ -24,12 +24,15 @@ use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
-use crate::node::message::{Service, ToNetwork};
+use crate::node::message::{Reign, Service, ToNetwork};
 use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{
     Leader, LeaderParts, Learner, LearnerParts, Readers, Stored, SyncRules, Timing, Window,
 };
+
+/// How often it is said that a leader is refused for its history, in ms.
+const REFUSAL_SAID_MS: i64 = 60_000;
 
 /// What a server of an ensemble is told at start.
 pub struct EnsembleParts {
@@ -53,6 +56,8 @@ pub struct EnsembleParts {
     pub reconfig: Reconfig,
     pub accepted: Epoch,
     pub current: Epoch,
+    /// See [`LearnerParts::blank`].
+    pub blank: bool,
     pub election: Election,
     /// The newest transactions of the log.
     pub window: Window,
@@ -119,6 +124,10 @@ pub(super) struct Ensemble {
     appointed: Option<ServerId>,
     accepted: Epoch,
     pub current: Epoch,
+    pub blank: bool,
+    /// A leader was refused for its history in this role; when that was last said.
+    refused: bool,
+    refusal_said: Option<Millis>,
     election: Election,
     /// When reads are served if there is no leader by then.
     reads_at: Option<Millis>,
@@ -157,6 +166,9 @@ impl Ensemble {
             appointed: None,
             accepted: parts.accepted,
             current: parts.current,
+            blank: parts.blank,
+            refused: false,
+            refusal_said: None,
             election: parts.election,
             reads_at: None,
             waits_at: None,
@@ -359,6 +371,8 @@ impl Control {
                         accepted: ensemble.accepted,
                         current: ensemble.current,
                         last,
+                        committed: ensemble.disk.committed().min(last),
+                        blank: ensemble.blank,
                         config_version: ensemble.electorate.committed.version(),
                         leader,
                         timing: ensemble.timing,
@@ -392,6 +406,8 @@ impl Control {
             ensemble.appointed = ensemble.leaving.take().map(|leaving| leaving.leader);
             ensemble.rests_until = match ensemble.appointed {
                 None if observed => self.now + ensemble.rest.draw(),
+                // Neither a leader that is refused nor this server's log is to be kept busy.
+                None if std::mem::take(&mut ensemble.refused) => self.now + ensemble.timing.tick_ms,
                 None | Some(_) => self.now,
             };
         }
@@ -402,6 +418,7 @@ impl Control {
         self.ages.forget_asked();
         self.command(PeerCommand::StopQuorum);
         self.forget_links();
+        self.remember_committed(true);
         self.set_service(Service::Off);
         self.sessions.clear();
         self.pulses.clear();
@@ -464,6 +481,9 @@ impl Control {
         let boast = self.ensemble.as_ref().is_some_and(|e| e.me == ServerId(1))
             && crate::mutants::on("vote-beyond-log");
         let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };
+        // As in ZooKeeper, -1 is what nobody counts, and who says it counts nobody.
+        let is_blank = self.ensemble.as_ref().is_some_and(|e| e.blank);
+        let zxid = if is_blank { Zxid(-1) } else { zxid };
         self.elect(ElectionInput::Look { zxid, peer_epoch: current });
     }
 
@@ -522,8 +542,9 @@ impl Control {
         let service = if abstains { Service::Off } else { service };
         self.gauges.running.store(service != Service::Off, Ordering::Relaxed);
         let zxid = self.tree.applied();
+        let reign = self.reign().filter(|_| service == Service::All);
         for outlet in &mut self.outlets {
-            outlet.send(ToNetwork::Serving { service, zxid });
+            outlet.send(ToNetwork::Serving { service, zxid, reign });
         }
     }
 
@@ -556,6 +577,42 @@ impl Control {
                 voters / 2 + 1
             ),
         }
+    }
+
+    /// All of the epoch's initial history is agreed by the time it is served in.
+    fn reign(&self) -> Option<Reign> {
+        let epoch = match &self.role {
+            Role::Leading(leading) => leading.leader.epoch(),
+            Role::Learning(learning) => learning.learner.epoch(),
+            Role::Alone | Role::Settling | Role::Looking => return None,
+        };
+        Some(Reign { first: Zxid::new(epoch, 0), history: self.line.agreed() })
+    }
+
+    /// The leader's history lacks what is committed: nothing is followed and nothing deleted, and
+    /// whoever reads this has to choose.
+    pub(super) fn refuse_history(&mut self, ends: Zxid, committed: Zxid) {
+        let now = self.now;
+        let Role::Learning(learning) = &self.role else { return };
+        let leader = learning.learner.leader().0;
+        let Some(ensemble) = &mut self.ensemble else { return };
+        ensemble.refused = true;
+        if ensemble.refusal_said.is_some_and(|said| now < said + REFUSAL_SAID_MS) {
+            return;
+        }
+        ensemble.refusal_said = Some(now);
+        let places = ensemble.disk.places();
+        tracing::error!(
+            leader,
+            leader_ends = %ends,
+            committed_here = %committed,
+            "the leader lacks what this server knows to be committed: members of this ensemble have \
+             lost what they acknowledged (empty disks, or older copies of them). This server follows \
+             nobody and keeps its files. To keep its history: stop the other servers, move their \
+             version-2 folders away, start this server and one of them, and the rest when those two \
+             serve. To take over the leader's history, after an intended restore for example: stop \
+             this server, move everything in {places} away, and start it"
+        );
     }
 
     pub(super) fn serves_all(&self) -> bool {

@@ -197,6 +197,7 @@ impl Control {
             LearnerEffect::ConfigProposed { text } => self.config_proposed(&text),
             LearnerEffect::ConfigAnnounced { text } => self.config_announced(&text),
             LearnerEffect::NewConfig { text, leader, .. } => self.config_in_force(&text, leader),
+            LearnerEffect::Refuse { ends, committed } => self.refuse_history(ends, committed),
             LearnerEffect::Serve { epoch } => self.serve_as_learner(epoch),
             LearnerEffect::Leave { why } => self.leave_role(&why),
         }

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 
 use ages::Ages;
-pub use disk::{Disk, StartLog};
+pub use disk::Disk;
 use ensemble::{Ensemble, Role};
 pub use ensemble::{EnsembleParts, Rest};
 pub use locals::ClientRules;
@@ -158,7 +158,8 @@ pub enum Verdict {
 
 pub struct Control {
     settings: ControlSettings,
-    writer: TreeWriter,
+    /// `None` while a thread beside changes the history.
+    writer: Option<TreeWriter>,
     tree: Arc<Tree>,
     prep: Prep,
     prep_settings: PrepSettings,
@@ -259,7 +260,7 @@ impl Control {
             is_cut: false,
             sessions: Sessions::new(parts.settings.tick_time, parts.ids),
             settings: parts.settings,
-            writer: parts.writer,
+            writer: Some(parts.writer),
             tree,
             prep: Prep::new(parts.prep.clone(), last),
             prep_settings: parts.prep,
@@ -357,6 +358,7 @@ impl Control {
         self.apply_due();
         self.send_waiting_snapshots();
         self.leave_when_applied();
+        self.remember_committed(false);
         self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);
@@ -404,6 +406,7 @@ impl Control {
                 self.log_stopped = true;
             }
             ToControl::Log(LogEvent::Stopped) => self.log_ended(),
+            ToControl::HistoryChanged(changed) => self.history_changed(*changed),
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::Stop => {
                 if matches!(self.stopping, Stopping::No) {
@@ -455,7 +458,10 @@ impl Control {
         match self.stopping {
             Stopping::No => {}
             Stopping::Finishing { until } => {
-                if self.line.is_empty() || now >= until {
+                // What an unfinished change of history was to have of the line nobody waits for.
+                let is_done = self.line.is_empty() || !self.disk_is_settled();
+                if (is_done && !self.is_changing_files()) || now >= until {
+                    self.remember_committed(true);
                     self.stopping = Stopping::Log;
                     // A change of history has asked for its end, or seen it.
                     self.log_stopped = !self.log_runs();

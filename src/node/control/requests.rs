@@ -100,7 +100,7 @@ impl Control {
         self.begin_step();
         let share = limits::TURN_WORK + self.work_before;
         self.is_cut = false;
-        while self.outlets_have_room() {
+        while self.may_apply() && self.outlets_have_room() {
             if self.work >= share {
                 self.is_cut = true;
                 break;

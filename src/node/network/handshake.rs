@@ -21,8 +21,7 @@ impl<N: Transport> NetworkRole<N> {
             Service::Reads if request.read_only == Some(true) => {}
             Service::Reads | Service::Off => return self.close(conn, How::Now),
         }
-        if request.last_zxid_seen > self.commons.tree.applied()
-            && !crate::mutants::on("client-ahead-served")
+        if request.last_zxid_seen > self.known_upto() && !crate::mutants::on("client-ahead-served")
         {
             // The client has seen more than we hold: it must find another server (I8).
             let (seen, peer) = (request.last_zxid_seen, self.clients.look(conn).map(|c| c.peer));
@@ -54,6 +53,17 @@ impl<N: Transport> NetworkRole<N> {
             ToControl::Resume { conn: conn_ref, session: request.session, timeout }
         };
         self.outgoing.push(message);
+    }
+
+    /// Who has seen nothing newer sees nothing older here (I8). What was seen of earlier epochs is in
+    /// the history that this one began with; its first zxid, which a ZooKeeper leader shows to the
+    /// clients of an epoch in which nothing is written, stands for just that history.
+    fn known_upto(&self) -> Zxid {
+        let applied = self.commons.tree.applied();
+        match self.reign.filter(|reign| applied >= reign.history) {
+            Some(reign) if !crate::mutants::on("epoch-client-refused") => applied.max(reign.first),
+            Some(_) | None => applied,
+        }
     }
 
     /// The control core has created or found the session.

@@ -35,7 +35,7 @@ pub use transport::Transport;
 
 use super::clerk::Question;
 use super::control::Stream;
-use super::message::{Service, ToControl, ToNetwork};
+use super::message::{Reign, Service, ToControl, ToNetwork};
 use super::quiet::ClientLines;
 use crate::acl::Policy;
 use crate::admin::gauges::{CoreGauges, Run};
@@ -128,6 +128,8 @@ pub struct NetworkRole<N = Net> {
     next_sweep: Millis,
     /// What clients get at present.
     service: Service,
+    /// The epoch it is served in, in an ensemble.
+    reign: Option<Reign>,
     /// `drained` was set back to where a new role began.
     began_anew: bool,
     stopping: bool,
@@ -189,6 +191,7 @@ impl<N: Transport> NetworkRole<N> {
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
             service: if parts.serving { Service::All } else { Service::Off },
+            reign: None,
             began_anew: false,
             stopping: false,
             now: parts.now,

@@ -68,7 +68,10 @@ impl<N: Transport> NetworkRole<N> {
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
-            ToNetwork::Serving { service, zxid } => self.set_service(service, zxid),
+            ToNetwork::Serving { service, zxid, reign } => {
+                self.reign = reign;
+                self.set_service(service, zxid);
+            }
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),

@@ -7,22 +7,27 @@
 //! server or of Java's, needs no record of what was under way, and the same call can follow.
 //!
 //! * [`epochs`]: what was promised and entered (QuorumPeer.loadDataBase)
+//! * [`committed`]: how far the history is known to be committed
 //! * [`mod@rewind`]: log and tree back to an earlier transaction (ZKDatabase.truncateLog)
 //! * [`mod@replace`]: a leader's snapshot in place of everything
+//! * [`aside`]: what these two take out of service and keep
 //! * [`read`]: the log on the disk, for learners that lag behind
 //! * [`members`]: configuration files of an ensemble that may change
 
+pub mod aside;
+pub mod committed;
 pub mod epochs;
 pub mod members;
 pub mod read;
 pub mod replace;
 pub mod rewind;
 
+pub use committed::Committed;
 pub use epochs::{EpochError, Epochs};
 pub use members::ConfigFile;
 pub use read::{LogReader, log_bytes_behind, read_log_chunk};
 pub use replace::{ReplaceError, Replaced, replace};
-pub use rewind::{Rewind, rewind};
+pub use rewind::{CutOff, Rewind, rewind};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A leader's snapshot in place of everything (Learner.syncWithLeader on SNAP).
 //!
 //! ```text
-//! cut the log to the snapshot's zxid ─► write the snapshot ─► remove all others ─► remove the log
+//! cut the log to the snapshot's zxid ─► write the snapshot ─► all others aside ─► the log aside
 //! ```
 //!
 //! Most often the log ends far below that zxid, and the first step finds nothing to do. It is there
@@ -11,11 +11,13 @@
 //! leader's and so was never agreed upon.
 //!
 //! Older snapshots go before the log, and the log from its end: no snapshot stays whose log has
-//! gone, and no log stays with a hole in it. Java keeps both, and its log has a hole then.
+//! gone, and no log stays with a hole in it. Java keeps both, and its log has a hole then. Nothing
+//! is deleted ([`super::aside`]): a stream does not tell whether its history has ours in it.
 
 use std::io;
 
-use super::{epochs, rewind};
+use super::aside::{self, Aside, SETS_MAX};
+use super::epochs;
 use crate::log::{ReplayError, settle, truncate};
 use crate::snapshot::write::Pace;
 use crate::snapshot::{
@@ -42,8 +44,8 @@ pub struct Received<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replaced {
     pub report: SnapshotReport,
-    /// Paths, in the order of their removal.
-    pub removed: Vec<String>,
+    /// Names of what was there before, in the order in which it went aside.
+    pub aside: Vec<String>,
 }
 
 /// The process ends (I11); the next start finds its own history, or the snapshot.
@@ -72,14 +74,23 @@ pub fn replace(
         // ahead of currentEpoch.
         epochs::announce(snapshots, at.epoch()).map_err(failed("cannot announce the epoch in"))?;
     }
-    let mut removed = truncate(logs, at, received.entry_max)?.removed;
+    let set = Aside::begin(dirs).map_err(failed("cannot list"))?;
+    let entry_max = received.entry_max;
+    let mut aside = set.take_log(logs, at, entry_max)?;
+    truncate(logs, at, entry_max)?;
+    let before = directory::snapshots(snapshots).map_err(failed("cannot list"))?;
+    for file in before.iter().filter(|file| file.zxid == at) {
+        let copied = set.copy_snapshot(snapshots, &file.name);
+        aside.push(copied.map_err(failed("cannot copy a snapshot in"))?);
+    }
     let report = write_file(snapshots, received.tree, received.sessions, received.options, pace)?;
     let all = directory::snapshots(snapshots).map_err(failed("cannot list"))?;
     let others: Vec<String> =
         all.into_iter().map(|file| file.name).filter(|name| *name != report.name).collect();
-    let gone = rewind::remove(snapshots, &others);
-    removed.extend(gone.map_err(failed("cannot remove older snapshots in"))?);
-    removed.extend(truncate(logs, Zxid(-1), received.entry_max)?.removed);
-    settle(logs, received.entry_max)?;
-    Ok(Replaced { report, removed })
+    let gone = set.take_snapshots(snapshots, &others);
+    aside.extend(gone.map_err(failed("cannot set aside older snapshots in"))?);
+    aside.extend(set.take_log(logs, Zxid(-1), entry_max)?);
+    settle(logs, entry_max)?;
+    aside::keep_newest((snapshots, logs), SETS_MAX).map_err(failed("cannot remove old sets in"))?;
+    Ok(Replaced { report, aside })
 }

@@ -11,6 +11,7 @@
 //! from which the log gives the same state. Java leaves newer snapshots in place, and comes back
 //! with what it had cut (ZOOKEEPER-4837).
 
+use super::aside::{self, Aside, SETS_MAX};
 use crate::disk::{Dir, remove_if_present};
 use crate::log::truncate;
 use crate::snapshot::directory;
@@ -26,13 +27,22 @@ pub enum Rewind {
     /// Tree and files end with the transaction asked for.
     Done {
         restored: Box<Restored>,
-        /// Paths, in the order of their removal.
+        /// Paths, in the order of their removal; names, where they are set aside.
         removed: Vec<String>,
         /// The log file that was cut, and where.
         cut: Option<(String, u64)>,
     },
     /// The files cannot give that state, and are as they were; so is the tree.
     Impossible { why: String, restored: Box<Restored> },
+}
+
+/// What becomes of the files behind the cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CutOff {
+    /// They go: how far the history is committed is known, and the cut lies behind that.
+    Removed,
+    /// They may be the last copy of what was acknowledged ([`super::aside`]).
+    SetAside,
 }
 
 /// Back to `after`. The log thread has ended, and nobody writes or purges snapshots. After an error
@@ -42,6 +52,7 @@ pub fn rewind(
     writer: &mut TreeWriter,
     options: &RestoreOptions,
     after: Zxid,
+    cut_off: CutOff,
 ) -> Result<Rewind, RestoreError> {
     let (restored, base) = match restore_at(dirs, writer, options, after)? {
         RestoredAt::Done { restored, base } => (restored, base),
@@ -50,18 +61,28 @@ pub fn rewind(
             return Ok(Rewind::Impossible { why, restored: Box::new(restored) });
         }
     };
-    let snapshots = dirs.snapshots.as_ref();
-    let newer = newer_than(snapshots, &base).and_then(|newer| remove(snapshots, &newer));
-    let mut removed = newer.map_err(|cause| RestoreError::Io {
-        what: "cannot remove snapshots newer than",
-        file: snapshots.show(&base),
-        cause,
-    })?;
+    let (snapshots, logs) = (dirs.snapshots.as_ref(), dirs.logs.as_ref());
+    let failed = |what| {
+        let file = snapshots.show(&base);
+        move |cause| RestoreError::Io { what, file, cause }
+    };
+    let newer = newer_than(snapshots, &base).map_err(failed("cannot list snapshots beside"))?;
+    let set = Aside::begin(dirs).map_err(failed("cannot list files beside"))?;
+    let mut removed = match cut_off {
+        CutOff::Removed => remove(snapshots, &newer),
+        CutOff::SetAside => set.take_snapshots(snapshots, &newer),
+    }
+    .map_err(failed("cannot remove snapshots newer than"))?;
+    if cut_off == CutOff::SetAside {
+        removed.extend(set.take_log(logs, after, options.field_max)?);
+    }
     let truncated = match crate::mutants::on("log-not-cut") {
         true => Default::default(),
-        false => truncate(dirs.logs.as_ref(), after, options.field_max)?,
+        false => truncate(logs, after, options.field_max)?,
     };
     removed.extend(truncated.removed);
+    aside::keep_newest((snapshots, logs), SETS_MAX)
+        .map_err(failed("cannot remove old sets beside"))?;
     Ok(Rewind::Done { restored, removed, cut: truncated.cut })
 }
 
@@ -74,7 +95,7 @@ fn newer_than(dir: &dyn Dir, base: &str) -> io::Result<Vec<String>> {
 }
 
 /// Removes snapshots in this order, each durably before the next. Gives their paths.
-pub(super) fn remove(dir: &dyn Dir, names: &[String]) -> io::Result<Vec<String>> {
+fn remove(dir: &dyn Dir, names: &[String]) -> io::Result<Vec<String>> {
     let mut removed = Vec::new();
     for name in names {
         if remove_if_present(dir, name)? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::epochs;
 use super::replace::{Received, replace};
-use super::rewind::{Rewind, rewind};
+use super::rewind::{CutOff, Rewind, rewind};
 use super::{LogReader, log_bytes_behind, read_log_chunk};
 use bytes::Bytes;
 
@@ -13,8 +13,12 @@ use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, enc
 use crate::disk::sim::{Contents, SimDisk};
 use crate::disk::{Access, Dir};
 use crate::log::frame;
+use crate::log::scan::{Scanner, Step};
 use crate::snapshot::pack::Compression;
-use crate::snapshot::{Directories, RestoreOptions, WriteOptions, restore, write_file};
+use crate::snapshot::restore::RestoredAt;
+use crate::snapshot::{
+    Directories, RestoreError, RestoreOptions, WriteOptions, restore, restore_at, write_file,
+};
 use crate::tree::{NoSink, Tree, TreeOptions, TreeWriter};
 use crate::types::{Epoch, SessionId, TypeRules, WallMillis, Zxid, open_acl};
 use crate::zab::{LogEnd, Stored};
@@ -166,9 +170,40 @@ fn at_every_crash(disk: &SimDisk, act: impl Fn(&SimDisk), mut look: impl FnMut(&
 }
 
 fn rewind_now(disk: &SimDisk, after: Zxid) -> (Rewind, Vec<Zxid>) {
+    rewind_as(disk, after, CutOff::Removed)
+}
+
+fn rewind_as(disk: &SimDisk, after: Zxid, cut_off: CutOff) -> (Rewind, Vec<Zxid>) {
     let (tree, mut writer) = new_tree();
-    let done = rewind(&dirs(disk), &mut writer, &OPTIONS, after).unwrap();
+    let done = rewind(&dirs(disk), &mut writer, &OPTIONS, after, cut_off).unwrap();
     (done, history_of(&tree))
+}
+
+/// Every transaction in a log file, in service or aside.
+fn logged(disk: &SimDisk) -> std::collections::BTreeSet<Zxid> {
+    let mut found = std::collections::BTreeSet::new();
+    let files = disk.list().unwrap().into_iter().filter(|file| file.name.contains("log."));
+    for file in files {
+        let mut scanner =
+            Scanner::open(disk.open(&file.name, Access::Read).unwrap(), FIELD_MAX).unwrap();
+        while let Step::Record { entry, .. } = scanner.next_step().unwrap() {
+            found.insert(frame::zxid_of_entry(entry));
+        }
+    }
+    found
+}
+
+/// What an operator does with the set of that number: everything else goes, and it is a server's
+/// files again.
+fn put_back(contents: &Contents, number: u64) -> Contents {
+    let prefix = format!("ringkeeper.aside.{number}.");
+    let mut files = Contents::new();
+    for (name, bytes) in contents {
+        if let Some(name) = name.strip_prefix(&prefix) {
+            files.insert(name.to_owned(), bytes.clone());
+        }
+    }
+    files
 }
 
 /// Three snapshots, three logs, two epochs; the cut lies in the second log.
@@ -322,6 +357,55 @@ fn a_received_snapshot_replaces_everything_and_a_crash_leaves_old_or_new() {
 }
 
 #[test]
+fn what_a_received_snapshot_replaces_is_a_server_of_its_own_as_long_as_it_is_kept() {
+    // Goal: a leader's tree never deletes what may be the last copy of what was acknowledged.
+    let leaders: [Vec<Zxid>; 3] = [Vec::new(), range(1, 1..=4), range(3, 1..=4)];
+    for leader in leaders {
+        let at = leader.last().copied().unwrap_or(Zxid::ZERO);
+        let (server, history) = rich();
+        at_every_crash(
+            &server.disk,
+            |disk| replace_now(disk, at, &leader),
+            |state| {
+                // Nothing that was logged is nowhere, whatever a crash has left half done.
+                let logged = logged(&SimDisk::holding(state));
+                assert!(history.iter().all(|zxid| logged.contains(zxid)), "{:?}", state.keys());
+            },
+        );
+        replace_now(&server.disk, at, &leader);
+        let aside = put_back(&server.disk.contents(), 1);
+        assert_eq!(started(&aside).0, history, "{leader:?}: {:?}", aside.keys());
+    }
+}
+
+#[test]
+fn a_cut_of_what_nobody_knows_to_be_uncommitted_is_kept_as_a_log_of_its_own() {
+    for cut in [z(1, 3), z(1, 6), z(2, 1), z(2, 3)] {
+        let (server, history) = rich();
+        let (done, tree) = rewind_as(&server.disk, cut, CutOff::SetAside);
+        assert!(matches!(done, Rewind::Done { .. }), "{cut}: {done:?}");
+        let kept = history.iter().take_while(|zxid| **zxid <= cut).count();
+        assert_eq!(tree, history[..kept]);
+        assert_eq!(started(&server.disk.contents()).0, history[..kept]);
+        // Together with what is left it is the history that was.
+        let mut whole = server.disk.contents();
+        whole.extend(put_back(&server.disk.contents(), 1));
+        assert_eq!(started(&whole).0, history, "{cut}");
+    }
+}
+
+#[test]
+fn no_more_sets_are_kept_than_three_and_the_newest_stay() {
+    let (server, _) = rich();
+    for counter in 1..=5 {
+        replace_now(&server.disk, z(3, counter), &range(3, 1..=counter));
+    }
+    let contents = server.disk.contents();
+    let is_there = |number| !put_back(&contents, number).is_empty();
+    assert_eq!([1, 2, 3, 4, 5].map(is_there), [false, false, true, true, true]);
+}
+
+#[test]
 fn what_is_logged_behind_a_received_snapshot_has_no_hole_before_it() {
     let (server, _) = rich();
     let leader = [range(1, 1..=6), range(2, 1..=2), range(3, 1..=4)].concat();
@@ -335,6 +419,65 @@ fn what_is_logged_behind_a_received_snapshot_has_no_hole_before_it() {
     assert_eq!(read(z(3, 4)), (2, LogEnd::Done));
     assert_eq!(read(z(3, 5)), (1, LogEnd::Done));
     assert_eq!(read(z(2, 2)), (0, LogEnd::NotThere));
+}
+
+// ---- holes ----
+
+/// Turns a bit in the middle of the file.
+fn damage(disk: &SimDisk, name: &str) {
+    let file = disk.open(name, Access::Write).unwrap();
+    let at = file.size().unwrap() / 2;
+    let mut byte = [0];
+    file.read_at(&mut byte, at).unwrap();
+    file.write_at(&[byte[0] ^ 0x40], at).unwrap();
+    file.flush().unwrap();
+}
+
+fn restored(disk: &SimDisk) -> Result<Zxid, RestoreError> {
+    let (_, mut writer) = new_tree();
+    restore(&dirs(disk), &mut writer, &OPTIONS, &mut |_, _| {}).map(|restored| restored.zxid)
+}
+
+#[test]
+fn a_start_does_not_pass_over_what_only_a_damaged_snapshot_may_have() {
+    // Goal: a Java learner keeps its log of before behind a leader's snapshot. At an epoch's end, and
+    // at the log's, no number shows the hole that the snapshot fills.
+    let server = Server::new();
+    let leader = [range(1, 1..=9), range(2, 1..=2)].concat();
+    server.snapshot(Zxid::ZERO, &[]);
+    server.log(&leader[..5]);
+    server.snapshot(z(1, 9), &leader[..9]);
+    let cut_short = server.disk.twin();
+    server.log(&leader[9..]);
+    assert_eq!(restored(&server.disk).unwrap(), z(2, 2));
+    damage(&server.disk, "snapshot.100000009");
+    damage(&cut_short, "snapshot.100000009");
+    for disk in [&server.disk, &cut_short] {
+        let refused = restored(disk).unwrap_err();
+        assert!(matches!(refused, RestoreError::MissingBehind { .. }), "{refused}");
+        assert!(refused.to_string().contains("snapshot.100000009 cannot be loaded"), "{refused}");
+    }
+    // A cut to before the hole is still possible, and one to behind it is not.
+    let (done, tree) = rewind_now(&server.disk.twin(), z(1, 4));
+    assert!(matches!(done, Rewind::Done { .. }), "{done:?}");
+    assert_eq!(tree, leader[..4]);
+    let (_, mut writer) = new_tree();
+    let behind = restore_at(&dirs(&server.disk), &mut writer, &OPTIONS, z(2, 1)).unwrap();
+    assert!(matches!(behind, RestoredAt::Impossible { .. }), "{behind:?}");
+}
+
+#[test]
+fn a_damaged_snapshot_is_passed_over_where_the_log_has_all_of_it() {
+    let server = Server::new();
+    let history = [range(1, 1..=9), range(2, 1..=2)].concat();
+    server.snapshot(Zxid::ZERO, &[]);
+    server.log(&history);
+    for at in [z(1, 4), z(1, 9), z(2, 1), z(2, 2)] {
+        let name = format!("snapshot.{:x}", at.0);
+        server.snapshot(at, &history.iter().copied().filter(|z| *z <= at).collect::<Vec<_>>());
+        damage(&server.disk, &name);
+        assert_eq!(restored(&server.disk).unwrap(), z(2, 2), "{name}");
+    }
 }
 
 // ---- reading the log ----

@@ -29,7 +29,7 @@ fn load(
     mut size: impl FnMut() -> usize,
     writer: &mut TreeWriter,
 ) -> Result<(StreamLoad, usize), LoadError> {
-    let mut load = StreamLoad::begin(FIELD_MAX, writer);
+    let (mut load, _) = StreamLoad::begin(FIELD_MAX, writer);
     let mut rest = stream;
     while !rest.is_empty() {
         let progress = load.feed(&rest[..size().clamp(1, rest.len())], writer)?;

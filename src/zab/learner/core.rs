@@ -101,6 +101,7 @@ impl Learner {
     pub fn new(parts: LearnerParts, now: Millis, out: Out<'_>) -> Learner {
         assert!(parts.current <= parts.accepted, "I3: entered an epoch that was not promised");
         assert!(parts.last.epoch() <= parts.current, "I3: a log ahead of its epoch");
+        assert!(parts.committed <= parts.last, "I1: committed beyond what is durable");
         out.push(LearnerEffect::Connect);
         Learner {
             phase: Phase::Connecting { tries: 1, since: now, again: None },
@@ -115,7 +116,7 @@ impl Learner {
             history: History::new(parts.last),
             held: Held::default(),
             heard: now,
-            needs_snapshot: false,
+            needs_snapshot: parts.blank,
             config: None,
             serving: false,
             parts,
@@ -535,7 +536,7 @@ impl Learner {
                 self.leader_reads = self.parts.readers.of(reads);
                 self.leader_info(epoch, out)
             }
-            Packet::Diff { zxid } if self.phase == Phase::Choosing => self.diff(zxid),
+            Packet::Diff { zxid } if self.phase == Phase::Choosing => self.diff(zxid, out),
             Packet::Trunc { zxid } if self.phase == Phase::Choosing => self.trunc(zxid, out),
             Packet::Snap { zxid } if self.phase == Phase::Choosing => self.snap(zxid, out),
             Packet::Proposal { zxid, ref entry } if has_history => {
@@ -587,7 +588,21 @@ impl Learner {
         }
     }
 
-    fn diff(&mut self, zxid: Zxid) -> Step {
+    /// A leader elected by a quorum of this ensemble has everything that was ever committed. One
+    /// whose history ends before what is known to be, leads servers that have forgotten: their disks
+    /// are empty, or are older copies. To follow it would delete what may be the last copy, and to
+    /// vouch for its history would make the loss the ensemble's word.
+    fn must_have_committed(&self, ends: Zxid, out: Out<'_>) -> Step {
+        let committed = self.parts.committed;
+        if ends >= committed || crate::mutants::on("committed-cut-off") {
+            return Ok(());
+        }
+        out.push(LearnerEffect::Refuse { ends, committed });
+        Err(format!("the leader's history ends with {ends}, and {committed} is committed"))
+    }
+
+    fn diff(&mut self, zxid: Zxid, out: Out<'_>) -> Step {
+        self.must_have_committed(zxid, out)?;
         let last = self.history.position();
         if self.needs_snapshot {
             return Err("a snapshot was asked for, a DIFF came".into());
@@ -606,6 +621,9 @@ impl Learner {
         if self.needs_snapshot || after > last || after.0 < 0 {
             return Err(format!("TRUNC to {after}, and the log ends with {last}"));
         }
+        // Where nothing would be cut too: the epoch may be another ensemble's of that number, whose
+        // transactions this log has not, though it has others of their zxids.
+        self.must_have_committed(after, out)?;
         self.phase = Phase::Synchronization;
         if after < last && last.epoch() == self.epoch {
             self.history.rejoin(after);
@@ -620,6 +638,7 @@ impl Learner {
         if zxid.0 < 0 || zxid.epoch() > self.epoch {
             return Err(format!("SNAP at {zxid} from a leader of epoch {}", self.epoch.0));
         }
+        self.must_have_committed(zxid, out)?;
         self.phase = Phase::Loading { zxid, received: false };
         out.push(LearnerEffect::LoadSnapshot { zxid });
         Ok(())

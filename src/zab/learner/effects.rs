@@ -17,6 +17,11 @@ pub struct LearnerParts {
     pub current: Epoch,
     /// The last transaction of the log. All of it is durable and applied.
     pub last: Zxid,
+    /// How far this history is known to be committed; zero: not known.
+    pub committed: Zxid,
+    /// Nobody has said that an empty database is meant (`db.autocreate=false`): whatever this server
+    /// says counts for nothing until it has a leader's history.
+    pub blank: bool,
     /// Version of the configuration in force.
     pub config_version: i64,
     pub leader: ServerId,
@@ -120,6 +125,13 @@ pub enum LearnerEffect {
         text: String,
         version: i64,
         leader: Option<ServerId>,
+    },
+    /// The leader's history ends with `ends`, before what is known to be committed here: the ensemble
+    /// has lost what it had acknowledged, and only an operator can say which history is to live. This
+    /// server keeps its own, and leaves; it is to rest before it looks for a leader again.
+    Refuse {
+        ends: Zxid,
+        committed: Zxid,
     },
     /// Clients may come. Everything in the tree is agreed.
     Serve {

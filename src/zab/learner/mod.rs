@@ -22,6 +22,12 @@
 //! and Java's (QuorumPeer.loadDataBase) start on, and a vote that is true. ZooKeeper 3.9 writes the
 //! epoch behind the whole history and does not start again after a crash in between.
 //!
+//! **What is committed.** A server knows more of its history than its log says: what it applied while
+//! it served was committed, by a quorum that had it durably, and so every leader of this ensemble has
+//! it. That knowledge is kept, across restarts too (`node::store::committed`), and a leader that asks
+//! for a cut before it, or sends a tree of before it, is refused: it leads a quorum that has
+//! forgotten. What lies behind, the tail of a deposed leader, is cut as ever.
+//!
 //! * [`effects`]: what goes in and comes out
 //! * [`core`]: the phases
 //! * [`history`]: which transactions there are, agreed, to be acknowledged

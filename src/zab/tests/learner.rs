@@ -49,6 +49,8 @@ fn begin_playing(line: &str) -> (Playing, Vec<String>) {
         accepted: Epoch(words.number("accepted") as u32),
         current,
         last,
+        committed: words.find("committed").map_or(Zxid::ZERO, zxid),
+        blank: words.find("blank").is_some(),
         config_version: 0,
         leader: ServerId(words.number_or("leader", 3)),
         timing,
@@ -184,6 +186,9 @@ impl Playing {
             LearnerEffect::NewConfig { text, version, leader } => {
                 let leader = leader.map_or("none".into(), |l| l.0.to_string());
                 format!("newconfig {} version={version:x} leader={leader}", text.replace('\n', "|"))
+            }
+            LearnerEffect::Refuse { ends, committed } => {
+                format!("refuse ends={} committed={}", zxid_text(*ends), zxid_text(*committed))
             }
             LearnerEffect::Serve { epoch } => format!("serve epoch={}", epoch.0),
             LearnerEffect::Leave { why } => {

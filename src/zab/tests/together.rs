@@ -328,12 +328,17 @@ impl World {
     fn begin_learning(&mut self, at: usize) {
         let Some(leader) = self.leader else { return };
         let server = &mut self.servers[at];
+        // All that it could know at best: no leader that was elected may end before it.
+        let both = server.log[..server.durable].iter().zip(&self.committed);
+        let committed = both.take_while(|(a, b)| a == b).last().map_or(Zxid::ZERO, |(a, _)| *a);
         let parts = LearnerParts {
             me: ServerId(at as i64),
             observer: server.observer,
             accepted: server.accepted,
             current: server.current,
             last: server.last(),
+            committed,
+            blank: false,
             config_version: 0,
             leader: ServerId(leader as i64),
             timing: TIMING,
@@ -481,6 +486,9 @@ impl World {
                     self.answer(at, Packet::Ping { zxid, touches: Some(Vec::new()) });
                 }
                 LearnerEffect::Synced => self.seen.syncs += 1,
+                LearnerEffect::Refuse { ends, committed } => {
+                    panic!("{at} has {committed}, and a leader that was elected ends with {ends}")
+                }
                 LearnerEffect::Leave { .. } => return self.end_role(at, Role::Idle),
                 LearnerEffect::Reading(_)
                 | LearnerEffect::Revalidated { .. }

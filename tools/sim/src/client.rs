@@ -104,6 +104,8 @@ pub struct Client {
 pub struct Scene<'a> {
     pub now: i64,
     pub history: &'a mut History,
+    /// The first zxid of the newest epoch in which a leader has served.
+    pub reign: Zxid,
     /// Highest zxid of any write answered to anybody.
     pub answered: &'a mut Zxid,
     pub knobs: &'a Knobs,
@@ -228,9 +230,18 @@ impl Client {
         self.greeted = false;
         self.input.clear();
         self.was_global = scene.history.sessions.contains_key(&self.session);
+        // A ZooKeeper leader shows its clients the first zxid of its epoch as soon as it serves: they
+        // have seen all that was there when the epoch began, and nothing more.
+        let told = match scene.knobs.epochs_seen && self.session != SessionId(0) {
+            true => scene.reign,
+            false => Zxid::ZERO,
+        };
+        if let Some((before, _)) = scene.history.entries.range(..=told).next_back() {
+            self.seen = self.seen.max(*before);
+        }
         let request = ConnectRequest {
             protocol_version: 0,
-            last_zxid_seen: self.seen,
+            last_zxid_seen: self.seen.max(told),
             timeout: self.wanted_timeout_ms,
             session: self.session,
             password: self.password.to_vec(),

@@ -62,6 +62,9 @@ struct State {
     deadly: Option<u64>,
 }
 
+/// Files and their bytes.
+pub type Contents = BTreeMap<String, Vec<u8>>;
+
 /// The medium; clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
@@ -221,6 +224,31 @@ impl Disk {
     /// Everything gone: a new disk in the old one's place.
     pub fn wipe(&self) {
         *self.lock() = State::default();
+    }
+
+    /// What programs see: a copy of every file.
+    pub fn contents(&self) -> Contents {
+        let state = self.lock();
+        let of =
+            |(name, inode): (&String, &usize)| (name.clone(), state.inodes[*inode].cached.clone());
+        state.names.iter().map(of).collect()
+    }
+
+    /// Files from a copy in place of everything.
+    pub fn put_back(&self, contents: &Contents) {
+        let mut state = State::default();
+        for (name, bytes) in contents {
+            let (cached, durable) = (bytes.clone(), bytes.clone());
+            state.names.insert(name.clone(), state.inodes.len());
+            state.inodes.push(Inode { cached, durable, ..Inode::default() });
+        }
+        state.durable_names = state.names.clone();
+        *self.lock() = state;
+    }
+
+    /// A way to the disk for somebody who is no process.
+    pub fn look(&self) -> Arc<dyn Dir> {
+        self.mount(&Arc::new(AtomicBool::new(true)))
     }
 
     /// A small file's text, if it is there.

@@ -144,6 +144,17 @@ pub enum Fault {
         server: usize,
         down_us: i64,
     },
+    /// A transaction is missing in the next history that a leader sends, as Java leaders have left
+    /// them out (ZOOKEEPER-4882, 4925, 5094).
+    HoleInDiff,
+    /// An operator copies all disks.
+    CopyDisks,
+    /// All servers but one lose their disks, or have the copies in their place; see
+    /// [`crate::forgotten`]. The one may start anew as well.
+    Forget {
+        older: bool,
+        restarts: bool,
+    },
     /// The next frame of one in so many clients is damaged on its way.
     DamageClients {
         one_in: u64,
@@ -165,6 +176,9 @@ pub enum Fault {
 pub type Planned = (i64, Fault);
 
 pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    if let Some(plan) = forgetting(seed, knobs) {
+        return plan;
+    }
     let mut rng = Rng::part(seed, 2);
     if knobs.calm {
         return Vec::new();
@@ -176,6 +190,19 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     plan.extend(of_strangers(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
     plan
+}
+
+/// Most servers forget what they have promised and acknowledged. With any other fault beside it that
+/// world could lose anything.
+fn forgetting(seed: u64, knobs: &Knobs) -> Option<Vec<Planned>> {
+    let mut rng = Rng::part(seed, 7);
+    if knobs.servers - knobs.observers < 3 || !rng.one_in(10) {
+        return None;
+    }
+    let copied = rng.between(knobs.storm_us / 5, knobs.storm_us / 2);
+    let at = rng.between(knobs.storm_us * 3 / 5, knobs.storm_us);
+    let forget = Fault::Forget { older: !rng.one_in(3), restarts: rng.one_in(3) };
+    Some(vec![(copied, Fault::CopyDisks), (at, forget)])
 }
 
 /// What comes in swarms: most worlds have none of it, the others much.
@@ -200,6 +227,15 @@ fn more(seed: u64, knobs: &Knobs) -> Vec<Planned> {
             let down_us = rng.one_of([1_000, 300_000, 3_000_000]);
             let wipe = Fault::Wipe { server: server(&mut rng), down_us };
             plan.push((rng.between(1, knobs.storm_us), wipe));
+        }
+    }
+    if others && rng.one_in(4) {
+        for _ in 0..rng.between(1, 8) {
+            let at = rng.between(1, knobs.storm_us);
+            let (server, power) = (server(&mut rng), rng.one_in(3));
+            let down_us = rng.one_of([1_000, 300_000, 3_000_000]);
+            plan.push((at, Fault::HoleInDiff));
+            plan.push((at, Fault::Crash { server, power, down_us }));
         }
     }
     if rng.one_in(4) {

@@ -56,6 +56,8 @@ pub struct Knobs {
     /// Sessions are a server's own until their first ephemeral, and stay so without `upgrading`.
     pub local_sessions: bool,
     pub upgrading: bool,
+    /// Clients come as from a ZooKeeper leader, which has shown them its epoch's first zxid.
+    pub epochs_seen: bool,
     /// Every other client writes little, and asks for what is newest before it reads.
     pub onlookers: bool,
     /// Bytes unsent from which on a client's requests wait.
@@ -159,6 +161,7 @@ impl Knobs {
             outbound_pause: rng.one_of([100, 1000, 4 << 20]),
             slow_readers: rng.one_of([2, 10, 1000]),
             reconfig: servers > 1 && rng.one_in(3),
+            epochs_seen: servers > 1 && rng.one_in(4),
         }
     }
 

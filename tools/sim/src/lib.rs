@@ -26,6 +26,7 @@ pub mod wires;
 pub mod world;
 
 pub mod faults;
+pub mod forgotten;
 pub mod knobs;
 pub mod moments;
 pub mod rng;

@@ -61,6 +61,12 @@ pub const ALL: &[Mutant] = &[
     one("read-overtakes", "a read is answered before the writes before it"),
     one("waiting-forgotten-at-end", "a client's end cancels what it asked for before"),
     three("client-ahead-served", "a client is served an older state than it has seen (I8)"),
+    three(
+        "epoch-client-refused",
+        "who has seen an epoch begin is refused until something is written",
+    ),
+    three("committed-cut-off", "a leader that has forgotten cuts off what is committed"),
+    three("applied-while-changing", "a tree that is being replaced takes what was agreed before"),
     three("sync-not-forwarded", "a client sync does not ask the leader (ZOOKEEPER-2137's kind)"),
     three("deposed-leader-answers", "a leader that nobody follows says what is newest"),
     three("answer-by-xid-alone", "a moved session is given the answer to another request"),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringkeeper::admin::quorum::Mode;
 use ringkeeper::codec::txn::{Txn, decode_entry};
 use ringkeeper::log::Append;
-use ringkeeper::types::{SessionId, Zxid};
+use ringkeeper::types::{Epoch, SessionId, Zxid};
 
 use crate::history::FIELD_MAX;
 use crate::server::{Booted, Server};
@@ -87,6 +87,11 @@ impl World {
             // Its own history, which nobody may have agreed to.
             self.servers[server].serves_since = None;
             return Ok(());
+        }
+        if self.servers[server].serves_since.is_none() && self.leads(server) {
+            let epoch = self.servers[server].snapshots.read("currentEpoch");
+            let epoch = epoch.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+            self.reign = self.reign.max(Zxid::new(Epoch(epoch), 0));
         }
         self.servers[server].serves_since.get_or_insert(self.now);
         self.commit(server, applied)?;

@@ -13,7 +13,7 @@ use ringkeeper::codec::request::{Request, decode_body};
 use ringkeeper::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
 use ringkeeper::membership::Electorate;
 use ringkeeper::node::peers::{PeerCommand, PeerEvent};
-use ringkeeper::types::{Link, Millis, ServerId};
+use ringkeeper::types::{Link, Millis, ServerId, Zxid};
 
 use crate::history::{FIELD_MAX, Wish};
 use crate::rng::Rng;
@@ -54,6 +54,17 @@ pub struct Pipe {
     kept: [Vec<u8>; 2],
     /// What is damaged, by sender.
     damage: [Damage; 2],
+    /// The transaction that is to be missing in what the leader sends.
+    hole: Hole,
+}
+
+/// A proposal and its commit that are kept back: left out if the next of the same epoch follows, so
+/// that the hole shows, and else sent on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Hole {
+    None,
+    Due,
+    Kept(Zxid, Vec<Vec<u8>>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +97,7 @@ impl Pipe {
             read: [0; 2],
             kept: Default::default(),
             damage: [Damage::None; 2],
+            hole: Hole::None,
         }
     }
 }
@@ -202,7 +214,9 @@ impl World {
                 let mut bytes = Vec::new();
                 encode(&packet, &mut bytes);
                 self.note(|| format!("server {server} {link:?} sends {}", brief(&packet)));
-                self.pipe_send(server, link, bytes, true);
+                for bytes in self.without_a_hole(server, link, &packet, bytes) {
+                    self.pipe_send(server, link, bytes, true);
+                }
             }
             PeerCommand::SendRaw { link, bytes } => {
                 self.pipe_send(server, link, bytes.to_vec(), false);
@@ -236,6 +250,43 @@ impl World {
             _ => return,
         };
         self.history.passed_on(request.session, request.cxid, wish);
+    }
+
+    /// What of this and of what was kept back is sent.
+    fn without_a_hole(
+        &mut self,
+        server: usize,
+        link: Link,
+        packet: &Packet,
+        bytes: Vec<u8>,
+    ) -> Vec<Vec<u8>> {
+        let Some((number, 1)) = self.pipe_of(server, link) else { return vec![bytes] };
+        let Some(pipe) = self.pipes.get_mut(&number) else { return vec![bytes] };
+        match (std::mem::replace(&mut pipe.hole, Hole::None), packet) {
+            (Hole::None, _) => vec![bytes],
+            (Hole::Due, Packet::Proposal { zxid, .. }) => {
+                pipe.hole = Hole::Kept(*zxid, vec![bytes]);
+                Vec::new()
+            }
+            (Hole::Due, _) => {
+                pipe.hole = Hole::Due;
+                vec![bytes]
+            }
+            (Hole::Kept(kept, mut all), Packet::Commit { zxid }) if *zxid == kept => {
+                all.push(bytes);
+                pipe.hole = Hole::Kept(kept, all);
+                Vec::new()
+            }
+            (Hole::Kept(kept, _), Packet::Proposal { zxid, .. }) if kept.next() == Some(*zxid) => {
+                self.note(|| format!("server {server} {link:?} leaves out {kept}"));
+                vec![bytes]
+            }
+            (Hole::Kept(_, mut all), _) => {
+                all.push(bytes);
+                pipe.hole = Hole::Due;
+                all
+            }
+        }
     }
 
     pub fn pipe_of(&mut self, server: usize, link: Link) -> Option<(u64, usize)> {
@@ -368,6 +419,8 @@ impl World {
             ends.push(End { server, incarnation, link });
         }
         let [caller, called] = [ends[0], ends[1]];
+        let has_hole = port == Port::Quorum && self.holes > 0;
+        self.holes -= u64::from(has_hole);
         let pipe = Pipe {
             ends: [caller, called],
             is_election: port != Port::Quorum,
@@ -378,6 +431,7 @@ impl World {
             read: [0; 2],
             kept: Default::default(),
             damage: [Damage::None; 2],
+            hole: if has_hole { Hole::Due } else { Hole::None },
         };
         self.pipes.insert(number, pipe);
         match port {

@@ -123,6 +123,7 @@ impl World {
             let delay = self.rng.latency(20_000);
             self.schedule(self.now + delay, Event::Snapshot { server, incarnation });
         }
+        self.history_jobs(server);
         self.peer_commands(server);
         self.learner_jobs(server);
         match verdict {
@@ -298,6 +299,44 @@ impl World {
         Ok(())
     }
 
+    /// What a control turn has left for the thread that changes histories.
+    fn history_jobs(&mut self, server: usize) {
+        let incarnation = self.servers[server].incarnation;
+        let Some(up) = &mut self.servers[server].up else { return };
+        let before = up.changing.len();
+        while let Ok(job) = up.history_jobs.try_recv() {
+            up.changing.push_back(job);
+        }
+        for _ in before..up.changing.len() {
+            let delay = self.rng.latency(10 * self.knobs.disk_us);
+            self.schedule(self.now + delay, Event::History { server, incarnation });
+        }
+    }
+
+    /// That thread does its next job, while everything else goes on.
+    pub fn history(&mut self, server: usize, incarnation: u64) -> Checked {
+        if self.servers[server].incarnation != incarnation {
+            return Ok(());
+        }
+        let until = self.servers[server].paused_until;
+        if until > self.now {
+            self.schedule(until, Event::History { server, incarnation });
+            return Ok(());
+        }
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
+        let (Some(job), Some(history)) = (up.changing.pop_front(), &mut up.history) else {
+            return Ok(());
+        };
+        let changed = history.take(job);
+        if let Some(changed) = changed {
+            up.to_control.push(ToControl::HistoryChanged(Box::new(changed)));
+        }
+        if !self.has_died(server) {
+            self.poke(server);
+        }
+        Ok(())
+    }
+
     /// The process ends here; with `power` its machine does.
     pub fn crash(&mut self, server: usize, power: bool, down_us: i64) {
         if self.servers[server].up.is_none() {
@@ -309,13 +348,18 @@ impl World {
     }
 
     fn end_process(&mut self, server: usize, power: bool, down_us: i64) {
+        self.put_out(server, power);
+        self.schedule(self.now + down_us, Event::Boot { server });
+    }
+
+    /// Ends, and does not start again by itself.
+    pub fn put_out(&mut self, server: usize, power: bool) {
         if let Some(up) = &self.servers[server].up {
             self.servers[server].durable = up.log.durable();
         }
         self.servers[server].end(power);
         self.drop_wires(server, power);
         self.drop_pipes(server, power);
-        self.schedule(self.now + down_us, Event::Boot { server });
     }
 
     /// An empty disk in the old one's place, if the others can do without it; else a crash.

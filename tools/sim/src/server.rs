@@ -19,12 +19,13 @@ use ringkeeper::node::clerk::{self, Question};
 use ringkeeper::node::control::{
     self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
 };
+use ringkeeper::node::history_files::{HistoryFiles, HistoryJob, StartLog};
 use ringkeeper::node::message::ToControl;
 use ringkeeper::node::network::{
     Admission, Budgets, Commons, NetworkParts, NetworkRole, NetworkSettings,
 };
 use ringkeeper::node::quiet::ClientLines;
-use ringkeeper::node::store::{Epochs, epochs};
+use ringkeeper::node::store::{Committed, Epochs, committed, epochs};
 use ringkeeper::prep::PrepSettings;
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
@@ -109,6 +110,10 @@ pub struct Running {
     pub log_reads: VecDeque<LearnerJob>,
     pub sending: Vec<Sending>,
     pub sockets: Option<Sockets>,
+    /// The thread that changes histories, and what it is to do.
+    pub history: Option<HistoryFiles>,
+    pub history_jobs: mpsc::Receiver<HistoryJob>,
+    pub changing: VecDeque<HistoryJob>,
     /// Logs of new histories.
     pub log_started: mpsc::Receiver<(Zxid, Receiver<LogInput>)>,
     /// Nobody asks words that take time; the queue's other end must live.
@@ -312,6 +317,8 @@ impl Server {
         let (to_control, inbox) = mailbox(bound, waker.clone());
         let (log_sender, log_inbox) = mailbox(bound, waker.clone());
         let (log_starts, log_started) = mpsc::channel();
+        let (changes, history_jobs) = mpsc::channel();
+        let mut history = None;
         let mut sockets = None;
         let ensemble = match ensemble {
             None => None,
@@ -319,13 +326,18 @@ impl Server {
                 let me = ServerId(self.id as i64 + 1);
                 sockets = Some(Sockets::new(me, &electorate, knobs.tick_ms, now));
                 let starter = log_starter(dirs.logs.clone(), log_starts, waker.clone());
-                let disk = control::Disk::new(
-                    dirs.clone(),
-                    restore_options(knobs),
-                    options.clone(),
-                    starter,
-                    Arc::default(),
-                );
+                history = Some(HistoryFiles {
+                    folders: dirs.clone(),
+                    restore: restore_options(knobs),
+                    write: options.clone(),
+                    start_log: starter,
+                    removing: Arc::default(),
+                });
+                let known = match committed::read(dirs.snapshots.as_ref(), restored.zxid) {
+                    Ok(Committed::Upto(zxid)) => zxid,
+                    Ok(Committed::Unknown | Committed::Beyond(_)) | Err(_) => Zxid::ZERO,
+                };
+                let disk = control::Disk::new(dirs.clone(), FIELD_MAX, changes, known);
                 let numbers = self.rng.u64();
                 Some(ensemble_parts(me, knobs, electorate, epochs, window, disk, numbers))
             }
@@ -424,6 +436,9 @@ impl Server {
             log_reads: VecDeque::new(),
             sending: Vec::new(),
             sockets,
+            history,
+            history_jobs,
+            changing: VecDeque::new(),
             log_started,
             questions,
             tree,
@@ -478,7 +493,7 @@ fn log_starter(
     logs: Arc<dyn Dir>,
     starts: mpsc::Sender<(Zxid, Receiver<LogInput>)>,
     waker: Waker,
-) -> control::StartLog {
+) -> StartLog {
     Box::new(move |last| {
         let settled = settle(logs.as_ref(), FIELD_MAX).map_err(|e| e.to_string())?;
         if let Some(newest) = settled.last.filter(|newest| *newest > last) {
@@ -543,6 +558,7 @@ fn ensemble_parts(
         rest: control::Rest { below_ms: 0, seed: numbers },
         accepted: epochs.accepted,
         current: epochs.current,
+        blank: false,
         election: Election::new(settings, electorate.clone()),
         window,
         disk,

@@ -13,6 +13,7 @@ use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
 use crate::faults::{Fault, Planned};
+use crate::forgotten::Forgotten;
 use crate::history::History;
 use crate::knobs::Knobs;
 use crate::moments::Ambushes;
@@ -36,6 +37,7 @@ pub enum Event {
     Log { server: usize },
     Prepare { server: usize },
     Snapshot { server: usize, incarnation: u64 },
+    History { server: usize, incarnation: u64 },
     Boot { server: usize },
     ToServer { wire: u64, bytes: Vec<u8> },
     ToClient { wire: u64, bytes: Vec<u8> },
@@ -52,6 +54,7 @@ pub enum Event {
     Written { server: usize, incarnation: u64, link: Link },
     LearnerWork { server: usize, incarnation: u64 },
     MustBeClosed { wire: u64 },
+    Operator,
     Fault { number: usize },
     Rogue,
     Healed,
@@ -120,6 +123,11 @@ pub struct World {
     pub blocked: BTreeMap<(usize, usize), i64>,
     pub ambushes: Ambushes,
     pub rogue: Rogue,
+    pub forgotten: Forgotten,
+    /// So many links to a leader from now on lose a transaction of what it sends.
+    pub holes: u64,
+    /// The first zxid of the newest epoch in which a leader has served.
+    pub reign: Zxid,
     /// Every transaction that was ever proposed, and who has made those of an epoch.
     pub proposals: BTreeMap<Zxid, Bytes>,
     pub primaries: BTreeMap<Epoch, usize>,
@@ -179,6 +187,9 @@ impl World {
             blocked: BTreeMap::new(),
             ambushes: Ambushes::default(),
             rogue: Rogue::default(),
+            forgotten: Forgotten::default(),
+            holes: 0,
+            reign: Zxid::ZERO,
             proposals: BTreeMap::new(),
             primaries: BTreeMap::new(),
             history: History::new(&fresh, &knobs),
@@ -256,6 +267,7 @@ impl World {
             Event::Log { server } => self.log_step(server, at),
             Event::Prepare { server } => self.prepare_step(server, at),
             Event::Snapshot { server, incarnation } => self.snapshot(server, incarnation),
+            Event::History { server, incarnation } => self.history(server, incarnation),
             Event::Boot { server } => self.boot(server),
             Event::ToServer { wire, bytes } => self.to_server(wire, &bytes),
             Event::ToClient { wire, bytes } => self.to_client(wire, &bytes),
@@ -272,6 +284,7 @@ impl World {
             Event::Written { server, incarnation, link } => self.written(server, incarnation, link),
             Event::LearnerWork { server, incarnation } => self.learner_work(server, incarnation),
             Event::MustBeClosed { wire } => self.must_be_closed(wire),
+            Event::Operator => self.operator(),
             Event::Fault { number } => self.fault(number),
             Event::Rogue => self.rogue_acts(),
             Event::Healed => self.heal(),
@@ -330,6 +343,7 @@ impl World {
         let mut scene = Scene {
             now: self.now,
             history: &mut self.history,
+            reign: self.reign,
             answered: &mut self.answered,
             knobs: &self.knobs,
             tracing: self.trace.is_some(),
@@ -354,6 +368,10 @@ impl World {
 
     /// The storm is over: nothing fails any more, and everything must come to rest.
     fn heal(&mut self) -> Checked {
+        if self.is_mended_by_hand() {
+            self.schedule(self.now + 100_000, Event::Healed);
+            return Ok(());
+        }
         self.note(|| "healed".into());
         self.stage = Stage::Healing;
         let longest = 20 * self.knobs.tick_ms * 1000;
@@ -497,6 +515,9 @@ impl World {
             Fault::Snapshot { server } => self.ask_for_snapshot(server),
             Fault::Purge { server } => return self.purge(server),
             Fault::Wipe { server, down_us } => self.wipe(server, down_us),
+            Fault::HoleInDiff => self.holes += 1,
+            Fault::CopyDisks => self.copy_disks(),
+            Fault::Forget { older, restarts } => self.forget(older, restarts),
             Fault::DamageClients { one_in } => self.damage_clients(one_in),
             Fault::DamagePeers { one_in } => self.damage_pipes(one_in),
             Fault::Rogue { for_us, every_us, stays } => self.rogue_comes(for_us, every_us, stays),

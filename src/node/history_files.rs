@@ -1,0 +1,205 @@
+//! Changes of history on the files, on a thread beside: cutting what a new leader never had, a
+//! leader's tree in place of everything, reading everything anew. They take as long as the tree is
+//! large, and the control role goes on meanwhile: votes, pings and words are answered.
+//!
+//! The tree's writer comes with the job and goes back with its end, so that nobody can apply
+//! anything in between (I6). One change at a time; nothing is appended to the log meanwhile, which
+//! has ended before and begins anew behind what is then loaded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use parking_lot::Mutex;
+
+use super::message::ToControl;
+use super::store::{self, CutOff, Rewind, committed};
+use crate::log::LogInput;
+use crate::runtime::Sender;
+use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
+use crate::tree::{Cleared, TreeWriter};
+use crate::types::{Epoch, SessionId, Zxid};
+use crate::zab::LearnerInput;
+
+/// Starts a log behind a transaction; the error says what cannot be done.
+pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, String> + Send>;
+
+/// What is to be done with files, for the thread beside.
+pub enum HistoryJob {
+    /// Answered by [`ToControl::HistoryChanged`].
+    Change { change: Change, writer: TreeWriter },
+    /// A tree that is no more: giving its memory back takes its time too.
+    Discard(Cleared),
+    /// [`store::committed`].
+    Remember { committed: Zxid, flush: bool },
+}
+
+/// A change of history.
+pub enum Change {
+    /// Back to an earlier transaction, which the files may not be able to give.
+    Truncate { after: Zxid, cut_off: CutOff },
+    /// The tree, as a leader has sent it, goes to disk, and all that was there before aside.
+    Replace { zxid: Zxid, received: Received, current: Epoch },
+    /// Everything anew from the disk.
+    Reload,
+}
+
+/// What a leader's snapshot has told besides its nodes.
+pub struct Received {
+    /// Timeouts in milliseconds.
+    pub sessions: BTreeMap<SessionId, i32>,
+    pub czxid_max: Zxid,
+}
+
+/// A job's end. An error ends the process (I11).
+pub struct Changed {
+    pub writer: TreeWriter,
+    pub outcome: Result<Outcome, String>,
+}
+
+/// A change of history that is on disk and in the tree.
+pub struct Outcome {
+    /// Log and tree end here.
+    pub last: Zxid,
+    pub sessions: BTreeMap<SessionId, i32>,
+    /// [`WriteOptions::restored_upto`].
+    pub restored_upto: Zxid,
+    /// What the learner that asked for it is told, if it is still there.
+    pub tell: LearnerInput,
+    /// The log that goes on behind `last`.
+    pub log: Sender<LogInput>,
+}
+
+/// What the thread works with.
+pub struct HistoryFiles {
+    pub folders: Arc<Directories>,
+    pub restore: RestoreOptions,
+    pub write: WriteOptions,
+    pub start_log: StartLog,
+    /// Held while files are removed: a purge planned before a change of history could take what
+    /// that needs.
+    pub removing: Arc<Mutex<()>>,
+}
+
+impl HistoryFiles {
+    /// Starts the thread. It ends with the control role, whose end closes the queue; a change that
+    /// is under way then is cut short as by a crash, which every step of it allows for.
+    pub fn spawn(
+        mut self,
+        jobs: Receiver<HistoryJob>,
+        to_control: Sender<ToControl>,
+    ) -> io::Result<()> {
+        std::thread::Builder::new().name("history files".into()).spawn(move || {
+            for job in jobs {
+                if let Some(changed) = self.take(job) {
+                    to_control.push(ToControl::HistoryChanged(Box::new(changed)));
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    pub fn take(&mut self, job: HistoryJob) -> Option<Changed> {
+        match job {
+            HistoryJob::Change { change, mut writer } => {
+                let outcome = self.carry_out(change, &mut writer);
+                Some(Changed { writer, outcome })
+            }
+            HistoryJob::Discard(cleared) => {
+                drop(cleared);
+                None
+            }
+            HistoryJob::Remember { committed, flush } => {
+                let dir = self.folders.snapshots.as_ref();
+                // Without it the server only knows less after a restart.
+                if let Err(error) = committed::write(dir, committed, flush) {
+                    tracing::warn!(%error, file = %dir.show(&committed::name()), "cannot be written");
+                }
+                None
+            }
+        }
+    }
+
+    fn carry_out(&mut self, change: Change, writer: &mut TreeWriter) -> Result<Outcome, String> {
+        let removing = self.removing.clone();
+        let _guard = removing.lock();
+        let (restored, tell) = match change {
+            Change::Truncate { after, cut_off } => self.rewind(after, cut_off, writer)?,
+            Change::Replace { zxid, received, current } => {
+                return self.replace(zxid, received, current, writer);
+            }
+            Change::Reload => {
+                let restored =
+                    snapshot::restore(&self.folders, writer, &self.restore, &mut |_, _| {})
+                        .map_err(|e| e.to_string())?;
+                (restored, LearnerInput::Tick)
+            }
+        };
+        Ok(Outcome {
+            last: restored.zxid,
+            restored_upto: restored.czxid_max,
+            sessions: restored.sessions,
+            tell,
+            log: (self.start_log)(restored.zxid)?,
+        })
+    }
+
+    fn rewind(
+        &self,
+        after: Zxid,
+        cut_off: CutOff,
+        writer: &mut TreeWriter,
+    ) -> Result<(Restored, LearnerInput), String> {
+        let rewound = store::rewind(&self.folders, writer, &self.restore, after, cut_off)
+            .map_err(|e| e.to_string())?;
+        Ok(match rewound {
+            Rewind::Done { restored, removed, cut } => {
+                let cut = cut.map(|(file, at)| format!("{file} at byte {at}")).unwrap_or_default();
+                let removed = removed.join(" ");
+                tracing::warn!(%after, removed, cut, "log and tree were taken back");
+                (*restored, LearnerInput::Truncated { last: after })
+            }
+            Rewind::Impossible { why, restored } => {
+                (*restored, LearnerInput::CannotTruncate { why })
+            }
+        })
+    }
+
+    fn replace(
+        &mut self,
+        zxid: Zxid,
+        received: Received,
+        current: Epoch,
+        writer: &TreeWriter,
+    ) -> Result<Outcome, String> {
+        let sessions: Vec<_> = received.sessions.iter().map(|(id, t)| (*id, *t)).collect();
+        let options = WriteOptions {
+            at: zxid,
+            restored_upto: received.czxid_max,
+            quiet: true,
+            ..self.write.clone()
+        };
+        let parts = store::replace::Received {
+            tree: writer.tree(),
+            sessions: &sessions,
+            options: &options,
+            current,
+            entry_max: self.restore.field_max,
+        };
+        let replaced =
+            store::replace(&self.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
+        tracing::info!(%zxid, bytes = replaced.report.file_bytes, "the leader's tree is on disk");
+        if !replaced.aside.is_empty() {
+            let (files, folder) = (replaced.aside.join(" "), self.folders.snapshots.show(""));
+            tracing::warn!(files, folder, "what was there before is set aside");
+        }
+        Ok(Outcome {
+            last: zxid,
+            sessions: received.sessions,
+            restored_upto: received.czxid_max,
+            tell: LearnerInput::SnapshotLoaded { zxid },
+            log: (self.start_log)(zxid)?,
+        })
+    }
+}
