@@ -1,4 +1,5 @@
-//! Fuzz targets: one function a decoder, each taking any bytes at all.
+//! Fuzz targets: one function a decoder, each taking any bytes at all; and the cores that peers speak
+//! to.
 //!
 //! A target must not panic, must not take memory out of proportion to its input (I10), and checks
 //! what can be checked of any input: what decodes must encode to something that decodes to the same,
@@ -9,9 +10,11 @@
 //! * [`client`]: the client port, both directions
 //! * [`files`]: transactions, log files, snapshots
 //! * [`peers`]: servers of an ensemble among themselves
+//! * [`agreement`]: a leader and a learner, whatever their peers send
 //! * [`config`]: the configuration file, zoo.cfg
 //! * [`recovery`]: what a start makes of any directory; [`memory`]: that directory
 
+pub mod agreement;
 pub mod client;
 pub mod config;
 pub mod files;
@@ -23,7 +26,7 @@ pub mod recovery;
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("connect", client::fuzz_connect),
     ("request", client::fuzz_request),
     ("reply", client::fuzz_reply),
@@ -35,6 +38,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("quorum_snapshot", peers::fuzz_quorum_snapshot),
     ("election", peers::fuzz_election),
     ("members", peers::fuzz_members),
+    ("leader", agreement::fuzz_leader),
+    ("learner", agreement::fuzz_learner),
     ("log_recovery", recovery::fuzz_log_recovery),
     ("snapshot_restore", recovery::fuzz_snapshot_restore),
 ];
