@@ -53,7 +53,7 @@ pub fn parts(
             ..SyncRules::default()
         },
         readers: Readers {
-            own: disk.restore.field_max,
+            own: disk.field_max,
             // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
             untold: 2 * settings.zookeeper_maxbuffer,
         },

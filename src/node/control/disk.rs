@@ -30,7 +30,7 @@ const REMEMBER_MS: i64 = 1000;
 pub struct Disk {
     pub folders: Arc<Directories>,
     /// Longest path or data of a snapshot.
-    field_max: usize,
+    pub field_max: usize,
     jobs: mpsc::Sender<HistoryJob>,
     /// How far the history is known to be committed, and how much of that is written down.
     committed: Zxid,

@@ -16,7 +16,7 @@ use ringkeeper::types::{
 };
 use ringkeeper::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, Learner, LearnerEffect, LearnerInput,
-    LearnerParts, LogChunk, LogEnd, SyncRules, Timing, Window,
+    LearnerParts, LogChunk, LogEnd, Readers, SyncRules, Timing, Window,
 };
 
 const TIMING: Timing = Timing { tick_ms: 100, init_ticks: 5, sync_ticks: 3 };
@@ -71,6 +71,11 @@ impl Draw<'_> {
         }
     }
 
+    /// What a server says that it reads: anything, or nothing.
+    fn reads(&mut self, kind: u8) -> Option<usize> {
+        (kind & 64 != 0).then(|| usize::from(self.byte()) << 16)
+    }
+
     fn server(&mut self) -> ServerId {
         ServerId(i64::from(self.byte() % 6))
     }
@@ -109,7 +114,8 @@ impl Draw<'_> {
             21 => Packet::UpToDate,
             22 => {
                 let protocol = if kind & 32 != 0 { PROTOCOL_OWN } else { PROTOCOL };
-                Packet::LeaderInfo { epoch: self.epoch(epoch), protocol }
+                let reads = self.reads(kind);
+                Packet::LeaderInfo { epoch: self.epoch(epoch), protocol, reads }
             }
             23 => {
                 let zxid = self.zxid(known);
@@ -126,6 +132,7 @@ impl Draw<'_> {
                 server: self.server(),
                 protocol: if kind & 32 != 0 { PROTOCOL_OWN } else { PROTOCOL },
                 config_version: i64::from(self.byte() == 255),
+                reads: self.reads(kind),
             },
             28 | 29 => {
                 let current = (self.byte() & 1 != 0).then(|| self.epoch(epoch));
@@ -241,6 +248,7 @@ pub fn fuzz_learner(data: &[u8]) {
         blank: kind & 32 != 0 && last == Zxid::ZERO,
         config_version: 0,
         leader: ServerId(2),
+        readers: Readers::default(),
         timing: TIMING,
         connect_ms: TIMING.init_ms(),
         connect_pause_ms: 10,
@@ -358,6 +366,7 @@ pub fn fuzz_leader(data: &[u8]) {
         electorate: Electorate::new(Arc::new(members)),
         reconfig_enabled: kind & 16 != 0,
         timing: TIMING,
+        readers: Readers::default(),
         rules,
         handover_counter: if kind & 32 != 0 { 40 } else { limits::HANDOVER_COUNTER },
     };

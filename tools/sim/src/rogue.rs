@@ -89,7 +89,7 @@ impl World {
             server: self.any_id(),
             protocol: self.rng.one_of([PROTOCOL, PROTOCOL_OWN]),
             config_version: if self.rng.one_in(8) { i64::MAX } else { 0 },
-            reads: None,
+            reads: if self.rng.one_in(4) { Some(16) } else { None },
         };
         let Some((number, link)) = self.rogue_pipe(server, false) else { return };
         self.note(|| format!("a stranger says to server {server} {link:?}: {claim:?}"));
