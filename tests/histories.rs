@@ -83,6 +83,19 @@ fn refuses(member: &Member) -> bool {
         && log.contains("stop the other servers, move their version-2 folders away")
 }
 
+/// The members that have forgotten begin anew. The first epoch that they come to is one that the third has
+/// been in: a leader of ours sends it away, for its transactions were never proposed there. So ours
+/// begin twice. A leader of ZooKeeper's has the beginning of its epoch for its last zxid, which is above
+/// all that the third knows from the second epoch on.
+fn begin_anew(ensemble: &mut Ensemble, ids: [u64; 2]) {
+    let times = if ensemble.member(ids[0]).kind == Kind::Java { 1 } else { 2 };
+    for _ in 0..times {
+        ids.iter().for_each(|id| ensemble.member(*id).terminate());
+        ids.iter().for_each(|id| ensemble.member(*id).spawn());
+        ensemble.wait_all();
+    }
+}
+
 fn stop(ensemble: &mut Ensemble) {
     for id in ensemble.ids() {
         ensemble.member(id).terminate();
@@ -95,10 +108,7 @@ fn a_member_that_remembers_refuses_a_leader_that_has_forgotten() {
     // left, and what its message says brings it back to all.
     for (name, kind) in [("forgotten", Kind::under_test()), ("forgotten-java", Kind::Java)] {
         let mut ensemble = forgotten(name, &[kind, kind, Kind::Ringkeeper], &[1, 2]);
-        for id in [1, 2] {
-            ensemble.member(id).spawn();
-        }
-        ensemble.wait_all();
+        begin_anew(&mut ensemble, [1, 2]);
         ensemble.member(3).spawn();
         wait_for("the refusal", || refuses(ensemble.member(3)));
         assert!(ensemble.member(3).has_logged(b"late write"), "{name}");
@@ -149,12 +159,8 @@ fn what_nobody_knows_to_be_uncommitted_is_set_aside() {
     let mut ensemble = forgotten("aside", &[Kind::Ringkeeper; 3], &[1, 2]);
     let record = ensemble.member(3).data().join("version-2/ringkeeper.committed");
     std::fs::remove_file(record).unwrap();
-    for id in [1, 2, 3] {
-        ensemble.member(id).spawn();
-        if id == 2 {
-            ensemble.wait_all();
-        }
-    }
+    begin_anew(&mut ensemble, [1, 2]);
+    ensemble.member(3).spawn();
     ensemble.wait_all();
     ensemble.assert_equal_trees("aside");
     let member = ensemble.member(3);

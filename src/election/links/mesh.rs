@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::conn::{Conn, Party};
 use super::effect::{Dial, LinksEffect, LinksInput};
 use super::peer::{Line, Peer};
-use super::settings::{CALLS_MAX, LinkSettings, STALL_MS, STRANGERS_MAX};
+use super::settings::{CALLS_MAX, CLAIM_MS, LinkSettings, STALL_MS, STRANGERS_MAX};
 use crate::codec::election::{
     ANONYMOUS, ElectionAddress, Header, Notification, encode_frame, encode_header,
 };
@@ -235,26 +235,13 @@ impl Links {
             // next byte that is sent there. If not, nothing is lost. Both are told what there is to
             // tell, for one of them is the peer.
             Line::Up { .. } => {
-                let before = match smaller {
-                    true => None,
-                    false => peer.claimant.replace(link),
-                };
                 peer.asks |= smaller;
                 if peer.pending.is_none() {
                     peer.pending = self.greeting.clone();
                 }
                 write_pending(now, peer, out);
                 if !smaller {
-                    self.conns.entry(link).and_modify(|conn| conn.party = Party::Claims(server));
-                    peer.claimed_since = None;
-                    if let Some(greeting) = &self.greeting {
-                        out.push(LinksEffect::Write { link, bytes: framed(greeting) });
-                    }
-                }
-                if let Some(before) = before {
-                    self.conns.remove(&before);
-                    let why = "the peer has begun another".to_owned();
-                    out.push(LinksEffect::Close { link: before, why });
+                    self.claims(now, server, link, out);
                 }
                 return;
             }
@@ -272,6 +259,30 @@ impl Links {
             self.up(now, server, link, out);
         }
         self.forget_strangers(out);
+    }
+
+    /// Somebody says that he is a server whose connection stands. Whoever waits already keeps his
+    /// place for as long as silence of the other may take: were it the next one's, a stranger who comes
+    /// again and again would keep the peer itself from ever being heard.
+    fn claims(&mut self, now: Millis, server: ServerId, link: Link, out: &mut Vec<LinksEffect>) {
+        let Some(peer) = self.peers.get_mut(&server) else { return };
+        if let Some(greeting) = &self.greeting {
+            out.push(LinksEffect::Write { link, bytes: framed(greeting) });
+        }
+        let is_late = peer.claimant_since + CLAIM_MS <= now;
+        if peer.claimant.is_some() && !is_late {
+            self.conns.remove(&link);
+            out.push(LinksEffect::Finish { link });
+            return;
+        }
+        self.conns.entry(link).and_modify(|conn| conn.party = Party::Claims(server));
+        peer.claimed_since = None;
+        peer.claimant_since = now;
+        if let Some(before) = peer.claimant.replace(link) {
+            self.conns.remove(&before);
+            let why = "the peer has begun another".to_owned();
+            out.push(LinksEffect::Close { link: before, why });
+        }
     }
 
     fn up(&mut self, now: Millis, server: ServerId, link: Link, out: &mut Vec<LinksEffect>) {
@@ -344,6 +355,7 @@ impl Links {
         peer.claimed_since = None;
         let (Some(old), Some(link)) = (peer.link(), peer.claimant) else { return };
         peer.claimant = Some(old);
+        peer.claimant_since = now;
         peer.line = Line::Up { link, since: now, unsent_since: None };
         for (link, party) in [(old, Party::Claims(server)), (link, Party::Server(server))] {
             self.conns.entry(link).and_modify(|conn| conn.party = party);

@@ -37,9 +37,10 @@ pub(super) struct Peer {
     /// What it said itself when it called.
     claimed: Vec<ElectionAddress>,
     pub line: Line,
-    /// A connection that claims to be this peer's while another stands. The newest, for of one peer's
-    /// that is the one that lives.
+    /// A connection that claims to be this peer's while another stands.
     pub claimant: Option<Link>,
+    /// Since when it waits.
+    pub claimant_since: Millis,
     /// Since when that one has said something and the other nothing.
     pub claimed_since: Option<Millis>,
     /// It has asked to be called while a connection stands, which may be one that only we believe in.
@@ -68,6 +69,7 @@ impl Peer {
             claimed: Vec::new(),
             line: Line::Down { retry_at: None },
             claimant: None,
+            claimant_since: Millis(0),
             claimed_since: None,
             asks: false,
             pending: None,

@@ -38,8 +38,8 @@ enum Stage {
     Alone { survivor: usize, until: i64 },
     /// The one may reach them until this time.
     Met { survivor: usize, until: i64 },
-    /// It leads those that were emptied; the rest is to follow.
-    Mending { survivor: usize },
+    /// It fills those that were emptied; the rest is to follow.
+    Mending,
 }
 
 /// A server as it was.
@@ -69,6 +69,8 @@ impl World {
         let Some(survivor) = self.who_knows(older) else { return };
         self.note(|| format!("all forget but server {survivor}, older copies: {older}"));
         let (now, tick_us) = (self.now, self.knobs.tick_ms * 1000);
+        // What those decide that have forgotten is no history: they must decide nothing by themselves.
+        self.knobs.container_check_ms = FOREVER_US / 1000;
         for server in 0..self.servers.len() {
             // Clients would see the loss, which no server can prevent.
             self.servers[server].silent_until = now + FOREVER_US;
@@ -158,11 +160,12 @@ impl World {
                 self.check_survivor(survivor)?;
                 self.note(|| format!("the operator keeps what server {survivor} has"));
                 self.empty_others(survivor);
-                self.forgotten.stage = Stage::Mending { survivor };
+                self.forgotten.stage = Stage::Mending;
             }
             Stage::Met { .. } => {}
-            Stage::Mending { survivor } => {
-                if self.leads(survivor) {
+            Stage::Mending => {
+                // Only what makes a quorum with the one has started: whoever leads has its history.
+                if self.leader().is_some() {
                     for server in 0..self.servers.len() {
                         self.servers[server].silent_until = now;
                         self.schedule(now, Event::Boot { server });

@@ -317,6 +317,7 @@ impl History {
                 other => Err(format!("integrity: {zxid} was asked for by nobody: {other:?}")),
             };
         }
+        self.attribute_anew(header.session, header.cxid);
         let asked = self.asked.get(&header.session).map_or(&[][..], Vec::as_slice);
         let passed_on = self.forwarded.get(&key);
         let may_be = |ask: &Asked| match passed_on {
@@ -357,6 +358,29 @@ impl History {
             ask.done = Some(zxid);
         }
         Ok(wishes)
+    }
+
+    /// A request that went by way of a learner comes back under a number, so whose it is is certain. If
+    /// it is taken for done because something that failed with the same xid might have been it, and
+    /// another request of that xid is still open, that other one is what failed.
+    fn attribute_anew(&mut self, session: SessionId, number: i32) {
+        let Some(wishes) = self.forwarded.get(&(session, number)) else { return };
+        let Some(asked) = self.asked.get_mut(&session) else { return };
+        let mut mine = asked.iter().enumerate().filter(|(_, ask)| wishes.contains(&ask.op));
+        if mine.clone().any(|(_, ask)| ask.done.is_none()) {
+            return;
+        }
+        let Some((at, earlier)) = mine.find_map(|(at, ask)| Some((at, ask.done?))) else { return };
+        let Some(committed) = self.entries.get(&earlier) else { return };
+        let cxid = committed.entry.header.cxid;
+        if self.forwarded.contains_key(&(session, cxid)) {
+            return; // that was certain, too
+        }
+        let may_be = |ask: &Asked| ask.xid == cxid && committed.asked.contains(&ask.op);
+        if let Some(other) = asked.iter().position(|ask| ask.done.is_none() && may_be(ask)) {
+            asked[other].done = Some(earlier);
+            asked[at].done = None;
+        }
     }
 
     fn apply(&mut self, entry: &Entry, before: Zxid) -> Result<Outcome, String> {
