@@ -285,7 +285,7 @@ pub fn fuzz_learner(data: &[u8]) {
                     log = Log::behind(zxid);
                     let loaded = LearnerInput::SnapshotLoaded { zxid };
                     tasks.push_back(vec![
-                        LearnerInput::SnapshotBytes,
+                        LearnerInput::Moved,
                         LearnerInput::SnapshotReceived,
                         loaded,
                     ]);
@@ -411,9 +411,11 @@ pub fn fuzz_leader(data: &[u8]) {
                 LeaderEffect::WhenDrained { link } => {
                     tasks.push_back(LeaderInput::Drained { link })
                 }
+                LeaderEffect::AskMoved { link } => tasks.push_back(LeaderInput::Moved { link }),
                 LeaderEffect::StepDown { .. } => return,
                 LeaderEffect::Send { .. }
                 | LeaderEffect::Close { .. }
+                | LeaderEffect::Reading { .. }
                 | LeaderEffect::Serve { .. }
                 | LeaderEffect::Activate { .. }
                 | LeaderEffect::Certain { .. }
