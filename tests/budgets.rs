@@ -255,7 +255,8 @@ fn readers_that_have_stopped_have_a_bound_in_sum() {
     }
     assert!(listening.join().unwrap(), "who reads hears all");
     let (peak, closed) = (peak(server.pid()), figure(&server, "zk_connection_drop_count"));
-    assert!(closed > 0 && peak < 900 * MIB, "{closed} closed, {} MiB", peak / MIB);
+    // Twice the bound: what is being sent counts until the kernel has it.
+    assert!(closed > 0 && peak < 1024 * MIB, "{closed} closed, {} MiB", peak / MIB);
 }
 
 #[test]

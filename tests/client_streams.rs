@@ -257,7 +257,9 @@ fn half_closed_askers_get_whole_answers() {
             let whole = ask(port, word, false);
             for _ in 0..20 {
                 let got = ask(port, word, true);
-                assert_eq!(lines(&got), lines(&whole), "{word}: {got:?}, not {whole:?}");
+                // Those list connections: the asker before may not have gone yet.
+                let more = matches!(word, "cons" | "stat") && lines(&got) > lines(&whole);
+                assert!(more || lines(&got) == lines(&whole), "{word}: {got:?}, not {whole:?}");
             }
         }
     }

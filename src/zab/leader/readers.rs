@@ -7,8 +7,8 @@
 //! told otherwise. A member that has not been heard of in this reign does not count: nobody knows
 //! what it reads, and one server that is away for good must not set the bound of the others.
 //!
-//! Only who has come as far as NEWLEADER counts: up to there anybody may have introduced himself
-//! as anybody.
+//! Only whose acknowledgements count is believed: up to NEWLEADER's anybody may have introduced himself
+//! as anybody, and could keep everybody from long writes for as long as this leader reigns.
 
 use std::collections::BTreeMap;
 
@@ -59,14 +59,14 @@ impl Leader {
         self.heard.least.filter(|(least, _)| *least < self.parts.readers.own).map(|(_, id)| id)
     }
 
-    /// A learner has come as far as NEWLEADER, or the members are others.
+    /// A learner has acknowledged NEWLEADER, or the members are others.
     pub(super) fn count_readers(&mut self) {
         let electorate = &self.parts.electorate;
         let is_member = |server: ServerId| {
             let mut configurations = std::iter::once(&electorate.committed).chain(&electorate.next);
             configurations.any(|members| members.get(server).is_some())
         };
-        let live = self.learners.values().filter(|learner| learner.is_live());
+        let live = self.learners.values().filter(|learner| learner.has_acked());
         let told = |l: &Learner| Some((l.server?, self.parts.readers.of(l.reads)));
         self.heard.limits.extend(live.filter_map(told));
         self.heard.limits.retain(|server, _| is_member(*server));

@@ -253,7 +253,6 @@ impl Leader {
         let config = Some(members.text());
         learner.send(Packet::NewLeader { zxid: Zxid::new(self.epoch, 0), config }, out);
         propose(learner, split, self.outstanding.len(), out);
-        self.count_readers();
     }
 
     pub(super) fn drained(&mut self, link: Link, window: &mut Window, out: &mut Vec<LeaderEffect>) {
@@ -380,6 +379,7 @@ impl Leader {
     }
 
     fn joined(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
+        self.count_readers();
         if self.phase == Phase::Broadcast {
             self.admit(link, out);
         } else {
