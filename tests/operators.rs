@@ -466,6 +466,10 @@ fn words_are_answered_while_a_tree_is_loaded() {
             assert_eq!(alive, 0, "refused after it was answered:\n{}", server.log());
             continue;
         };
+        if answer.is_empty() && alive == 0 {
+            // The socket of the killed server may outlive it a little, and take a connection with it.
+            continue;
+        }
         assert_eq!(answer, "imok");
         alive += 1;
         let told = server.word_within("srvr", 20).expect("a connection");

@@ -20,6 +20,8 @@ use crate::runtime::clock;
 const GUESTS_MAX: usize = 256;
 /// Who has not sent four bytes by then is closed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long those are waited for that have connected when the tree is there.
+const LEAVE: Duration = Duration::from_millis(50);
 /// Between two looks at the sockets: a word is answered within a few of these.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -39,6 +41,12 @@ impl Porch {
             let mut guests = Vec::new();
             while !seen.load(Ordering::SeqCst) {
                 take_in(&listener, &mut guests);
+                guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
+                std::thread::sleep(PAUSE);
+            }
+            // Who has asked before is answered; who says nothing has no long wait for the start.
+            let until = Instant::now() + LEAVE;
+            while !guests.is_empty() && Instant::now() < until {
                 guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
                 std::thread::sleep(PAUSE);
             }
