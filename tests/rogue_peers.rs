@@ -28,7 +28,7 @@ fn claim(id: u64, accepted: u32) -> Vec<u8> {
 
 /// An election's header, and behind it a vote with this configuration.
 fn vote(id: u64, state: i32, leader: u64, round: i64, config: &str) -> Vec<u8> {
-    let address = b"127.0.0.1:1";
+    let address = b"10.0.0.99:1";
     let mut bytes = Out::new().i64(-65536).i64(id as i64).0;
     bytes.extend((address.len() as i32).to_be_bytes());
     bytes.extend(address);
@@ -229,7 +229,7 @@ fn strangers_do_not_say_who_votes() {
     let plan = Plan::changing(&[Kind::under_test(); 3]).set("tickTime", "500");
     let mut ensemble = Ensemble::start("rogue-members", &plan);
     let leader = ensemble.leader().unwrap();
-    let evil = "server.99=127.0.0.1:1:2:participant\nversion=7f00000000000000";
+    let evil = "server.99=10.0.0.99:1:2:participant\nversion=7f00000000000000";
     let others: Vec<u64> = ensemble.voters().into_iter().filter(|id| *id != leader).collect();
     let mut said = Vec::new();
     for member in ensemble.members.iter().filter(|member| member.id != leader) {

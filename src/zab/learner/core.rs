@@ -4,6 +4,8 @@
 //! every handler finds the state that the packet's place in the stream says. A leader that breaks
 //! the protocol costs its learner the connection, never the process.
 
+mod silence;
+
 use super::effects::{LearnerEffect, LearnerInput, LearnerParts};
 use super::held::Held;
 use super::history::{History, Place, StreamError};
@@ -272,31 +274,6 @@ impl Learner {
         self.phase = Phase::Connecting { tries: tries + 1, since, again: None };
         out.push(LearnerEffect::Connect);
         Ok(())
-    }
-
-    /// The leader's time is up, and has been for `late_ms`. Who looks so late stood still itself,
-    /// perhaps together with its leader (a machine that was moved): what the leader has said lies
-    /// unread, or comes within a tick.
-    fn silent(&mut self, now: Millis, late_ms: i64) -> Step {
-        let tick_ms = self.parts.timing.tick_ms;
-        if late_ms >= tick_ms {
-            let patience = self.silence_max().unwrap_or(0);
-            self.heard = Millis(now.0 - patience + tick_ms.min(patience));
-            return Ok(());
-        }
-        let silent = now.0 - self.heard.0;
-        Err(format!("nothing heard from the leader for {silent} ms ({:?})", self.phase))
-    }
-
-    /// The same of the own log, whose last word may lie unread.
-    fn log_stands_still(&mut self, now: Millis, late_ms: i64) -> Step {
-        let (tick_ms, patience) = (self.parts.timing.tick_ms, self.parts.timing.sync_ms());
-        if late_ms >= tick_ms {
-            self.log_moved = Millis(now.0 - patience + tick_ms.min(patience));
-            return Ok(());
-        }
-        let (still, end) = (now.0 - self.log_moved.0, self.history.position());
-        Err(format!("the log here has not moved for {still} ms, and is to hold {end}"))
     }
 
     fn leave(&mut self, why: String, out: Out<'_>) {
