@@ -21,6 +21,9 @@
 //!   Java; the events of one such deletion are sorted before they are compared.
 //! * op -10 (createSession) from a client makes Java send a second ConnectResponse; ours answers -6
 //!   and closes, as for every opcode that is not a request.
+//! * `setWatches` tells of a node only whoever may read it, and what is not told is watched further;
+//!   Java tells everybody (CVE-2026-59739). From the first one of a seed on, events that only one side
+//!   has are passed over; `tests/request_order.rs` has what is told to whom.
 //! * A handshake with a wrong password closes the session's living connection in Java; ours costs
 //!   only the connection it came on. In the streams the living connection is cut before.
 
@@ -43,6 +46,21 @@ pub const INTENDED: &[Intended] = &[Intended {
              which they were added. The set is the same.",
     holds: same_digests_in_another_order,
 }];
+
+/// Leaves of the events what both sides have.
+pub fn keep_common_events(java: &mut Vec<String>, ours: &mut Vec<String>) {
+    let is_event = |line: &String| line.contains("EVENT ");
+    let keep = |lines: &mut Vec<String>, others: &[String]| {
+        let mut others: Vec<&String> = others.iter().filter(|line| is_event(line)).collect();
+        lines.retain(|line| {
+            let at = others.iter().position(|other| *other == line);
+            at.map(|at| others.swap_remove(at)).is_some() || !is_event(line)
+        });
+    };
+    let theirs = java.clone();
+    keep(java, ours);
+    keep(ours, &theirs);
+}
 
 /// Both lines are getACL answers with the same entries, of which two or more are digests.
 fn same_digests_in_another_order(java: &str, ours: &str) -> bool {

@@ -91,11 +91,6 @@ fn a_link_that_is_not_read_stands_still() {
 }
 
 #[test]
-fn moved_is_said_of_bytes_on_their_way() {
-    contract::moved_is_said_of_bytes_on_their_way(&mut Held::new());
-}
-
-#[test]
 #[cfg(feature = "mutants")]
 #[should_panic(expected = "nobody said so")]
 fn the_contract_finds_a_drained_that_means_empty() {
