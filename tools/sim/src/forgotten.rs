@@ -160,6 +160,7 @@ impl World {
                 self.check_survivor(survivor)?;
                 self.note(|| format!("the operator keeps what server {survivor} has"));
                 self.empty_others(survivor);
+                self.widen_lines();
                 self.forgotten.stage = Stage::Mending;
             }
             Stage::Met { .. } => {}

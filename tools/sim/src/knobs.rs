@@ -5,6 +5,9 @@ use ringkeeper::types::limits;
 
 use crate::rng::Rng;
 
+/// A line, in bytes per millisecond, that carries any world's tree within the shortest `initLimit`.
+pub const WIDE_BYTES_MS: i64 = 10_000;
+
 #[derive(Clone, Debug)]
 pub struct Knobs {
     pub servers: usize,
@@ -172,7 +175,7 @@ impl Knobs {
             return self;
         }
         self.heavy_bytes = rng.one_of([5_000, 40_000]);
-        self.link_bytes_ms = rng.one_of([200, 1000, 10_000]);
+        self.link_bytes_ms = rng.one_of([200, 1000, WIDE_BYTES_MS]);
         self.socket_bytes = rng.one_of([1000, 20_000, 1 << 20]);
         self.live_bytes = rng.one_of([1, 5_000, 100_000, limits::LEARNER_BYTES]);
         self.sync_bytes = rng.one_of([1, 2_000, 50_000]);

@@ -84,6 +84,7 @@ fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
             case = smaller;
         }
         if args.trace {
+            println!("{:?}", case.knobs);
             let ran = case.run(true);
             for line in &ran.trace {
                 println!("{line}");
