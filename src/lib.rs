@@ -23,5 +23,10 @@ pub mod disk;
 pub mod net;
 pub mod runtime;
 
+pub mod config;
+pub mod history;
+
 pub mod admin;
+pub mod roles;
+
 pub mod node;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
+use ringkeeper::config::{self, ConfigError, Settings};
 use ringkeeper::node::boot::{self, BootError};
-use ringkeeper::node::config::{self, ConfigError, Settings};
 use ringkeeper::node::stderr::{self, Diagnostics};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};

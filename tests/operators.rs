@@ -20,7 +20,7 @@ use support::{root, scratch};
 fn readers(folder: &Path, texts: &mut Vec<String>) {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
-            if !path.ends_with("node/config") && !path.ends_with("tests") {
+            if !path.ends_with("src/config") && !path.ends_with("tests") {
                 readers(&path, texts);
             }
         } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
@@ -91,7 +91,7 @@ fn unread(structs: &BTreeMap<String, Vec<(String, String)>>, texts: &[String]) -
 fn every_setting_has_a_reader() {
     // Goal: nothing is parsed, typed and then read by nobody: a setting is in force, or it is
     // refused or named at the start.
-    let text = fs::read_to_string(root().join("src/node/config/settings.rs")).unwrap();
+    let text = fs::read_to_string(root().join("src/config/settings.rs")).unwrap();
     let structs = fields(&text);
     assert!(structs["Settings"].len() > 10 && structs.len() > 10, "the source is understood");
     let mut texts = Vec::new();

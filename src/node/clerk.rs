@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use super::message::{SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
 use crate::admin::words::Desk;
+use crate::roles::message::{SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::runtime::{Sender, clock};
 use crate::types::{ConnRef, Millis, SessionId, limits};
 

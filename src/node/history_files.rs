@@ -13,9 +13,9 @@ use std::sync::mpsc::Receiver;
 
 use parking_lot::Mutex;
 
-use super::message::ToControl;
-use super::store::{self, CutOff, Rewind, committed};
+use crate::history::{self, CutOff, Rewind, committed};
 use crate::log::LogInput;
+use crate::roles::message::ToControl;
 use crate::runtime::Sender;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
 use crate::tree::{Cleared, TreeWriter};
@@ -31,7 +31,7 @@ pub enum HistoryJob {
     Change { change: Change, writer: TreeWriter },
     /// A tree that is no more: giving its memory back takes its time too.
     Discard(Cleared),
-    /// [`store::committed`].
+    /// [`history::committed`].
     Remember { committed: Zxid, flush: bool },
 }
 
@@ -151,7 +151,7 @@ impl HistoryFiles {
         cut_off: CutOff,
         writer: &mut TreeWriter,
     ) -> Result<(Restored, LearnerInput), String> {
-        let rewound = store::rewind(&self.folders, writer, &self.restore, after, cut_off)
+        let rewound = history::rewind(&self.folders, writer, &self.restore, after, cut_off)
             .map_err(|e| e.to_string())?;
         Ok(match rewound {
             Rewind::Done { restored, removed, cut } => {
@@ -180,7 +180,7 @@ impl HistoryFiles {
             quiet: true,
             ..self.write.clone()
         };
-        let parts = store::replace::Received {
+        let parts = history::replace::Received {
             tree: writer.tree(),
             sessions: &sessions,
             options: &options,
@@ -188,7 +188,7 @@ impl HistoryFiles {
             entry_max: self.restore.field_max,
         };
         let replaced =
-            store::replace(&self.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
+            history::replace(&self.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
         tracing::info!(%zxid, bytes = replaced.report.file_bytes, "the leader's tree is on disk");
         if !replaced.aside.is_empty() {
             let (files, folder) = (replaced.aside.join(" "), self.folders.snapshots.show(""));

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::control::{Control, Verdict};
-use super::peers::{PeerCommand, PeerEvent, Peers};
 use crate::log::Lent;
 use crate::net::{Net, NetEvent};
+use crate::roles::control::{Control, Verdict};
+use crate::roles::peers::{PeerCommand, PeerEvent, Peers};
 use crate::types::{Millis, WallMillis};
 
 /// The log that is lent to this thread at present; a change of history ends one and begins another.

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::control::Job;
 use super::logs_first::LogsFirst;
-use super::message::ToControl;
-use super::store::aside;
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
+use crate::history::aside;
 use crate::log::name::{list_logs, zxid_of_snapshot};
 use crate::log::purge;
+use crate::roles::control::Job;
+use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::directory;

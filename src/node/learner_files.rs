@@ -8,10 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use super::control::LearnerJob;
-use super::message::{SnapshotPiece, ToControl};
-use super::store::{LogReader, log_bytes_behind};
 use crate::disk::Dir;
+use crate::history::{LogReader, log_bytes_behind};
+use crate::roles::control::LearnerJob;
+use crate::roles::message::{SnapshotPiece, ToControl};
 use crate::runtime::Sender;
 use crate::snapshot::directory::snapshots as snapshots_of;
 use crate::snapshot::stream::StreamSource;

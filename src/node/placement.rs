@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::config::{Cores, PlacementSettings};
+use crate::config::{Cores, PlacementSettings};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placement {

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::control::{Control, Verdict};
 use super::hosting::Hosted;
-use super::network::{NetworkParts, NetworkRole};
 use crate::net::{Bound, Net, NetEvent, NetSettings};
+use crate::roles::control::{Control, Verdict};
+use crate::roles::network::{NetworkParts, NetworkRole};
 use crate::runtime::probe::{self, Unsupported};
 use crate::runtime::waker::{RingSleeper, ThreadSleeper};
 use crate::runtime::{affinity, clock};

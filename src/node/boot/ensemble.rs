@@ -1,15 +1,15 @@
 //! What the control role of an ensemble's server is made of.
 
 use super::BootError;
+use crate::config::EnsembleSettings;
+use crate::config::Settings;
 use crate::election::{Election, ElectionSettings};
+use crate::history;
+use crate::history::ConfigFile;
 use crate::membership::Role;
 use crate::membership::{ChangeRules, ClientAddress};
-use crate::node::config::EnsembleSettings;
-use crate::node::config::Settings;
-use crate::node::control::{ClientPort, ClientRules, Disk, EnsembleParts, Reconfig, Rest};
-use crate::node::message::ToNetwork;
-use crate::node::store;
-use crate::node::store::ConfigFile;
+use crate::roles::control::{ClientPort, ClientRules, Disk, EnsembleParts, Reconfig, Rest};
+use crate::roles::message::ToNetwork;
 use crate::runtime::Sender;
 use crate::types::{Zxid, limits};
 use crate::zab::{Readers, SyncRules, Window};
@@ -24,7 +24,7 @@ pub fn parts(
     mut window: Window,
     last: Zxid,
 ) -> Result<EnsembleParts, BootError> {
-    let epochs = store::epochs::open(disk.folders.snapshots.as_ref(), last)?;
+    let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
     if let Some(before) = epochs.raised_from {
         tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");
     }

@@ -4,10 +4,10 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::history::EpochError;
 use crate::log::OpenError;
-use crate::node::peers::PeersError;
 use crate::node::placement::PlacementError;
-use crate::node::store::EpochError;
+use crate::roles::peers::PeersError;
 use crate::runtime::probe::Unsupported;
 use crate::snapshot::{DirectoryError, RestoreError, WriteError};
 

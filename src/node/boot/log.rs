@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::wire::{chance, field_max};
 use crate::admin::gauges::Gauges;
+use crate::config::{self, Settings};
 use crate::disk::Dir;
 use crate::log::{self, IoChoice, LogInput, LogParts, LogSettings, OpenError};
-use crate::node::config::{self, Settings};
 use crate::node::hosting::LentLog;
-use crate::node::message::ToControl;
 use crate::node::placement::Placement;
+use crate::roles::message::ToControl;
 use crate::runtime::{Sender, Waker};
 use crate::types::Zxid;
 

@@ -27,12 +27,12 @@ use std::{panic, thread};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::config::Settings;
-use super::message::ToControl;
 use super::placement::Placement;
 use crate::admin::gauges::Gauges;
 use crate::admin::words::Desk;
+use crate::config::Settings;
 use crate::net::Bound;
+use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
 use crate::tree::{Tree, TreeOptions};

@@ -16,26 +16,26 @@ use crate::admin::quorum::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::codec::txn::Entry;
+use crate::config::{self, Settings};
+use crate::history::{self, Committed};
 use crate::log::IoChoice;
 use crate::membership::Role;
 use crate::net::{Bound, NetSettings};
 use crate::node::clerk::{self, Clerk};
-use crate::node::config::{self, Settings};
-use crate::node::control::{
-    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Outlet, Stream,
-};
 use crate::node::history_files::HistoryFiles;
 use crate::node::hosting::{Hosted, LentLog};
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
-use crate::node::message::{ToControl, ToNetwork};
-use crate::node::network::{Admission, Budgets, Commons, NetworkParts, NetworkSettings, Share};
-use crate::node::peers::{PeerSettings, Peers, Resolver};
 use crate::node::placement::{ControlPlace, Placement};
-use crate::node::quiet::ClientLines;
-use crate::node::store::{self, Committed};
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::prep::PrepSettings;
+use crate::roles::control::{
+    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Outlet, Stream,
+};
+use crate::roles::message::{ToControl, ToNetwork};
+use crate::roles::network::{Admission, Budgets, Commons, NetworkParts, NetworkSettings, Share};
+use crate::roles::peers::{PeerSettings, Peers, Resolver};
+use crate::roles::quiet::ClientLines;
 use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
 use crate::session::IdSource;
 use crate::snapshot::pack::Compression;
@@ -204,8 +204,8 @@ fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
 /// How far the history is known to be committed; zero: nobody knows.
 fn committed(folders: &Directories, last: Zxid) -> Zxid {
     let dir = folders.snapshots.as_ref();
-    let file = dir.show(&store::committed::name());
-    match store::committed::read(dir, last) {
+    let file = dir.show(&history::committed::name());
+    match history::committed::read(dir, last) {
         Ok(Committed::Upto(zxid)) => zxid,
         Ok(Committed::Unknown) => Zxid::ZERO,
         Ok(Committed::Beyond(zxid)) => {

@@ -24,7 +24,7 @@
 //!
 //! **What is committed.** A server knows more of its history than its log says: what it applied while
 //! it served was committed, by a quorum that had it durably, and so every leader of this ensemble has
-//! it. That knowledge is kept, across restarts too (`node::store::committed`), and a leader that asks
+//! it. That knowledge is kept, across restarts too (`history::committed`), and a leader that asks
 //! for a cut before it, or sends a tree of before it, is refused: it leads a quorum that has
 //! forgotten. What lies behind, the tail of a deposed leader, is cut as ever.
 //!

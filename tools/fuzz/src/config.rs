@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use ringkeeper::node::config::{Flags, Properties, Settings};
+use ringkeeper::config::{Flags, Properties, Settings};
 
 /// The bytes of a configuration file, and below a zero byte the flags.
 pub fn fuzz_config(data: &[u8]) {

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ringkeeper::node::store::{Committed, committed};
+use ringkeeper::history::{Committed, committed};
 use ringkeeper::types::{Epoch, ServerId, Zxid};
 
 use crate::disk::{Contents, Disk};

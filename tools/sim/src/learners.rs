@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use ringkeeper::node::control::LearnerJob;
-use ringkeeper::node::message::{SnapshotPiece, ToControl};
-use ringkeeper::node::store;
+use ringkeeper::history;
+use ringkeeper::roles::control::LearnerJob;
+use ringkeeper::roles::message::{SnapshotPiece, ToControl};
 use ringkeeper::snapshot::stream::StreamSource;
 use ringkeeper::types::Link;
 
@@ -52,7 +52,7 @@ impl World {
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         if let Some(LearnerJob::ReadLog { link, after, upto, .. }) = up.log_reads.pop_front() {
             let dirs = (up.dirs.logs.as_ref(), up.dirs.snapshots.as_ref());
-            let chunk = store::read_log_chunk(dirs, after, upto, chunk_bytes, FIELD_MAX);
+            let chunk = history::read_log_chunk(dirs, after, upto, chunk_bytes, FIELD_MAX);
             up.to_control.push(ToControl::LogRead { link, chunk });
         }
         let (tree, to_control) = (up.tree.clone(), up.to_control.clone());

@@ -1,6 +1,6 @@
 //! Servers among themselves: the election's mesh and the learners' links over simulated bytes.
 //!
-//! What `node::peers` does with sockets is done here with pipes: the shipping mesh core, packets
+//! What `roles::peers` does with sockets is done here with pipes: the shipping mesh core, packets
 //! through the shipping codec, in pieces, late, one way only, reset behind any prefix.
 
 mod endings;
@@ -14,7 +14,7 @@ use ringkeeper::codec::quorum::{Forwarded, Limits, Packet, decode, encode};
 use ringkeeper::codec::request::{Request, decode_body};
 use ringkeeper::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
 use ringkeeper::membership::Electorate;
-use ringkeeper::node::peers::{PeerCommand, PeerEvent};
+use ringkeeper::roles::peers::{PeerCommand, PeerEvent};
 use ringkeeper::types::{Link, Millis, ServerId, Zxid};
 
 use crate::history::{FIELD_MAX, Wish};

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use ringkeeper::log::LogEvent;
 use ringkeeper::log::name::{list_logs, log_name};
-use ringkeeper::node::control::{Job, Verdict};
-use ringkeeper::node::message::ToControl;
+use ringkeeper::roles::control::{Job, Verdict};
+use ringkeeper::roles::message::ToControl;
 use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};
 

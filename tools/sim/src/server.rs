@@ -11,22 +11,22 @@ use ringkeeper::admin::gauges::Gauges;
 use ringkeeper::admin::words::{Desk, Facts, Whitelist};
 use ringkeeper::disk::Dir;
 use ringkeeper::election::{Election, ElectionSettings};
+use ringkeeper::history::{Committed, Epochs, committed, epochs};
 use ringkeeper::log::purge;
 use ringkeeper::log::{LogInput, LogSettings, name::list_logs, settle};
 use ringkeeper::membership::{Electorate, Members};
 use ringkeeper::net::NetSettings;
 use ringkeeper::node::clerk::{self, Question};
-use ringkeeper::node::control::{
+use ringkeeper::node::history_files::{HistoryFiles, HistoryJob, StartLog};
+use ringkeeper::prep::PrepSettings;
+use ringkeeper::roles::control::{
     self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
 };
-use ringkeeper::node::history_files::{HistoryFiles, HistoryJob, StartLog};
-use ringkeeper::node::message::ToControl;
-use ringkeeper::node::network::{
+use ringkeeper::roles::message::ToControl;
+use ringkeeper::roles::network::{
     Admission, Budgets, Commons, NetworkParts, NetworkRole, NetworkSettings,
 };
-use ringkeeper::node::quiet::ClientLines;
-use ringkeeper::node::store::{Committed, Epochs, committed, epochs};
-use ringkeeper::prep::PrepSettings;
+use ringkeeper::roles::quiet::ClientLines;
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
 use ringkeeper::session::IdSource;

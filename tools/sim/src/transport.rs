@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use ringkeeper::net::{CloseReason, How, NetEvent};
-use ringkeeper::node::network::Transport;
+use ringkeeper::roles::network::Transport;
 use ringkeeper::types::ConnId;
 use ringkeeper::types::limits::reached;
 

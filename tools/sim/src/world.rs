@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use ringkeeper::membership::Electorate;
-use ringkeeper::node::peers::PeerEvent;
+use ringkeeper::roles::peers::PeerEvent;
 use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};

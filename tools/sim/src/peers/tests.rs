@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use ringkeeper::node::peers::contract;
+use ringkeeper::roles::peers::contract;
 
 use super::*;
 use crate::knobs::Knobs;

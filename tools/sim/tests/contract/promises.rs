@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringkeeper::net::{CloseReason, How, NetEvent};
-use ringkeeper::node::network::Transport;
+use ringkeeper::roles::network::Transport;
 use ringkeeper::types::ConnId;
 use ringkeeper::types::limits::reached;
 use ringkeeper_sim::rng::Rng;

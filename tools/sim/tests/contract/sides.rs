@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use ringkeeper::net::{Net, NetEvent, NetSettings};
-use ringkeeper::node::network::Transport;
+use ringkeeper::roles::network::Transport;
 use ringkeeper::types::ConnId;
 use ringkeeper_sim::transport::{Bounds, SimTransport};
 

@@ -4,7 +4,7 @@ use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
 use crate::node::clerk::Question;
-use crate::node::message::{WatchesAsked, WatchesTold};
+use crate::roles::message::{WatchesAsked, WatchesTold};
 use crate::types::ConnId;
 
 /// `stmk` is followed by the new trace mask.

@@ -11,9 +11,9 @@
 
 use super::Control;
 use super::outlet::Publisher;
+use crate::history::{self, CutOff};
 use crate::log::LogInput;
 use crate::node::history_files::{Change, Changed, HistoryJob, Received};
-use crate::node::store::{self, CutOff};
 use crate::prep::Prep;
 use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;
@@ -53,7 +53,7 @@ enum Pending {
 }
 
 impl Disk {
-    /// `committed`: as [`store::committed`] has it; zero if nothing is known.
+    /// `committed`: as [`history::committed`] has it; zero if nothing is known.
     pub fn new(
         folders: Arc<Directories>,
         field_max: usize,
@@ -75,7 +75,7 @@ impl Disk {
     }
 
     pub(super) fn store(&mut self, stored: Stored) -> Result<(), String> {
-        store::epochs::store(self.folders.snapshots.as_ref(), stored)
+        history::epochs::store(self.folders.snapshots.as_ref(), stored)
             .map_err(|e| format!("cannot store {stored:?}: {e}"))
     }
 

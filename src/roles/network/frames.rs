@@ -12,8 +12,8 @@ use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, Request, RequestHeader, opcode};
 use crate::net::How;
-use crate::node::message::ToControl;
 use crate::order::{Held, Line, Ticket, TicketKind, Waits};
+use crate::roles::message::ToControl;
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Tree, WARM};
 use crate::types::limits::reached;
@@ -649,7 +649,7 @@ fn authenticate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::network::Budgets;
+    use crate::roles::network::Budgets;
     use crate::runtime::mailbox::mailbox;
     use crate::runtime::waker;
 

@@ -5,9 +5,9 @@ use super::reconfiguring::Whence;
 use super::{Control, LearnerJob, Origin};
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, WriteOp, decode_body, opcode};
-use crate::node::message::{Service, SnapshotPiece, ToNetwork};
-use crate::node::peers::{PeerCommand, PeerEvent};
 use crate::prep::{Asker, Prep};
+use crate::roles::message::{Service, SnapshotPiece, ToNetwork};
+use crate::roles::peers::{PeerCommand, PeerEvent};
 use crate::types::{
     Epoch, ErrorCode, Link, Millis, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid,
 };

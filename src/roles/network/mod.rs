@@ -33,7 +33,6 @@ pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
 pub use transport::Transport;
 
-use super::clerk::Question;
 use super::control::Stream;
 use super::message::{Reign, Service, ToControl, ToNetwork};
 use super::quiet::ClientLines;
@@ -41,6 +40,7 @@ use crate::acl::Policy;
 use crate::admin::gauges::{CoreGauges, Run};
 use crate::admin::words::Desk;
 use crate::net::{CloseReason, How, Net, NetEvent};
+use crate::node::clerk::Question;
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::tree::Tree;
 use crate::types::{ConnId, ConnRef, CoreId, Millis, WallMillis, Zxid};

@@ -4,8 +4,8 @@ use super::ensemble::Role;
 use super::{Control, Origin, outlet};
 use crate::codec::request::WriteOp;
 use crate::log::Durable;
-use crate::node::message::ToNetwork;
 use crate::prep::Asker;
+use crate::roles::message::ToNetwork;
 use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid, limits};
 use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
 

@@ -9,8 +9,8 @@ use super::ensemble::Role;
 use super::{Control, Origin, Stopping};
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::node::message::{Pulse, Service, SessionsAsked, ToNetwork};
 use crate::prep::Asker;
+use crate::roles::message::{Pulse, Service, SessionsAsked, ToNetwork};
 use crate::tree::ReapCursor;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, limits};
 

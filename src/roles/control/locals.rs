@@ -4,7 +4,7 @@
 
 use super::{Control, Origin};
 use crate::codec::request::{CreateCall, CreateOp, MultiOp, WriteOp};
-use crate::node::message::ToNetwork;
+use crate::roles::message::ToNetwork;
 use crate::session::{Scope, Strangers};
 use crate::tree::Outcome;
 use crate::types::{ConnRef, CreateMode, ErrorCode, Owner, ServerId, SessionId};

@@ -12,7 +12,7 @@ use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
 use crate::election::links::{Links, LinksInput};
 use crate::membership::PeerAddress;
 use crate::net::{How, Net, NetEvent};
-use crate::node::chunks::Chunks;
+use crate::roles::chunks::Chunks;
 use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.

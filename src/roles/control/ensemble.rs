@@ -24,8 +24,8 @@ use super::{ClientRules, Control};
 use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
-use crate::node::message::{Reign, Service, ToNetwork};
-use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::roles::message::{Reign, Service, ToNetwork};
+use crate::roles::peers::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{
     Leader, LeaderParts, Learner, LearnerParts, Readers, Stored, SyncRules, Timing, Window,

@@ -10,8 +10,8 @@ use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::{Append, LogInput};
-use crate::node::message::{Service, ToNetwork};
-use crate::node::peers::{PeerCommand, PeerEvent};
+use crate::roles::message::{Service, ToNetwork};
+use crate::roles::peers::{PeerCommand, PeerEvent};
 use crate::session::Scope;
 use crate::types::{
     ConnRef, Epoch, ErrorCode, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid, limits,

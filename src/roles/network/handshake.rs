@@ -7,7 +7,7 @@ use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
 use crate::net::How;
-use crate::node::message::{Pulse, Service, ToControl};
+use crate::roles::message::{Pulse, Service, ToControl};
 use crate::types::{ConnId, SessionId, Zxid};
 
 impl<N: Transport> NetworkRole<N> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use crate::node::message::ToNetwork;
+use crate::roles::message::ToNetwork;
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Change, ChangeSink};
 use crate::types::Zxid;

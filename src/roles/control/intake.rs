@@ -7,8 +7,8 @@
 
 use super::Control;
 use super::ensemble::Role;
-use crate::node::message::ToControl;
-use crate::node::peers::PeerCommand;
+use crate::roles::message::ToControl;
+use crate::roles::peers::PeerCommand;
 use crate::types::limits;
 
 impl Control {

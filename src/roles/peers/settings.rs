@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::codec::election::HeaderProtocol;
 use crate::codec::quorum::Limits;
+use crate::config::EnsembleSettings;
 use crate::election::links::LinkSettings;
 use crate::membership::Electorate;
 use crate::net::ConnOptions;
-use crate::node::config::EnsembleSettings;
 use crate::types::{ServerId, limits};
 
 /// Links on the quorum port at once. More than a leader keeps: it is told of the newest before this

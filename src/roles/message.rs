@@ -7,9 +7,9 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 
-use super::history_files::Changed;
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
+use crate::node::history_files::Changed;
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
 use crate::zab::LogChunk;

@@ -3,8 +3,8 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::codec::reply;
 use crate::net::How;
-use crate::node::message::ToNetwork;
 use crate::order::TicketKind;
+use crate::roles::message::ToNetwork;
 use crate::tree::Outcome;
 use crate::types::limits::{self, reached};
 use crate::types::{ConnId, Millis, Xid, Zxid};

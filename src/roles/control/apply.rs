@@ -4,7 +4,7 @@ use super::ensemble::Role;
 use super::outlet::Publisher;
 use super::{Control, Origin, work_of};
 use crate::codec::txn::{Txn, TxnDigest};
-use crate::node::message::{Service, ToNetwork};
+use crate::roles::message::{Service, ToNetwork};
 use crate::tree::Outcome;
 use crate::types::{ErrorCode, Owner, SessionId, Zxid};
 use crate::zab::Committed;

@@ -17,10 +17,10 @@ use super::ensemble::Role;
 use super::{Control, Origin};
 use crate::codec::request::ReconfigOp;
 use crate::election::ElectionInput;
+use crate::history::ConfigFile;
 use crate::membership::{self, ChangeRules, ClientAddress, Members};
-use crate::node::peers::PeerCommand;
-use crate::node::store::ConfigFile;
 use crate::prep::{Asker, Seats};
+use crate::roles::peers::PeerCommand;
 use crate::types::{ServerId, Zxid};
 use crate::zab::LeaderInput;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::budget::Budgets;
 use crate::acl;
 use crate::admin::gauges::ConnGauges;
-use crate::node::message::Pulse;
 use crate::order::Line;
+use crate::roles::message::Pulse;
 use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 
 /// How far a connection has come.

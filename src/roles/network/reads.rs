@@ -8,8 +8,8 @@ use crate::acl::{self, Permit};
 use crate::admin::gauges::CoreGauges;
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
-use crate::node::control::Stream;
 use crate::prep::eager;
+use crate::roles::control::Stream;
 use crate::tree::Node;
 use crate::types::{
     AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid,
