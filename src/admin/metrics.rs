@@ -1,4 +1,5 @@
-//! The names of `mntr`, and where their values come from (operations.md section 7).
+//! The names of `mntr`, and where their values come from
+//! (tools/docs/reference/operations.md section 7).
 //!
 //! Names of parts that are idle in a Java server too unless it is asked to use them are printed with
 //! the value they have there: zero. What moves in every Java server and measures a stage that this

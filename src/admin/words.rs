@@ -1,4 +1,5 @@
-//! Four-letter words: what the client port answers to `ruok` and its kin (operations.md section 4).
+//! Four-letter words: what the client port answers to `ruok` and its kin
+//! (tools/docs/reference/operations.md section 4).
 //!
 //! Texts are those of org.apache.zookeeper.server.command; only the version's suffix is ours.
 

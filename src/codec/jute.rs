@@ -1,4 +1,4 @@
-//! Primitive encodings (client-protocol.md section 1), in both directions.
+//! Primitive encodings (tools/docs/reference/client-protocol.md section 1), in both directions.
 //!
 //! Reproduces `org.apache.jute.BinaryInputArchive` and `BinaryOutputArchive`, oddities included: a
 //! vector count below -1 reads as an empty vector, any non-zero byte is `true`, ill-formed UTF-8

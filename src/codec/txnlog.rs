@@ -1,5 +1,5 @@
-//! Transaction log files: the framing of a record (storage.md section 2). Reading them back, and
-//! what to make of their ends, is [`crate::log::scan`]'s.
+//! Transaction log files: the framing of a record (tools/docs/reference/storage.md section 2).
+//! Reading them back, and what to make of their ends, is [`crate::log::scan`]'s.
 //!
 //! ```text
 //!  file    "ZKLG" | version 2 (4) | dbid 0 (8) | record | record | … | zeros to the preallocated end

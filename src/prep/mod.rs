@@ -5,8 +5,8 @@
 //! an error transaction, so that the log has no gaps. Nothing here reads a clock, blocks or
 //! remembers more than what is in flight.
 //!
-//! Behaviour and order of the checks are PrepRequestProcessor's of 3.9 (client-protocol.md
-//! section 6).
+//! Behaviour and order of the checks are PrepRequestProcessor's of 3.9
+//! (tools/docs/reference/client-protocol.md section 6).
 //!
 //! * [`line`](mod@line): the way of every write through here; sessions
 //! * [`ops`]: the checks of each operation, in order

@@ -1,4 +1,5 @@
-//! How long a transaction is as a log entry or proposal (storage.md section 2), in bytes.
+//! How long a transaction is as a log entry or proposal
+//! (tools/docs/reference/storage.md section 2), in bytes.
 //!
 //! A reader refuses entries longer than `jute.maxbuffer` plus the extra size; what it would refuse
 //! must not be proposed (I14, ZOOKEEPER-3496).

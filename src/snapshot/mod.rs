@@ -2,8 +2,9 @@
 //!
 //! A snapshot is fuzzy: it is taken while transactions are applied, and holds some effects of
 //! transactions after the zxid in its name. Replaying the log from there makes the tree whole
-//! (storage.md sections 3, 6 and 7). Files go through [`crate::disk`], so that every fault of a
-//! disk can be simulated; what is read is never trusted to be what was written.
+//! (tools/docs/reference/storage.md sections 3, 6 and 7). Files go through [`crate::disk`], so
+//! that every fault of a disk can be simulated; what is read is never trusted to be what was
+//! written.
 //!
 //! * [`write`](mod@write): a snapshot of the live tree; [`walk`]: its nodes, one by one;
 //!   [`pace`]: how fast

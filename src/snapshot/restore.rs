@@ -1,4 +1,4 @@
-//! From files to a running tree (storage.md section 6; FileTxnSnapLog.restore,
+//! From files to a running tree (tools/docs/reference/storage.md section 6; FileTxnSnapLog.restore,
 //! ZooKeeperServer.loadData).
 //!
 //! The newest snapshot that is whole is loaded, the log behind it replayed. What Java does without

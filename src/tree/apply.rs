@@ -1,4 +1,5 @@
-//! What each transaction does to the nodes (storage.md section 7; DataTree.createNode and others).
+//! What each transaction does to the nodes (tools/docs/reference/storage.md section 7;
+//! DataTree.createNode and others).
 //!
 //! The same for a live transaction and for one replayed over a fuzzy snapshot, whose nodes may
 //! hold the effects of transactions that are still to come.
@@ -130,7 +131,8 @@ impl Work<'_> {
         };
         let kind = match txn.kind {
             CreateTxnKind::Container => NodeKind::Container,
-            // A Java leader can be made to log this and dies of it (client-protocol.md 6).
+            // A Java leader can be made to log this and dies of it
+            // (tools/docs/reference/client-protocol.md section 6).
             CreateTxnKind::Ttl(ms) if !(1..=CreateMode::TTL_MS_MAX).contains(&ms) => {
                 return Outcome::Failed(ErrorCode::BadArguments);
             }

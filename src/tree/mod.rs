@@ -8,7 +8,8 @@
 //! * [`outcome`]: what applying gives back, and the changes watches want
 //! * `store`: the shards, and everything readers may ask
 //! * `warm`: nodes on their way into the caches, before pipelined reads ask for them
-//! * `writer`, `apply`: the single writer; each transaction's effects (storage.md section 7)
+//! * `writer`, `apply`: the single writer; each transaction's effects
+//!   (tools/docs/reference/storage.md section 7)
 //! * `restore`: filling the tree from a snapshot
 //! * [`quota`]: limits and use under /zookeeper/quota; `limited`: which subtrees have limits
 //! * [`digest`]: the checksum all servers agree on

@@ -75,7 +75,7 @@ pub enum ChangeKind {
 }
 
 /// Called while the changed shards are still write-locked, so that no reader can see a change
-/// that is not yet in the stream (DESIGN 5, I7).
+/// that is not yet in the stream (I7).
 pub trait ChangeSink {
     /// Asked once for each transaction; `false` spares the making of changes nobody wants.
     fn wants_changes(&self) -> bool;

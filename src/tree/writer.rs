@@ -97,7 +97,8 @@ impl TreeWriter {
     }
 
     /// Applies a committed transaction, live or replayed (DataTree.processTxn). A failure of a
-    /// replayed one is part of replay and leaves exactly the effects that storage.md 7 names.
+    /// replayed one is part of replay and leaves exactly the effects that
+    /// tools/docs/reference/storage.md section 7 names.
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn, sink: &mut dyn ChangeSink) -> Outcome {
         let leftovers = self.leftovers(header.session, txn);
         let plan = self.plan(txn, &leftovers);

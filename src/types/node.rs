@@ -2,7 +2,8 @@
 
 use super::{SessionId, WallMillis, Zxid};
 
-/// The Stat a client sees: 68 bytes on the wire (client-protocol.md section 9).
+/// The Stat a client sees: 68 bytes on the wire
+/// (tools/docs/reference/client-protocol.md section 9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stat {
     pub czxid: Zxid,

@@ -99,7 +99,7 @@ pub(super) struct Conn {
 }
 
 /// A watch whose read has seen changes that this core has yet to take from the commit stream.
-/// It must sleep through those (DESIGN 5).
+/// It must sleep through those (ARCHITECTURE.md, "Order across cores").
 #[derive(Clone, Copy)]
 pub(super) struct Young {
     pub path: u32,

@@ -1,5 +1,6 @@
-//! What servers say to one another on the election port (quorum-protocol.md sections 2 and 3;
-//! QuorumCnxManager, FastLeaderElection).
+//! What servers say to one another on the election port
+//! (tools/docs/reference/quorum-protocol.md sections 2 and 3; QuorumCnxManager,
+//! FastLeaderElection).
 //!
 //! A connection begins with a [`Header`], from the side that opened it; what follows, both ways, are
 //! frames of an int length and a [`Notification`]:

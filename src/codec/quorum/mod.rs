@@ -1,5 +1,6 @@
-//! What servers of an ensemble say to one another on the quorum port (quorum-protocol.md section
-//! 5; QuorumPacket). Records stand back to back, without frames:
+//! What servers of an ensemble say to one another on the quorum port
+//! (tools/docs/reference/quorum-protocol.md section 5; QuorumPacket). Records stand back to back,
+//! without frames:
 //!
 //! ```text
 //!  type (4) | zxid (8) | data: length, -1 null (4), bytes | identities: count, -1 null (4), …

@@ -1,5 +1,6 @@
-//! What clients send, as types (client-protocol.md sections 2, 4 and 8); [`decode_connect`],
-//! [`decode_header`] and [`decode_body`] make them from frames, the `encode` functions the reverse.
+//! What clients send, as types (tools/docs/reference/client-protocol.md sections 2, 4 and 8);
+//! [`decode_connect`], [`decode_header`] and [`decode_body`] make them from frames, the `encode`
+//! functions the reverse.
 //!
 //! Writes own their parts, because they travel to the control core. Reads borrow from the frame,
 //! because nearly all are answered on the spot; one that must wait keeps its frame and is decoded

@@ -1,4 +1,5 @@
-//! Snapshot files: their sections in both directions, sealed as they go (storage.md section 3).
+//! Snapshot files: their sections in both directions, sealed as they go
+//! (tools/docs/reference/storage.md section 3).
 //!
 //! ```text
 //!  "ZKSN" | version 2 (4) | dbid -1 (8)

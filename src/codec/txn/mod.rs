@@ -1,4 +1,5 @@
-//! Transactions: the state changes a log holds and peers exchange (storage.md section 2).
+//! Transactions: the state changes a log holds and peers exchange
+//! (tools/docs/reference/storage.md section 2).
 
 mod decode;
 mod encode;

@@ -1,5 +1,6 @@
-//! The order of the checks (client-protocol.md section 6): each table begins with a request that
-//! is wrong in every way and mends one fault a line; what is answered is the first fault left.
+//! The order of the checks (tools/docs/reference/client-protocol.md section 6): each table begins
+//! with a request that is wrong in every way and mends one fault a line; what is answered is the
+//! first fault left.
 
 use super::*;
 

@@ -304,8 +304,8 @@ impl Control {
     }
 
     /// LearnerHandler.run, case REQUEST. Every request becomes exactly one proposal, bad ones too:
-    /// the learner matches committed transactions with the head of its own line (quorum-protocol.md
-    /// section 9).
+    /// the learner matches committed transactions with the head of its own line
+    /// (tools/docs/reference/quorum-protocol.md section 9).
     fn forwarded(&mut self, link: Link, request: &Forwarded) {
         let session = request.session;
         let owner = Owner::Link(link);

@@ -1,5 +1,5 @@
 //! Reads, answered from the tree on the core they arrived on (FinalRequestProcessor;
-//! client-protocol.md section 7).
+//! tools/docs/reference/client-protocol.md section 7).
 
 use super::budget::{Budgets, Share};
 use super::client::Client;

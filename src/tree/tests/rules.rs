@@ -1,4 +1,4 @@
-//! The rules of apply, one by one (storage.md section 7).
+//! The rules of apply, one by one (tools/docs/reference/storage.md section 7).
 
 use super::*;
 use crate::types::{Acl, ErrorCode, NodeKind, Perms, read_acl};
@@ -23,7 +23,7 @@ fn a_fresh_tree_is_javas() {
 
 #[test]
 fn create_of_a_live_server_gives_the_digest_it_logged() {
-    // storage.md 14: create /a data "x", zxid 2.
+    // tools/docs/reference/storage.md section 14: create /a data "x", zxid 2.
     let mut world = World::new();
     let header =
         TxnHeader { session: SESSION, cxid: 1, zxid: Zxid(2), time: WallMillis(0x1a1f919ec5e) };
