@@ -180,7 +180,7 @@ fn every_block_is_run_by_a_test() {
         "reconfig -add",
         "cp zk4.cfg.bak",
     ];
-    let tests = ["cargo test --workspace\n", "RK_MIXTURES=all"];
+    let tests = ["cargo test --workspace\n", "RK_MIXTURES=all", "cargo quick"];
     for block in blocks() {
         let known = run_here.iter().chain(&tests).filter(|part| block.text.contains(**part));
         assert_eq!(known.count(), 1, "run by one test each:\n{}", block.text);
@@ -246,4 +246,37 @@ fn the_test_commands_name_tests_and_settings_that_exist() {
     let command = block("cargo test --workspace\n").text;
     assert!(ci.contains(command.trim()), ".ci/run does not call {command}");
     assert!(Path::new(env!("CARGO_BIN_EXE_ringkeeper")).exists());
+}
+
+#[test]
+fn the_fast_commands_name_what_exists() {
+    // Goal: the inner loop's block is not run by a test either; its alias, its module of scripts, its
+    // simulator and its fuzz target must be there.
+    let source = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let commands = block("cargo quick");
+    let lines: Vec<&str> =
+        commands.text.lines().map(|line| line.split('#').next().unwrap().trim()).collect();
+    let [quick, scripts, seed, fuzz] = lines[..] else { panic!("{lines:?}") };
+    assert_eq!(quick, "cargo quick");
+    let config = source(".cargo/config.toml");
+    let (_, alias) = config.split_once("quick = \"\"\"").unwrap();
+    let words: Vec<&str> = alias.split("\"\"\"").next().unwrap().split_whitespace().collect();
+    let folders = ["tests", "tools/fuzz/tests", "tools/sim/tests"];
+    let mut tests = 0;
+    for pair in words.windows(2).filter(|pair| pair[0] == "--test") {
+        let there = |folder: &&str| root().join(folder).join(format!("{}.rs", pair[1])).exists();
+        assert_eq!(folders.iter().filter(there).count(), 1, "{}", pair[1]);
+        tests += 1;
+    }
+    assert!(tests > 0, "{words:?}");
+    let module = scripts.strip_prefix("cargo test --lib ").unwrap().replace("::", "/");
+    assert!(source(&format!("src/{module}.rs")).contains("play_all"), "{module} plays no script");
+    let (_, options) = seed.split_once("-p ringkeeper-sim -- ").unwrap();
+    let simulator = source("tools/sim/src/main.rs");
+    for option in options.split(' ').filter_map(|word| word.strip_prefix("--")) {
+        assert!(simulator.contains(&format!("    {option}: ")), "the simulator has no --{option}");
+    }
+    let target = fuzz.split(' ').nth(1).unwrap();
+    assert!(root().join("tools/fuzz/corpus").join(target).is_dir(), "no fuzz target {target}");
+    assert!(root().join(fuzz.split(' ').next().unwrap()).exists());
 }
