@@ -264,8 +264,9 @@ fn the_fast_commands_name_what_exists() {
     let folders = ["tests", "tools/fuzz/tests", "tools/sim/tests"];
     let mut tests = 0;
     for pair in words.windows(2).filter(|pair| pair[0] == "--test") {
-        let there = |folder: &&str| root().join(folder).join(format!("{}.rs", pair[1])).exists();
-        assert_eq!(folders.iter().filter(there).count(), 1, "{}", pair[1]);
+        let file = format!("{}.rs", pair[1]);
+        let there = folders.iter().filter(|folder| root().join(folder).join(&file).exists());
+        assert_eq!(there.count(), 1, "{file}");
         tests += 1;
     }
     assert!(tests > 0, "{words:?}");
