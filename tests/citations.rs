@@ -288,6 +288,27 @@ fn every_name_in_a_document_is_that_of_something() {
 }
 
 #[test]
+fn the_map_has_every_room() {
+    // Goal: a room that is added, moved or gone is so in the map of ARCHITECTURE.md.
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, map) = text.split_once("## Map\n").unwrap();
+    let block = map.split("```").nth(1).unwrap();
+    // A line that goes on is indented.
+    let is_room = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+    let first = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let mut mapped: Vec<String> = block.lines().filter(is_room).map(first).collect();
+    let entries = fs::read_dir(root().join("src")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut rooms: Vec<String> = names
+        .filter(|name| !matches!(name.as_str(), "lib.rs" | "main.rs"))
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .collect();
+    mapped.sort();
+    rooms.sort();
+    assert_eq!(mapped, rooms, "rooms of the map, rooms of src");
+}
+
+#[test]
 fn what_leads_nowhere_is_found() {
     // Goal: the tests above can fail.
     let mut files = BTreeMap::new();
