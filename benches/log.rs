@@ -7,10 +7,10 @@
 
 use bytes::Bytes;
 use ringkeeper::disk::{Dir, RealDir};
-use ringkeeper::log::io::{SegmentIo, make};
-use ringkeeper::log::{
-    Append, Handle, IoChoice, LogEvent, LogInput, LogParts, LogSettings, Replay, spawn,
-};
+use ringkeeper::log::{Append, IoChoice, LogEvent, LogSettings, Replay};
+use ringkeeper::roles::log::io::{SegmentIo, make};
+use ringkeeper::roles::log::{Handle, LogParts, spawn};
+use ringkeeper::roles::message::LogInput;
 use ringkeeper::runtime::{Receiver, Sender, ThreadSleeper, mailbox, waker};
 use ringkeeper::types::Zxid;
 use std::collections::VecDeque;

@@ -112,7 +112,7 @@ impl Run {
     fn restore(&mut self, writer: &mut TreeWriter, path: &str) {
         self.zxid += 1;
         let time = WallMillis(1_700_000_000_000 + self.zxid);
-        let stat = ringkeeper::tree::StoredStat::created(Zxid(self.zxid), time, 0);
+        let stat = ringkeeper::types::StoredStat::created(Zxid(self.zxid), time, 0);
         let start = Instant::now();
         writer.restore_node(path, Some(&[7; 100]), -1, &stat).unwrap();
         self.took(start);

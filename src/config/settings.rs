@@ -58,6 +58,13 @@ pub struct Settings {
     pub remarks: Vec<String>,
 }
 
+impl Settings {
+    /// The largest record field any reader takes, in bytes (I14).
+    pub fn field_max(&self) -> usize {
+        self.limits.jute_maxbuffer + self.limits.jute_extra
+    }
+}
+
 /// What only a server of an ensemble asks. Times in milliseconds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct EnsembleSettings {

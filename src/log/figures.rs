@@ -38,7 +38,7 @@ impl Figures {
         *self.values.lock() = Values::default();
     }
 
-    pub(super) fn batch(&self, records: usize, bytes: usize, flush: Duration, slow: Duration) {
+    pub fn batch(&self, records: usize, bytes: usize, flush: Duration, slow: Duration) {
         let mut values = self.values.lock();
         let first = values.batches == 0;
         values.batches += 1;

@@ -5,46 +5,35 @@
 //! Nothing is acknowledged above it (I1). The file format is ZooKeeper's, both ways.
 //!
 //! The module knows the disk only through [`crate::disk`], and nothing of transactions beyond
-//! their zxid.
+//! their zxid. The thread that does what it says is `roles::log`.
 //!
 //! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
-//! * [`settings`]: what can be configured; [`choose`](mod@choose): what is left to the machine
-//! * [`shell`]: the log thread; [`lend`]: its work on another's; [`io`]: how it writes;
-//!   [`prepare`]: work off its way; [`figures`]: what it measures
+//! * [`settings`]: what can be configured; [`figures`]: what is measured
 //! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the newest
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 
 use crate::types::Zxid;
 
-pub mod choose;
 pub mod core;
 pub mod figures;
 pub mod frame;
 pub mod horizon;
-pub mod io;
-pub mod lend;
 pub mod name;
-mod prepare;
 pub mod purge;
 pub mod replay;
 pub mod scan;
 pub mod settings;
 pub mod settle;
-pub mod shell;
 pub mod side;
 pub mod truncate;
 
-pub use self::choose::choose;
 pub use self::core::Append;
 pub use figures::Figures;
-pub use lend::Lent;
-pub use prepare::Preparer;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle, settle_beside};
-pub use shell::{Handle, LogInput, LogParts, OpenError, spawn, spawn_lent};
 pub use truncate::{Truncated, set_aside, truncate};
 
 /// Proof that a transaction and all before it survive power loss here. Only the log makes one.
@@ -74,6 +63,3 @@ pub enum LogEvent {
     /// Everything appended before `stop` is durable and the thread has ended.
     Stopped,
 }
-
-#[cfg(test)]
-mod tests;

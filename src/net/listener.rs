@@ -22,7 +22,7 @@ use crate::runtime::{OperationId, Ring, Socket, Token, open_files};
 
 use super::event::NetEvent;
 use super::settings::NetSettings;
-use super::transport::set_up;
+use super::socket::set_up;
 
 /// Rest after a failed accept; doubles with each failure in a row up to `REST_MAX`.
 const REST: Duration = Duration::from_millis(10);

@@ -14,6 +14,7 @@ mod transport;
 
 mod event;
 mod settings;
+mod socket;
 
 mod conn;
 mod deadlines;

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::{Completion, Received, Ring, RingSettings, Socket, Waker};
@@ -26,6 +26,7 @@ use super::deadlines::Deadlines;
 use super::event::{How, NetEvent};
 use super::listener::{self, Bound, Callers, Listeners};
 use super::settings::{ConnOptions, NetSettings};
+use super::socket::{set_patience, set_up};
 use super::spare::Spare;
 use super::table::Table;
 
@@ -487,27 +488,4 @@ impl Net {
             }
         }
     }
-}
-
-/// What every connection has. These fail only on one that is dead already, which reading will tell.
-/// The kernel hands a listener's down to what it accepts: no calls for each connection.
-pub(super) fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
-    let _ = socket.set_tcp_nodelay(true);
-    if let Some(idle) = keepalive {
-        let _ = match idle.is_zero() {
-            true => socket.set_keepalive(true),
-            false => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
-        };
-    }
-}
-
-/// [`ConnOptions::dead_after`]. Fails as [`set_up`] does.
-fn set_patience(socket: &SockRef<'_>, dead_after: Option<Duration>) {
-    let Some(dead_after) = dead_after else { return };
-    // The kernel counts these in whole seconds.
-    let second = Duration::from_secs(1);
-    let (time, interval) = ((dead_after / 2).max(second), (dead_after / 4).max(second));
-    let asked = TcpKeepalive::new().with_time(time).with_interval(interval);
-    let _ = socket.set_tcp_keepalive(&asked);
-    let _ = socket.set_tcp_user_timeout(Some(dead_after));
 }

@@ -13,12 +13,9 @@ use std::time::Duration;
 use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
 use crate::admin::words::Desk;
-use crate::roles::message::{SessionsAsked, ToControl, ToNetwork, WatchesAsked};
+use crate::roles::message::{Question, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::runtime::{Sender, clock};
-use crate::types::{ConnRef, Millis, SessionId, limits};
-
-/// Questions that may wait. A connection whose question finds no room is closed.
-pub const QUESTIONS_MAX: usize = 256;
+use crate::types::{Millis, SessionId, limits};
 
 /// Sessions or watched paths that a role tells in one turn.
 const SLICE: usize = 2_000;
@@ -31,13 +28,6 @@ const SESSION_TEXT: usize = 24;
 
 /// The last line of an answer that would be longer than any may be ([`limits::WORD_BYTES`]).
 const CUT: &str = "and more: this answer is cut\n";
-
-/// A word, and who wants to know.
-pub struct Question {
-    pub word: &'static str,
-    pub conn: ConnRef,
-    pub asker: Arc<ConnGauges>,
-}
 
 /// What the thread works with.
 pub struct Clerk {

@@ -6,7 +6,6 @@
 //! anything in between (I6). One change at a time; nothing is appended to the log meanwhile, which
 //! has ended before and begins anew behind what is then loaded.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -14,62 +13,16 @@ use std::sync::mpsc::Receiver;
 use parking_lot::Mutex;
 
 use crate::history::{self, CutOff, Rewind, committed};
-use crate::log::LogInput;
-use crate::roles::message::ToControl;
+use crate::roles::jobs::{Change, Changed, HistoryJob, Outcome, Received};
+use crate::roles::message::{LogInput, ToControl};
 use crate::runtime::Sender;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
-use crate::tree::{Cleared, TreeWriter};
-use crate::types::{Epoch, SessionId, Zxid};
+use crate::tree::TreeWriter;
+use crate::types::{Epoch, Zxid};
 use crate::zab::LearnerInput;
 
 /// Starts a log behind a transaction; the error says what cannot be done.
 pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, String> + Send>;
-
-/// What is to be done with files, for the thread beside.
-pub enum HistoryJob {
-    /// Answered by [`ToControl::HistoryChanged`].
-    Change { change: Change, writer: TreeWriter },
-    /// A tree that is no more: giving its memory back takes its time too.
-    Discard(Cleared),
-    /// [`history::committed`].
-    Remember { committed: Zxid, flush: bool },
-}
-
-/// A change of history.
-pub enum Change {
-    /// Back to an earlier transaction, which the files may not be able to give.
-    Truncate { after: Zxid, cut_off: CutOff },
-    /// The tree, as a leader has sent it, goes to disk, and all that was there before aside.
-    Replace { zxid: Zxid, received: Received, current: Epoch },
-    /// Everything anew from the disk.
-    Reload,
-}
-
-/// What a leader's snapshot has told besides its nodes.
-pub struct Received {
-    /// Timeouts in milliseconds.
-    pub sessions: BTreeMap<SessionId, i32>,
-    pub czxid_max: Zxid,
-}
-
-/// A job's end. An error ends the process (I11).
-pub struct Changed {
-    pub writer: TreeWriter,
-    pub outcome: Result<Outcome, String>,
-}
-
-/// A change of history that is on disk and in the tree.
-pub struct Outcome {
-    /// Log and tree end here.
-    pub last: Zxid,
-    pub sessions: BTreeMap<SessionId, i32>,
-    /// [`WriteOptions::restored_upto`].
-    pub restored_upto: Zxid,
-    /// What the learner that asked for it is told, if it is still there.
-    pub tell: LearnerInput,
-    /// The log that goes on behind `last`.
-    pub log: Sender<LogInput>,
-}
 
 /// What the thread works with.
 pub struct HistoryFiles {

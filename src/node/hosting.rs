@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::log::Lent;
 use crate::net::{Net, NetEvent};
 use crate::roles::control::{Control, Verdict};
-use crate::roles::peers::{PeerCommand, PeerEvent, Peers};
+use crate::roles::log::Lent;
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
+use crate::roles::peers::Peers;
 use crate::types::{Millis, WallMillis};
 
 /// The log that is lent to this thread at present; a change of history ends one and begins another.

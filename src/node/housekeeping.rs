@@ -16,7 +16,7 @@ use crate::disk::Dir;
 use crate::history::aside;
 use crate::log::name::{list_logs, zxid_of_snapshot};
 use crate::log::purge;
-use crate::roles::control::Job;
+use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;

@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 
 use crate::disk::Dir;
 use crate::history::{LogReader, log_bytes_behind};
-use crate::roles::control::LearnerJob;
+use crate::roles::jobs::LearnerJob;
 use crate::roles::message::{SnapshotPiece, ToControl};
 use crate::runtime::Sender;
 use crate::snapshot::directory::snapshots as snapshots_of;

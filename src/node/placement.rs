@@ -82,7 +82,7 @@ impl Placement {
         Ok(Placement { network, control, log })
     }
 
-    /// Whether the control role does the log's work where that is quick ([`crate::log::lend`]).
+    /// Whether the control role does the log's work where that is quick ([`crate::roles::log::lend`]).
     pub fn lends_log(&self) -> bool {
         self.control == ControlPlace::WithNetwork && self.log.is_none()
     }

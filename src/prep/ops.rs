@@ -5,7 +5,8 @@
 use crate::acl;
 use crate::codec::request::{CreateCall, CreateOp, RawAcl};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op};
-use crate::tree::{StoredStat, digest, quota};
+use crate::tree::{digest, quota};
+use crate::types::StoredStat;
 use crate::types::{
     CreateMode, Data, ErrorCode, NodeKind, Perms, SessionId, Zxid, parent_and_name, quick_check,
     validate_path,

@@ -14,7 +14,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::tree::{Node, StoredStat, Tree, digest};
+use crate::tree::{Node, Tree, digest};
+use crate::types::StoredStat;
 use crate::types::{AclList, SessionId, Zxid};
 
 /// A node as the transactions in flight will have left it.

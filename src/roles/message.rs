@@ -7,9 +7,11 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 
+use super::jobs::Changed;
+use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::node::history_files::Changed;
+use crate::log::{Append, LogEvent};
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
 use crate::zab::LogChunk;
@@ -81,7 +83,7 @@ pub enum ToControl {
     /// A snapshot was asked for, not by the log.
     Snapshot,
     /// The log's word.
-    Log(crate::log::LogEvent),
+    Log(LogEvent),
     /// The housekeeping thread has finished a snapshot, well or badly.
     SnapshotDone,
     /// Log, tree and files are what a change of history was to make of them.
@@ -127,6 +129,26 @@ pub struct SnapshotPiece {
     pub bytes: Bytes,
     /// Nothing follows.
     pub is_last: bool,
+}
+
+/// Questions that may wait. A connection whose question finds no room is closed.
+pub const QUESTIONS_MAX: usize = 256;
+
+/// A word, and who wants to know.
+pub struct Question {
+    pub word: &'static str,
+    pub conn: ConnRef,
+    pub asker: Arc<ConnGauges>,
+}
+
+/// What the control core tells the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogInput {
+    Append(Append),
+    /// What follows goes into a new segment.
+    RollNow,
+    /// Make durable what has come and end; [`LogEvent::Stopped`] is the last event.
+    Stop,
 }
 
 /// From the control core to a network core: one stream in zxid order.

@@ -3,12 +3,19 @@
 //! * [`network`]: a core's clients
 //! * [`control`]: the line from request to commit, sessions, election and ZAB
 //! * [`peers`]: sockets towards other servers of the ensemble
-//! * [`message`]: what the roles say to one another; [`chunks`]: byte strings that share memory
+//! * [`log`]: batches to the disk
+//! * [`message`]: what the roles say to one another; [`stream`]: the order in which network cores are told
+//! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
+//! * [`jobs`]: work for threads beside them; [`chunks`]: byte strings that share memory
 //! * [`quiet`]: log lines that clients can cause at will
 
 pub mod chunks;
 pub mod control;
+pub mod jobs;
+pub mod log;
 pub mod message;
 pub mod network;
+pub mod peer_message;
 pub mod peers;
 pub mod quiet;
+pub mod stream;

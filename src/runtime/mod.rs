@@ -19,10 +19,12 @@ pub mod waker;
 pub mod affinity;
 mod beside;
 pub mod clock;
+mod entropy;
 pub mod open_files;
 
 pub use beside::beside;
 pub use buffers::Filled;
+pub use entropy::entropy;
 pub use mailbox::{Receiver, Sender, mailbox};
 pub use operation::{Completion, OperationId, Received, Socket, Token};
 pub use probe::probe;

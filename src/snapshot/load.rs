@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
-use crate::tree::{RestoreError as TreeError, StoredStat, TreeWriter, WARM};
+use crate::tree::{RestoreError as TreeError, TreeWriter, WARM};
+use crate::types::StoredStat;
 use crate::types::{SessionId, Zxid};
 
 /// What a snapshot held besides the nodes.

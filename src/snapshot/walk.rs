@@ -18,7 +18,8 @@ use compact_str::CompactString;
 use hashbrown::HashSet;
 
 use crate::codec::snapfile::OPEN_ACL_KEY;
-use crate::tree::{Node, StoredStat, Tree};
+use crate::tree::{Node, Tree};
+use crate::types::StoredStat;
 use crate::types::{Acl, AclList, Perms, Zxid};
 
 /// Directories with more children than this give their names in slices of so many: copying names

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::digest;
-use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record, StoredStat};
+use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record};
 use super::quota::{self, StatsTrack};
 use super::shard::{Families, Shard};
 use super::store::{Spot, Tree, key_of};
 use super::writer::{Edit, Held, State, failed_multi};
 use super::{CONFIG_PATH, Change, ChangeKind, ChangeSink, Outcome, QUOTA_PATH};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn};
+use crate::types::StoredStat;
 use crate::types::{
     AclList, CreateMode, ErrorCode, NodeKind, SessionId, Stat, WallMillis, Zxid, parent_and_name,
     read_acl,

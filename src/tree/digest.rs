@@ -4,7 +4,7 @@
 //! path, its data and 60 bytes of its stat, in that order. Path and data come first and seldom
 //! change, so the CRC after them is kept with the node: a change of the stat alone costs 60 bytes.
 
-use crate::tree::StoredStat;
+use crate::types::StoredStat;
 
 /// Bookkeeping each server keeps for itself; the node /zookeeper is not under it and counts.
 const EXCLUDED: &str = "/zookeeper/";

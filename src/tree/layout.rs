@@ -17,59 +17,7 @@
 
 use std::hint::black_box;
 
-use crate::types::{Stat, TypeRules, WallMillis, Zxid};
-
-/// The stat as stored and logged (StatPersisted); [`StoredStat::wire`] gives what clients see.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct StoredStat {
-    pub czxid: Zxid,
-    pub mzxid: Zxid,
-    pub ctime: WallMillis,
-    pub mtime: WallMillis,
-    pub version: i32,
-    /// Creates ever done under the node.
-    pub cversion: i32,
-    pub aversion: i32,
-    /// `ephemeralOwner`: see [`crate::types::NodeKind`].
-    pub owner: i64,
-    pub pzxid: Zxid,
-}
-
-impl StoredStat {
-    /// DataTree.createStat.
-    pub fn created(zxid: Zxid, time: WallMillis, owner: i64) -> StoredStat {
-        StoredStat {
-            czxid: zxid,
-            mzxid: zxid,
-            ctime: time,
-            mtime: time,
-            version: 0,
-            cversion: 0,
-            aversion: 0,
-            owner,
-            pzxid: zxid,
-        }
-    }
-
-    /// DataNode.copyStat.
-    pub fn wire(&self, rules: TypeRules, data_length: usize, children: usize) -> Stat {
-        let num_children = children as i32;
-        Stat {
-            czxid: self.czxid,
-            mzxid: self.mzxid,
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            // For every create there was a delete, but for the children still present.
-            cversion: self.cversion.wrapping_mul(2).wrapping_sub(num_children),
-            aversion: self.aversion,
-            ephemeral_owner: rules.kind_of(self.owner).wire_owner(),
-            data_length: data_length as i32,
-            num_children,
-            pzxid: self.pzxid,
-        }
-    }
-}
+use crate::types::{StoredStat, WallMillis, Zxid};
 
 /// No children: nothing in the shard's side table.
 pub(super) const NO_CHILDREN: u32 = u32::MAX;

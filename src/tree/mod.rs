@@ -41,7 +41,6 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-pub use layout::StoredStat;
 pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
 pub use reap::ReapCursor;
 pub use restore::RestoreError;

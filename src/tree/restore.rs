@@ -10,7 +10,8 @@ use super::apply::size_of_node;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record};
 use super::quota::LIMITS_NODE;
 use super::store::key_of;
-use super::{QUOTA_PATH, StoredStat, TreeWriter, digest};
+use super::{QUOTA_PATH, TreeWriter, digest};
+use crate::types::StoredStat;
 use crate::types::{AclList, Zxid, parent_and_name};
 
 /// A snapshot that cannot be a tree. The snapshot is to be given up.

@@ -8,8 +8,9 @@ use super::acl_cache::ShardAcls;
 use super::children::Children;
 use super::digest;
 use super::gone::Gone;
-use super::layout::{NO_CHILDREN, OPEN_ACL, Record, StoredStat};
+use super::layout::{NO_CHILDREN, OPEN_ACL, Record};
 use super::store::Tree;
+use crate::types::StoredStat;
 use crate::types::{AclList, NodeKind, Stat, Zxid};
 
 /// Seeded hashing of paths and names, the same in every run with the same seed.

@@ -16,7 +16,7 @@ pub use acl::{Acl, AclList, Identity, Perms, open_acl, read_acl};
 pub use error_code::ErrorCode;
 pub use event::{EventKind, WatchMode};
 pub use ids::{ConnId, ConnRef, CoreId, Epoch, Link, Owner, ServerId, SessionId, Xid, Zxid};
-pub use node::{CreateMode, NodeKind, Stat, TypeRules};
+pub use node::{CreateMode, NodeKind, Stat, StoredStat, TypeRules};
 pub use path::{PathError, parent_and_name, quick_check, validate_path};
 pub use time::{Millis, WallMillis};
 

@@ -21,6 +21,58 @@ pub struct Stat {
     pub pzxid: Zxid,
 }
 
+/// The stat as stored and logged (StatPersisted); [`StoredStat::wire`] gives what clients see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StoredStat {
+    pub czxid: Zxid,
+    pub mzxid: Zxid,
+    pub ctime: WallMillis,
+    pub mtime: WallMillis,
+    pub version: i32,
+    /// Creates ever done under the node.
+    pub cversion: i32,
+    pub aversion: i32,
+    /// `ephemeralOwner`: see [`NodeKind`].
+    pub owner: i64,
+    pub pzxid: Zxid,
+}
+
+impl StoredStat {
+    /// DataTree.createStat.
+    pub fn created(zxid: Zxid, time: WallMillis, owner: i64) -> StoredStat {
+        StoredStat {
+            czxid: zxid,
+            mzxid: zxid,
+            ctime: time,
+            mtime: time,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            owner,
+            pzxid: zxid,
+        }
+    }
+
+    /// DataNode.copyStat.
+    pub fn wire(&self, rules: TypeRules, data_length: usize, children: usize) -> Stat {
+        let num_children = children as i32;
+        Stat {
+            czxid: self.czxid,
+            mzxid: self.mzxid,
+            ctime: self.ctime,
+            mtime: self.mtime,
+            version: self.version,
+            // For every create there was a delete, but for the children still present.
+            cversion: self.cversion.wrapping_mul(2).wrapping_sub(num_children),
+            aversion: self.aversion,
+            ephemeral_owner: rules.kind_of(self.owner).wire_owner(),
+            data_length: data_length as i32,
+            num_children,
+            pzxid: self.pzxid,
+        }
+    }
+}
+
 /// What a node is, as its stored `ephemeralOwner` encodes it (EphemeralType).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeKind {

@@ -2,11 +2,10 @@
 //!
 //! A reply is the header (xid, zxid, error) and, on success, a record. [`begin`] opens the frame,
 //! the `put_` functions fill it, [`Frame::finish`] writes its length; the functions below do all
-//! three for the usual replies, [`outcome`] for every write. [`decode`] is the other direction, for the load driver and tests.
+//! three for the usual replies. [`decode`] is the other direction, for the load driver and tests.
 
 pub mod decode;
 mod multi;
-mod outcome;
 
 use super::jute::{
     open_len, patch_i32, patch_len, put_bool, put_i32, put_i64, put_len, put_opt_buffer,
@@ -16,7 +15,6 @@ use super::record::{put_acl, put_stat};
 use crate::types::{Acl, ErrorCode, EventKind, SessionId, Stat, Xid, Zxid};
 
 pub use multi::MultiFrame;
-pub use outcome::outcome;
 
 /// The answer to a connection's first frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

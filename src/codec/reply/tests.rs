@@ -4,7 +4,6 @@ use super::decode::{self, Reply, ReplyHeader, StepReply};
 use super::*;
 use crate::codec::generate::{Gen, unhex};
 use crate::codec::request::opcode;
-use crate::tree::Outcome;
 
 /// What `write` appends, split into header and record; the length checked, and that what stood
 /// before is left alone.
@@ -126,44 +125,6 @@ fn every_result_of_a_multi_reads_back() {
         StepReply::Children(vec!["c".into(), "d".into()]),
     ]);
     reads(opcode::MULTI, write, &expected);
-}
-
-#[test]
-fn the_outcome_of_every_write_reads_back() {
-    let s = Gen::new(6).stat();
-    let created = |stat| Outcome::Created { path: "/a".into(), stat };
-    let reads = |opcode, given: &Outcome, expected: &Reply<'_>| {
-        reads(opcode, |o| outcome(o, Xid(7), Zxid(9), given), expected);
-    };
-    reads(opcode::CREATE, &created(None), &Reply::Path(Some("/a".into())));
-    reads(opcode::CREATE2, &created(Some(s)), &Reply::PathStat(Some("/a".into()), s));
-    reads(opcode::DELETE, &Outcome::Deleted, &Reply::Empty);
-    reads(opcode::SET_DATA, &Outcome::DataSet(s), &Reply::Stat(s));
-    reads(opcode::SET_ACL, &Outcome::AclSet(s), &Reply::Stat(s));
-    reads(opcode::CLOSE_SESSION, &Outcome::SessionClosed, &Reply::Empty);
-    let config = Outcome::Reconfigured { data: Some("c".into()), stat: s };
-    reads(opcode::RECONFIG, &config, &Reply::Data(Some(b"c"), s));
-    let steps = vec![
-        created(None),
-        created(Some(s)),
-        Outcome::Deleted,
-        Outcome::DataSet(s),
-        Outcome::Checked,
-        Outcome::Failed(ErrorCode::NotEmpty),
-    ];
-    let results = vec![
-        StepReply::Created("/a".into(), None),
-        StepReply::Created("/a".into(), Some(s)),
-        StepReply::Deleted,
-        StepReply::DataSet(s),
-        StepReply::Checked,
-        StepReply::Failed(-111),
-    ];
-    reads(opcode::MULTI, &Outcome::Multi(steps), &Reply::Multi(results));
-    let (header, body) = reply(|o| {
-        outcome(o, Xid(7), Zxid(9), &Outcome::Failed(ErrorCode::NoNode));
-    });
-    assert_eq!((header.error, body), (-101, vec![]));
 }
 
 #[test]

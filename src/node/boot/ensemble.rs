@@ -10,7 +10,7 @@ use crate::membership::Role;
 use crate::membership::{ChangeRules, ClientAddress};
 use crate::roles::control::{ClientPort, ClientRules, Disk, EnsembleParts, Reconfig, Rest};
 use crate::roles::message::ToNetwork;
-use crate::runtime::Sender;
+use crate::runtime::{Sender, entropy};
 use crate::types::{Zxid, limits};
 use crate::zab::{Readers, SyncRules, Window};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -141,5 +141,5 @@ fn address(ip: IpAddr, port: u16) -> SocketAddr {
 fn rest(settings: &EnsembleSettings) -> Rest {
     let observer = &settings.observer;
     let below_ms = observer.election_ms.saturating_add(observer.reconnect_ms);
-    Rest { below_ms, seed: super::wire::chance() }
+    Rest { below_ms, seed: entropy() }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::history::EpochError;
-use crate::log::OpenError;
 use crate::node::placement::PlacementError;
+use crate::roles::log::OpenError;
 use crate::roles::peers::PeersError;
 use crate::runtime::probe::Unsupported;
 use crate::snapshot::{DirectoryError, RestoreError, WriteError};

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::wire::{chance, field_max};
 use crate::admin::gauges::Gauges;
 use crate::config::{self, Settings};
 use crate::disk::Dir;
-use crate::log::{self, IoChoice, LogInput, LogParts, LogSettings, OpenError};
+use crate::log::{IoChoice, LogSettings};
 use crate::node::hosting::LentLog;
 use crate::node::placement::Placement;
-use crate::roles::message::ToControl;
-use crate::runtime::{Sender, Waker};
+use crate::roles::log::{self, LogParts, OpenError};
+use crate::roles::message::{LogInput, ToControl};
+use crate::runtime::{Sender, Waker, entropy};
 use crate::types::Zxid;
 
 /// The way the log will be written. Needs nothing of what the log holds.
@@ -61,7 +61,7 @@ impl LogStarter {
             settings: self.settings.clone(),
             chosen: Some(self.chosen),
             last,
-            seed: chance(),
+            seed: entropy(),
             report: Box::new(move |event| to_control.push(ToControl::Log(event))),
             fatal: Box::new(|cause| {
                 // Nothing may be acknowledged any more, by any thread (I11).
@@ -82,9 +82,9 @@ impl LogStarter {
     }
 }
 
-fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings {
+fn log_settings(settings: &Settings, placement: &Placement) -> LogSettings {
     let bytes = |limit: Option<u64>| limit.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
-    log::LogSettings {
+    LogSettings {
         prealloc: settings.log.prealloc_bytes as i64,
         size_limit: bytes(settings.log.size_limit_bytes),
         snap_count: u32::try_from(settings.snapshot.txn_count).unwrap_or(u32::MAX),
@@ -93,13 +93,13 @@ fn log_settings(settings: &Settings, placement: &Placement) -> log::LogSettings 
         flush_delay_ms: settings.log.flush_delay_ms,
         poll_ms: settings.log.poll_ms,
         force_sync: settings.log.force_sync,
-        entry_max: field_max(settings),
+        entry_max: settings.field_max(),
         slow_flush: Duration::from_millis(settings.log.fsync_warning_ms.max(0) as u64),
         io: match settings.log.io {
-            config::LogIo::Auto => log::IoChoice::Auto,
-            config::LogIo::Calls => log::IoChoice::Calls,
-            config::LogIo::Ring => log::IoChoice::Ring,
-            config::LogIo::Direct => log::IoChoice::Direct,
+            config::LogIo::Auto => IoChoice::Auto,
+            config::LogIo::Calls => IoChoice::Calls,
+            config::LogIo::Ring => IoChoice::Ring,
+            config::LogIo::Direct => IoChoice::Direct,
         },
         core: placement.log,
         // Looking for work without sleep is for a core that has nothing else to do.

@@ -1,6 +1,5 @@
 //! The wiring: settings into every module's own, mailboxes between the roles, threads around them.
 
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -21,7 +20,7 @@ use crate::history::{self, Committed};
 use crate::log::IoChoice;
 use crate::membership::Role;
 use crate::net::{Bound, NetSettings};
-use crate::node::clerk::{self, Clerk};
+use crate::node::clerk::Clerk;
 use crate::node::history_files::HistoryFiles;
 use crate::node::hosting::{Hosted, LentLog};
 use crate::node::housekeeping::Housekeeping;
@@ -30,13 +29,16 @@ use crate::node::placement::{ControlPlace, Placement};
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::prep::PrepSettings;
 use crate::roles::control::{
-    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Outlet, Stream,
+    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts,
 };
-use crate::roles::message::{ToControl, ToNetwork};
+use crate::roles::message::{QUESTIONS_MAX, ToControl, ToNetwork};
 use crate::roles::network::{Admission, Budgets, Commons, NetworkParts, NetworkSettings, Share};
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
 use crate::roles::quiet::ClientLines;
-use crate::runtime::{Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, mailbox, waker};
+use crate::roles::stream::{Outlet, Stream};
+use crate::runtime::{
+    Receiver, RingSleeper, Sender, ThreadSleeper, beside, clock, entropy, mailbox, waker,
+};
 use crate::session::IdSource;
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{self, Directories, RestoreError, RestoreOptions, Restored, WriteOptions};
@@ -63,16 +65,6 @@ pub struct Recovered {
     blank: bool,
 }
 
-/// The largest record field any reader takes (I14).
-pub(super) fn field_max(settings: &Settings) -> usize {
-    settings.limits.jute_maxbuffer + settings.limits.jute_extra
-}
-
-/// Chance from the operating system, through the standard library's hash keys.
-pub(super) fn chance() -> u64 {
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
 /// Loads the newest snapshot, replays the log, and takes a snapshot where one is due.
 pub fn recover(
     settings: &Settings,
@@ -80,7 +72,7 @@ pub fn recover(
     gauges: &Gauges,
 ) -> Result<Recovered, BootError> {
     let (tree, mut writer) = Tree::new(TreeOptions {
-        hash_seed: chance(),
+        hash_seed: entropy(),
         types: settings.tree.types,
         digest: settings.tree.digest,
         ..TreeOptions::default()
@@ -143,7 +135,7 @@ pub(super) fn restore_options(settings: &Settings) -> RestoreOptions {
         trust_empty: settings.snapshot.trust_empty,
         autocreate: settings.snapshot.autocreate_db,
         digest: settings.tree.digest,
-        field_max: field_max(settings),
+        field_max: settings.field_max(),
         types: settings.tree.types,
         kill_lost_sessions: settings.ensemble.is_none(),
         conveyor: beside,
@@ -292,7 +284,7 @@ pub fn start(
         }
     };
     let peers = settings.ensemble.as_ref().map(|ensemble| {
-        let settings = PeerSettings::new(ensemble, field_max(&settings));
+        let settings = PeerSettings::new(ensemble, settings.field_max());
         Box::new(Peers::new(settings, Resolver::new(control_waker.clone()), now))
     });
     let lent_log = placement.lends_log().then(LentLog::default);
@@ -333,12 +325,12 @@ pub fn start(
             .spawn(change_queue, to_control.clone())
             .map_err(BootError::Thread)?;
             let committed = committed(&folders, restored.zxid);
-            let disk = Disk::new(folders.clone(), field_max(&settings), changes, committed);
+            let disk = Disk::new(folders.clone(), settings.field_max(), changes, committed);
             LearnerFiles {
                 tree: tree.clone(),
                 logs: folders.logs.clone(),
                 snapshots: folders.snapshots.clone(),
-                entry_max: field_max(&settings),
+                entry_max: settings.field_max(),
                 to_control: to_control.clone(),
             }
             .spawn(learner_queue)
@@ -380,7 +372,7 @@ pub fn start(
         writer,
         prep: prep_settings(&settings),
         ids: IdSource::new(ServerId(settings.server_id.unwrap_or(1)), clock::wall())
-            .counting_from(chance() as u16),
+            .counting_from(entropy() as u16),
         sessions: restored.sessions,
         inbox: control_inbox,
         outlets,
@@ -395,7 +387,7 @@ pub fn start(
         wall: clock::wall(),
     }));
     let desk = Arc::new(desk(&settings, tree.clone(), gauges.clone()));
-    let (clerk, questions) = mpsc::sync_channel(clerk::QUESTIONS_MAX);
+    let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
     Clerk {
         desk: desk.clone(),
         cores: cores.iter().map(|core| core.sender.clone()).collect(),
@@ -536,7 +528,7 @@ impl Threads {
                 drained: shared.drained,
                 serving: shared.serving,
                 now: shared.now,
-                hash_seed: chance(),
+                hash_seed: entropy(),
             })
         })
     }
@@ -573,8 +565,8 @@ fn prep_settings(settings: &Settings) -> PrepSettings {
         enforce_quota: settings.tree.enforce_quota,
         reconfig_enabled: settings.reconfig,
         close_lists_paths: settings.session.close_txn_lists_paths,
-        entry_len_max: field_max(settings),
-        hash_seed: chance(),
+        entry_len_max: settings.field_max(),
+        hash_seed: entropy(),
     }
 }
 
@@ -634,7 +626,7 @@ fn net_settings(settings: &Settings) -> NetSettings {
     let default = NetSettings::default();
     // What is not whole yet has to fit: a request, or what another server sends.
     let packet_max = match &settings.ensemble {
-        Some(_) => Limits { data: field_max(settings), ..Limits::default() }.packet_max(),
+        Some(_) => Limits { data: settings.field_max(), ..Limits::default() }.packet_max(),
         None => 0,
     };
     let inbound = default.inbound_pause.max(2 * settings.limits.jute_maxbuffer).max(packet_max);

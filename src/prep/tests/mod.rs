@@ -8,7 +8,8 @@ use crate::acl::Policy;
 use crate::codec::request::{CreateCall, CreateOp, MultiOp, RawAcl, WriteOp};
 use crate::codec::txn::{Entry, Op, SubTxn, Txn};
 use crate::session::{IdSource, Sessions};
-use crate::tree::{NoSink, Outcome, StoredStat, Tree, TreeOptions, TreeWriter};
+use crate::tree::{NoSink, Outcome, Tree, TreeOptions, TreeWriter};
+use crate::types::StoredStat;
 use crate::types::{
     ConnId, ConnRef, CoreId, ErrorCode, Identity, Millis, Owner, ServerId, SessionId, TypeRules,
     WallMillis, Xid, Zxid,

@@ -1,10 +1,10 @@
 //! Committed transactions reach the tree here, and their answers the stream.
 
 use super::ensemble::Role;
-use super::outlet::Publisher;
 use super::{Control, Origin, work_of};
 use crate::codec::txn::{Txn, TxnDigest};
 use crate::roles::message::{Service, ToNetwork};
+use crate::roles::stream::Publisher;
 use crate::tree::Outcome;
 use crate::types::{ErrorCode, Owner, SessionId, Zxid};
 use crate::zab::Committed;

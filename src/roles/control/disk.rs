@@ -10,11 +10,11 @@
 //! files are [`crate::node::history_files`]'s; this thread only feeds the tree while a stream comes.
 
 use super::Control;
-use super::outlet::Publisher;
 use crate::history::{self, CutOff};
-use crate::log::LogInput;
-use crate::node::history_files::{Change, Changed, HistoryJob, Received};
 use crate::prep::Prep;
+use crate::roles::jobs::{Change, Changed, HistoryJob, Received};
+use crate::roles::message::LogInput;
+use crate::roles::stream::Publisher;
 use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;
 use crate::types::{Millis, Zxid};

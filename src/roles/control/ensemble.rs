@@ -25,7 +25,7 @@ use crate::admin::quorum::Mode;
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
 use crate::roles::message::{Reign, Service, ToNetwork};
-use crate::roles::peers::{PeerCommand, PeerEvent};
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{
     Leader, LeaderParts, Learner, LearnerParts, Readers, Stored, SyncRules, Timing, Window,

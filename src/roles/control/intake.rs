@@ -8,7 +8,7 @@
 use super::Control;
 use super::ensemble::Role;
 use crate::roles::message::ToControl;
-use crate::roles::peers::PeerCommand;
+use crate::roles::peer_message::PeerCommand;
 use crate::types::limits;
 
 impl Control {

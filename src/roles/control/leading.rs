@@ -2,12 +2,13 @@
 
 use super::ensemble::Role;
 use super::reconfiguring::Whence;
-use super::{Control, LearnerJob, Origin};
+use super::{Control, Origin};
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, WriteOp, decode_body, opcode};
 use crate::prep::{Asker, Prep};
+use crate::roles::jobs::LearnerJob;
 use crate::roles::message::{Service, SnapshotPiece, ToNetwork};
-use crate::roles::peers::{PeerCommand, PeerEvent};
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{
     Epoch, ErrorCode, Link, Millis, NodeKind, Owner, SessionId, TypeRules, Xid, Zxid,
 };

@@ -9,9 +9,10 @@ use crate::admin::quorum::SyncMode;
 use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
 use crate::codec::txn::{Entry, decode_entry};
-use crate::log::{Append, LogInput};
+use crate::log::Append;
+use crate::roles::message::LogInput;
 use crate::roles::message::{Service, ToNetwork};
-use crate::roles::peers::{PeerCommand, PeerEvent};
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::session::Scope;
 use crate::types::{
     ConnRef, Epoch, ErrorCode, Identity, Link, Millis, ServerId, SessionId, Xid, Zxid, limits,

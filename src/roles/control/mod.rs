@@ -18,7 +18,6 @@ mod leading;
 mod learning;
 mod locals;
 mod numbers;
-mod outlet;
 mod reconfiguring;
 mod requests;
 mod sessions;
@@ -34,23 +33,24 @@ pub use disk::Disk;
 use ensemble::{Ensemble, Role};
 pub use ensemble::{EnsembleParts, Rest};
 pub use locals::ClientRules;
-pub use outlet::{Outlet, Stream};
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::chunks::Chunks;
-use super::message::{Pulse, Service, ToControl, ToNetwork};
+use super::jobs::{Job, LearnerJob};
+use super::message::{LogInput, Pulse, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
+use super::stream::Outlet;
 use crate::admin::gauges::Gauges;
 use crate::codec::{
     self,
     txn::{Entry, Op, SubTxn, Txn},
 };
-use crate::log::{Append, LogEvent, LogInput};
+use crate::log::{Append, LogEvent};
 use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, Epoch, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
+use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
 use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
@@ -66,33 +66,6 @@ pub struct ControlSettings {
     pub shutdown_grace_ms: i64,
     /// Sessions from which on clients get no new one.
     pub sessions_max: usize,
-}
-
-/// Work for the housekeeping thread.
-pub enum Job {
-    Snapshot {
-        sessions: Vec<(SessionId, i32)>,
-        at: Zxid,
-        /// [`crate::snapshot::WriteOptions::restored_upto`].
-        restored_upto: Zxid,
-        /// Raised when the tree is about to become another one: the snapshot must not be kept.
-        abandoned: Arc<AtomicBool>,
-    },
-}
-
-/// Work on files for a learner that is far behind, on a thread beside.
-pub enum LearnerJob {
-    /// Answered by [`ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
-    /// written. `share`: see [`LeaderEffect::ReadLog`]. `epoch`: the reign it is asked in.
-    ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32>, epoch: Epoch },
-    /// Answered by [`ToControl::SnapshotPiece`], each piece but the first on a credit.
-    Snapshot {
-        link: Link,
-        sessions: Vec<(SessionId, i32)>,
-        at: Zxid,
-        restored_upto: Zxid,
-        credit: mpsc::Receiver<()>,
-    },
 }
 
 /// Who waits for a proposal.

@@ -20,7 +20,7 @@ use crate::election::ElectionInput;
 use crate::history::ConfigFile;
 use crate::membership::{self, ChangeRules, ClientAddress, Members};
 use crate::prep::{Asker, Seats};
-use crate::roles::peers::PeerCommand;
+use crate::roles::peer_message::PeerCommand;
 use crate::types::{ServerId, Zxid};
 use crate::zab::LeaderInput;
 

@@ -1,11 +1,12 @@
 //! Requests of clients, on their way to becoming proposals.
 
 use super::ensemble::Role;
-use super::{Control, Origin, outlet};
+use super::{Control, Origin};
 use crate::codec::request::WriteOp;
 use crate::log::Durable;
 use crate::prep::Asker;
 use crate::roles::message::ToNetwork;
+use crate::roles::stream;
 use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid, limits};
 use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
 
@@ -90,7 +91,7 @@ impl Control {
     }
 
     pub(super) fn flush_outlets(&mut self) {
-        outlet::flush(&mut self.outlets, self.tree.applied());
+        stream::flush(&mut self.outlets, self.tree.applied());
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up. What is more than

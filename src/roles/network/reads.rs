@@ -9,7 +9,7 @@ use crate::admin::gauges::CoreGauges;
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
 use crate::prep::eager;
-use crate::roles::control::Stream;
+use crate::roles::stream::Stream;
 use crate::tree::Node;
 use crate::types::{
     AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid,

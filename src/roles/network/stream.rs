@@ -1,6 +1,6 @@
 //! The commit stream, as a network core takes it: events and answers in zxid order.
 
-use super::{NetworkRole, Stage, Transport};
+use super::{NetworkRole, Stage, Transport, outcome as answers};
 use crate::codec::reply;
 use crate::net::How;
 use crate::order::TicketKind;
@@ -88,7 +88,7 @@ impl<N: Transport> NetworkRole<N> {
         self.open_bytes -= ticket.bytes;
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
-            reply::outcome(out, ticket.xid, zxid, outcome);
+            answers::reply(out, ticket.xid, zxid, outcome);
             let bytes = out.len() - start;
             self.count_reply(conn, ticket.xid, zxid, bytes, ticket.received, true);
         }

@@ -3,7 +3,7 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
-use crate::node::clerk::Question;
+use crate::roles::message::Question;
 use crate::roles::message::{WatchesAsked, WatchesTold};
 use crate::types::ConnId;
 

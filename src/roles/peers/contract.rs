@@ -10,8 +10,8 @@
 
 use bytes::Bytes;
 
-use super::message::{PeerCommand, PeerEvent};
 use crate::codec::quorum::Packet;
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{Link, Zxid};
 
 /// Two ends of a quorum link. End 0 leads.

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use super::calls::Whom;
-use super::message::PeerEvent;
 use super::shell::{Peers, Use};
 use crate::election::links::{Dial, Links, LinksEffect, LinksInput};
 use crate::net::{How, Net};
+use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link};
 
 /// The mesh, and which connection a link of it is.

@@ -17,7 +17,6 @@
 //! * [`Resolver`]: names into addresses
 //! * `contract`: what a quorum link promises, for these sockets and for the simulator's
 
-mod message;
 mod settings;
 
 mod shell;
@@ -29,7 +28,6 @@ mod calls;
 mod doors;
 mod resolver;
 
-pub use message::{PeerCommand, PeerEvent};
 pub use resolver::Resolver;
 pub use settings::PeerSettings;
 pub use shell::{Peers, PeersError};

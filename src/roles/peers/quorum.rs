@@ -8,13 +8,13 @@ use std::os::fd::OwnedFd;
 use bytes::Bytes;
 
 use super::calls::Whom;
-use super::message::PeerEvent;
 use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
 use crate::codec::jute::DecodeError;
 use crate::codec::quorum::snapshot::{SnapshotParser, StreamError};
 use crate::codec::quorum::{Packet, PacketError, decode_into, encode};
 use crate::net::{How, Net};
+use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link, ServerId};
 
 /// One connection that carries packets.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use super::calls::{Called, Calls, CallsAround, Whom};
 use super::doors::{Door, Port, Tried};
 use super::election::Mesh;
-use super::message::{PeerCommand, PeerEvent};
 use super::quorum::QuorumLinks;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
@@ -13,6 +12,7 @@ use crate::election::links::{Links, LinksInput};
 use crate::membership::PeerAddress;
 use crate::net::{How, Net, NetEvent};
 use crate::roles::chunks::Chunks;
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.

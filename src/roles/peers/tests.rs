@@ -14,8 +14,9 @@ use crate::codec::quorum::{Limits, Packet};
 use crate::election::links::LinkSettings;
 use crate::membership::{Electorate, Members};
 use crate::net::{Net, NetEvent, NetSettings};
+use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::runtime::{Waker, clock};
-use crate::tree::StoredStat;
+use crate::types::StoredStat;
 use crate::types::{Link, Millis, ServerId, SessionId, Zxid};
 
 const FIELD_MAX: usize = 1 << 20;

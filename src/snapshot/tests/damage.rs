@@ -75,7 +75,7 @@ fn what_is_loaded_does_not_depend_on_how_far_ahead_it_is_decoded() {
     let mut work = Workload::new(11);
     (0..2000).for_each(|_| work.step(&mut writer));
     // Many batches.
-    let (stat, big) = (crate::tree::StoredStat::default(), [b'x'; 50_000]);
+    let (stat, big) = (crate::types::StoredStat::default(), [b'x'; 50_000]);
     for n in 0..30 {
         writer.restore_node(&format!("/big{n}"), Some(&big), -1, &stat).unwrap();
     }
@@ -101,7 +101,7 @@ fn what_is_loaded_does_not_depend_on_how_far_ahead_it_is_decoded() {
 #[test]
 fn a_tree_no_walk_would_make_is_refused() {
     use crate::codec::snapfile::{SnapshotWriter, Tail};
-    let stat = crate::tree::StoredStat::default();
+    let stat = crate::types::StoredStat::default();
     let file = |paths: &[&str]| {
         let mut writer = SnapshotWriter::begin(Vec::new(), &[], &[]).unwrap();
         paths.iter().for_each(|path| writer.node(path, None, -1, &stat).unwrap());

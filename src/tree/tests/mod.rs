@@ -66,7 +66,7 @@ impl World {
         self.tree.read(path, |node| node.and_then(|n| n.data().map(text))).0
     }
 
-    fn stored(&self, path: &str) -> Option<super::StoredStat> {
+    fn stored(&self, path: &str) -> Option<crate::types::StoredStat> {
         self.tree.read(path, |node| node.map(|n| n.stored())).0
     }
 

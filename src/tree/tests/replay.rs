@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::tree::StoredStat;
+use crate::types::StoredStat;
 use crate::types::{Acl, ErrorCode, Perms, parent_and_name};
 
 /// Randomness from a seed, so that a failure can be run again.

@@ -1,7 +1,8 @@
 //! Snapshots, sound and otherwise.
 
 use super::*;
-use crate::tree::{RestoreError, StoredStat};
+use crate::tree::RestoreError;
+use crate::types::StoredStat;
 use crate::types::{Acl, ErrorCode, Perms, read_acl};
 
 fn stat(czxid: i64) -> StoredStat {

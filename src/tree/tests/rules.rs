@@ -195,7 +195,7 @@ fn set_acl_touches_the_list_and_its_version_alone() {
     let outcome = world.op(Op::SetAcl { path: "/a".into(), acl: Arc::clone(&list), version: 1 });
     let Some(stat) = world.stat("/a") else { panic!("gone") };
     assert_eq!(outcome, Outcome::AclSet(stat));
-    assert_eq!(world.stored("/a"), Some(crate::tree::StoredStat { aversion: 1, ..before }));
+    assert_eq!(world.stored("/a"), Some(crate::types::StoredStat { aversion: 1, ..before }));
     assert_eq!(world.tree.acl_table(), [(1, read_acl()), (2, Arc::clone(&list))]);
     assert_eq!(world.acl("/a"), Some(Arc::clone(&list)));
     world.op(Op::SetAcl { path: "/a".into(), acl: list, version: 2 });

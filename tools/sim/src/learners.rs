@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use ringkeeper::history;
-use ringkeeper::roles::control::LearnerJob;
+use ringkeeper::roles::jobs::LearnerJob;
 use ringkeeper::roles::message::{SnapshotPiece, ToControl};
 use ringkeeper::snapshot::stream::StreamSource;
 use ringkeeper::types::Link;

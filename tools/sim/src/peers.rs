@@ -14,7 +14,7 @@ use ringkeeper::codec::quorum::{Forwarded, Limits, Packet, decode, encode};
 use ringkeeper::codec::request::{Request, decode_body};
 use ringkeeper::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
 use ringkeeper::membership::Electorate;
-use ringkeeper::roles::peers::{PeerCommand, PeerEvent};
+use ringkeeper::roles::peer_message::{PeerCommand, PeerEvent};
 use ringkeeper::types::{Link, Millis, ServerId, Zxid};
 
 use crate::history::{FIELD_MAX, Wish};

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use ringkeeper::log::LogEvent;
 use ringkeeper::log::name::{list_logs, log_name};
-use ringkeeper::roles::control::{Job, Verdict};
+use ringkeeper::roles::control::Verdict;
+use ringkeeper::roles::jobs::Job;
 use ringkeeper::roles::message::ToControl;
 use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};

@@ -10,7 +10,7 @@ use ringkeeper::codec::election::{
 };
 use ringkeeper::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet, encode};
 use ringkeeper::election::links::LinksInput;
-use ringkeeper::roles::peers::PeerEvent;
+use ringkeeper::roles::peer_message::PeerEvent;
 use ringkeeper::types::{Epoch, Link, ServerId, Zxid};
 
 use crate::peers::{Pipe, Quorum};

@@ -13,20 +13,19 @@ use ringkeeper::disk::Dir;
 use ringkeeper::election::{Election, ElectionSettings};
 use ringkeeper::history::{Committed, Epochs, committed, epochs};
 use ringkeeper::log::purge;
-use ringkeeper::log::{LogInput, LogSettings, name::list_logs, settle};
+use ringkeeper::log::{LogSettings, name::list_logs, settle};
 use ringkeeper::membership::{Electorate, Members};
 use ringkeeper::net::NetSettings;
-use ringkeeper::node::clerk::{self, Question};
-use ringkeeper::node::history_files::{HistoryFiles, HistoryJob, StartLog};
+use ringkeeper::node::history_files::{HistoryFiles, StartLog};
 use ringkeeper::prep::PrepSettings;
-use ringkeeper::roles::control::{
-    self, Control, ControlParts, ControlSettings, EnsembleParts, Job, LearnerJob, Outlet, Stream,
-};
-use ringkeeper::roles::message::ToControl;
+use ringkeeper::roles::control::{self, Control, ControlParts, ControlSettings, EnsembleParts};
+use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob};
+use ringkeeper::roles::message::{LogInput, QUESTIONS_MAX, Question, ToControl};
 use ringkeeper::roles::network::{
     Admission, Budgets, Commons, NetworkParts, NetworkRole, NetworkSettings,
 };
 use ringkeeper::roles::quiet::ClientLines;
+use ringkeeper::roles::stream::{Outlet, Stream};
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
 use ringkeeper::session::IdSource;
@@ -41,7 +40,7 @@ use crate::knobs::Knobs;
 use crate::learners::Sending;
 use crate::peers::Sockets;
 use crate::rng::Rng;
-use crate::storage::LogMachine;
+use crate::storage::SimLog;
 use crate::transport::{Bounds, SimTransport};
 
 /// Local time of a process at its birth, in milliseconds.
@@ -101,7 +100,7 @@ pub struct Running {
     pub control: Control,
     pub control_at: Option<i64>,
     pub cores: Vec<Core>,
-    pub log: LogMachine,
+    pub log: SimLog,
     pub log_at: Option<i64>,
     pub prepare_at: Option<i64>,
     pub jobs: mpsc::Receiver<Job>,
@@ -382,7 +381,7 @@ impl Server {
             now,
             wall: self.wall(now_us),
         });
-        let (clerk, questions) = mpsc::sync_channel(clerk::QUESTIONS_MAX);
+        let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
         let commons = Arc::new(Commons {
             tree: tree.clone(),
             policy: Arc::new(policy()),
@@ -459,10 +458,10 @@ impl Server {
         dirs: &Directories,
         last: Zxid,
         inbox: Receiver<LogInput>,
-    ) -> LogMachine {
+    ) -> SimLog {
         let (logs, settings) = (dirs.logs.clone(), log_settings(knobs));
         let seed = self.rng.u64();
-        LogMachine::new(logs, settings, knobs.steps, inbox, last, seed, knobs.direct_io)
+        SimLog::new(logs, settings, knobs.steps, inbox, last, seed, knobs.direct_io)
     }
 
     fn prep_settings(&mut self, knobs: &Knobs) -> PrepSettings {

@@ -1,17 +1,15 @@
-//! The log without its threads: the shipping core, preparer and writers over a simulated disk,
-//! one effect at a time.
+//! The log without its threads: the shipping machine and preparer over a simulated disk.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
-use ringkeeper::disk::{self, Dir};
-use ringkeeper::log::core::{Effect, Input, Job, LogCore};
-use ringkeeper::log::io::{SegmentIo, calls::Calls, direct::Direct};
-use ringkeeper::log::name::next_name;
-use ringkeeper::log::shell::adopt;
+use ringkeeper::disk::Dir;
+use ringkeeper::log::core::{Job, LogCore};
 use ringkeeper::log::side::SideRecord;
-use ringkeeper::log::{Append, LogEvent, LogInput, LogSettings, Preparer};
+use ringkeeper::log::{Append, LogEvent, LogSettings};
+use ringkeeper::roles::log::io::{SegmentIo, calls::Calls, direct::Direct};
+use ringkeeper::roles::log::{Did, LogFailure, Machine, Preparer};
+use ringkeeper::roles::message::LogInput;
 use ringkeeper::runtime::mailbox::Receiver;
 use ringkeeper::types::{Millis, Zxid};
 
@@ -27,16 +25,13 @@ pub enum Step {
     Failed(String),
 }
 
-pub struct LogMachine {
-    core: LogCore,
-    dir: Arc<dyn Dir>,
-    io: Box<dyn SegmentIo>,
+pub struct SimLog {
+    machine: Machine,
     preparer: Preparer,
     inbox: Receiver<LogInput>,
-    pending: VecDeque<LogInput>,
-    effects: VecDeque<Effect>,
+    /// What has come and waits for the machine to take more.
+    waiting: VecDeque<LogInput>,
     jobs: VecDeque<Job>,
-    done: VecDeque<Input>,
     stopped: bool,
     /// Where the newest segment's last batch begins; 0: not known.
     pub last_batch: usize,
@@ -45,7 +40,7 @@ pub struct LogMachine {
     pub promised: Option<SideRecord>,
 }
 
-impl LogMachine {
+impl SimLog {
     pub fn new(
         dir: Arc<dyn Dir>,
         settings: LogSettings,
@@ -54,20 +49,17 @@ impl LogMachine {
         last: Zxid,
         seed: u64,
         direct: bool,
-    ) -> LogMachine {
-        let mut core = LogCore::new(settings, last, seed, Millis(0)).with_steps(steps.0, steps.1);
-        let mut effects = Vec::new();
-        core.start(&mut effects);
-        LogMachine {
-            core,
-            io: if direct { Box::new(Direct::default()) } else { Box::new(Calls::default()) },
-            preparer: Preparer::new(dir.clone(), direct),
-            dir,
+    ) -> SimLog {
+        let prealloc = settings.prealloc > 0;
+        let core = LogCore::new(settings, last, seed, Millis(0)).with_steps(steps.0, steps.1);
+        let io: Box<dyn SegmentIo> =
+            if direct { Box::new(Direct::default()) } else { Box::new(Calls::default()) };
+        SimLog {
+            machine: Machine::new(core, dir.clone(), io, prealloc),
+            preparer: Preparer::new(dir, direct),
             inbox,
-            pending: VecDeque::new(),
-            effects: effects.into(),
+            waiting: VecDeque::new(),
             jobs: VecDeque::new(),
-            done: VecDeque::new(),
             stopped: false,
             last_batch: 0,
             promise: None,
@@ -76,19 +68,17 @@ impl LogMachine {
     }
 
     pub fn durable(&self) -> Zxid {
-        self.core.durable()
+        self.machine.durable()
     }
 
     pub fn has_work(&self) -> bool {
         !self.stopped
-            && (!self.effects.is_empty()
-                || !self.done.is_empty()
-                || (!self.core.is_full() && !self.pending.is_empty()))
+            && (self.machine.has_work() || (!self.waiting.is_empty() && self.machine.takes_mail()))
     }
 
     /// Whether the next step keeps the disk busy.
     pub fn is_at_disk(&self) -> bool {
-        matches!(self.effects.front(), Some(Effect::Write { .. } | Effect::Adopt { .. }))
+        self.machine.is_at_disk()
     }
 
     /// Takes what the control core has sent, and says which transactions that were.
@@ -100,7 +90,7 @@ impl LogMachine {
             LogInput::RollNow | LogInput::Stop => None,
         });
         let appends = appends.collect();
-        self.pending.extend(mail);
+        self.waiting.extend(mail);
         appends
     }
 
@@ -115,10 +105,10 @@ impl LogMachine {
         match self.preparer.execute(job) {
             Ok(input) => {
                 self.promised = promise.or(self.promised);
-                self.done.extend(input);
+                input.into_iter().for_each(|input| self.machine.prepared(input));
                 Ok(())
             }
-            Err(e) => Err(format!("preparing a segment: {e}")),
+            Err(e) => Err(self.machine.failed("preparing a segment", e).to_string()),
         }
     }
 
@@ -127,78 +117,49 @@ impl LogMachine {
         if self.stopped {
             return Step::Idle(None);
         }
-        if let Some(effect) = self.effects.pop_front() {
-            return self.execute(now, effect);
+        if self.machine.wants_mail()
+            && let Some(mail) = self.machine.mail()
+        {
+            mail.append(&mut self.waiting);
         }
-        if let Some(input) = self.done.pop_front() {
-            return self.feed(now, input);
-        }
-        while self.effects.is_empty() && !self.core.is_full() {
-            let Some(input) = self.pending.pop_front() else { break };
-            let input = match input {
-                LogInput::Append(append) => Input::Append(append),
-                LogInput::RollNow => Input::RollNow,
-                LogInput::Stop => Input::Stop,
-            };
-            self.feed(now, input);
-        }
-        if self.effects.is_empty() && self.pending.is_empty() {
-            self.feed(now, Input::Quiet);
-        }
-        if self.effects.is_empty() { Step::Idle(self.core.deadline()) } else { Step::Did }
+        self.stepped(now).unwrap_or_else(|failure| Step::Failed(failure.to_string()))
     }
 
-    fn feed(&mut self, now: Millis, input: Input) -> Step {
-        let mut effects = Vec::new();
-        self.core.step(now, input, &mut effects);
-        self.effects.extend(effects);
+    fn stepped(&mut self, now: Millis) -> Result<Step, LogFailure> {
+        match self.machine.step(now)? {
+            Did::Worked => {}
+            Did::Began(_) => self.last_batch = 0,
+            Did::Wrote { offset, .. } => {
+                self.last_batch = offset as usize;
+                // No time passes between a flush and what it means.
+                return self.stepped(now);
+            }
+            Did::Flushed => self.note_promise(),
+            Did::Prepare(job) => self.jobs.push_back(job),
+            Did::Report(LogEvent::Stopped) => return Ok(self.tidy()),
+            Did::Report(event) => return Ok(Step::Report(event)),
+            Did::Idle => return Ok(Step::Idle(self.machine.deadline())),
+        }
+        Ok(Step::Did)
+    }
+
+    fn note_promise(&mut self) {
         let waits = self.jobs.iter().any(|job| matches!(job, Job::Promise(_)));
-        if self.core.promise() != self.promise && !waits {
-            self.promise = self.core.promise();
+        if self.machine.promise() != self.promise && !waits {
+            self.promise = self.machine.promise();
             self.jobs.extend(self.promise.map(Job::Promise));
         }
-        Step::Did
     }
 
-    fn execute(&mut self, now: Millis, effect: Effect) -> Step {
-        let done = match effect {
-            Effect::Prepare(job) => {
-                self.jobs.push_back(job);
-                Ok(())
-            }
-            Effect::Adopt { first } => {
-                self.last_batch = 0;
-                adopt(self.dir.as_ref(), self.io.as_mut(), first)
-            }
-            Effect::Write { offset, bytes, flush, .. } => self.write(now, offset, bytes, flush),
-            Effect::Flush => self.io.flush(),
-            Effect::OutOfSpace { .. } => Err(io::Error::from(io::ErrorKind::StorageFull)),
-            Effect::Report(LogEvent::Stopped) => {
-                self.stopped = true;
-                return match self.tidy() {
-                    Ok(()) => Step::Report(LogEvent::Stopped),
-                    Err(text) => Step::Failed(text),
-                };
-            }
-            Effect::Report(event) => return Step::Report(event),
-        };
-        done.map_or_else(|e| Step::Failed(format!("writing the log: {e}")), |()| Step::Did)
-    }
-
-    /// What the log thread does after its last batch: the preparer's jobs end, and the space of a
-    /// segment that nobody will write to goes.
-    fn tidy(&mut self) -> Result<(), String> {
+    /// What the log thread does after its last batch.
+    fn tidy(&mut self) -> Step {
+        self.stopped = true;
         while self.has_job() {
-            self.prepare()?;
+            if let Err(text) = self.prepare() {
+                return Step::Failed(text);
+            }
         }
-        let _ = disk::remove_if_present(self.dir.as_ref(), &next_name());
-        Ok(())
-    }
-
-    fn write(&mut self, now: Millis, offset: u64, bytes: Vec<u8>, flush: bool) -> io::Result<()> {
-        self.last_batch = offset as usize;
-        self.io.write(offset, &bytes, flush)?;
-        self.feed(now, Input::Flushed(bytes));
-        Ok(())
+        let _ = self.machine.tidy();
+        Step::Report(LogEvent::Stopped)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use ringkeeper::membership::Electorate;
-use ringkeeper::roles::peers::PeerEvent;
+use ringkeeper::roles::peer_message::PeerEvent;
 use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};

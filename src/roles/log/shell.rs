@@ -16,34 +16,28 @@
 //! there for what takes long.
 
 use super::choose::choose;
-use super::core::{Append, Effect, Input, LogCore};
-use super::figures::Figures;
-use super::horizon::HorizonFile;
-use super::io::{self as segment_io, SegmentIo};
-use super::lend::{Lent, Pace};
-use super::name::{log_name, next_name};
+use super::error::{LogFailure, OpenError};
+use super::io as segment_io;
+use super::lend::Lent;
+use super::machine::{Did, Machine};
+use super::pace::{By, Pace};
 use super::prepare::{self, Latest, Preparer};
-use super::settings::{IoChoice, LogSettings};
-use super::{LogEvent, Settled, settle};
-use crate::disk::{self, DIRECT_ALIGN, Dir, hint, reserve};
+use crate::disk::{self, Dir, reserve};
+use crate::log::core::{Effect, Input, LogCore};
+use crate::log::figures::Figures;
+use crate::log::horizon::HorizonFile;
+use crate::log::name::next_name;
+use crate::log::settings::{IoChoice, LogSettings};
+use crate::log::{LogEvent, Settled, settle};
+use crate::roles::message::LogInput;
 use crate::runtime::{Receiver, Sender, ThreadSleeper, Waker, affinity, clock, mailbox, waker};
-use crate::types::{Millis, Zxid, limits};
+use crate::types::{Zxid, limits};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// What the control core tells the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LogInput {
-    Append(Append),
-    /// What follows goes into a new segment.
-    RollNow,
-    /// Make durable what has come and end; [`LogEvent::Stopped`] is the last event.
-    Stop,
-}
 
 /// What a log thread is made of.
 pub struct LogParts {
@@ -60,22 +54,6 @@ pub struct LogParts {
     pub report: Box<dyn FnMut(LogEvent) + Send>,
     /// Ends the process: the text says what failed. If it returns, the log is silent for good.
     pub fatal: Box<dyn FnMut(&str) + Send>,
-}
-
-/// Why there is no log. The caller does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("cannot open the log in {dir}: {source}{}", hint(dir, source))]
-    Io { dir: String, source: io::Error },
-    #[error(
-        "the log in {dir} holds transactions up to {newest}, but only those up to {last} were \
-         loaded: going on would overwrite the rest"
-    )]
-    Ahead { dir: String, newest: Zxid, last: Zxid },
-    #[error("ringkeeper.log.io={} does not work in {dir}: {source}", choice.name())]
-    Choice { choice: IoChoice, dir: String, source: io::Error },
-    #[error(transparent)]
-    Unreadable(#[from] super::ReplayError),
 }
 
 /// A running log.
@@ -143,7 +121,7 @@ fn start(
     let (dir, shared) = (parts.dir.clone(), figures.clone());
     let body = move || match Shell::new(parts, lent, shared, inbox, (done_sender, done)) {
         Ok(shell) => {
-            let choice = shell.io.choice();
+            let choice = shell.choice;
             let shell = Arc::new(Mutex::new(shell));
             let _ = ready_sender.send(Ok((choice, shell.clone())));
             drop(ready_sender);
@@ -182,10 +160,11 @@ fn promise_what_is_there(dir: &dyn Dir, settled: &Settled) {
 type Done = io::Result<Input>;
 
 pub(super) struct Shell {
-    core: LogCore,
+    machine: Machine,
     settings: LogSettings,
     dir: Arc<dyn Dir>,
-    io: Box<dyn SegmentIo>,
+    /// How batches are written.
+    choice: IoChoice,
     /// Until the end.
     preparer: Option<(mpsc::Sender<prepare::Work>, JoinHandle<()>)>,
     /// What is durable, for the preparing thread to write down.
@@ -194,17 +173,11 @@ pub(super) struct Shell {
     fatal: Box<dyn FnMut(&str) + Send>,
     figures: Arc<Figures>,
     inbox: Receiver<LogInput>,
-    pending: VecDeque<LogInput>,
     done: Receiver<Done>,
+    /// Empty between looks; keeps its memory.
     finished: VecDeque<Done>,
-    /// To be executed, in order.
-    effects: VecDeque<Effect>,
-    /// Empty between steps; keeps its memory.
-    stepped: Vec<Effect>,
     pace: Pace,
     end: Option<End>,
-    /// Path of the current segment, for messages.
-    segment: String,
 }
 
 /// Why nothing is done any more.
@@ -214,17 +187,6 @@ enum End {
     Asked,
     Over,
 }
-
-/// Whose time is used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
-    LogThread,
-    /// Who has other things to do than to wait for long.
-    Borrower,
-}
-
-/// A text says what has failed.
-type Outcome<T> = Result<T, String>;
 
 impl Shell {
     fn new(
@@ -255,28 +217,22 @@ impl Shell {
             .name("log-prepare".into())
             .spawn(move || prepare::run(preparing, &queue, &done_sender, &shared))
             .map_err(io_error)?;
-        let mut core = LogCore::new(settings.clone(), last, seed, clock::now());
-        let mut stepped = Vec::new();
-        core.start(&mut stepped);
+        let core = LogCore::new(settings.clone(), last, seed, clock::now());
         Ok(Shell {
-            core,
+            machine: Machine::new(core, dir.clone(), io, settings.prealloc > 0),
             settings,
             dir,
-            io,
+            choice,
             preparer: Some((jobs, preparer)),
             latest,
             report,
             fatal,
             figures,
             inbox,
-            pending: VecDeque::new(),
             done,
             finished: VecDeque::new(),
-            effects: stepped.drain(..).collect(),
-            stepped,
             pace: Pace::default(),
             end: None,
-            segment: String::new(),
         })
     }
 
@@ -286,10 +242,11 @@ impl Shell {
             return false;
         }
         match self.work(by) {
-            Ok(all_done) => all_done && self.end.is_none() && self.core.deadline().is_none(),
-            Err(text) => {
+            Ok(all_done) => all_done && self.machine.deadline().is_none(),
+            Err(failure) => {
                 self.end = Some(End::Over);
                 reserve::release(self.dir.as_ref());
+                let text = failure.to_string();
                 tracing::error!("{text}; nothing more can be acknowledged, the server ends");
                 (self.fatal)(&text);
                 false
@@ -297,52 +254,57 @@ impl Shell {
         }
     }
 
-    fn work(&mut self, by: By) -> Outcome<bool> {
+    /// True: nothing is left to do.
+    fn work(&mut self, by: By) -> Result<bool, LogFailure> {
         loop {
-            while let Some(effect) = self.effects.pop_front() {
-                if by == By::Borrower && !self.is_quick(&effect) {
-                    self.effects.push_front(effect);
+            if by == By::Borrower && self.machine.next_effect().is_some_and(|e| !self.is_quick(e)) {
+                return Ok(false);
+            }
+            if self.machine.wants_mail() {
+                self.take_mail()?;
+            }
+            match self.machine.step(clock::now())? {
+                Did::Worked => {}
+                Did::Began(_) => tracing::info!("new log file {}", self.machine.segment()),
+                Did::Wrote { records, bytes, took, .. } => self.record(records, bytes, took),
+                Did::Flushed => self.note_promise(),
+                Did::Prepare(job) => {
+                    if !self.send(prepare::Work::Job(job)) {
+                        let gone = io::Error::other("the preparing thread has ended");
+                        return Err(self.machine.failed("preparing a segment", gone));
+                    }
+                }
+                Did::Report(LogEvent::Stopped) => {
+                    self.end = Some(End::Asked);
                     return Ok(false);
                 }
-                self.execute(effect)?;
-                if self.end.is_some() {
-                    return Ok(false);
-                }
-            }
-            self.done.drain_into(&mut self.finished);
-            // A full batch that waits for space takes no more: the mailbox's bound holds (I9).
-            if self.pending.is_empty() && !self.core.is_full() {
-                self.inbox.drain_into(&mut self.pending);
-            }
-            let now = clock::now();
-            if let Some(done) = self.finished.pop_front() {
-                match done {
-                    Ok(input) => self.step(now, input),
-                    Err(e) => return Err(self.failed("preparing a segment", &e)),
-                }
-                continue;
-            }
-            while self.effects.is_empty() && !self.core.is_full() {
-                let Some(input) = self.pending.pop_front() else { break };
-                let input = match input {
-                    LogInput::Append(append) => Input::Append(append),
-                    LogInput::RollNow => Input::RollNow,
-                    LogInput::Stop => Input::Stop,
-                };
-                self.step(now, input);
-            }
-            if self.effects.is_empty() && self.pending.is_empty() {
-                self.step(now, Input::Quiet);
-            }
-            if self.effects.is_empty() && (self.pending.is_empty() || self.core.is_full()) {
-                return Ok(true);
+                Did::Report(event) => (self.report)(event),
+                Did::Idle => return Ok(true),
             }
         }
     }
 
-    fn step(&mut self, now: Millis, input: Input) {
-        self.core.step(now, input, &mut self.stepped);
-        self.effects.extend(self.stepped.drain(..));
+    fn take_mail(&mut self) -> Result<(), LogFailure> {
+        self.done.drain_into(&mut self.finished);
+        for done in self.finished.drain(..) {
+            match done {
+                Ok(input) => self.machine.prepared(input),
+                Err(e) => return Err(self.machine.failed("preparing a segment", e)),
+            }
+        }
+        if let Some(pending) = self.machine.mail() {
+            self.inbox.drain_into(pending);
+        }
+        Ok(())
+    }
+
+    /// Once in a while, not once a batch; without an ear the log is judged as before.
+    fn note_promise(&mut self) {
+        if let Some(promise) = self.machine.promise()
+            && self.latest.note(promise)
+        {
+            let _ = self.send(prepare::Work::Promise);
+        }
     }
 
     /// Whether that takes no longer than a borrower can wait.
@@ -350,57 +312,10 @@ impl Shell {
         match effect {
             Effect::Prepare(_) | Effect::Report(_) => true,
             Effect::Write { bytes, .. } => {
-                self.io.choice() != IoChoice::Ring && self.pace.is_quick(bytes.len())
+                self.choice != IoChoice::Ring && self.pace.is_quick(bytes.len())
             }
             Effect::Adopt { .. } | Effect::Flush | Effect::OutOfSpace { .. } => false,
         }
-    }
-
-    /// A flush's effects come behind those that are here.
-    fn execute(&mut self, effect: Effect) -> Outcome<()> {
-        match effect {
-            Effect::Prepare(job) => {
-                if !self.send(prepare::Work::Job(job)) {
-                    let gone = io::Error::other("the preparing thread has ended");
-                    return Err(self.failed("preparing a segment", &gone));
-                }
-            }
-            Effect::Adopt { first } => {
-                let name = log_name(first);
-                self.segment = self.dir.show(&name);
-                adopt(self.dir.as_ref(), self.io.as_mut(), first)
-                    .map_err(|e| self.failed("beginning a segment", &e))?;
-                tracing::info!("new log file {}", self.segment);
-            }
-            Effect::Write { offset, mut bytes, records, flush } => {
-                let len = bytes.len();
-                if self.settings.prealloc > 0 {
-                    fill_page(&mut bytes, offset);
-                }
-                let took = self
-                    .io
-                    .write(offset, &bytes, flush)
-                    .map_err(|e| self.failed("writing a batch", &e))?;
-                self.record(records, len, took);
-                self.step(clock::now(), Input::Flushed(bytes));
-                if let Some(promise) = self.core.promise()
-                    && self.latest.note(promise)
-                {
-                    // Once in a while, not once a batch; without an ear the log is judged as before.
-                    let _ = self.send(prepare::Work::Promise);
-                }
-            }
-            Effect::Flush => {
-                self.io.flush().map_err(|e| self.failed("flushing a finished segment", &e))?;
-            }
-            Effect::OutOfSpace { wanted } => {
-                let full = io::Error::from_raw_os_error(libc::ENOSPC);
-                return Err(self.failed(&format!("laying out {wanted} bytes for the log"), &full));
-            }
-            Effect::Report(LogEvent::Stopped) => self.end = Some(End::Asked),
-            Effect::Report(event) => (self.report)(event),
-        }
-        Ok(())
     }
 
     fn record(&mut self, records: usize, bytes: usize, took: Duration) {
@@ -411,20 +326,11 @@ impl Shell {
             tracing::warn!(
                 "flushing {bytes} bytes of {records} transactions to {} took {} ms \
                  (fsync.warningthresholdms is {}): every write waits for this disk",
-                self.segment,
+                self.machine.segment(),
                 took.as_millis(),
                 slow.as_millis()
             );
         }
-    }
-
-    fn failed(&self, doing: &str, cause: &io::Error) -> String {
-        let file = if self.segment.is_empty() { self.dir.show("") } else { self.segment.clone() };
-        let what_to_do = match disk::is_no_space(cause) {
-            true => disk::hint(&self.dir.show(""), cause) + ": all that was acknowledged is there",
-            false => String::new(),
-        };
-        format!("{doing} failed in {file}: {cause}{what_to_do}")
     }
 
     fn send(&self, work: prepare::Work) -> bool {
@@ -438,9 +344,7 @@ impl Shell {
             drop(jobs);
             let _ = preparer.join();
         }
-        // Space of a segment that nobody will write to.
-        let tidied = disk::remove_if_present(self.dir.as_ref(), &next_name());
-        if let Err(error) = tidied {
+        if let Err(error) = self.machine.tidy() {
             tracing::warn!(%error, "cannot remove {}", self.dir.show(&next_name()));
         }
         (self.report)(LogEvent::Stopped);
@@ -472,7 +376,7 @@ fn run(shell: &Mutex<Shell>, mut sleeper: ThreadSleeper) {
             Some(End::Asked) => return at_work.tidy_up(),
             Some(End::Over) => return,
         }
-        let wait = at_work.core.deadline().map(|deadline| {
+        let wait = at_work.machine.deadline().map(|deadline| {
             let ms = (deadline.0 - clock::now().0).max(0);
             Duration::from_millis(ms as u64)
         });
@@ -482,23 +386,4 @@ fn run(shell: &Mutex<Shell>, mut sleeper: ThreadSleeper) {
         drop(at_work);
         sleeper.sleep(wait);
     }
-}
-
-/// Up to the end of its last page a batch is followed by the zeros that are there already. A page
-/// that is written whole need not be in the cache before, so the zeros of a segment in preparation
-/// go past it; a page that is written in part would be read from the disk first.
-fn fill_page(bytes: &mut Vec<u8>, offset: u64) {
-    let end = (offset + bytes.len() as u64).next_multiple_of(DIRECT_ALIGN as u64);
-    bytes.resize((end - offset) as usize, 0);
-}
-
-/// Names the prepared segment, makes the name durable, and turns the writer to it.
-pub fn adopt(dir: &dyn Dir, io: &mut dyn SegmentIo, first: Zxid) -> io::Result<()> {
-    let name = log_name(first);
-    dir.rename(&next_name(), &name)?;
-    // Before anything in the file is acknowledged: a file without a name is no file.
-    if !crate::mutants::on("name-not-flushed") {
-        dir.flush()?;
-    }
-    io.adopt(dir, &name)
 }

@@ -9,37 +9,13 @@
 //! There is one shell and one order of work, whoever does it; who does is settled by a lock that
 //! the borrower only tries.
 
-use super::LogInput;
-use super::shell::{By, Shell};
+use super::pace::By;
+use super::shell::Shell;
+use crate::roles::message::LogInput;
 use crate::runtime::{Sender, Waker};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Batches are flushed in the borrower's time while they have lately taken less than this. Its
-/// other work, reads for one, waits as long.
-const QUICK: Duration = Duration::from_micros(500);
-
-/// Larger batches are the log thread's: they are worth a wake-up, and there is more to do
-/// meanwhile where so much has come at once.
-const SMALL_BYTES: usize = 8 << 10;
-
-/// How long a flush has lately taken: a mean in which each counts for an eighth.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    mean: Duration,
-}
-
-impl Pace {
-    pub fn record(&mut self, took: Duration) {
-        self.mean = (self.mean * 7 + took) / 8;
-    }
-
-    pub fn is_quick(&self, bytes: usize) -> bool {
-        bytes <= SMALL_BYTES && self.mean < QUICK
-    }
-}
 
 /// The borrower's end.
 pub struct Lent {
@@ -74,24 +50,5 @@ impl Lent {
         if !all_done {
             self.log_thread.wake();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_disk_is_left_to_the_log_thread_until_it_is_quick_again() {
-        let mut pace = Pace::default();
-        assert!(pace.is_quick(SMALL_BYTES) && !pace.is_quick(SMALL_BYTES + 1));
-        pace.record(Duration::from_millis(3));
-        assert!(pace.is_quick(300), "one of many");
-        pace.record(Duration::from_millis(3));
-        assert!(!pace.is_quick(300));
-        (0..8).for_each(|_| pace.record(Duration::from_micros(60)));
-        assert!(pace.is_quick(300));
-        (0..20).for_each(|_| pace.record(Duration::from_millis(8)));
-        assert!(!pace.is_quick(300));
     }
 }

@@ -6,8 +6,8 @@
 //! * [`ring`]: the same two linked on a ring: one call, but the kernel hands a flush to a worker
 //! * [`direct`]: one aligned write past the page cache that is durable when it returns
 
-use super::settings::IoChoice;
 use crate::disk::Dir;
+use crate::log::settings::IoChoice;
 use std::fmt;
 use std::io;
 use std::time::Duration;

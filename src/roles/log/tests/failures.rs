@@ -4,10 +4,9 @@
 use super::machine::{ENTRY_MAX, entry, recover};
 use crate::disk::sim::{Change, Failure, SimDisk};
 use crate::disk::{Dir, RealDir, reserve};
-use crate::log::{
-    Append, IoChoice, LogEvent, LogInput, LogParts, LogSettings, OpenError, settle, spawn,
-    spawn_lent,
-};
+use crate::log::{Append, IoChoice, LogEvent, LogSettings, settle};
+use crate::roles::log::{LogParts, OpenError, spawn, spawn_lent};
+use crate::roles::message::LogInput;
 use crate::runtime::waker;
 use crate::types::Zxid;
 use std::sync::{Arc, mpsc};

@@ -13,7 +13,7 @@ use crate::log::{Replay, ReplayError, settle, settle_beside, truncate};
 use crate::types::{Epoch, Zxid};
 
 /// A log of a live ZooKeeper 3.9.5, its padding cut off.
-const JAVA: &[u8] = include_bytes!("../../snapshot/testdata/log.1");
+const JAVA: &[u8] = include_bytes!("../../../snapshot/testdata/log.1");
 
 fn zxids(found: Result<Vec<(Zxid, bytes::Bytes)>, ReplayError>) -> Vec<i64> {
     found.unwrap().iter().map(|(zxid, _)| zxid.0).collect()

@@ -1,9 +1,9 @@
 //! Which way the log is written, before it is.
 
+use super::error::OpenError;
 use super::io::probe;
-use super::settings::{IoChoice, LogSettings};
-use super::shell::OpenError;
 use crate::disk::{self, Dir};
+use crate::log::settings::{IoChoice, LogSettings};
 
 /// Resolves `auto` by trying, makes sure that what was asked for works, and says what came of it.
 /// Needs nothing of the log but its folder, so it can be done while the log is still being read: on

@@ -1,17 +1,18 @@
-//! The log without threads, on a simulated disk: the shipping core, preparer and writers, in an
-//! order that the test chooses.
+//! The log without threads, on a simulated disk: the shipping machine and preparer, in an order that
+//! the test chooses.
 
 use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Dir};
-use crate::log::core::{Append, Effect, Input, Job, LogCore};
+use crate::log::core::{Append, Effect, Job, LogCore};
 use crate::log::frame::ENTRY_MIN;
-use crate::log::io::{SegmentIo, calls::Calls, direct::Direct};
 use crate::log::name;
-use crate::log::prepare::Preparer;
 use crate::log::purge::{self, SnapshotFile};
 use crate::log::settings::LogSettings;
-use crate::log::shell::adopt;
 use crate::log::{LogEvent, Replay, ReplayError, settle};
+use crate::roles::log::io::{SegmentIo, calls::Calls, direct::Direct};
+use crate::roles::log::machine::{self, Did};
+use crate::roles::log::prepare::Preparer;
+use crate::roles::message::LogInput;
 use crate::types::{Millis, Zxid};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -61,8 +62,9 @@ pub enum Writer {
 
 pub struct Machine {
     pub disk: SimDisk,
-    core: LogCore,
-    io: Box<dyn SegmentIo>,
+    machine: machine::Machine,
+    waiting: VecDeque<LogInput>,
+    stopped: bool,
     preparer: Preparer,
     preparing: Preparing,
     jobs: VecDeque<Job>,
@@ -101,12 +103,16 @@ impl Machine {
         life: u8,
         settings: LogSettings,
     ) -> Machine {
+        let prealloc = settings.prealloc > 0;
+        let core = LogCore::new(settings, last, life.into(), Millis(0)).with_steps(4096, 4096);
+        let io: Box<dyn SegmentIo> = match writer {
+            Writer::Calls => Box::new(Calls::default()),
+            Writer::Direct => Box::new(Direct::default()),
+        };
         Machine {
-            core: LogCore::new(settings, last, life.into(), Millis(0)).with_steps(4096, 4096),
-            io: match writer {
-                Writer::Calls => Box::new(Calls::default()),
-                Writer::Direct => Box::new(Direct::default()),
-            },
+            machine: machine::Machine::new(core, Arc::new(disk.clone()), io, prealloc),
+            waiting: VecDeque::new(),
+            stopped: false,
             preparer: Preparer::new(Arc::new(disk.clone()), writer == Writer::Direct),
             disk,
             preparing,
@@ -122,28 +128,28 @@ impl Machine {
     }
 
     pub fn start(&mut self) -> io::Result<()> {
-        let mut effects = Vec::new();
-        self.core.start(&mut effects);
-        self.execute(effects)
+        self.run()
     }
 
     pub fn perform(&mut self, doing: Doing) -> io::Result<()> {
         match doing {
             Doing::Batch(sizes) => {
-                for size in sizes {
-                    self.append(*size)?;
-                }
-                self.feed(Input::Quiet)?;
+                sizes.iter().for_each(|size| self.append(*size));
+                self.run()?;
                 // What waits for space gets it now.
-                while self.core.durable() < self.last {
+                while self.machine.durable() < self.last {
                     self.run_job()?;
+                    self.run()?;
                 }
                 if self.preparing == Preparing::Late {
                     self.run_jobs()?;
                 }
-                Ok(())
+                self.run()
             }
-            Doing::Roll => self.feed(Input::RollNow),
+            Doing::Roll => {
+                self.waiting.push_back(LogInput::RollNow);
+                self.run()
+            }
             Doing::Epoch => {
                 self.new_epoch = true;
                 Ok(())
@@ -153,11 +159,12 @@ impl Machine {
     }
 
     pub fn stop(&mut self) -> io::Result<()> {
-        self.feed(Input::Stop)?;
+        self.waiting.push_back(LogInput::Stop);
+        self.run()?;
         self.run_jobs()
     }
 
-    fn append(&mut self, size: usize) -> io::Result<()> {
+    fn append(&mut self, size: usize) {
         let epochs = i64::from(self.new_epoch);
         self.last = match epochs {
             0 => Zxid(self.last.0 + 1),
@@ -166,58 +173,50 @@ impl Machine {
         self.new_epoch = false;
         let entry = entry(self.last, size, self.life);
         self.appended.push((self.last, entry.clone()));
-        self.feed(Input::Append(Append { zxid: self.last, entry }))
+        self.waiting.push_back(LogInput::Append(Append { zxid: self.last, entry }));
     }
 
-    pub fn feed(&mut self, input: Input) -> io::Result<()> {
-        let mut effects = Vec::new();
-        self.core.step(Millis(0), input, &mut effects);
-        self.execute(effects)
-    }
-
-    fn execute(&mut self, effects: Vec<Effect>) -> io::Result<()> {
-        for effect in effects {
-            match effect {
-                Effect::Prepare(job) => {
-                    self.jobs.push_back(job);
-                    if self.preparing == Preparing::Eager {
-                        self.run_jobs()?;
+    fn run(&mut self) -> io::Result<()> {
+        while !self.stopped {
+            if self.machine.wants_mail()
+                && let Some(mail) = self.machine.mail()
+            {
+                mail.append(&mut self.waiting);
+            }
+            let writes = matches!(self.machine.next_effect(), Some(Effect::Write { .. }));
+            if self.preparing == Preparing::Between && writes {
+                self.run_job()?;
+            }
+            match self.machine.step(Millis(0)).map_err(|failure| failure.cause)? {
+                Did::Prepare(job) => self.job(job)?,
+                Did::Flushed => {
+                    if let Some(promise) = self.machine.promise() {
+                        self.job(Job::Promise(promise))?;
                     }
                 }
-                Effect::Adopt { first } => adopt(&self.disk, self.io.as_mut(), first)?,
-                Effect::Write { offset, bytes, flush, .. } => {
-                    if self.preparing == Preparing::Between {
-                        self.run_job()?;
-                    }
-                    self.io.write(offset, &bytes, flush)?;
-                    self.feed(Input::Flushed(bytes))?;
-                    if let Some(promise) = self.core.promise() {
-                        self.jobs.push_back(Job::Promise(promise));
-                        if self.preparing == Preparing::Eager {
-                            self.run_jobs()?;
-                        }
-                    }
-                }
-                Effect::Flush => self.io.flush()?,
-                Effect::OutOfSpace { .. } => {
-                    return Err(io::Error::from(io::ErrorKind::StorageFull));
-                }
-                Effect::Report(LogEvent::Durable { upto }) => {
+                Did::Report(LogEvent::Durable { upto }) => {
                     self.reported.push((self.disk.change_count(), upto.zxid()));
                 }
-                Effect::Report(LogEvent::SnapshotDue { after }) => self.snapshots_due.push(after),
-                Effect::Report(LogEvent::Stopped) => {}
+                Did::Report(LogEvent::SnapshotDue { after }) => self.snapshots_due.push(after),
+                Did::Report(LogEvent::Stopped) => self.stopped = true,
+                Did::Worked | Did::Began(_) | Did::Wrote { .. } => {}
+                Did::Idle => return Ok(()),
             }
         }
         Ok(())
     }
 
+    fn job(&mut self, job: Job) -> io::Result<()> {
+        self.jobs.push_back(job);
+        if self.preparing == Preparing::Eager { self.run_jobs() } else { Ok(()) }
+    }
+
     fn run_job(&mut self) -> io::Result<()> {
         let Some(job) = self.jobs.pop_front() else { return Ok(()) };
-        match self.preparer.execute(job)? {
-            Some(input) => self.feed(input),
-            None => Ok(()),
+        if let Some(input) = self.preparer.execute(job)? {
+            self.machine.prepared(input);
         }
+        Ok(())
     }
 
     fn run_jobs(&mut self) -> io::Result<()> {
@@ -228,7 +227,7 @@ impl Machine {
     }
 
     fn purge(&mut self) -> io::Result<()> {
-        let at = self.core.durable();
+        let at = self.machine.durable();
         self.snapshots.push((self.disk.change_count(), at));
         let snapshot = SnapshotFile { name: format!("snapshot.{:x}", at.0), is_valid: true };
         let logs = name::list_logs(&self.disk)?;

@@ -1,12 +1,12 @@
 //! Work off the request's way: the next segment's space, the side records of finished ones, and the
 //! record of what is durable. One thread does it, a job at a time, in the order asked.
 
-use super::core::{Input, Job};
-use super::frame::{HEADER, TRAILER};
-use super::horizon::HorizonFile;
-use super::name::{log_name, next_name};
-use super::side::SideRecord;
 use crate::disk::{self, Access, DIRECT_ALIGN, Dir, File, is_no_space};
+use crate::log::core::{Input, Job};
+use crate::log::frame::{HEADER, TRAILER};
+use crate::log::horizon::HorizonFile;
+use crate::log::name::{log_name, next_name};
+use crate::log::side::SideRecord;
 use crate::runtime::Sender;
 use parking_lot::Mutex;
 use std::io;

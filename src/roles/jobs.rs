@@ -1,0 +1,86 @@
+//! Work that the control role gives to threads beside it, and what comes back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+
+use super::message::LogInput;
+use crate::history::CutOff;
+use crate::runtime::Sender;
+use crate::tree::{Cleared, TreeWriter};
+use crate::types::{Epoch, Link, SessionId, Zxid};
+use crate::zab::LearnerInput;
+
+/// Work for the housekeeping thread.
+pub enum Job {
+    Snapshot {
+        sessions: Vec<(SessionId, i32)>,
+        at: Zxid,
+        /// [`crate::snapshot::WriteOptions::restored_upto`].
+        restored_upto: Zxid,
+        /// Raised when the tree is about to become another one: the snapshot must not be kept.
+        abandoned: Arc<AtomicBool>,
+    },
+}
+
+/// Work on files for a learner that is far behind, on a thread beside.
+pub enum LearnerJob {
+    /// Answered by [`super::message::ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
+    /// written. `share`: see [`crate::zab::LeaderEffect::ReadLog`]. `epoch`: the reign it is asked in.
+    ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32>, epoch: Epoch },
+    /// Answered by [`super::message::ToControl::SnapshotPiece`], each piece but the first on a credit.
+    Snapshot {
+        link: Link,
+        sessions: Vec<(SessionId, i32)>,
+        at: Zxid,
+        restored_upto: Zxid,
+        credit: mpsc::Receiver<()>,
+    },
+}
+
+/// What is to be done with files, for the thread beside.
+pub enum HistoryJob {
+    /// Answered by [`super::message::ToControl::HistoryChanged`].
+    Change { change: Change, writer: TreeWriter },
+    /// A tree that is no more: giving its memory back takes its time too.
+    Discard(Cleared),
+    /// [`crate::history::committed`].
+    Remember { committed: Zxid, flush: bool },
+}
+
+/// A change of history.
+pub enum Change {
+    /// Back to an earlier transaction, which the files may not be able to give.
+    Truncate { after: Zxid, cut_off: CutOff },
+    /// The tree, as a leader has sent it, goes to disk, and all that was there before aside.
+    Replace { zxid: Zxid, received: Received, current: Epoch },
+    /// Everything anew from the disk.
+    Reload,
+}
+
+/// What a leader's snapshot has told besides its nodes.
+pub struct Received {
+    /// Timeouts in milliseconds.
+    pub sessions: BTreeMap<SessionId, i32>,
+    pub czxid_max: Zxid,
+}
+
+/// A job's end. An error ends the process (I11).
+pub struct Changed {
+    pub writer: TreeWriter,
+    pub outcome: Result<Outcome, String>,
+}
+
+/// A change of history that is on disk and in the tree.
+pub struct Outcome {
+    /// Log and tree end here.
+    pub last: Zxid,
+    pub sessions: BTreeMap<SessionId, i32>,
+    /// [`crate::snapshot::WriteOptions::restored_upto`].
+    pub restored_upto: Zxid,
+    /// What the learner that asked for it is told, if it is still there.
+    pub tell: LearnerInput,
+    /// The log that goes on behind `last`.
+    pub log: Sender<LogInput>,
+}
