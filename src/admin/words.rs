@@ -14,7 +14,7 @@ use super::gauges::{ConnGauges, Gauges, NO_OP};
 use super::listings::SessionLists;
 use super::quorum::{EnsembleFacts, Mode};
 use super::{listings, metrics};
-use crate::codec::request::opcode;
+use crate::codec::request::OpCode;
 use crate::tree::Tree;
 use crate::types::Millis;
 
@@ -359,32 +359,33 @@ fn op_code_word(op: i64) -> &'static str {
     if op == NO_OP {
         return "NA";
     }
-    match op as i32 {
-        opcode::CREATE_SESSION => "SESS",
-        opcode::CREATE | opcode::CREATE2 | opcode::CREATE_CONTAINER | opcode::CREATE_TTL => "CREA",
-        opcode::DELETE | opcode::DELETE_CONTAINER => "DELE",
-        opcode::EXISTS => "EXIS",
-        opcode::GET_DATA => "GETD",
-        opcode::SET_DATA => "SETD",
-        opcode::GET_ACL => "GETA",
-        opcode::SET_ACL => "SETA",
-        opcode::GET_CHILDREN | opcode::GET_CHILDREN2 => "GETC",
-        opcode::GET_ALL_CHILDREN_NUMBER => "GETACN",
-        opcode::SYNC => "SYNC",
-        opcode::PING => "PING",
-        opcode::CLOSE_SESSION => "CLOS",
-        opcode::SET_WATCHES => "SETW",
-        opcode::SET_WATCHES2 => "STW2",
-        opcode::ADD_WATCH => "ADDW",
-        opcode::CHECK_WATCHES => "CHKW",
-        opcode::REMOVE_WATCHES => "REMW",
-        opcode::MULTI => "MULT",
-        opcode::MULTI_READ => "MLTR",
-        opcode::RECONFIG => "RECO",
-        opcode::CHECK => "CHEC",
-        opcode::GET_EPHEMERALS => "GETE",
-        opcode::WHO_AM_I => "HOMI",
-        _ => "NA",
+    let Ok(op) = OpCode::try_from(op as i32) else { return "NA" };
+    match op {
+        OpCode::CreateSession => "SESS",
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => "CREA",
+        OpCode::Delete | OpCode::DeleteContainer => "DELE",
+        OpCode::Exists => "EXIS",
+        OpCode::GetData => "GETD",
+        OpCode::SetData => "SETD",
+        OpCode::GetAcl => "GETA",
+        OpCode::SetAcl => "SETA",
+        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
+        OpCode::GetAllChildrenNumber => "GETACN",
+        OpCode::Sync => "SYNC",
+        OpCode::Ping => "PING",
+        OpCode::CloseSession => "CLOS",
+        OpCode::SetWatches => "SETW",
+        OpCode::SetWatches2 => "STW2",
+        OpCode::AddWatch => "ADDW",
+        OpCode::CheckWatches => "CHKW",
+        OpCode::RemoveWatches => "REMW",
+        OpCode::Multi => "MULT",
+        OpCode::MultiRead => "MLTR",
+        OpCode::Reconfig => "RECO",
+        OpCode::Check => "CHEC",
+        OpCode::GetEphemerals => "GETE",
+        OpCode::WhoAmI => "HOMI",
+        OpCode::Notification | OpCode::Auth | OpCode::Sasl | OpCode::Error => "NA",
     }
 }
 

@@ -12,12 +12,14 @@
 //! * [`mod@replace`]: a leader's snapshot in place of everything
 //! * [`aside`]: what these two take out of service and keep
 //! * [`read`]: the log on the disk, for learners that lag behind
+//! * [`purge`]: what nobody needs any more
 //! * [`members`]: configuration files of an ensemble that may change
 
 pub mod aside;
 pub mod committed;
 pub mod epochs;
 pub mod members;
+mod purging;
 pub mod read;
 pub mod replace;
 pub mod rewind;
@@ -25,6 +27,7 @@ pub mod rewind;
 pub use committed::Committed;
 pub use epochs::{EpochError, Epochs};
 pub use members::ConfigFile;
+pub use purging::purge;
 pub use read::{LogReader, log_bytes_behind, read_log_chunk};
 pub use replace::{ReplaceError, Replaced, replace};
 pub use rewind::{CutOff, Rewind, rewind};

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::history::{self, CutOff, Rewind, committed};
 use crate::roles::jobs::{Change, Changed, HistoryJob, Outcome, Received};
+use crate::roles::log::OpenError;
 use crate::roles::message::{LogInput, ToControl};
 use crate::runtime::Sender;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
@@ -22,7 +23,7 @@ use crate::types::{Epoch, Zxid};
 use crate::zab::LearnerInput;
 
 /// Starts a log behind a transaction; the error says what cannot be done.
-pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, String> + Send>;
+pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, OpenError> + Send>;
 
 /// What the thread works with.
 pub struct HistoryFiles {
@@ -94,7 +95,7 @@ impl HistoryFiles {
             restored_upto: restored.czxid_max,
             sessions: restored.sessions,
             tell,
-            log: (self.start_log)(restored.zxid)?,
+            log: (self.start_log)(restored.zxid).map_err(|e| e.to_string())?,
         })
     }
 
@@ -152,7 +153,7 @@ impl HistoryFiles {
             sessions: received.sessions,
             restored_upto: received.czxid_max,
             tell: LearnerInput::SnapshotLoaded { zxid },
-            log: (self.start_log)(zxid)?,
+            log: (self.start_log)(zxid).map_err(|e| e.to_string())?,
         })
     }
 }

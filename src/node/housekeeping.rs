@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use super::logs_first::LogsFirst;
 use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
-use crate::history::aside;
-use crate::log::name::{list_logs, zxid_of_snapshot};
+use crate::history;
 use crate::log::purge;
 use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
@@ -24,7 +23,7 @@ use crate::snapshot::directory;
 use crate::snapshot::pace::{Pace, Progress};
 use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
-use crate::types::{Millis, SessionId, Zxid};
+use crate::types::{Millis, SessionId};
 
 /// What the thread works with.
 pub struct Housekeeping {
@@ -125,29 +124,12 @@ impl Housekeeping {
     }
 
     fn purge(&self) {
-        if let Err(error) = self.try_purge() {
+        let _guard = self.removing.lock();
+        // Nothing is being written: this is the one writer.
+        let purged = history::purge((self.snapshots.as_ref(), self.logs.as_ref()), self.retain);
+        if let Err(error) = purged {
             tracing::warn!(%error, "purge failed");
         }
-    }
-
-    /// What goes is decided by names and by a look at each snapshot's ends; it says what it removes.
-    fn try_purge(&self) -> io::Result<()> {
-        let _guard = self.removing.lock();
-        let (snapshots, logs) = (self.snapshots.as_ref(), self.logs.as_ref());
-        let candidates: Vec<purge::SnapshotFile> = directory::snapshots(snapshots)?
-            .into_iter()
-            .map(|file| {
-                let is_valid = directory::looks_valid(snapshots, &file)?;
-                Ok(purge::SnapshotFile { name: file.name, is_valid })
-            })
-            .collect::<io::Result<_>>()?;
-        let plan = purge::plan(&candidates, &list_logs(logs)?, self.retain);
-        purge::execute(&plan, snapshots, logs)?;
-        let whole = candidates.iter().filter(|file| file.is_valid);
-        let whole: Vec<Zxid> = whole.filter_map(|file| zxid_of_snapshot(&file.name)).collect();
-        aside::purge((snapshots, logs), &whole, self.retain)?;
-        // The side records of what has gone. Nothing is being written: this is the one writer.
-        directory::remove_leftovers(snapshots).map(drop)
     }
 }
 

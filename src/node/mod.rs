@@ -1,6 +1,7 @@
 //! Composition: the one place that sees cores and shells together.
 //!
-//! * [`boot`]: recovery, threads, start and stop
+//! * [`boot`]: start and stop
+//! * [`recover`]: the tree as the disk has it; [`assembly`]: the roles, put together
 //! * [`placement`]: which role runs on which CPU
 //! * [`hosting`]: control role and peers' sockets on one thread
 //! * [`threads`]: the loops that give the roles their turns
@@ -11,6 +12,7 @@
 //! * [`clerk`]: four-letter words whose answers take time
 //! * [`stderr`]: what the process says of itself
 
+pub mod assembly;
 pub mod boot;
 pub mod clerk;
 pub mod history_files;
@@ -19,5 +21,6 @@ pub mod housekeeping;
 pub mod learner_files;
 pub mod logs_first;
 pub mod placement;
+pub mod recover;
 pub mod stderr;
 pub mod threads;

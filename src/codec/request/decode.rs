@@ -1,8 +1,8 @@
 //! Frames from clients → requests.
 
 use super::{
-    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, ReadOp, ReconfigOp, Request,
-    RequestHeader, SetWatches, WriteOp, opcode,
+    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, OpCode, ReadOp, ReconfigOp,
+    Request, RequestHeader, SetWatches, UnknownOpCode, WriteOp, opcode,
 };
 use crate::codec::jute::{DecodeError, Reader};
 use crate::codec::record::read_raw_acl;
@@ -56,12 +56,12 @@ pub fn decode_header(frame: &[u8]) -> Result<(RequestHeader, &[u8]), DecodeError
 pub fn path_to_read(frame: &[u8]) -> Option<&[u8]> {
     let mut r = Reader::new(frame);
     r.i32("xid").ok()?;
-    match r.i32("type").ok()? {
-        opcode::EXISTS
-        | opcode::GET_DATA
-        | opcode::GET_ACL
-        | opcode::GET_CHILDREN
-        | opcode::GET_CHILDREN2 => r.buffer("path").ok()?,
+    match OpCode::try_from(r.i32("type").ok()?).ok()? {
+        OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2 => r.buffer("path").ok()?,
         _ => None,
     }
 }
@@ -69,42 +69,65 @@ pub fn path_to_read(frame: &[u8]) -> Option<&[u8]> {
 /// What the body of a request with this opcode asks for. Bytes after the record are ignored.
 pub fn decode_body(opcode: i32, body: &[u8]) -> Result<Request<'_>, BodyError> {
     let r = &mut Reader::new(body);
-    match opcode {
-        opcode::CREATE | opcode::CREATE2 | opcode::CREATE_CONTAINER | opcode::CREATE_TTL => {
-            Ok(Request::Write(WriteOp::Create(read_create(r, create_call(opcode))?)))
-        }
-        opcode::DELETE => {
+    let op = OpCode::try_from(opcode).map_err(|UnknownOpCode(code)| BodyError::Unknown(code))?;
+    match op {
+        OpCode::Create => create(r, CreateCall::Create),
+        OpCode::Create2 => create(r, CreateCall::Create2),
+        OpCode::CreateContainer => create(r, CreateCall::Container),
+        OpCode::CreateTtl => create(r, CreateCall::Ttl),
+        OpCode::Delete => {
             let (path, version) = (r.string("path")?, r.i32("version")?);
             Ok(Request::Write(WriteOp::Delete { path, version }))
         }
-        opcode::SET_DATA => {
+        OpCode::SetData => {
             let (path, data) = (r.string("path")?, read_data(r)?);
             Ok(Request::Write(WriteOp::SetData { path, data, version: r.i32("version")? }))
         }
-        opcode::SET_ACL => {
+        OpCode::SetAcl => {
             let (path, acl) = (r.string("path")?, read_raw_acl(r)?);
             Ok(Request::Write(WriteOp::SetAcl { path, acl, version: r.i32("version")? }))
         }
-        opcode::MULTI => Ok(Request::Write(WriteOp::Multi(read_multi(r)?))),
-        opcode::RECONFIG => Ok(Request::Write(WriteOp::Reconfig(ReconfigOp {
+        OpCode::Multi => Ok(Request::Write(WriteOp::Multi(read_multi(r)?))),
+        OpCode::Reconfig => Ok(Request::Write(WriteOp::Reconfig(ReconfigOp {
             joining: r.string("joiningServers")?,
             leaving: r.string("leavingServers")?,
             new_members: r.string("newMembers")?,
             config_version: r.i64("curConfigId")?,
         }))),
         // Any client could delete any childless node with it (F235): ours alone.
-        opcode::DELETE_CONTAINER => Err(BodyError::Refused(ErrorCode::Unimplemented)),
-        opcode::SYNC => Ok(Request::Sync { path: r.str("path")? }),
-        opcode::PING => Ok(Request::Ping),
-        opcode::CLOSE_SESSION => Ok(Request::CloseSession),
-        opcode::AUTH => read_auth(r).map_err(BodyError::Fatal),
-        opcode::SASL => {
+        OpCode::DeleteContainer => Err(BodyError::Refused(ErrorCode::Unimplemented)),
+        OpCode::Sync => Ok(Request::Sync { path: r.str("path")? }),
+        OpCode::Ping => Ok(Request::Ping),
+        OpCode::CloseSession => Ok(Request::CloseSession),
+        OpCode::Auth => read_auth(r).map_err(BodyError::Fatal),
+        OpCode::Sasl => {
             let token = r.buffer("token").map_err(BodyError::Fatal)?;
             let null = BodyError::Fatal(DecodeError::Null { field: "token" });
             token.map(|token| Request::Sasl { token }).ok_or(null)
         }
-        _ => Ok(Request::Read(read_read(opcode, r)?)),
+        OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2
+        | OpCode::GetAllChildrenNumber
+        | OpCode::GetEphemerals
+        | OpCode::MultiRead
+        | OpCode::SetWatches
+        | OpCode::SetWatches2
+        | OpCode::AddWatch
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::WhoAmI => Ok(Request::Read(read_read(op, r)?)),
+        // Request.isValid: none of these is a request of its own.
+        OpCode::Notification | OpCode::Check | OpCode::CreateSession | OpCode::Error => {
+            Err(BodyError::Unknown(opcode))
+        }
     }
+}
+
+fn create<'a>(r: &mut Reader<'_>, call: CreateCall) -> Result<Request<'a>, BodyError> {
+    Ok(Request::Write(WriteOp::Create(read_create(r, call)?)))
 }
 
 fn read_auth<'a>(r: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
@@ -112,46 +135,34 @@ fn read_auth<'a>(r: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
     Ok(Request::Auth { scheme: r.str("scheme")?, auth: r.buffer("auth")? })
 }
 
-fn read_read<'a>(opcode: i32, r: &mut Reader<'a>) -> Result<ReadOp<'a>, BodyError> {
-    Ok(match opcode {
-        opcode::EXISTS => ReadOp::Exists { path: r.str("path")?, watch: r.bool("watch")? },
-        opcode::GET_DATA => ReadOp::GetData { path: r.str("path")?, watch: r.bool("watch")? },
-        opcode::GET_ACL => ReadOp::GetAcl { path: r.str("path")? },
-        opcode::GET_CHILDREN => {
+fn read_read<'a>(op: OpCode, r: &mut Reader<'a>) -> Result<ReadOp<'a>, BodyError> {
+    Ok(match op {
+        OpCode::Exists => ReadOp::Exists { path: r.str("path")?, watch: r.bool("watch")? },
+        OpCode::GetData => ReadOp::GetData { path: r.str("path")?, watch: r.bool("watch")? },
+        OpCode::GetAcl => ReadOp::GetAcl { path: r.str("path")? },
+        OpCode::GetChildren => {
             ReadOp::GetChildren { path: r.str("path")?, watch: r.bool("watch")? }
         }
-        opcode::GET_CHILDREN2 => {
+        OpCode::GetChildren2 => {
             ReadOp::GetChildren2 { path: r.str("path")?, watch: r.bool("watch")? }
         }
-        opcode::GET_ALL_CHILDREN_NUMBER => ReadOp::GetAllChildrenNumber { path: r.str("path")? },
-        opcode::GET_EPHEMERALS => ReadOp::GetEphemerals { prefix: r.str("prefixPath")? },
-        opcode::MULTI_READ => ReadOp::MultiRead(read_multi_read(r)?),
-        opcode::SET_WATCHES => ReadOp::SetWatches(read_set_watches(r, false)?),
-        opcode::SET_WATCHES2 => ReadOp::SetWatches(read_set_watches(r, true)?),
-        opcode::ADD_WATCH => ReadOp::AddWatch { path: r.str("path")?, mode: r.i32("mode")? },
-        opcode::CHECK_WATCHES => {
-            ReadOp::CheckWatches { path: r.str("path")?, kind: r.i32("type")? }
-        }
-        opcode::REMOVE_WATCHES => {
+        OpCode::GetAllChildrenNumber => ReadOp::GetAllChildrenNumber { path: r.str("path")? },
+        OpCode::GetEphemerals => ReadOp::GetEphemerals { prefix: r.str("prefixPath")? },
+        OpCode::MultiRead => ReadOp::MultiRead(read_multi_read(r)?),
+        OpCode::SetWatches => ReadOp::SetWatches(read_set_watches(r, false)?),
+        OpCode::SetWatches2 => ReadOp::SetWatches(read_set_watches(r, true)?),
+        OpCode::AddWatch => ReadOp::AddWatch { path: r.str("path")?, mode: r.i32("mode")? },
+        OpCode::CheckWatches => ReadOp::CheckWatches { path: r.str("path")?, kind: r.i32("type")? },
+        OpCode::RemoveWatches => {
             ReadOp::RemoveWatches { path: r.str("path")?, kind: r.i32("type")? }
         }
-        opcode::WHO_AM_I => ReadOp::WhoAmI,
-        unknown => return Err(BodyError::Unknown(unknown)),
+        OpCode::WhoAmI => ReadOp::WhoAmI,
+        other => return Err(BodyError::Unknown(other as i32)),
     })
 }
 
 fn read_data(r: &mut Reader<'_>) -> Result<Data, DecodeError> {
     Ok(r.buffer("data")?.map(bytes::Bytes::copy_from_slice))
-}
-
-/// Which call an opcode known to be a create stands for.
-fn create_call(opcode: i32) -> CreateCall {
-    match opcode {
-        opcode::CREATE2 => CreateCall::Create2,
-        opcode::CREATE_CONTAINER => CreateCall::Container,
-        opcode::CREATE_TTL => CreateCall::Ttl,
-        _ => CreateCall::Create,
-    }
 }
 
 fn read_create(r: &mut Reader<'_>, call: CreateCall) -> Result<CreateOp, DecodeError> {
@@ -232,8 +243,10 @@ fn read_step<'a>(r: &mut Reader<'a>) -> Result<Option<Step<'a>>, DecodeError> {
         return Ok(None);
     }
     let op = match opcode {
-        opcode::CREATE | opcode::CREATE2 | opcode::CREATE_CONTAINER => {
-            MultiOp::Create(settle_create(read_create(r, create_call(opcode))?)?)
+        opcode::CREATE => MultiOp::Create(settle_create(read_create(r, CreateCall::Create)?)?),
+        opcode::CREATE2 => MultiOp::Create(settle_create(read_create(r, CreateCall::Create2)?)?),
+        opcode::CREATE_CONTAINER => {
+            MultiOp::Create(settle_create(read_create(r, CreateCall::Container)?)?)
         }
         opcode::CREATE_TTL => MultiOp::Create(settle_create_ttl(read_create(r, CreateCall::Ttl)?)?),
         opcode::DELETE => MultiOp::Delete { path: some_path(r)?, version: r.i32("version")? },

@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod opcodes;
 
 use std::borrow::Cow;
 
@@ -15,6 +16,7 @@ use crate::types::{Acl, Data, SessionId, Xid, Zxid};
 
 pub use decode::{BodyError, decode_body, decode_connect, decode_header, path_to_read};
 pub use encode::{encode, encode_connect, put_body, put_write};
+pub use opcodes::{OpCode, UnknownOpCode, opcode};
 
 /// The first frame of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -205,43 +207,6 @@ impl SetWatches<'_> {
         let lists = [&self.data, &self.exist, &self.child, &self.persistent, &self.recursive];
         lists.into_iter().flatten().map(|path| &**path)
     }
-}
-
-/// Opcodes of the client port (ZooDefs.OpCode).
-pub mod opcode {
-    pub const NOTIFICATION: i32 = 0;
-    pub const CREATE: i32 = 1;
-    pub const DELETE: i32 = 2;
-    pub const EXISTS: i32 = 3;
-    pub const GET_DATA: i32 = 4;
-    pub const SET_DATA: i32 = 5;
-    pub const GET_ACL: i32 = 6;
-    pub const SET_ACL: i32 = 7;
-    pub const GET_CHILDREN: i32 = 8;
-    pub const SYNC: i32 = 9;
-    pub const PING: i32 = 11;
-    pub const GET_CHILDREN2: i32 = 12;
-    pub const CHECK: i32 = 13;
-    pub const MULTI: i32 = 14;
-    pub const CREATE2: i32 = 15;
-    pub const RECONFIG: i32 = 16;
-    pub const CHECK_WATCHES: i32 = 17;
-    pub const REMOVE_WATCHES: i32 = 18;
-    pub const CREATE_CONTAINER: i32 = 19;
-    pub const DELETE_CONTAINER: i32 = 20;
-    pub const CREATE_TTL: i32 = 21;
-    pub const MULTI_READ: i32 = 22;
-    pub const AUTH: i32 = 100;
-    pub const SET_WATCHES: i32 = 101;
-    pub const SASL: i32 = 102;
-    pub const GET_EPHEMERALS: i32 = 103;
-    pub const GET_ALL_CHILDREN_NUMBER: i32 = 104;
-    pub const SET_WATCHES2: i32 = 105;
-    pub const ADD_WATCH: i32 = 106;
-    pub const WHO_AM_I: i32 = 107;
-    pub const CREATE_SESSION: i32 = -10;
-    pub const CLOSE_SESSION: i32 = -11;
-    pub const ERROR: i32 = -1;
 }
 
 #[cfg(test)]

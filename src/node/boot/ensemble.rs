@@ -1,47 +1,39 @@
 //! What the control role of an ensemble's server is made of.
 
-use super::BootError;
 use crate::config::EnsembleSettings;
 use crate::config::Settings;
-use crate::election::{Election, ElectionSettings};
-use crate::history;
+use crate::election::ElectionSettings;
 use crate::history::ConfigFile;
 use crate::membership::Role;
 use crate::membership::{ChangeRules, ClientAddress};
-use crate::roles::control::{ClientPort, ClientRules, Disk, EnsembleParts, Reconfig, Rest};
+use crate::node::assembly::EnsemblePlan;
+use crate::roles::control::{ClientPort, ClientRules, MoveClients, Reconfig, Rest};
 use crate::roles::message::ToNetwork;
 use crate::runtime::{Sender, entropy};
-use crate::types::{Zxid, limits};
-use crate::zab::{Readers, SyncRules, Window};
+use crate::types::limits;
+use crate::zab::{Readers, SyncRules};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// Epoch files are read, and compared with `last`, what the log ends with.
-pub fn parts(
+/// What a member of an ensemble is told. `at`: where clients are served at first.
+pub fn plan(
+    all: &Settings,
     settings: &EnsembleSettings,
     clients: ClientRules,
-    reconfig: Reconfig,
-    disk: Disk,
-    mut window: Window,
-    last: Zxid,
-) -> Result<EnsembleParts, BootError> {
-    let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
-    if let Some(before) = epochs.raised_from {
-        tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");
-    }
-    if window.end() != Some(last) {
-        window.restart(last);
-    }
+    at: SocketAddr,
+) -> EnsemblePlan {
     let election = ElectionSettings {
         observer: settings.role == Role::Observer,
-        adopts: reconfig.enabled,
+        adopts: all.reconfig,
         resend_ms_min: settings.notification_ms_min,
         resend_ms_max: settings.notification_ms_max,
         ..ElectionSettings::new(settings.me)
     };
     let sync = &settings.learner_sync;
-    Ok(EnsembleParts {
+    let (file, of) = (Changes::of(all, settings), at);
+    EnsemblePlan {
         me: settings.me,
         electorate: settings.electorate.clone(),
+        election,
         timing: settings.timing,
         rules: SyncRules {
             force_snapshot: sync.always_snapshot,
@@ -53,7 +45,7 @@ pub fn parts(
             ..SyncRules::default()
         },
         readers: Readers {
-            own: disk.field_max,
+            own: all.field_max(),
             // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
             untold: 2 * settings.zookeeper_maxbuffer,
         },
@@ -63,31 +55,41 @@ pub fn parts(
         epoch_wait_ms: settings.epoch_wait_ms,
         rest: rest(settings),
         clients,
-        reconfig,
-        accepted: epochs.accepted,
-        current: epochs.current,
-        blank: false,
-        election: Election::new(election, settings.electorate.clone()),
-        window,
-        disk,
-    })
+        reconfig: Box::new(move |listens| file.reconfig(of, listens)),
+    }
 }
 
-/// How the ensemble may change, and where that is written. `listens`: the core that takes clients'
-/// connections.
-pub fn reconfig(
-    all: &Settings,
-    settings: &EnsembleSettings,
-    at: SocketAddr,
-    listens: Sender<ToNetwork>,
-) -> Reconfig {
-    let rules = ChangeRules {
-        standalone: settings.standalone_enabled,
-        several_addresses: settings.several_addresses,
-    };
-    if !all.reconfig {
-        return Reconfig { rules, ..Reconfig::default() };
+/// How the ensemble may change, and where that is written.
+struct Changes {
+    enabled: bool,
+    rules: ChangeRules,
+    file: Option<ConfigFile>,
+    backlog: u32,
+}
+
+impl Changes {
+    fn of(all: &Settings, settings: &EnsembleSettings) -> Changes {
+        let rules = ChangeRules {
+            standalone: settings.standalone_enabled,
+            several_addresses: settings.several_addresses,
+        };
+        let (enabled, backlog) = (all.reconfig, super::derive::backlog(all));
+        let file = if enabled { config_file(all, settings) } else { None };
+        Changes { enabled, rules, file, backlog }
     }
+
+    /// `listens`: the core that takes clients' connections.
+    fn reconfig(self, at: SocketAddr, listens: Sender<ToNetwork>) -> Reconfig {
+        let Changes { enabled, rules, file, backlog } = self;
+        if !enabled {
+            return Reconfig { rules, ..Reconfig::default() };
+        }
+        let clients = Some(ClientPort { at, move_to: move_clients(at, listens, backlog) });
+        Reconfig { enabled, rules, file, clients }
+    }
+}
+
+fn config_file(all: &Settings, settings: &EnsembleSettings) -> Option<ConfigFile> {
     let file = all.file.as_deref().and_then(|path| match ConfigFile::open(path) {
         Ok(file) => Some(file),
         Err(error) => {
@@ -104,9 +106,13 @@ pub fn reconfig(
     {
         tracing::error!(%error, file = file.show(), "cannot be copied to .bak");
     }
-    let backlog = all.client.backlog.max(1) as u32;
+    file
+}
+
+/// Clients are served at another address from then on.
+fn move_clients(at: SocketAddr, listens: Sender<ToNetwork>, backlog: u32) -> MoveClients {
     let mut from = at;
-    let move_to = move |client: &ClientAddress| {
+    Box::new(move |client: &ClientAddress| {
         let (client, listens, old) = (client.clone(), listens.clone(), from);
         let found = client.host.parse::<IpAddr>().ok().map(|ip| address(ip, client.port));
         if let Some(to) = found {
@@ -127,9 +133,7 @@ pub fn reconfig(
         if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(look_up) {
             tracing::error!(%error, "clients are not moved");
         }
-    };
-    let clients = Some(ClientPort { at, move_to: Box::new(move_to) });
-    Reconfig { enabled: true, rules, file, clients }
+    })
 }
 
 /// Either wildcard means addresses of both kinds, as in Java.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::history::EpochError;
+use crate::node::assembly::AssemblyError;
 use crate::node::placement::PlacementError;
 use crate::roles::log::OpenError;
 use crate::roles::peers::PeersError;
@@ -66,4 +67,13 @@ impl BootError {
 /// The ports of other servers cannot be listened on (UNABLE_TO_BIND_QUORUM_PORT).
 fn is_peers(cause: &io::Error) -> bool {
     cause.get_ref().is_some_and(|inner| inner.is::<PeersError>())
+}
+
+impl From<AssemblyError> for BootError {
+    fn from(error: AssemblyError) -> BootError {
+        match error {
+            AssemblyError::Log(error) => error.into(),
+            AssemblyError::Epochs(error) => error.into(),
+        }
+    }
 }

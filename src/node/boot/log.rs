@@ -7,6 +7,7 @@ use crate::admin::gauges::Gauges;
 use crate::config::{self, Settings};
 use crate::disk::Dir;
 use crate::log::{IoChoice, LogSettings};
+use crate::node::history_files::StartLog;
 use crate::node::hosting::LentLog;
 use crate::node::placement::Placement;
 use crate::roles::log::{self, LogParts, OpenError};
@@ -29,7 +30,6 @@ pub struct LogStarter {
     settings: LogSettings,
     chosen: IoChoice,
     gauges: Arc<Gauges>,
-    to_control: Sender<ToControl>,
     /// What wakes the control role's thread, and where it finds the log it may work at.
     borrower: Option<(Waker, LentLog)>,
 }
@@ -40,22 +40,22 @@ impl LogStarter {
         placement: &Placement,
         (dir, chosen): (Arc<dyn Dir>, IoChoice),
         gauges: Arc<Gauges>,
-        to_control: Sender<ToControl>,
         borrower: Option<(Waker, LentLog)>,
     ) -> LogStarter {
-        LogStarter {
-            dir,
-            settings: log_settings(settings, placement),
-            chosen,
-            gauges,
-            to_control,
-            borrower,
-        }
+        LogStarter { dir, settings: log_settings(settings, placement), chosen, gauges, borrower }
+    }
+
+    /// What the log has to say goes there.
+    pub fn reporting_to(self, to_control: Sender<ToControl>) -> StartLog {
+        Box::new(move |last| self.start(last, to_control.clone()))
     }
 
     /// `last`: the newest transaction that snapshots and log hold.
-    pub fn start(&mut self, last: Zxid) -> Result<Sender<LogInput>, OpenError> {
-        let to_control = self.to_control.clone();
+    fn start(
+        &self,
+        last: Zxid,
+        to_control: Sender<ToControl>,
+    ) -> Result<Sender<LogInput>, OpenError> {
         let parts = LogParts {
             dir: self.dir.clone(),
             settings: self.settings.clone(),

@@ -7,11 +7,13 @@
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
 //! part must not look alive.
 
+mod derive;
 mod door;
 mod ensemble;
 mod error;
 mod log;
 mod porch;
+mod recovering;
 mod wire;
 
 pub use error::BootError;
@@ -60,7 +62,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT]).map_err(BootError::Signals)?;
 
-    let door = door::take(wire::listen_address(&settings))?;
+    let door = door::take(derive::listen_address(&settings))?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
@@ -74,7 +76,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     let (recovered, log_io) = thread::scope(|scope| {
         let choose = || log::choose(&settings, &placement, folders.logs.as_ref());
         let choosing = thread::Builder::new().name("log-probe".into()).spawn_scoped(scope, choose);
-        let recovered = wire::recover(&settings, &folders, &gauges);
+        let recovered = recovering::recover(&settings, &folders, &gauges);
         // Whatever came of the other: no file of the probe's is left behind.
         let chosen = match choosing.map_err(BootError::Thread)?.join() {
             Ok(chosen) => chosen,
@@ -92,14 +94,14 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
 fn open_porch(settings: &Settings, door: &Bound, gauges: &Arc<Gauges>) -> Result<Porch, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
     let (nothing_yet, _) = Tree::new(TreeOptions::default());
-    let desk = wire::desk(settings, nothing_yet, gauges.clone());
-    let listener = door.listen(wire::backlog(settings));
+    let desk = derive::desk(settings, nothing_yet, gauges.clone());
+    let listener = door.listen(derive::backlog(settings));
     let porch = listener.and_then(|listener| Porch::open(listener, desk));
     porch.map_err(|cause| listen_error(settings, cause))
 }
 
 fn listen_error(settings: &Settings, cause: io::Error) -> BootError {
-    BootError::Listen { address: wire::listen_address(settings), cause }
+    BootError::Listen { address: derive::listen_address(settings), cause }
 }
 
 /// Files, rings and wakers of a server that has no connection yet, and as many for clients.

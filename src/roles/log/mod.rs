@@ -19,7 +19,7 @@ pub use error::{LogFailure, OpenError};
 pub use lend::Lent;
 pub use machine::{Did, Machine};
 pub use prepare::Preparer;
-pub use shell::{Handle, LogParts, spawn, spawn_lent};
+pub use shell::{Handle, LogParts, check_nothing_is_lost, spawn, spawn_lent};
 
 #[cfg(test)]
 mod tests;

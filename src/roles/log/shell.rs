@@ -99,7 +99,7 @@ fn start(
     parts: LogParts,
     borrower: Option<Waker>,
 ) -> Result<(Handle, Sender<LogInput>, Started), OpenError> {
-    let settled = check_nothing_is_lost(&parts)?;
+    let settled = check_nothing_is_lost(parts.dir.as_ref(), parts.settings.entry_max, parts.last)?;
     if parts.settings.force_sync {
         promise_what_is_there(parts.dir.as_ref(), &settled);
     }
@@ -138,13 +138,14 @@ fn start(
 
 /// The overwrite rule: a file that exists under the name of the first transaction to come is
 /// replaced, which is right as long as nothing in it was loaded (FileTxnLog.append truncates it).
-fn check_nothing_is_lost(parts: &LogParts) -> Result<Settled, OpenError> {
-    let settled = settle(parts.dir.as_ref(), parts.settings.entry_max)?;
+pub fn check_nothing_is_lost(
+    dir: &dyn Dir,
+    entry_max: usize,
+    last: Zxid,
+) -> Result<Settled, OpenError> {
+    let settled = settle(dir, entry_max)?;
     match settled.last {
-        Some(newest) if newest > parts.last => {
-            let (dir, last) = (parts.dir.show(""), parts.last);
-            Err(OpenError::Ahead { dir, newest, last })
-        }
+        Some(newest) if newest > last => Err(OpenError::Ahead { dir: dir.show(""), newest, last }),
         Some(_) | None => Ok(settled),
     }
 }

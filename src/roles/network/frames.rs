@@ -10,7 +10,7 @@ use crate::acl;
 use crate::admin::gauges::Tally;
 use crate::admin::words;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
-use crate::codec::request::{self, BodyError, Request, RequestHeader, opcode};
+use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, opcode};
 use crate::net::How;
 use crate::order::{Held, Line, Ticket, TicketKind, Waits};
 use crate::roles::message::ToControl;
@@ -462,8 +462,7 @@ fn handle(
         reply::error(out, header.xid, Zxid::ZERO, ErrorCode::SessionClosedRequireSaslAuth);
         return Handled::Close(How::AfterFlush);
     }
-    if client.read_only && needs_leader(header.opcode) {
-        // ReadOnlyRequestProcessor looks no further than the opcode.
+    if client.read_only && OpCode::try_from(header.opcode).is_ok_and(OpCode::needs_leader) {
         if turn.may_answer(client) {
             reply::error(out, header.xid, desk.drained, ErrorCode::NotReadOnly);
         } else {
@@ -544,24 +543,6 @@ fn handle(
         Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
         Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
     }
-}
-
-/// What no server can do on its own.
-fn needs_leader(code: i32) -> bool {
-    matches!(
-        code,
-        opcode::SYNC
-            | opcode::CREATE
-            | opcode::CREATE2
-            | opcode::CREATE_TTL
-            | opcode::CREATE_CONTAINER
-            | opcode::DELETE
-            | opcode::DELETE_CONTAINER
-            | opcode::SET_DATA
-            | opcode::RECONFIG
-            | opcode::SET_ACL
-            | opcode::MULTI
-    )
 }
 
 /// Passes a request to the control core, unless something before it must run here first.

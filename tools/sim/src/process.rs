@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use ringkeeper::history::purge;
 use ringkeeper::log::LogEvent;
 use ringkeeper::log::name::{list_logs, log_name};
 use ringkeeper::roles::control::Verdict;
@@ -11,7 +12,7 @@ use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};
 
 use crate::disk::{Disk, Trouble};
-use crate::server::{self, Server};
+use crate::server::Server;
 use crate::storage::Step;
 use crate::world::{Checked, Event, Stage, World};
 
@@ -540,7 +541,7 @@ impl World {
         if self.depth > 0 {
             return Ok(());
         }
-        let purged = server::purge(&up.dirs, retain).is_ok();
+        let purged = purge((up.dirs.snapshots.as_ref(), up.dirs.logs.as_ref()), retain).is_ok();
         match self.has_died(server) || !purged {
             true => Ok(()),
             false => self.check_kept(server),

@@ -8,31 +8,27 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 use ringkeeper::acl::Policy;
 use ringkeeper::admin::gauges::Gauges;
-use ringkeeper::admin::words::{Desk, Facts, Whitelist};
+use ringkeeper::admin::words::{Facts, Whitelist};
 use ringkeeper::disk::Dir;
-use ringkeeper::election::{Election, ElectionSettings};
-use ringkeeper::history::{Committed, Epochs, committed, epochs};
-use ringkeeper::log::purge;
-use ringkeeper::log::{LogSettings, name::list_logs, settle};
+use ringkeeper::election::ElectionSettings;
+use ringkeeper::log::LogSettings;
 use ringkeeper::membership::{Electorate, Members};
 use ringkeeper::net::NetSettings;
+use ringkeeper::node::assembly::{EnsemblePlan, Parts, Plan, Seat, assemble};
 use ringkeeper::node::history_files::{HistoryFiles, StartLog};
+use ringkeeper::node::recover::{RecoverPlan, Recovered, recover};
 use ringkeeper::prep::PrepSettings;
-use ringkeeper::roles::control::{self, Control, ControlParts, ControlSettings, EnsembleParts};
+use ringkeeper::roles::control::{self, Control, ControlSettings};
 use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob};
-use ringkeeper::roles::message::{LogInput, QUESTIONS_MAX, Question, ToControl};
-use ringkeeper::roles::network::{
-    Admission, Budgets, Commons, NetworkParts, NetworkRole, NetworkSettings,
-};
-use ringkeeper::roles::quiet::ClientLines;
-use ringkeeper::roles::stream::{Outlet, Stream};
+use ringkeeper::roles::log::check_nothing_is_lost;
+use ringkeeper::roles::message::{LogInput, Question, ToControl};
+use ringkeeper::roles::network::{Admission, Budgets, Commons, NetworkRole, NetworkSettings};
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
-use ringkeeper::session::IdSource;
-use ringkeeper::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions, directory};
+use ringkeeper::snapshot::{Directories, RestoreOptions, Restored, WriteOptions};
 use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
-use ringkeeper::types::{CoreId, Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
-use ringkeeper::zab::{Readers, SyncRules, Timing, Window};
+use ringkeeper::types::{Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
+use ringkeeper::zab::{Readers, SyncRules, Timing};
 
 use crate::disk::{Disk, Rot};
 use crate::history::FIELD_MAX;
@@ -158,12 +154,11 @@ fn rules(knobs: &Knobs) -> TypeRules {
 
 /// An empty tree, as every server begins.
 pub fn fresh_tree(knobs: &Knobs, seed: u64) -> (Arc<Tree>, TreeWriter) {
-    Tree::new(TreeOptions {
-        shards: knobs.shards,
-        hash_seed: seed,
-        types: rules(knobs),
-        digest: true,
-    })
+    Tree::new(tree_options(knobs, seed))
+}
+
+fn tree_options(knobs: &Knobs, hash_seed: u64) -> TreeOptions {
+    TreeOptions { shards: knobs.shards, hash_seed, types: rules(knobs), digest: true }
 }
 
 impl Server {
@@ -258,105 +253,101 @@ impl Server {
             self.logs.mount(&alive),
             self.marker.mount(&alive),
         ));
-        let hash_seed = self.rng.u64();
-        let (tree, mut writer) = fresh_tree(knobs, hash_seed);
-        let options = restore_options(knobs);
+        let plan = RecoverPlan {
+            tree: tree_options(knobs, self.rng.u64()),
+            restore: restore_options(knobs),
+            write: write_options(knobs),
+            window: knobs.window,
+            member: knobs.servers > 1,
+        };
         let mut replayed = Vec::new();
-        let mut window = Window::new(knobs.window, limits::WINDOW_BYTES);
-        let restored = snapshot::restore(&dirs, &mut writer, &options, &mut |entry, bytes| {
-            let (zxid, bytes) = (entry.header.zxid, Bytes::copy_from_slice(bytes));
-            if !window.has_seen(zxid) {
-                window.push(zxid, bytes.clone());
-            }
-            replayed.push((zxid, bytes));
+        let recovered = recover(&dirs, plan, &mut |entry, bytes| {
+            replayed.push((entry.header.zxid, Bytes::copy_from_slice(bytes)));
         })
         .map_err(|e| e.to_string())?;
-        let write_options = WriteOptions {
-            at: restored.zxid,
-            restored_upto: restored.czxid_max,
-            quiet: true,
-            digest: true,
-            last_zxid: false,
-            compression: knobs.compression,
-        };
-        if restored.snapshot_due {
-            let sessions: Vec<_> = restored.sessions.iter().map(|(id, t)| (*id, *t)).collect();
-            let dir = dirs.snapshots.as_ref();
-            snapshot::write_file(dir, &tree, &sessions, &write_options, &mut |_| true)
-                .map_err(|e| e.to_string())?;
-        }
-        let settled = settle(dirs.logs.as_ref(), FIELD_MAX).map_err(|e| e.to_string())?;
-        if let Some(newest) = settled.last.filter(|newest| *newest > restored.zxid) {
-            return Err(format!("the log goes on to {newest} behind {}", restored.zxid));
-        }
+        recovered.snapshot_if_due(&dirs).map_err(|e| e.to_string())?;
         self.incarnation += 1;
-        let ensemble = match electorate(knobs) {
-            None => None,
-            Some(electorate) => {
-                let epochs = epochs::open(dirs.snapshots.as_ref(), restored.zxid)
-                    .map_err(|e| e.to_string())?;
-                if window.end() != Some(restored.zxid) {
-                    window.restart(restored.zxid);
-                }
-                Some((electorate, epochs, window))
-            }
-        };
-        let options = write_options;
-        let parts = Parts { alive, dirs, writer, restored: &restored, options, ensemble };
-        let running = self.wire(now_us, knobs, parts);
+        let restored = recovered.restored.clone();
+        let running = self.assemble(now_us, knobs, alive, dirs, recovered)?;
         Ok(Booted { running, restored, replayed })
     }
 
-    fn wire(&mut self, now_us: i64, knobs: &Knobs, parts: Parts<'_>) -> Running {
-        let Parts { alive, dirs, writer, restored, options, ensemble } = parts;
-        let tree = writer.tree().clone();
-        let now = Millis(BIRTH_MS);
-        let bound = limits::MAILBOX_CAPACITY;
-        let (_, waker) = waker::for_thread();
-        let (to_control, inbox) = mailbox(bound, waker.clone());
-        let (log_sender, log_inbox) = mailbox(bound, waker.clone());
-        let (log_starts, log_started) = mpsc::channel();
-        let (changes, history_jobs) = mpsc::channel();
-        let mut history = None;
-        let mut sockets = None;
-        let ensemble = match ensemble {
-            None => None,
-            Some((electorate, epochs, window)) => {
-                let me = ServerId(self.id as i64 + 1);
-                sockets = Some(Sockets::new(me, &electorate, knobs.tick_ms, now));
-                let starter = log_starter(dirs.logs.clone(), log_starts, waker.clone());
-                history = Some(HistoryFiles {
-                    folders: dirs.clone(),
-                    restore: restore_options(knobs),
-                    write: options.clone(),
-                    start_log: starter,
-                    removing: Arc::default(),
-                });
-                let known = match committed::read(dirs.snapshots.as_ref(), restored.zxid) {
-                    Ok(Committed::Upto(zxid)) => zxid,
-                    Ok(Committed::Unknown | Committed::Beyond(_)) | Err(_) => Zxid::ZERO,
-                };
-                let disk = control::Disk::new(dirs.clone(), FIELD_MAX, changes, known);
-                let numbers = self.rng.u64();
-                Some(ensemble_parts(me, knobs, electorate, epochs, window, disk, numbers))
-            }
-        };
-        let serving = ensemble.is_none();
-        let (job_sender, jobs) = mpsc::sync_channel(1);
-        let (learner_jobs, learner_queue) = mpsc::channel();
+    fn assemble(
+        &mut self,
+        now_us: i64,
+        knobs: &Knobs,
+        alive: Arc<AtomicBool>,
+        dirs: Arc<Directories>,
+        recovered: Recovered,
+    ) -> Result<Running, String> {
+        let (now, wall) = (Millis(BIRTH_MS), self.wall(now_us));
+        let tree = recovered.tree.clone();
         let gauges = Arc::new(Gauges::new(knobs.cores, now));
-        gauges.running.store(serving, Ordering::Relaxed);
-        let last = restored.zxid;
-        let mut outlets = Vec::new();
-        let mut ends = Vec::new();
-        for _ in 0..knobs.cores {
-            let (sender, receiver) = mailbox(bound, waker.clone());
-            let stream: Arc<Stream> = Arc::default();
-            outlets.push(Outlet::new(sender.clone(), stream.clone(), last));
-            ends.push((sender, receiver, stream));
-        }
-        let control = Control::new(ControlParts {
-            settings: ControlSettings {
+        let (_, waker) = waker::for_thread();
+        let (log_starts, log_started) = mpsc::channel();
+        let (logs, log_waker) = (dirs.logs.clone(), waker.clone());
+        let electorate = electorate(knobs);
+        let me = ServerId(self.id as i64 + 1);
+        let sockets =
+            electorate.as_ref().map(|electorate| Sockets::new(me, electorate, knobs.tick_ms, now));
+        let plan = self.plan(me, knobs, electorate);
+        let mut rng = self.rng.clone();
+        let roles = assemble(Parts {
+            plan,
+            folders: dirs.clone(),
+            recovered,
+            gauges: gauges.clone(),
+            control: waker.clone(),
+            cores: vec![waker; knobs.cores],
+            log: Box::new(move |_| log_starter(logs, log_starts, log_waker)),
+            entropy: &mut || rng.u64(),
+            now,
+            wall,
+        })
+        .map_err(|e| e.to_string())?;
+        self.rng = rng;
+        let Ok((last, inbox)) = log_started.try_recv() else { return Err("no log".into()) };
+        let log = self.new_log(knobs, &dirs, last, inbox);
+        let core = |seat: Seat| Core {
+            role: NetworkRole::new(seat.parts(SimTransport::new(bounds(knobs)))),
+            at: None,
+            heard: Vec::new(),
+        };
+        Ok(Running {
+            alive,
+            born_us: now_us,
+            control: roles.control,
+            control_at: None,
+            cores: roles.networks.into_iter().map(core).collect(),
+            log,
+            log_at: None,
+            prepare_at: None,
+            jobs: roles.jobs,
+            waiting_jobs: VecDeque::new(),
+            learner_jobs: roles.learner_jobs,
+            log_reads: VecDeque::new(),
+            sending: Vec::new(),
+            sockets,
+            history: roles.history,
+            history_jobs: roles.changes,
+            changing: VecDeque::new(),
+            log_started,
+            questions: roles.questions,
+            tree,
+            gauges,
+            to_control: roles.to_control,
+            dirs,
+            options: roles.write,
+            commons: roles.commons,
+            next_core: 0,
+            stopping: false,
+        })
+    }
+
+    fn plan(&mut self, me: ServerId, knobs: &Knobs, electorate: Option<Electorate>) -> Plan {
+        Plan {
+            server: me,
+            control: ControlSettings {
                 tick_time: knobs.tick_ms,
                 container_check_ms: knobs.container_check_ms,
                 container_max_per_minute: 10_000,
@@ -364,90 +355,14 @@ impl Server {
                 shutdown_grace_ms: 5_000,
                 sessions_max: limits::SESSIONS,
             },
-            writer,
             prep: self.prep_settings(knobs),
-            ids: IdSource::new(ServerId(self.id as i64 + 1), self.wall(now_us))
-                .counting_from((self.rng.u64() >> 49) as u16),
-            sessions: restored.sessions.clone(),
-            inbox,
-            outlets,
-            log: log_sender,
-            jobs: job_sender,
-            learner_jobs,
-            restored_upto: restored.czxid_max,
-            snapshot_due: false,
-            ensemble,
-            gauges: gauges.clone(),
-            now,
-            wall: self.wall(now_us),
-        });
-        let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
-        let commons = Arc::new(Commons {
-            tree: tree.clone(),
-            policy: Arc::new(policy()),
+            network: network_settings(knobs),
             eager_acl_check: false,
-            desk: Arc::new(Desk {
-                gauges: gauges.clone(),
-                tree: tree.clone(),
-                whitelist: Whitelist::new("*"),
-                facts: Facts::default(),
-            }),
-            clerk,
-            lines: ClientLines::default(),
-            admission: Arc::new(Admission::new(0, 0)),
-            peers: ends.iter().map(|(sender, _, _)| sender.clone()).collect(),
-        });
-        let cores = ends
-            .into_iter()
-            .enumerate()
-            .map(|(n, (_, inbox, stream))| Core {
-                role: NetworkRole::new(NetworkParts {
-                    core: CoreId(n as u16),
-                    settings: network_settings(knobs),
-                    net: SimTransport::new(bounds(knobs)),
-                    commons: commons.clone(),
-                    gauges: gauges.cores[n].clone(),
-                    stream,
-                    inbox,
-                    to_control: to_control.clone(),
-                    drained: last,
-                    serving,
-                    now,
-                    hash_seed: self.rng.u64(),
-                }),
-                at: None,
-                heard: Vec::new(),
-            })
-            .collect();
-        let log = self.new_log(knobs, &dirs, last, log_inbox);
-        Running {
-            alive,
-            born_us: now_us,
-            control,
-            control_at: None,
-            cores,
-            log,
-            log_at: None,
-            prepare_at: None,
-            jobs,
-            waiting_jobs: VecDeque::new(),
-            learner_jobs: learner_queue,
-            log_reads: VecDeque::new(),
-            sending: Vec::new(),
-            sockets,
-            history,
-            history_jobs,
-            changing: VecDeque::new(),
-            log_started,
-            questions,
-            tree,
-            gauges,
-            to_control,
-            dirs,
-            options: WriteOptions { quiet: false, ..options },
-            commons,
-            next_core: 0,
-            stopping: false,
+            whitelist: Whitelist::new("*"),
+            facts: Facts::default(),
+            admission: Admission::new(0, 0),
+            restore: restore_options(knobs),
+            ensemble: electorate.map(|all| ensemble_plan(me, knobs, all, self.rng.u64())),
         }
     }
 
@@ -478,15 +393,6 @@ impl Server {
     }
 }
 
-struct Parts<'a> {
-    alive: Arc<AtomicBool>,
-    dirs: Arc<Directories>,
-    writer: TreeWriter,
-    restored: &'a Restored,
-    options: WriteOptions,
-    ensemble: Option<(Electorate, Epochs, Window)>,
-}
-
 /// The log of a new history begins in a mailbox; the world makes its machine.
 fn log_starter(
     logs: Arc<dyn Dir>,
@@ -494,12 +400,10 @@ fn log_starter(
     waker: Waker,
 ) -> StartLog {
     Box::new(move |last| {
-        let settled = settle(logs.as_ref(), FIELD_MAX).map_err(|e| e.to_string())?;
-        if let Some(newest) = settled.last.filter(|newest| *newest > last) {
-            return Err(format!("the log goes on to {newest} behind {last}"));
-        }
+        check_nothing_is_lost(logs.as_ref(), FIELD_MAX, last)?;
         let (sender, receiver) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
-        starts.send((last, receiver)).map_err(|e| e.to_string())?;
+        // The world is there as long as its servers.
+        let _ = starts.send((last, receiver));
         Ok(sender)
     })
 }
@@ -520,21 +424,22 @@ pub fn electorate(knobs: &Knobs) -> Option<Electorate> {
     Members::parse(&text).ok().map(|members| Electorate::new(Arc::new(members)))
 }
 
-fn ensemble_parts(
+fn ensemble_plan(
     me: ServerId,
     knobs: &Knobs,
     electorate: Electorate,
-    epochs: Epochs,
-    window: Window,
-    disk: control::Disk,
     numbers: u64,
-) -> EnsembleParts {
+) -> EnsemblePlan {
     let observer = !electorate.is_voter(me);
-    let settings =
-        ElectionSettings { observer, adopts: knobs.reconfig, ..ElectionSettings::new(me) };
     let (tick_ms, init_ticks) = (knobs.tick_ms, knobs.init_ticks);
-    EnsembleParts {
+    let reconfig = control::Reconfig { enabled: knobs.reconfig, ..control::Reconfig::default() };
+    EnsemblePlan {
         me,
+        election: ElectionSettings {
+            observer,
+            adopts: knobs.reconfig,
+            ..ElectionSettings::new(me)
+        },
         timing: Timing { tick_ms, init_ticks, sync_ticks: knobs.sync_ticks },
         rules: SyncRules {
             force_snapshot: knobs.force_snapshot,
@@ -545,7 +450,6 @@ fn ensemble_parts(
         },
         readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },
         handover_counter: knobs.handover_counter,
-        reconfig: control::Reconfig { enabled: knobs.reconfig, ..control::Reconfig::default() },
         clients: control::ClientRules {
             local_sessions: knobs.local_sessions,
             upgrading: knobs.upgrading,
@@ -555,13 +459,19 @@ fn ensemble_parts(
         connect_pause_ms: 100,
         epoch_wait_ms: None,
         rest: control::Rest { below_ms: 0, seed: numbers },
-        accepted: epochs.accepted,
-        current: epochs.current,
-        blank: false,
-        election: Election::new(settings, electorate.clone()),
-        window,
-        disk,
+        reconfig: Box::new(|_| reconfig),
         electorate,
+    }
+}
+
+fn write_options(knobs: &Knobs) -> WriteOptions {
+    WriteOptions {
+        at: Zxid::ZERO,
+        restored_upto: Zxid::ZERO,
+        quiet: false,
+        digest: true,
+        last_zxid: false,
+        compression: knobs.compression,
     }
 }
 
@@ -607,17 +517,4 @@ fn log_settings(knobs: &Knobs) -> LogSettings {
         entry_max: FIELD_MAX,
         ..LogSettings::default()
     }
-}
-
-/// What the housekeeping thread's purge does.
-pub fn purge(dirs: &Directories, retain: usize) -> std::io::Result<()> {
-    let (snapshots, logs) = (dirs.snapshots.as_ref(), dirs.logs.as_ref());
-    let mut candidates = Vec::new();
-    for file in directory::snapshots(snapshots)? {
-        let is_valid = directory::looks_valid(snapshots, &file)?;
-        candidates.push(purge::SnapshotFile { name: file.name, is_valid });
-    }
-    let plan = purge::plan(&candidates, &list_logs(logs)?, retain);
-    purge::execute(&plan, snapshots, logs)?;
-    directory::remove_leftovers(snapshots).map(drop)
 }

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod imports;
+mod lengths;
+mod promises;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,116 @@
+//! What a request asks for, by its number (ZooDefs.OpCode).
+
+/// A number that stands for no operation of the client protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no operation has the number {0}")]
+pub struct UnknownOpCode(pub i32);
+
+/// The one list: a new operation is added here, and the compiler asks for it wherever operations are
+/// told apart.
+macro_rules! opcodes {
+    ($($(#[$doc:meta])* $name:ident $constant:ident = $number:literal,)*) => {
+        /// Operations of the client protocol.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(i32)]
+        pub enum OpCode {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl TryFrom<i32> for OpCode {
+            type Error = UnknownOpCode;
+
+            fn try_from(number: i32) -> Result<OpCode, UnknownOpCode> {
+                match number {
+                    $($number => Ok(OpCode::$name),)*
+                    unknown => Err(UnknownOpCode(unknown)),
+                }
+            }
+        }
+
+        /// Their numbers, as they stand in a header.
+        pub mod opcode {
+            use super::OpCode;
+
+            $(pub const $constant: i32 = OpCode::$name as i32;)*
+        }
+    };
+}
+
+opcodes! {
+    Notification NOTIFICATION = 0,
+    Create CREATE = 1,
+    Delete DELETE = 2,
+    Exists EXISTS = 3,
+    GetData GET_DATA = 4,
+    SetData SET_DATA = 5,
+    GetAcl GET_ACL = 6,
+    SetAcl SET_ACL = 7,
+    GetChildren GET_CHILDREN = 8,
+    Sync SYNC = 9,
+    Ping PING = 11,
+    GetChildren2 GET_CHILDREN2 = 12,
+    Check CHECK = 13,
+    Multi MULTI = 14,
+    Create2 CREATE2 = 15,
+    Reconfig RECONFIG = 16,
+    CheckWatches CHECK_WATCHES = 17,
+    RemoveWatches REMOVE_WATCHES = 18,
+    CreateContainer CREATE_CONTAINER = 19,
+    DeleteContainer DELETE_CONTAINER = 20,
+    CreateTtl CREATE_TTL = 21,
+    MultiRead MULTI_READ = 22,
+    Auth AUTH = 100,
+    SetWatches SET_WATCHES = 101,
+    Sasl SASL = 102,
+    GetEphemerals GET_EPHEMERALS = 103,
+    GetAllChildrenNumber GET_ALL_CHILDREN_NUMBER = 104,
+    SetWatches2 SET_WATCHES2 = 105,
+    AddWatch ADD_WATCH = 106,
+    WhoAmI WHO_AM_I = 107,
+    /// In transactions, and in `cons`; no client asks for it by this number.
+    CreateSession CREATE_SESSION = -10,
+    CloseSession CLOSE_SESSION = -11,
+    /// In results of a multi.
+    Error ERROR = -1,
+}
+
+impl OpCode {
+    /// What no server can do on its own: ReadOnlyRequestProcessor looks no further.
+    pub fn needs_leader(self) -> bool {
+        match self {
+            OpCode::Sync
+            | OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateTtl
+            | OpCode::CreateContainer
+            | OpCode::Delete
+            | OpCode::DeleteContainer
+            | OpCode::SetData
+            | OpCode::Reconfig
+            | OpCode::SetAcl
+            | OpCode::Multi => true,
+            OpCode::Notification
+            | OpCode::Exists
+            | OpCode::GetData
+            | OpCode::GetAcl
+            | OpCode::GetChildren
+            | OpCode::GetChildren2
+            | OpCode::Ping
+            | OpCode::Check
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::MultiRead
+            | OpCode::Auth
+            | OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::Sasl
+            | OpCode::GetEphemerals
+            | OpCode::GetAllChildrenNumber
+            | OpCode::AddWatch
+            | OpCode::WhoAmI
+            | OpCode::CreateSession
+            | OpCode::CloseSession
+            | OpCode::Error => false,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What no start and no learner needs any more.
+
+use std::io;
+
+use super::aside;
+use crate::disk::Dir;
+use crate::log::name::{list_logs, zxid_of_snapshot};
+use crate::log::purge;
+use crate::snapshot::directory;
+use crate::types::Zxid;
+
+/// Removes all but the newest `retain` snapshots, what stands in the log before the oldest of them,
+/// what was set aside longer ago, and records of files that are gone. What goes is decided by names and
+/// by a look at each snapshot's ends; it says what it removes. Nothing may be written to the folders
+/// meanwhile.
+pub fn purge((snapshots, logs): (&dyn Dir, &dyn Dir), retain: usize) -> io::Result<()> {
+    let candidates: Vec<purge::SnapshotFile> = directory::snapshots(snapshots)?
+        .into_iter()
+        .map(|file| {
+            let is_valid = directory::looks_valid(snapshots, &file)?;
+            Ok(purge::SnapshotFile { name: file.name, is_valid })
+        })
+        .collect::<io::Result<_>>()?;
+    let plan = purge::plan(&candidates, &list_logs(logs)?, retain);
+    purge::execute(&plan, snapshots, logs)?;
+    let whole = candidates.iter().filter(|file| file.is_valid);
+    let whole: Vec<Zxid> = whole.filter_map(|file| zxid_of_snapshot(&file.name)).collect();
+    aside::purge((snapshots, logs), &whole, retain)?;
+    directory::remove_leftovers(snapshots).map(drop)
+}

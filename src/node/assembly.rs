@@ -1,0 +1,316 @@
+//! The roles, put together: mailboxes between them, and what each is made of. Whoever gives them their
+//! turns, the server's threads or the simulator's events, gets them from here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver as Queue};
+
+use parking_lot::Mutex;
+
+use super::history_files::{HistoryFiles, StartLog};
+use super::recover::Recovered;
+use crate::admin::gauges::{CoreGauges, Gauges};
+use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::election::{Election, ElectionSettings};
+use crate::history::{self, Committed, EpochError};
+use crate::membership::Electorate;
+use crate::prep::PrepSettings;
+use crate::roles::control::{
+    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Reconfig, Rest,
+};
+use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
+use crate::roles::log::OpenError;
+use crate::roles::message::{QUESTIONS_MAX, Question, ToControl, ToNetwork};
+use crate::roles::network::{Admission, Commons, NetworkParts, NetworkSettings};
+use crate::roles::quiet::ClientLines;
+use crate::roles::stream::{Outlet, Stream};
+use crate::runtime::{Receiver, Sender, Waker, mailbox};
+use crate::session::IdSource;
+use crate::snapshot::{Directories, RestoreOptions, WriteOptions};
+use crate::types::{CoreId, Millis, ServerId, WallMillis, Zxid, limits};
+use crate::zab::{Readers, SyncRules, Timing, Window};
+
+/// What the roles are told, each in its own words.
+pub struct Plan {
+    /// Part of the sessions' numbers.
+    pub server: ServerId,
+    pub control: ControlSettings,
+    pub prep: PrepSettings,
+    pub network: NetworkSettings,
+    pub eager_acl_check: bool,
+    pub whitelist: Whitelist,
+    pub facts: Facts,
+    pub admission: Admission,
+    /// How a change of history reads the disk anew.
+    pub restore: RestoreOptions,
+    /// `None`: a server on its own.
+    pub ensemble: Option<EnsemblePlan>,
+}
+
+/// What a server of an ensemble is told besides.
+pub struct EnsemblePlan {
+    pub me: ServerId,
+    pub electorate: Electorate,
+    pub election: ElectionSettings,
+    pub timing: Timing,
+    pub rules: SyncRules,
+    pub readers: Readers,
+    /// From this counter on an epoch is handed over.
+    pub handover_counter: u32,
+    pub connect_ms: i64,
+    pub connect_pause_ms: i64,
+    pub epoch_wait_ms: Option<i64>,
+    pub rest: Rest,
+    pub clients: ClientRules,
+    /// Told the core that takes clients' connections.
+    pub reconfig: Box<dyn FnOnce(Sender<ToNetwork>) -> Reconfig>,
+}
+
+/// What they are put together from.
+pub struct Parts<'a> {
+    pub plan: Plan,
+    pub folders: Arc<Directories>,
+    pub recovered: Recovered,
+    pub gauges: Arc<Gauges>,
+    /// What wakes the control role's thread, and each network role's.
+    pub control: Waker,
+    pub cores: Vec<Waker>,
+    /// Makes what starts a log, which tells the control role what is durable.
+    pub log: Box<dyn FnOnce(Sender<ToControl>) -> StartLog>,
+    pub entropy: &'a mut dyn FnMut() -> u64,
+    pub now: Millis,
+    pub wall: WallMillis,
+}
+
+/// The roles, and the ends of what leads to threads beside them.
+pub struct Roles {
+    pub control: Control,
+    pub networks: Vec<Seat>,
+    pub to_control: Sender<ToControl>,
+    /// By core.
+    pub to_networks: Vec<Sender<ToNetwork>>,
+    pub commons: Arc<Commons>,
+    pub jobs: Queue<Job>,
+    pub learner_jobs: Queue<LearnerJob>,
+    pub questions: Queue<Question>,
+    pub changes: Queue<HistoryJob>,
+    /// `None`: a server on its own, whose history nobody changes.
+    pub history: Option<HistoryFiles>,
+    /// How snapshots are written.
+    pub write: WriteOptions,
+    /// Held while files are removed.
+    pub removing: Arc<Mutex<()>>,
+    /// Whether clients are served at once.
+    pub serving: bool,
+}
+
+/// A network role's parts, before it has a transport: they may cross to its thread.
+pub struct Seat {
+    core: CoreId,
+    settings: NetworkSettings,
+    commons: Arc<Commons>,
+    gauges: Arc<CoreGauges>,
+    stream: Arc<Stream>,
+    inbox: Receiver<ToNetwork>,
+    to_control: Sender<ToControl>,
+    drained: Zxid,
+    serving: bool,
+    now: Millis,
+    hash_seed: u64,
+}
+
+impl Seat {
+    pub fn parts<N>(self, net: N) -> NetworkParts<N> {
+        NetworkParts {
+            core: self.core,
+            settings: self.settings,
+            net,
+            commons: self.commons,
+            gauges: self.gauges,
+            stream: self.stream,
+            inbox: self.inbox,
+            to_control: self.to_control,
+            drained: self.drained,
+            serving: self.serving,
+            now: self.now,
+            hash_seed: self.hash_seed,
+        }
+    }
+}
+
+/// Why there are no roles.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error(transparent)]
+    Epochs(#[from] EpochError),
+}
+
+/// A mailbox and what both its ends look at.
+struct Core {
+    sender: Sender<ToNetwork>,
+    inbox: Receiver<ToNetwork>,
+    stream: Arc<Stream>,
+}
+
+/// Starts the log and makes the roles.
+pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
+    let Parts { plan, folders, recovered, gauges, control, cores, log, entropy, now, wall } = parts;
+    let Recovered { tree, writer, restored, window, write, blank, snapshot_later, .. } = recovered;
+    let last = restored.zxid;
+    let cores: Vec<Core> = cores.into_iter().map(core).collect();
+    let to_networks: Vec<_> = cores.iter().map(|core| core.sender.clone()).collect();
+    let (to_control, inbox) = mailbox(limits::MAILBOX_CAPACITY, control);
+    let mut start_log = log(to_control.clone());
+    let log = start_log(last)?;
+    let (job_sender, jobs) = mpsc::sync_channel(1);
+    let (learner_sender, learner_jobs) = mpsc::channel();
+    let (change_sender, changes) = mpsc::channel();
+    let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
+    let removing: Arc<Mutex<()>> = Arc::default();
+    let (mut history, mut ensemble) = (None, None);
+    if let Some(plan_of) = plan.ensemble {
+        let restore =
+            RestoreOptions { autocreate: plan.restore.autocreate || blank, ..plan.restore };
+        history = Some(HistoryFiles {
+            folders: folders.clone(),
+            restore,
+            write: write.clone(),
+            start_log,
+            removing: removing.clone(),
+        });
+        let committed = committed(&folders, last);
+        let disk = Disk::new(folders, restore.field_max, change_sender, committed);
+        let listens = to_networks[0].clone();
+        ensemble = Some(EnsembleParts { blank, ..member(plan_of, disk, window, last, listens)? });
+    }
+    let serving = ensemble.is_none();
+    gauges.running.store(serving, Ordering::Relaxed);
+    let commons = Arc::new(Commons {
+        tree: tree.clone(),
+        policy: Arc::new(plan.prep.policy.clone()),
+        eager_acl_check: plan.eager_acl_check,
+        desk: Arc::new(Desk {
+            gauges: gauges.clone(),
+            tree,
+            whitelist: plan.whitelist,
+            facts: plan.facts,
+        }),
+        clerk,
+        admission: Arc::new(plan.admission),
+        lines: ClientLines::default(),
+        peers: to_networks.clone(),
+    });
+    let outlet = |core: &Core| Outlet::new(core.sender.clone(), core.stream.clone(), last);
+    let control = Control::new(ControlParts {
+        settings: plan.control,
+        writer,
+        prep: plan.prep,
+        ids: IdSource::new(plan.server, wall).counting_from(entropy() as u16),
+        sessions: restored.sessions,
+        inbox,
+        outlets: cores.iter().map(outlet).collect(),
+        log,
+        jobs: job_sender,
+        learner_jobs: learner_sender,
+        restored_upto: restored.czxid_max,
+        snapshot_due: snapshot_later,
+        ensemble,
+        gauges: gauges.clone(),
+        now,
+        wall,
+    });
+    let seat = |(n, core): (usize, Core)| Seat {
+        core: CoreId(n as u16),
+        settings: plan.network.clone(),
+        commons: commons.clone(),
+        gauges: gauges.cores[n].clone(),
+        stream: core.stream,
+        inbox: core.inbox,
+        to_control: to_control.clone(),
+        drained: last,
+        serving,
+        now,
+        hash_seed: entropy(),
+    };
+    let networks = cores.into_iter().enumerate().map(seat).collect();
+    Ok(Roles {
+        control,
+        networks,
+        to_control,
+        to_networks,
+        commons,
+        jobs,
+        learner_jobs,
+        questions,
+        changes,
+        history,
+        write,
+        removing,
+        serving,
+    })
+}
+
+fn core(waker: Waker) -> Core {
+    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, waker);
+    Core { sender, inbox, stream: Arc::default() }
+}
+
+/// Epoch files are read, and compared with `last`, what the log ends with.
+fn member(
+    plan: EnsemblePlan,
+    disk: Disk,
+    window: Window,
+    last: Zxid,
+    listens: Sender<ToNetwork>,
+) -> Result<EnsembleParts, EpochError> {
+    let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
+    if let Some(before) = epochs.raised_from {
+        tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");
+    }
+    Ok(EnsembleParts {
+        me: plan.me,
+        timing: plan.timing,
+        rules: plan.rules,
+        readers: plan.readers,
+        handover_counter: plan.handover_counter,
+        connect_ms: plan.connect_ms,
+        connect_pause_ms: plan.connect_pause_ms,
+        epoch_wait_ms: plan.epoch_wait_ms,
+        rest: plan.rest,
+        clients: plan.clients,
+        reconfig: (plan.reconfig)(listens),
+        accepted: epochs.accepted,
+        current: epochs.current,
+        blank: false,
+        election: Election::new(plan.election, plan.electorate.clone()),
+        electorate: plan.electorate,
+        window,
+        disk,
+    })
+}
+
+/// How far the history is known to be committed; zero: nobody knows.
+fn committed(folders: &Directories, last: Zxid) -> Zxid {
+    let dir = folders.snapshots.as_ref();
+    let file = dir.show(&history::committed::name());
+    match history::committed::read(dir, last) {
+        Ok(Committed::Upto(zxid)) => zxid,
+        Ok(Committed::Unknown) => Zxid::ZERO,
+        Ok(Committed::Beyond(zxid)) => {
+            tracing::warn!(
+                %file,
+                committed = %zxid,
+                found = %last,
+                "the files beside it end before what it says was committed: they were put there by \
+                 somebody, or a power loss took what forceSync=no did not keep"
+            );
+            Zxid::ZERO
+        }
+        Err(error) => {
+            tracing::warn!(%file, %error, "cannot be read");
+            Zxid::ZERO
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Settings into every role's own words.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ensemble;
+use crate::acl;
+use crate::admin::gauges::Gauges;
+use crate::admin::quorum::EnsembleFacts;
+use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::codec::quorum::Limits;
+use crate::config::{self, Settings};
+use crate::membership::Role;
+use crate::net::NetSettings;
+use crate::node::assembly::Plan;
+use crate::node::recover::RecoverPlan;
+use crate::prep::PrepSettings;
+use crate::roles::control::{ClientRules, ControlSettings};
+use crate::roles::network::{Admission, Budgets, NetworkSettings, Share};
+use crate::runtime::{beside, entropy};
+use crate::snapshot::pack::Compression;
+use crate::snapshot::{RestoreOptions, WriteOptions};
+use crate::tree::{Tree, TreeOptions};
+use crate::types::{ServerId, Zxid, limits};
+
+/// An election takes this long before reads are served without a leader.
+const READS_AFTER_MS: i64 = 2_000;
+
+/// How the tree is recovered.
+pub fn recover_plan(settings: &Settings) -> RecoverPlan {
+    RecoverPlan {
+        tree: TreeOptions {
+            hash_seed: entropy(),
+            types: settings.tree.types,
+            digest: settings.tree.digest,
+            ..TreeOptions::default()
+        },
+        restore: restore_options(settings),
+        write: write_options(settings),
+        window: settings.limits.committed_log,
+        member: settings.ensemble.is_some(),
+    }
+}
+
+/// What the roles of a server with so many network cores are told.
+pub fn plan(settings: &Settings, cores: usize) -> Plan {
+    Plan {
+        server: ServerId(settings.server_id.unwrap_or(1)),
+        control: control_settings(settings),
+        prep: prep_settings(settings),
+        network: network_settings(settings, cores),
+        eager_acl_check: settings.auth.eager_acl_check && settings.ensemble.is_some(),
+        whitelist: whitelist(settings),
+        facts: facts(settings),
+        admission: Admission::new(
+            settings.limits.cnxns_per_address as usize,
+            settings.limits.cnxns as usize,
+        ),
+        restore: restore_options(settings),
+        ensemble: settings.ensemble.as_ref().map(|of| {
+            ensemble::plan(settings, of, client_rules(settings), listen_address(settings))
+        }),
+    }
+}
+
+/// What answers words before there are roles.
+pub fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
+    Desk { gauges, tree, whitelist: whitelist(settings), facts: facts(settings) }
+}
+
+fn restore_options(settings: &Settings) -> RestoreOptions {
+    RestoreOptions {
+        trust_empty: settings.snapshot.trust_empty,
+        autocreate: settings.snapshot.autocreate_db,
+        digest: settings.tree.digest,
+        field_max: settings.field_max(),
+        types: settings.tree.types,
+        kill_lost_sessions: settings.ensemble.is_none(),
+        conveyor: beside,
+    }
+}
+
+fn write_options(settings: &Settings) -> WriteOptions {
+    WriteOptions {
+        at: Zxid::ZERO,
+        restored_upto: Zxid::ZERO,
+        quiet: false,
+        digest: settings.tree.digest,
+        last_zxid: settings.snapshot.last_zxid_section,
+        compression: match settings.snapshot.compression {
+            config::Compression::None => Compression::None,
+            config::Compression::Gzip => Compression::Gzip,
+            config::Compression::Snappy => Compression::Snappy,
+        },
+    }
+}
+
+fn control_settings(settings: &Settings) -> ControlSettings {
+    ControlSettings {
+        tick_time: i64::from(settings.tick_ms),
+        container_check_ms: settings.containers.check_interval_ms,
+        container_max_per_minute: settings.containers.deletions_per_minute as usize,
+        container_never_used_ms: settings.containers.never_used_ms,
+        shutdown_grace_ms: 5_000,
+        sessions_max: settings.session.max,
+    }
+}
+
+fn client_rules(settings: &Settings) -> ClientRules {
+    let session = &settings.session;
+    // QuorumPeer.run: a tick, if that is more than two seconds.
+    let grace = i64::from(settings.tick_ms).max(READS_AFTER_MS);
+    ClientRules {
+        local_sessions: session.local,
+        upgrading: session.local_upgrading,
+        reads_after: settings.read_only_mode.then_some(grace),
+        leader_abstains: settings.ensemble.as_ref().is_some_and(|ensemble| !ensemble.leader_serves),
+    }
+}
+
+fn prep_settings(settings: &Settings) -> PrepSettings {
+    PrepSettings {
+        policy: policy(settings),
+        types: settings.tree.types,
+        digest: settings.tree.digest,
+        enforce_quota: settings.tree.enforce_quota,
+        reconfig_enabled: settings.reconfig,
+        close_lists_paths: settings.session.close_txn_lists_paths,
+        entry_len_max: settings.field_max(),
+        hash_seed: entropy(),
+    }
+}
+
+fn policy(settings: &Settings) -> acl::Policy {
+    let auth = &settings.auth;
+    acl::Policy {
+        skip_acl: auth.skip_acl,
+        digest_enabled: auth.digest_enabled,
+        digest_alg: auth.digest_alg,
+        super_digest: auth.super_digest.clone(),
+        enforced_schemes: auth.enforce_schemes.clone(),
+        ..acl::Policy::default()
+    }
+}
+
+fn whitelist(settings: &Settings) -> Whitelist {
+    let words = &settings.four_letter;
+    if words.all { Whitelist::new("*") } else { Whitelist::new(&words.commands.join(",")) }
+}
+
+fn facts(settings: &Settings) -> Facts {
+    Facts {
+        client_port: i64::from(settings.client.listen.port),
+        data_dir: settings.data_dir.join("version-2"),
+        log_dir: settings.data_log_dir.join("version-2"),
+        tick_time: i64::from(settings.tick_ms),
+        max_client_cnxns: i64::from(settings.limits.cnxns_per_address),
+        min_session_timeout: i64::from(settings.session.timeout_ms_min),
+        max_session_timeout: i64::from(settings.session.timeout_ms_max),
+        backlog: i64::from(settings.client.backlog),
+        server_id: settings.ensemble.as_ref().map_or(0, |ensemble| ensemble.me.0),
+        ensemble: settings.ensemble.as_ref().map(|ensemble| EnsembleFacts {
+            init_limit: ensemble.timing.init_ticks,
+            sync_limit: ensemble.timing.sync_ticks,
+            addresses: ensemble.addresses().to_vec(),
+            observer: ensemble.role == Role::Observer,
+            local_sessions: settings.session.local,
+        }),
+        sessionless_ms: settings.limits.sessionless_ms,
+    }
+}
+
+/// Connections that wait to be accepted.
+pub fn backlog(settings: &Settings) -> u32 {
+    settings.client.backlog.max(1) as u32
+}
+
+pub fn listen_address(settings: &Settings) -> SocketAddr {
+    let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    SocketAddr::new(ip, settings.client.listen.port)
+}
+
+pub fn net_settings(settings: &Settings) -> NetSettings {
+    let default = NetSettings::default();
+    // What is not whole yet has to fit: a request, or what another server sends.
+    let packet_max = match &settings.ensemble {
+        Some(_) => Limits { data: settings.field_max(), ..Limits::default() }.packet_max(),
+        None => 0,
+    };
+    let inbound = default.inbound_pause.max(2 * settings.limits.jute_maxbuffer).max(packet_max);
+    NetSettings {
+        inbound_pause: inbound,
+        outbound_pause: settings.limits.outbound_pause,
+        outbound_close: settings.limits.outbound_close,
+        keepalive: settings.client.tcp_keep_alive.then_some(Duration::ZERO),
+        spin: Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0))),
+        ..default
+    }
+}
+
+fn network_settings(settings: &Settings, cores: usize) -> NetworkSettings {
+    NetworkSettings {
+        session_timeout_min: settings.session.timeout_ms_min,
+        session_timeout_max: settings.session.timeout_ms_max,
+        sessionless_ms: settings.limits.sessionless_ms,
+        frame_max: settings.limits.jute_maxbuffer,
+        outstanding_max: settings.limits.global_outstanding.div_ceil(cores).max(1),
+        line_max: limits::LINE_REQUESTS,
+        held_bytes_max: (2 * settings.limits.jute_maxbuffer).max(limits::LINE_BYTES),
+        outbound_pause: settings.limits.outbound_pause,
+        events_max: settings.limits.outbound_close,
+        budgets: budgets(settings, cores),
+    }
+}
+
+fn budgets(settings: &Settings, cores: usize) -> Budgets {
+    Budgets {
+        multi_read_ops: settings.limits.multi_read_ops,
+        multi_read_bytes: settings.limits.multi_read_bytes,
+        // The leader takes no more from a follower (I14).
+        identity_bytes: Share {
+            each: limits::IDENTITY_BYTES.min(settings.limits.jute_maxbuffer),
+            ..Budgets::default().identity_bytes
+        },
+        open_bytes_all: (limits::OPEN_BYTES_ALL / cores).max(limits::OPEN_BYTES),
+        ..Budgets::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! Functions that fit a screen.
+
+use std::collections::BTreeMap;
+
+use super::{assert_none, sources};
+
+/// Lines past which a function has two subjects.
+const LINES_MAX: usize = 70;
+
+/// Those that are longer still, with their lines: no entry may be added, and none may grow.
+const LONGER: &[(&str, &str, usize)] = &[
+    ("perf/src/report/sections.rs", "sample", 77),
+];
+
+/// Functions of a source, with their lines.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let bare = line.trim_start();
+        let indent = &line[..line.len() - bare.len()];
+        let mut words = bare.split_whitespace().skip_while(|word| {
+            word.starts_with("pub") || ["const", "async", "unsafe", "extern"].contains(word)
+        });
+        let Some(name) = (words.next() == Some("fn")).then(|| words.next()).flatten() else {
+            continue;
+        };
+        let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let close = format!("{indent}}}");
+        let ends = |end: &&str| **end == close || end.ends_with(';') && end.starts_with(bare);
+        let Some(end) = lines[at..].iter().position(|end| ends(&end)) else { continue };
+        found.push((name, end + 1));
+    }
+    found
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    // Goal: a function has one subject. Those that are known to be longer only become shorter.
+    let known: BTreeMap<(&str, &str), usize> =
+        LONGER.iter().map(|(file, name, lines)| ((*file, *name), *lines)).collect();
+    let mut found = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (name, text) in sources(&["src", "tests", "perf", "tools", "benches"]) {
+        for (function, lines) in functions(&text) {
+            let most = known.get(&(&*name, &*function)).copied().unwrap_or(LINES_MAX);
+            if lines > LINES_MAX {
+                seen.insert((name.clone(), function.clone()), lines);
+            }
+            if lines > most {
+                found.push(format!("{name}: {function} has {lines} lines, at most {most}"));
+            }
+        }
+    }
+    for ((file, function), lines) in known {
+        let now = seen.get(&(file.to_owned(), function.to_owned())).copied().unwrap_or(0);
+        if now < lines {
+            found.push(format!("{file}: {function} has {now} lines: the list says {lines}"));
+        }
+    }
+    assert_none("functions", found);
+}
+
+#[test]
+fn a_function_is_as_long_as_its_braces() {
+    let text = "impl A {\n    fn one(&self) -> u8 {\n        1\n    }\n\n    pub(super) fn two() {}\n}\n";
+    assert_eq!(functions(text), [("one".to_owned(), 3)]);
+}
