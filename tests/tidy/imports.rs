@@ -74,7 +74,9 @@ fn spell_out(tree: &str) -> Vec<String> {
                 let inner = rest.trim_end().trim_end_matches('}');
                 let inner = &rest[..rest.rfind('}').unwrap_or(inner.len())];
                 let before = format!("{before}{head}");
-                open.extend(split_list(inner).into_iter().map(|part| (before.clone(), part.into())));
+                open.extend(
+                    split_list(inner).into_iter().map(|part| (before.clone(), part.into())),
+                );
             }
             None => {
                 let path = tree.split(" as ").next().unwrap_or("").trim();
@@ -144,11 +146,13 @@ fn shipping() -> Vec<(String, String)> {
 #[test]
 fn use_trees_are_read_whole() {
     // Goal: the tests below see grouped, nested, renamed and relative imports.
-    let text = "use super::{a, b::{c, d as e}};\npub use crate::tree::Tree;\nfn f() { crate::log::g() }\n";
+    let text =
+        "use super::{a, b::{c, d as e}};\npub use crate::tree::Tree;\nfn f() { crate::log::g() }\n";
     let mut found = paths("src/zab/leader/core.rs", text);
     found.sort();
     let spelled: Vec<String> = found.iter().map(|path| path.join("::")).collect();
-    let expected = ["log::g", "tree::Tree", "zab::leader::a", "zab::leader::b::c", "zab::leader::b::d"];
+    let expected =
+        ["log::g", "tree::Tree", "zab::leader::a", "zab::leader::b::c", "zab::leader::b::d"];
     let spelled: BTreeSet<&str> = spelled.iter().map(String::as_str).collect();
     for path in expected {
         assert!(spelled.contains(path), "{path} in {spelled:?}");

@@ -8,9 +8,7 @@ use super::{assert_none, sources};
 const LINES_MAX: usize = 70;
 
 /// Those that are longer still, with their lines: no entry may be added, and none may grow.
-const LONGER: &[(&str, &str, usize)] = &[
-    ("perf/src/report/sections.rs", "sample", 77),
-];
+const LONGER: &[(&str, &str, usize)] = &[("perf/src/report/sections.rs", "sample", 77)];
 
 /// Functions of a source, with their lines.
 fn functions(text: &str) -> Vec<(String, usize)> {
@@ -63,6 +61,7 @@ fn functions_fit_a_screen() {
 
 #[test]
 fn a_function_is_as_long_as_its_braces() {
-    let text = "impl A {\n    fn one(&self) -> u8 {\n        1\n    }\n\n    pub(super) fn two() {}\n}\n";
+    let text =
+        "impl A {\n    fn one(&self) -> u8 {\n        1\n    }\n\n    pub(super) fn two() {}\n}\n";
     assert_eq!(functions(text), [("one".to_owned(), 3)]);
 }

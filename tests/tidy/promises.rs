@@ -48,8 +48,7 @@ fn every_invariant_is_cited_where_it_is_held() {
     for (_, text) in sources(&["src", "tools/sim/src"]) {
         for (at, _) in text.match_indices('I') {
             let before = text[..at].chars().next_back();
-            let digits: String =
-                text[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = text[at + 1..].chars().take_while(char::is_ascii_digit).collect();
             if digits.is_empty() || before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
                 continue;
             }
@@ -60,7 +59,7 @@ fn every_invariant_is_cited_where_it_is_held() {
             }
         }
     }
-    let named = |n: &&u32| text.contains(&format!("I{n} ")) || text.contains(&format!("I{n},"));
+    let named = |n: &&u32| text.contains(&format!("\n| **I{n}** |"));
     let missing: Vec<String> = invariants
         .iter()
         .filter(|n| !held.contains(n))
