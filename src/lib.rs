@@ -27,6 +27,7 @@ pub mod config;
 pub mod history;
 
 pub mod admin;
+pub mod metrics;
 pub mod roles;
 
 pub mod node;

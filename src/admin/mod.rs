@@ -1,18 +1,17 @@
 //! What operators see: figures and four-letter words.
 //!
-//! * [`gauges`]: counters every role feeds; each has one writer, readers are anybody
-//! * [`quorum`]: those of a server of an ensemble
-//! * [`metrics`]: the names of `mntr`
+//! * [`metrics`]: `mntr`, the list of [`crate::metrics`] in ZooKeeper's form
 //! * [`listings`]: the long answers, from what the roles tell
-//! * [`words`]: the four-letter words' texts
+//! * [`words`]: the four-letter words' texts; [`conf`]: what one of them tells of an ensemble
+//! * [`machine`]: what the system says of this machine and this process
 //! * [`report`](mod@report): what SIGQUIT has told
 //!
 //! Reads figures and settings; changes nothing but its own counters.
 
-pub mod gauges;
+pub mod conf;
 pub mod listings;
+pub mod machine;
 pub mod metrics;
-pub mod quorum;
 pub mod report;
 pub mod words;
 

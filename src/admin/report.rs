@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use super::gauges::{CoreGauges, Gauges};
-use super::quorum::Mode;
 use super::words::{BUILT, Desk, VERSION};
+use crate::metrics::gauges::{CoreGauges, Gauges};
+use crate::metrics::quorum::Mode;
 use crate::types::Millis;
 
 /// Clock ticks of a thread's times in /proc (USER_HZ, 100 on every Linux).

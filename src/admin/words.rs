@@ -5,16 +5,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::gauges::{ConnGauges, Gauges, NO_OP};
+use super::conf::EnsembleFacts;
 use super::listings::SessionLists;
-use super::quorum::{EnsembleFacts, Mode};
-use super::{listings, metrics};
+use super::{listings, machine, metrics};
 use crate::codec::request::OpCode;
+use crate::metrics::catalogue::Sources;
+use crate::metrics::gauges::{ConnGauges, Gauges, NO_OP};
+use crate::metrics::quorum::Mode;
 use crate::tree::Tree;
 use crate::types::Millis;
 
@@ -134,7 +135,7 @@ impl Desk {
             "isro" if !running => return "null".to_string(),
             "isro" => return if read_only { "ro" } else { "rw" }.to_string(),
             "gtmk" | "stmk" => return self.gauges.trace_mask.get().to_string(),
-            "envi" => return environment(),
+            "envi" => return machine::environment(),
             _ => {}
         }
         if !running {
@@ -212,50 +213,15 @@ impl Desk {
 
     pub(super) fn monitor(&self, now: Millis) -> String {
         let mut out = String::new();
-        let gauges = &self.gauges;
-        let latency = gauges.latency();
-        let last = gauges.cores.iter().map(|c| c.response_last.get()).max().unwrap_or(-1);
-        let most = gauges.cores.iter().map(|c| c.response_max.get()).max().unwrap_or(-1);
-        let least = gauges
-            .cores
-            .iter()
-            .map(|c| c.response_min.get())
-            .filter(|v| *v >= 0)
-            .min()
-            .unwrap_or(-1);
-        metrics::line(&mut out, "version", format!("{VERSION}, {BUILT}"));
-        metrics::line(&mut out, "server_state", gauges.quorum.mode().word());
-        gauges.quorum.write_state(&mut out);
-        let mut put = |name: &str, value: &dyn std::fmt::Display| {
-            metrics::line(&mut out, name, value);
+        let sources = Sources {
+            gauges: &self.gauges,
+            tree: &self.tree,
+            version: &format!("{VERSION}, {BUILT}"),
+            connections: self.connection_count() as i64,
+            descriptors: machine::descriptors(),
+            now,
         };
-        put("ephemerals_count", &self.tree.ephemeral_count());
-        put("num_alive_connections", &self.connection_count());
-        put("avg_latency", &metrics::decimal(latency.average()));
-        put("outstanding_requests", &gauges.outstanding.get());
-        put("znode_count", &self.tree.node_count());
-        put("global_sessions", &gauges.sessions.get());
-        put("non_mtls_remote_conn_count", &0);
-        put("last_client_response_size", &last);
-        put("packets_sent", &gauges.sum(|c| &c.sent));
-        put("packets_received", &gauges.sum(|c| &c.received));
-        put("max_client_response_size", &most);
-        put("connection_drop_probability", &"0.0");
-        put("watch_count", &gauges.sum(|c| &c.watches));
-        put("auth_failed_count", &gauges.sum(|c| &c.auth_failed));
-        put("min_latency", &latency.min());
-        put("max_file_descriptor_count", &max_descriptors());
-        put("approximate_data_size", &self.tree.data_bytes());
-        put("open_file_descriptor_count", &open_descriptors());
-        put("local_sessions", &gauges.local_sessions.get());
-        let since = gauges.quorum.since().unwrap_or(gauges.started);
-        put("uptime", &(now.0 - since.0));
-        put("max_latency", &latency.max());
-        put("outstanding_tls_handshake", &0);
-        put("min_client_response_size", &least);
-        put("non_mtls_local_conn_count", &0);
-        gauges.quorum.write_gauges(&mut out, now);
-        metrics::write_all(&mut out, gauges);
+        metrics::write_all(&mut out, &sources);
         out
     }
 
@@ -269,9 +235,9 @@ impl Desk {
         put("clientPort", &client_port);
         put("secureClientPort", &-1);
         put("dataDir", &facts.data_dir.display());
-        put("dataDirSize", &folder_bytes(&facts.data_dir));
+        put("dataDirSize", &machine::folder_bytes(&facts.data_dir));
         put("dataLogDir", &facts.log_dir.display());
-        put("dataLogSize", &folder_bytes(&facts.log_dir));
+        put("dataLogSize", &machine::folder_bytes(&facts.log_dir));
         put("tickTime", &facts.tick_time);
         put("maxClientCnxns", &facts.max_client_cnxns);
         put("minSessionTimeout", &facts.min_session_timeout);
@@ -298,8 +264,8 @@ impl Desk {
     fn directories(&self) -> String {
         format!(
             "datadir_size: {}\nlogdir_size: {}\n",
-            folder_bytes(&self.facts.data_dir),
-            folder_bytes(&self.facts.log_dir)
+            machine::folder_bytes(&self.facts.data_dir),
+            machine::folder_bytes(&self.facts.log_dir)
         )
     }
 
@@ -387,73 +353,6 @@ fn op_code_word(op: i64) -> &'static str {
         OpCode::WhoAmI => "HOMI",
         OpCode::Notification | OpCode::Auth | OpCode::Sasl | OpCode::Error => "NA",
     }
-}
-
-fn environment() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
-    let kib = |key: &str| -> u64 {
-        read("/proc/meminfo")
-            .lines()
-            .find_map(|l| l.strip_prefix(key)?.trim().strip_suffix(" kB")?.trim().parse().ok())
-            .unwrap_or(0)
-    };
-    let mut out = String::from("Environment:\n");
-    let mut put = |name: &str, value: &str| {
-        let _ = writeln!(out, "{name}={value}");
-    };
-    put("zookeeper.version", &format!("{VERSION}, {BUILT}"));
-    put("host.name", &read("/proc/sys/kernel/hostname"));
-    for name in ["version", "vendor", "home", "class.path", "library.path"] {
-        put(&format!("java.{name}"), "none");
-    }
-    put("java.io.tmpdir", &std::env::temp_dir().display().to_string());
-    put("java.compiler", "<NA>");
-    put("os.name", "Linux");
-    put("os.arch", if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH });
-    put("os.version", &read("/proc/sys/kernel/osrelease"));
-    let (name, home) = user();
-    put("user.name", &name);
-    put("user.home", &home);
-    put("user.dir", &std::env::current_dir().unwrap_or_default().display().to_string());
-    put("os.memory.free", &format!("{}MB", kib("MemFree:") / 1024));
-    put("os.memory.max", &format!("{}MB", kib("MemTotal:") / 1024));
-    put("os.memory.total", &format!("{}MB", kib("MemTotal:") / 1024));
-    out
-}
-
-/// Name and home of the user this process runs as, from /etc/passwd; a user it does not list has
-/// a number for a name.
-fn user() -> (String, String) {
-    let id = std::fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or_default();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let mine = fields.filter(|f| f.len() > 5).find(|f| f[2].parse() == Ok(id));
-    match mine {
-        Some(fields) => (fields[0].to_string(), fields[5].to_string()),
-        None => (id.to_string(), std::env::var("HOME").unwrap_or_else(|_| "?".into())),
-    }
-}
-
-fn max_descriptors() -> u64 {
-    std::fs::read_to_string("/proc/self/limits")
-        .unwrap_or_default()
-        .lines()
-        .find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
-}
-
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").map(|entries| entries.count()).unwrap_or(0)
-}
-
-fn folder_bytes(folder: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .filter_map(|e| e.metadata().ok())
-        .filter(|m| m.is_file())
-        .map(|m| m.len())
-        .sum()
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::history_files::{HistoryFiles, StartLog};
 use super::recover::Recovered;
-use crate::admin::gauges::{CoreGauges, Gauges};
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::election::{Election, ElectionSettings};
 use crate::history::{self, Committed, EpochError};
 use crate::membership::Electorate;
+use crate::metrics::gauges::{CoreGauges, Gauges};
 use crate::prep::PrepSettings;
 use crate::roles::control::{
     ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Reconfig, Rest,

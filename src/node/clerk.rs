@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
 use crate::admin::words::Desk;
+use crate::metrics::gauges::ConnGauges;
 use crate::roles::message::{Question, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::runtime::{Sender, clock};
 use crate::types::{Millis, SessionId, limits};

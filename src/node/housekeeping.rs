@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::logs_first::LogsFirst;
-use crate::admin::gauges::Gauges;
 use crate::disk::Dir;
 use crate::history;
 use crate::log::purge;
+use crate::metrics::gauges::Gauges;
 use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};

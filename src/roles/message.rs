@@ -8,10 +8,10 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 
 use super::jobs::Changed;
-use crate::admin::gauges::ConnGauges;
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
 use crate::log::{Append, LogEvent};
+use crate::metrics::gauges::ConnGauges;
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
 use crate::zab::LogChunk;

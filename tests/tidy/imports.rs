@@ -23,6 +23,7 @@ const ROOMS: &[&str] = &[
     "election",
     "zab",
     "snapshot",
+    "metrics",
     "admin",
     "config",
     "history",

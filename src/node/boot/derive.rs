@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::ensemble;
 use crate::acl;
-use crate::admin::gauges::Gauges;
-use crate::admin::quorum::EnsembleFacts;
+use crate::admin::conf::EnsembleFacts;
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::config::{self, Settings};
 use crate::membership::Role;
+use crate::metrics::gauges::Gauges;
 use crate::net::NetSettings;
 use crate::node::assembly::Plan;
 use crate::node::recover::RecoverPlan;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::gauges::Gauges;
 use crate::config::{self, Settings};
 use crate::disk::Dir;
 use crate::log::{IoChoice, LogSettings};
+use crate::metrics::gauges::Gauges;
 use crate::node::history_files::StartLog;
 use crate::node::hosting::LentLog;
 use crate::node::placement::Placement;

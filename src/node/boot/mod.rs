@@ -30,9 +30,9 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::placement::Placement;
-use crate::admin::gauges::Gauges;
 use crate::admin::words::Desk;
 use crate::config::Settings;
+use crate::metrics::gauges::Gauges;
 use crate::net::Bound;
 use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};

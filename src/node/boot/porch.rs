@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::admin::gauges::ConnGauges;
 use crate::admin::words::{self, Desk};
+use crate::metrics::gauges::ConnGauges;
 use crate::runtime::clock;
 
 /// Connections held at a time; a new one beyond is closed.
@@ -112,8 +112,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::admin::gauges::Gauges;
     use crate::admin::words::{Facts, Whitelist};
+    use crate::metrics::gauges::Gauges;
     use crate::tree::{Tree, TreeOptions};
     use crate::types::Millis;
 

@@ -1,8 +1,8 @@
 //! The disk before the roles: what was found is told, and a snapshot taken where one is due.
 
 use super::{BootError, derive};
-use crate::admin::gauges::Gauges;
 use crate::config::Settings;
+use crate::metrics::gauges::Gauges;
 use crate::node::recover::{self, Recovered};
 use crate::runtime::clock;
 use crate::snapshot::{Directories, Restored};

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::Control;
-use crate::admin::gauges::Run;
+use crate::metrics::figure::Run;
 use crate::types::{Millis, WallMillis, Zxid};
 
 /// What one turn has seen, and a leader's proposals that wait for their quorum.

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 
 use super::ensemble::Role;
 use super::{Control, Origin, work_of};
-use crate::admin::quorum::SyncMode;
 use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::Append;
+use crate::metrics::quorum::SyncMode;
 use crate::roles::message::LogInput;
 use crate::roles::message::{Service, ToNetwork};
 use crate::roles::peer_message::{PeerCommand, PeerEvent};

@@ -40,12 +40,12 @@ use super::jobs::{Job, LearnerJob};
 use super::message::{LogInput, Pulse, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
 use super::stream::Outlet;
-use crate::admin::gauges::Gauges;
 use crate::codec::{
     self,
     txn::{Entry, Op, SubTxn, Txn},
 };
 use crate::log::{Append, LogEvent};
+use crate::metrics::gauges::Gauges;
 use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};

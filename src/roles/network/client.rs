@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::budget::Budgets;
 use crate::acl;
-use crate::admin::gauges::ConnGauges;
+use crate::metrics::gauges::ConnGauges;
 use crate::order::Line;
 use crate::roles::message::Pulse;
 use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ringkeeper::admin::quorum::Mode;
 use ringkeeper::codec::txn::{Txn, decode_entry};
 use ringkeeper::log::Append;
+use ringkeeper::metrics::quorum::Mode;
 use ringkeeper::types::{Epoch, SessionId, Zxid};
 
 use crate::history::FIELD_MAX;

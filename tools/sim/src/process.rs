@@ -422,7 +422,7 @@ impl World {
 
     pub fn leads(&self, server: usize) -> bool {
         self.servers[server].up.as_ref().is_some_and(|up| {
-            up.gauges.quorum.mode() == ringkeeper::admin::quorum::Mode::Leader
+            up.gauges.quorum.mode() == ringkeeper::metrics::quorum::Mode::Leader
                 && up.gauges.quorum.is_serving()
         })
     }

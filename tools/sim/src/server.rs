@@ -7,12 +7,12 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use ringkeeper::acl::Policy;
-use ringkeeper::admin::gauges::Gauges;
 use ringkeeper::admin::words::{Facts, Whitelist};
 use ringkeeper::disk::Dir;
 use ringkeeper::election::ElectionSettings;
 use ringkeeper::log::LogSettings;
 use ringkeeper::membership::{Electorate, Members};
+use ringkeeper::metrics::gauges::Gauges;
 use ringkeeper::net::NetSettings;
 use ringkeeper::node::assembly::{EnsemblePlan, Parts, Plan, Seat, assemble};
 use ringkeeper::node::history_files::{HistoryFiles, StartLog};

@@ -5,123 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use super::figure::{Figure, Summary, SummaryValues};
 use super::quorum::QuorumGauges;
 use crate::log::figures::{Figures, Values};
 use crate::types::{ConnId, Millis, WallMillis};
-
-/// A number with one writer. Relaxed throughout: nothing is ordered by a figure.
-#[derive(Default, Debug)]
-pub struct Figure(AtomicI64);
-
-impl Figure {
-    pub fn new(value: i64) -> Figure {
-        Figure(AtomicI64::new(value))
-    }
-    pub fn get(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    pub fn set(&self, value: i64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-    /// Only by its one writer.
-    pub fn add(&self, n: i64) {
-        self.set(self.get().wrapping_add(n));
-    }
-}
-
-/// A summary as `mntr` prints it: count, sum, least, most and percentiles. One thread records,
-/// so its lock is contended only while somebody looks.
-#[derive(Debug)]
-pub struct Summary(Mutex<SummaryValues>);
-
-/// A summary read at one moment.
-#[derive(Clone, Debug)]
-pub struct SummaryValues {
-    sum: i64,
-    histogram: Histogram<u32>,
-}
-
-/// Two digits are what a dashboard shows; what is longer than an hour counts as an hour.
-const DIGITS: u8 = 2;
-const HIGHEST: u64 = 3_600_000;
-
-impl Default for SummaryValues {
-    fn default() -> SummaryValues {
-        let Ok(histogram) = Histogram::new_with_bounds(1, HIGHEST, DIGITS) else {
-            unreachable!("the bounds are constants: 1, at least 2, and at most 5 digits");
-        };
-        SummaryValues { sum: 0, histogram }
-    }
-}
-
-impl Default for Summary {
-    fn default() -> Summary {
-        Summary(Mutex::new(SummaryValues::default()))
-    }
-}
-
-impl Summary {
-    pub fn record(&self, value: i64) {
-        self.record_run(value, 1);
-    }
-
-    /// The same value `count` times: one lock for a whole turn's answers.
-    pub fn record_run(&self, value: i64, count: u32) {
-        let mut values = self.0.lock();
-        values.sum += value * i64::from(count);
-        values.histogram.saturating_record_n(value.max(0) as u64, count);
-    }
-
-    pub fn reset(&self) {
-        let mut values = self.0.lock();
-        values.sum = 0;
-        values.histogram.reset();
-    }
-
-    pub fn values(&self) -> SummaryValues {
-        self.0.lock().clone()
-    }
-}
-
-impl SummaryValues {
-    pub fn merge(&mut self, other: &SummaryValues) {
-        self.sum += other.sum;
-        // Equal bounds: nothing can be out of range.
-        let _ = self.histogram.add(&other.histogram);
-    }
-
-    pub fn count(&self) -> i64 {
-        self.histogram.len() as i64
-    }
-    pub fn sum(&self) -> i64 {
-        self.sum
-    }
-    pub fn min(&self) -> i64 {
-        self.histogram.min() as i64
-    }
-    pub fn max(&self) -> i64 {
-        if self.histogram.is_empty() { 0 } else { self.histogram.max() as i64 }
-    }
-
-    /// `quantile` between 0 and 1.
-    pub fn percentile(&self, quantile: f64) -> i64 {
-        if self.histogram.is_empty() {
-            0
-        } else {
-            self.histogram.value_at_quantile(quantile) as i64
-        }
-    }
-
-    pub fn average(&self) -> f64 {
-        if self.histogram.is_empty() { 0.0 } else { self.sum as f64 / self.histogram.len() as f64 }
-    }
-}
 
 /// One client connection, as `stat` and `cons` show it.
 #[derive(Debug)]
@@ -236,34 +128,6 @@ impl Tally {
         self.last = bytes;
         self.min = self.min.min(bytes);
         self.max = self.max.max(bytes);
-    }
-}
-
-/// Equal values on their way into a summary. Answers of one turn nearly all have one latency.
-#[derive(Default, Debug)]
-pub struct Run {
-    value: i64,
-    count: u32,
-}
-
-impl Run {
-    pub fn record(&mut self, value: i64, into: &Summary) {
-        self.record_many(value, 1, into);
-    }
-
-    pub fn record_many(&mut self, value: i64, count: u32, into: &Summary) {
-        if value != self.value {
-            self.flush(into);
-            self.value = value;
-        }
-        self.count += count;
-    }
-
-    pub fn flush(&mut self, into: &Summary) {
-        if self.count > 0 {
-            into.record_run(self.value, self.count);
-            self.count = 0;
-        }
     }
 }
 
@@ -476,33 +340,5 @@ impl Gauges {
         if let Some(figures) = self.log.get() {
             figures.reset();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_lose_nothing() {
-        let (summary, mut run) = (Summary::default(), Run::default());
-        [0, 0, 3, 3, 3, 1].into_iter().for_each(|value| run.record(value, &summary));
-        run.flush(&summary);
-        run.flush(&summary);
-        let values = summary.values();
-        assert_eq!((values.count(), values.sum(), values.min(), values.max()), (6, 10, 0, 3));
-    }
-
-    #[test]
-    fn summaries_of_cores_merge_into_one() {
-        let (a, b) = (Summary::default(), Summary::default());
-        (1..=90).for_each(|v| a.record(v));
-        (91..=100).for_each(|v| b.record(v));
-        let mut all = a.values();
-        all.merge(&b.values());
-        assert_eq!((all.count(), all.min(), all.max(), all.sum()), (100, 1, 100, 5050));
-        assert_eq!((all.percentile(0.5), all.percentile(0.99)), (50, 99));
-        let none = SummaryValues::default();
-        assert_eq!((none.min(), none.max(), none.percentile(0.99)), (0, 0, 0));
     }
 }

@@ -1,15 +1,12 @@
-//! Figures of a server of an ensemble, and what the words say of them.
+//! Figures of a server of an ensemble.
 //!
 //! The control core tells what happens by the functions of [`QuorumGauges`], and sets the figures
 //! nobody can derive. A server on its own never touches them and stays [`Mode::Standalone`].
 
-use std::fmt::Write;
-
 use parking_lot::Mutex;
 
-use super::gauges::{Figure, Summary};
-use super::metrics::line;
-use crate::membership::{Member, Members, PeerAddress, Role};
+use super::figure::{Figure, Summary};
+use crate::membership::{Member, Members};
 use crate::types::{Millis, ServerId};
 
 /// What a server is (`Mode:` of `srvr`, `server_state` of `mntr`).
@@ -67,7 +64,7 @@ struct Standing {
 pub struct QuorumGauges {
     standing: Mutex<Standing>,
     /// Voters of the committed configuration.
-    quorum_size: Figure,
+    pub quorum_size: Figure,
     pub looking_count: Figure,
 
     /// A leader's: connected learners; followers that get proposals, those among them that do not
@@ -79,9 +76,9 @@ pub struct QuorumGauges {
     pub pending_syncs: Figure,
     pub proposal_count: Figure,
     /// Bytes, -1 before the first.
-    proposal_last: Figure,
-    proposal_min: Figure,
-    proposal_max: Figure,
+    pub proposal_last: Figure,
+    pub proposal_min: Figure,
+    pub proposal_max: Figure,
     /// Learner syncs begun.
     pub diff_count: Figure,
     pub snap_count: Figure,
@@ -257,7 +254,15 @@ impl QuorumGauges {
         ] {
             figure.set(0);
         }
-        for (_, summary) in self.summaries().into_iter().chain(self.advanced()) {
+        for summary in [
+            &self.election_time,
+            &self.follower_sync_time,
+            &self.observer_sync_time,
+            &self.unavailable_time,
+            &self.leader_unavailable_time,
+            &self.quorum_ack_latency,
+            &self.proposal_latency,
+        ] {
             summary.reset();
         }
         self.forget_proposals();
@@ -276,74 +281,34 @@ impl QuorumGauges {
         (self.mode() == Mode::Leader).then(sizes)
     }
 
-    /// The lines of `mntr` behind `server_state` (QuorumZooKeeperServer.dumpMonitorValues).
-    pub fn write_state(&self, out: &mut String) {
-        let standing = self.standing.lock();
-        if let Some(state) = standing.peer_state() {
-            line(out, "peer_state", state);
-        }
-        if let Some(master) = standing.master {
-            line(out, "observer_master_id", master.0);
-        }
+    /// QuorumPeer.getDetailedPeerState; `None` for a server on its own.
+    pub fn peer_state(&self) -> Option<String> {
+        self.standing.lock().peer_state()
     }
 
-    /// The gauges of the role (registerMetrics of the servers of an ensemble).
-    pub fn write_gauges(&self, out: &mut String, now: Millis) {
-        let standing = self.standing.lock().clone();
-        if !matches!(standing.mode, Mode::Leader | Mode::Follower | Mode::Observer) {
-            return;
-        }
-        if standing.mode == Mode::Leader {
-            let up = standing.serving_since.map_or(0, |since| now.0 - since.0);
-            for (name, value) in [
-                ("learners", self.learners.get()),
-                ("synced_followers", self.synced_followers.get()),
-                ("synced_non_voting_followers", self.synced_non_voting_followers.get()),
-                ("synced_observers", self.synced_observers.get()),
-                ("pending_syncs", self.pending_syncs.get()),
-                ("leader_uptime", up),
-                ("last_proposal_size", self.proposal_last.get()),
-                ("max_proposal_size", self.proposal_max.get()),
-                ("min_proposal_size", self.proposal_min.get()),
-            ] {
-                line(out, name, value);
-            }
-        }
-        line(out, "quorum_size", self.quorum_size.get());
+    /// The leader that an observer follows.
+    pub fn master(&self) -> Option<ServerId> {
+        self.standing.lock().master
     }
 
-    pub fn counters(&self) -> [(&'static str, i64); 11] {
-        [
-            ("looking_count", self.looking_count.get()),
-            ("proposal_count", self.proposal_count.get()),
-            ("diff_count", self.diff_count.get()),
-            ("snap_count", self.snap_count.get()),
-            ("revalidate_count", self.revalidate_count.get()),
-            ("quit_leading_due_to_disloyal_voter", self.disloyal_voters.get()),
-            ("learner_proposal_received_count", self.proposals_received.get()),
-            ("learner_commit_received_count", self.commits_received.get()),
-            ("commit_count", self.commit_count.get()),
-            ("request_commit_queued", self.commits_queued.get()),
-            ("skip_learner_request_to_next_processor_count", 0),
-        ]
+    /// When its latest role began to serve.
+    pub fn serving_since(&self) -> Option<Millis> {
+        self.standing.lock().serving_since
     }
 
-    pub fn summaries(&self) -> [(&'static str, &Summary); 5] {
-        [
-            ("election_time", &self.election_time),
-            ("follower_sync_time", &self.follower_sync_time),
-            ("observer_sync_time", &self.observer_sync_time),
-            ("unavailable_time", &self.unavailable_time),
-            ("leader_unavailable_time", &self.leader_unavailable_time),
-        ]
+    /// Whether it leads, follows or observes.
+    pub fn has_role(&self) -> bool {
+        matches!(self.mode(), Mode::Leader | Mode::Follower | Mode::Observer)
     }
 
-    /// Summaries with percentiles.
-    pub fn advanced(&self) -> [(&'static str, &Summary); 2] {
-        [
-            ("quorum_ack_latency", &self.quorum_ack_latency),
-            ("proposal_latency", &self.proposal_latency),
-        ]
+    /// Members of the committed configuration, a line each.
+    pub fn members(&self) -> String {
+        self.standing.lock().members.clone()
+    }
+
+    /// This server as the committed configuration has it, once that may differ from the start's.
+    pub fn own(&self) -> Option<Member> {
+        self.standing.lock().own.clone()
     }
 }
 
@@ -386,43 +351,5 @@ impl Standing {
             Some(SyncMode::Trunc) => " - trunc",
         });
         Some(text)
-    }
-}
-
-/// Settings of an ensemble shown by `conf`.
-#[derive(Clone, Debug)]
-pub struct EnsembleFacts {
-    /// Ticks.
-    pub init_limit: i64,
-    pub sync_limit: i64,
-    pub addresses: Vec<PeerAddress>,
-    pub observer: bool,
-    /// `localSessionsEnabled`.
-    pub local_sessions: bool,
-}
-
-impl EnsembleFacts {
-    /// QuorumZooKeeperServer.dumpConf and ReadOnlyZooKeeperServer.dumpConf.
-    pub fn write(&self, out: &mut String, gauges: &QuorumGauges) {
-        let own = gauges.standing.lock().own.clone();
-        let addresses = own.as_ref().map_or(&self.addresses, |own| &own.addresses);
-        let observer = own.as_ref().map_or(self.observer, |own| own.role == Role::Observer);
-        let ports = |of: fn(&PeerAddress) -> u16| {
-            let mut ports: Vec<String> = Vec::new();
-            for port in addresses.iter().map(|address| of(address).to_string()) {
-                if !ports.contains(&port) {
-                    ports.push(port);
-                }
-            }
-            ports.join("|")
-        };
-        let _ = writeln!(out, "initLimit={}\nsyncLimit={}", self.init_limit, self.sync_limit);
-        let _ = writeln!(out, "electionAlg=3\nelectionPort={}", ports(|a| a.election));
-        let _ = writeln!(out, "quorumPort={}", ports(|a| a.quorum));
-        let _ = writeln!(out, "peerType={}", i32::from(observer));
-        let standing = gauges.standing.lock();
-        if standing.mode != Mode::ReadOnly {
-            let _ = write!(out, "membership: \n{}", standing.members);
-        }
     }
 }

@@ -1,0 +1,79 @@
+//! What the system says of this machine and this process.
+
+use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
+
+use super::words::{BUILT, VERSION};
+use crate::metrics::catalogue::Descriptors;
+
+/// Files of this process.
+pub fn descriptors() -> Descriptors {
+    Descriptors { open: open_descriptors(), max: max_descriptors() }
+}
+
+pub fn environment() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
+    let kib = |key: &str| -> u64 {
+        read("/proc/meminfo")
+            .lines()
+            .find_map(|l| l.strip_prefix(key)?.trim().strip_suffix(" kB")?.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    let mut out = String::from("Environment:\n");
+    let mut put = |name: &str, value: &str| {
+        let _ = writeln!(out, "{name}={value}");
+    };
+    put("zookeeper.version", &format!("{VERSION}, {BUILT}"));
+    put("host.name", &read("/proc/sys/kernel/hostname"));
+    for name in ["version", "vendor", "home", "class.path", "library.path"] {
+        put(&format!("java.{name}"), "none");
+    }
+    put("java.io.tmpdir", &std::env::temp_dir().display().to_string());
+    put("java.compiler", "<NA>");
+    put("os.name", "Linux");
+    put("os.arch", if cfg!(target_arch = "x86_64") { "amd64" } else { std::env::consts::ARCH });
+    put("os.version", &read("/proc/sys/kernel/osrelease"));
+    let (name, home) = user();
+    put("user.name", &name);
+    put("user.home", &home);
+    put("user.dir", &std::env::current_dir().unwrap_or_default().display().to_string());
+    put("os.memory.free", &format!("{}MB", kib("MemFree:") / 1024));
+    put("os.memory.max", &format!("{}MB", kib("MemTotal:") / 1024));
+    put("os.memory.total", &format!("{}MB", kib("MemTotal:") / 1024));
+    out
+}
+
+/// Name and home of the user this process runs as, from /etc/passwd; a user it does not list has
+/// a number for a name.
+fn user() -> (String, String) {
+    let id = std::fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or_default();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mine = fields.filter(|f| f.len() > 5).find(|f| f[2].parse() == Ok(id));
+    match mine {
+        Some(fields) => (fields[0].to_string(), fields[5].to_string()),
+        None => (id.to_string(), std::env::var("HOME").unwrap_or_else(|_| "?".into())),
+    }
+}
+
+fn max_descriptors() -> i64 {
+    std::fs::read_to_string("/proc/self/limits")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn open_descriptors() -> i64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as i64)
+}
+
+pub fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .filter(|m| m.is_file())
+        .map(|m| m.len())
+        .sum()
+}
