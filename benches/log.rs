@@ -8,9 +8,9 @@
 use bytes::Bytes;
 use ringkeeper::disk::{Dir, RealDir};
 use ringkeeper::log::{Append, IoChoice, LogEvent, LogSettings, Replay};
+use ringkeeper::roles::jobs::LogInput;
 use ringkeeper::roles::log::io::{SegmentIo, make};
 use ringkeeper::roles::log::{Handle, LogParts, spawn};
-use ringkeeper::roles::message::LogInput;
 use ringkeeper::runtime::{Receiver, Sender, ThreadSleeper, mailbox, waker};
 use ringkeeper::types::Zxid;
 use std::collections::VecDeque;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 
-use super::words::{BUILT, VERSION};
+use super::version::{BUILT, VERSION};
 use crate::metrics::catalogue::Descriptors;
 
 /// Files of this process.

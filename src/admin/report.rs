@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use super::words::{BUILT, Desk, VERSION};
+use super::version::{BUILT, VERSION};
+use super::words::Desk;
 use crate::metrics::gauges::{CoreGauges, Gauges};
 use crate::metrics::quorum::Mode;
 use crate::types::Millis;

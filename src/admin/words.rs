@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use super::conf::EnsembleFacts;
 use super::listings::SessionLists;
+use super::version::{BUILT, VERSION};
 use super::{listings, machine, metrics};
 use crate::codec::request::OpCode;
 use crate::metrics::catalogue::Sources;
@@ -18,12 +19,6 @@ use crate::metrics::gauges::{ConnGauges, Gauges, NO_OP};
 use crate::metrics::quorum::Mode;
 use crate::tree::Tree;
 use crate::types::Millis;
-
-/// Monitoring parses the number in front: it must be a ZooKeeper one.
-pub const VERSION: &str =
-    concat!("3.9.5-ringkeeper-", env!("CARGO_PKG_VERSION"), "-", env!("RINGKEEPER_COMMIT_ID"));
-/// The commit's date, as Java prints its build's.
-pub const BUILT: &str = concat!("built on ", env!("RINGKEEPER_BUILT"));
 
 /// Every word a connection may begin with, enabled or not.
 pub const WORDS: [&str; 19] = [

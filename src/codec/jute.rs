@@ -159,6 +159,10 @@ impl<'a> Reader<'a> {
             let wanted = count.saturating_mul(item_min);
             return Err(DecodeError::Short { field, at: self.at, wanted, left: self.left() });
         }
+        debug_assert!(
+            count * item_min <= self.left(),
+            "I10: room for {count} items of {field}, which the bytes left cannot hold"
+        );
         Ok(Some(count))
     }
 }

@@ -207,7 +207,13 @@ fn limits(s: &mut Source<'_>, remarks: &mut Vec<String>) -> Result<LimitSettings
     Ok(LimitSettings {
         jute_maxbuffer: maxbuffer as usize,
         jute_extra: extra.max(limits::JUTE_EXTRA_MIN as i64) as usize,
-        cnxns_per_address: number(s.file("maxClientCnxns"), ANY, "connections", 60)?.max(0) as u32,
+        cnxns_per_address: number(
+            s.file("maxClientCnxns"),
+            ANY,
+            "connections",
+            limits::CLIENT_CNXNS_MAX.into(),
+        )?
+        .max(0) as u32,
         cnxns: number(s.property("maxCnxns"), ANY, "connections", 0)?.max(0) as u32,
         global_outstanding: number(
             s.property("globalOutstandingLimit"),

@@ -172,6 +172,13 @@ pub struct ClientSettings {
     pub tcp_keep_alive: bool,
 }
 
+impl ClientSettings {
+    /// Connections that may wait to be accepted.
+    pub fn backlog_max(&self) -> u32 {
+        self.backlog.max(1) as u32
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionSettings {
     /// `minSessionTimeout`, milliseconds; two ticks unless set.

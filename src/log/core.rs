@@ -19,10 +19,10 @@
 //! * Without `forceSync` a segment is flushed once, when it is finished: what stands before a newer
 //!   segment is whole, here too.
 
+use super::event::{Durable, LogEvent};
 use super::frame::{self, HEADER, Nonce, RECORD_EXTRA, TRAILER};
 use super::settings::{BATCH_BYTES, FIRST_STEP, LogSettings, SMALLEST, STEP};
 use super::side::SideRecord;
-use super::{Durable, LogEvent};
 use crate::disk::DIRECT_ALIGN;
 use crate::types::{Millis, Zxid};
 use bytes::Bytes;

@@ -14,9 +14,8 @@
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 
-use crate::types::Zxid;
-
 pub mod core;
+mod event;
 pub mod figures;
 pub mod frame;
 pub mod horizon;
@@ -30,36 +29,9 @@ pub mod side;
 pub mod truncate;
 
 pub use self::core::Append;
+pub use event::{Durable, LogEvent};
 pub use figures::Figures;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle, settle_beside};
 pub use truncate::{Truncated, set_aside, truncate};
-
-/// Proof that a transaction and all before it survive power loss here. Only the log makes one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Durable(Zxid);
-
-impl Durable {
-    pub fn zxid(self) -> Zxid {
-        self.0
-    }
-
-    /// For tests of what follows the log.
-    #[cfg(test)]
-    pub fn assumed(zxid: Zxid) -> Durable {
-        Durable(zxid)
-    }
-}
-
-/// What the log tells the control core, in this order for one batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LogEvent {
-    /// The horizon has moved.
-    Durable { upto: Durable },
-    /// Enough has been logged since the last snapshot; the segment ends here, so that a snapshot
-    /// of this transaction makes all of it superfluous one day.
-    SnapshotDue { after: Zxid },
-    /// Everything appended before `stop` is durable and the thread has ended.
-    Stopped,
-}

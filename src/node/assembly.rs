@@ -170,33 +170,24 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
     let removing: Arc<Mutex<()>> = Arc::default();
     let (mut history, mut ensemble) = (None, None);
-    if let Some(plan_of) = plan.ensemble {
+    if let Some(member) = plan.ensemble {
         let restore =
             RestoreOptions { autocreate: plan.restore.autocreate || blank, ..plan.restore };
-        history = Some(HistoryFiles {
-            folders: folders.clone(),
-            restore,
-            write: write.clone(),
-            start_log,
-            removing: removing.clone(),
-        });
-        let committed = committed(&folders, last);
-        let disk = Disk::new(folders, restore.field_max, change_sender, committed);
+        let disk =
+            Disk::new(folders.clone(), restore.field_max, change_sender, committed(&folders, last));
         let listens = to_networks[0].clone();
-        ensemble = Some(EnsembleParts { blank, ..member(plan_of, disk, window, last, listens)? });
+        ensemble = Some(EnsembleParts { blank, ..parts_of(member, disk, window, listens)? });
+        let (write, removing) = (write.clone(), removing.clone());
+        history = Some(HistoryFiles { folders, restore, write, start_log, removing });
     }
     let serving = ensemble.is_none();
     gauges.running.store(serving, Ordering::Relaxed);
+    let desk = Desk { gauges: gauges.clone(), tree, whitelist: plan.whitelist, facts: plan.facts };
     let commons = Arc::new(Commons {
-        tree: tree.clone(),
+        tree: desk.tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
-        desk: Arc::new(Desk {
-            gauges: gauges.clone(),
-            tree,
-            whitelist: plan.whitelist,
-            facts: plan.facts,
-        }),
+        desk: Arc::new(desk),
         clerk,
         admission: Arc::new(plan.admission),
         lines: ClientLines::default(),
@@ -257,14 +248,14 @@ fn core(waker: Waker) -> Core {
     Core { sender, inbox, stream: Arc::default() }
 }
 
-/// Epoch files are read, and compared with `last`, what the log ends with.
-fn member(
+/// Epoch files are read, and compared with what the log ends with.
+fn parts_of(
     plan: EnsemblePlan,
     disk: Disk,
     window: Window,
-    last: Zxid,
     listens: Sender<ToNetwork>,
 ) -> Result<EnsembleParts, EpochError> {
+    let last = window.end().unwrap_or(Zxid::ZERO);
     let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
     if let Some(before) = epochs.raised_from {
         tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");

@@ -13,9 +13,10 @@ use std::sync::mpsc::Receiver;
 use parking_lot::Mutex;
 
 use crate::history::{self, CutOff, Rewind, committed};
+use crate::roles::jobs::LogInput;
 use crate::roles::jobs::{Change, Changed, HistoryJob, Outcome, Received};
 use crate::roles::log::OpenError;
-use crate::roles::message::{LogInput, ToControl};
+use crate::roles::message::ToControl;
 use crate::runtime::Sender;
 use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
 use crate::tree::TreeWriter;

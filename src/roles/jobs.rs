@@ -1,16 +1,26 @@
-//! Work that the control role gives to threads beside it, and what comes back.
+//! Work that the control role gives to the log and to threads beside it, and what comes back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
-use super::message::LogInput;
 use crate::history::CutOff;
+use crate::log::Append;
 use crate::runtime::Sender;
 use crate::tree::{Cleared, TreeWriter};
 use crate::types::{Epoch, Link, SessionId, Zxid};
 use crate::zab::LearnerInput;
+
+/// What the control core tells the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogInput {
+    Append(Append),
+    /// What follows goes into a new segment.
+    RollNow,
+    /// Make durable what has come and end; [`crate::log::LogEvent::Stopped`] is the last event.
+    Stop,
+}
 
 /// Work for the housekeeping thread.
 pub enum Job {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::jobs::Changed;
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::log::{Append, LogEvent};
+use crate::log::LogEvent;
 use crate::metrics::gauges::ConnGauges;
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
@@ -139,16 +139,6 @@ pub struct Question {
     pub word: &'static str,
     pub conn: ConnRef,
     pub asker: Arc<ConnGauges>,
-}
-
-/// What the control core tells the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LogInput {
-    Append(Append),
-    /// What follows goes into a new segment.
-    RollNow,
-    /// Make durable what has come and end; [`LogEvent::Stopped`] is the last event.
-    Stop,
 }
 
 /// From the control core to a network core: one stream in zxid order.

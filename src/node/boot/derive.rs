@@ -171,11 +171,6 @@ fn facts(settings: &Settings) -> Facts {
     }
 }
 
-/// Connections that wait to be accepted.
-pub fn backlog(settings: &Settings) -> u32 {
-    settings.client.backlog.max(1) as u32
-}
-
 pub fn listen_address(settings: &Settings) -> SocketAddr {
     let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     SocketAddr::new(ip, settings.client.listen.port)

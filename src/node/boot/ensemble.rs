@@ -73,7 +73,7 @@ impl Changes {
             standalone: settings.standalone_enabled,
             several_addresses: settings.several_addresses,
         };
-        let (enabled, backlog) = (all.reconfig, super::derive::backlog(all));
+        let (enabled, backlog) = (all.reconfig, all.client.backlog_max());
         let file = if enabled { config_file(all, settings) } else { None };
         Changes { enabled, rules, file, backlog }
     }

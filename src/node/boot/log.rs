@@ -10,8 +10,9 @@ use crate::metrics::gauges::Gauges;
 use crate::node::history_files::StartLog;
 use crate::node::hosting::LentLog;
 use crate::node::placement::Placement;
+use crate::roles::jobs::LogInput;
 use crate::roles::log::{self, LogParts, OpenError};
-use crate::roles::message::{LogInput, ToControl};
+use crate::roles::message::ToControl;
 use crate::runtime::{Sender, Waker, entropy};
 use crate::types::Zxid;
 

@@ -95,7 +95,7 @@ fn open_porch(settings: &Settings, door: &Bound, gauges: &Arc<Gauges>) -> Result
     gauges.running.store(false, Ordering::Relaxed);
     let (nothing_yet, _) = Tree::new(TreeOptions::default());
     let desk = derive::desk(settings, nothing_yet, gauges.clone());
-    let listener = door.listen(derive::backlog(settings));
+    let listener = door.listen(settings.client.backlog_max());
     let porch = listener.and_then(|listener| Porch::open(listener, desk));
     porch.map_err(|cause| listen_error(settings, cause))
 }

@@ -120,7 +120,7 @@ pub fn start(
             cpu: placement.network[index],
             net: derive::net_settings(&settings),
             sleeper,
-            listen: door.take().map(|door| (door, derive::backlog(&settings))),
+            listen: door.take().map(|door| (door, settings.client.backlog_max())),
             control: hosted.take(),
             ready: ready_sender.clone(),
         };

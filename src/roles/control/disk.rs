@@ -12,8 +12,8 @@
 use super::Control;
 use crate::history::{self, CutOff};
 use crate::prep::Prep;
+use crate::roles::jobs::LogInput;
 use crate::roles::jobs::{Change, Changed, HistoryJob, Received};
-use crate::roles::message::LogInput;
 use crate::roles::stream::Publisher;
 use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;

@@ -10,7 +10,7 @@ use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
 use crate::codec::txn::{Entry, decode_entry};
 use crate::log::Append;
 use crate::metrics::quorum::SyncMode;
-use crate::roles::message::LogInput;
+use crate::roles::jobs::LogInput;
 use crate::roles::message::{Service, ToNetwork};
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::session::Scope;

@@ -36,8 +36,9 @@ pub use locals::ClientRules;
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::chunks::Chunks;
+use super::jobs::LogInput;
 use super::jobs::{Job, LearnerJob};
-use super::message::{LogInput, Pulse, Service, ToControl, ToNetwork};
+use super::message::{Pulse, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
 use super::stream::Outlet;
 use crate::codec::{

@@ -11,7 +11,7 @@
 
 use super::pace::By;
 use super::shell::Shell;
-use crate::roles::message::LogInput;
+use crate::roles::jobs::LogInput;
 use crate::runtime::{Sender, Waker};
 use parking_lot::Mutex;
 use std::fmt;

@@ -15,7 +15,7 @@ use crate::log::LogEvent;
 use crate::log::core::{Effect, Input, Job, LogCore};
 use crate::log::name::{log_name, next_name};
 use crate::log::side::SideRecord;
-use crate::roles::message::LogInput;
+use crate::roles::jobs::LogInput;
 use crate::types::{Millis, Zxid};
 
 /// What one step has done.

@@ -29,7 +29,7 @@ use crate::log::horizon::HorizonFile;
 use crate::log::name::next_name;
 use crate::log::settings::{IoChoice, LogSettings};
 use crate::log::{LogEvent, Settled, settle};
-use crate::roles::message::LogInput;
+use crate::roles::jobs::LogInput;
 use crate::runtime::{Receiver, Sender, ThreadSleeper, Waker, affinity, clock, mailbox, waker};
 use crate::types::{Zxid, limits};
 use parking_lot::Mutex;

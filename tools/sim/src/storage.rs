@@ -7,9 +7,9 @@ use ringkeeper::disk::Dir;
 use ringkeeper::log::core::{Job, LogCore};
 use ringkeeper::log::side::SideRecord;
 use ringkeeper::log::{Append, LogEvent, LogSettings};
+use ringkeeper::roles::jobs::LogInput;
 use ringkeeper::roles::log::io::{SegmentIo, calls::Calls, direct::Direct};
 use ringkeeper::roles::log::{Did, LogFailure, Machine, Preparer};
-use ringkeeper::roles::message::LogInput;
 use ringkeeper::runtime::mailbox::Receiver;
 use ringkeeper::types::{Millis, Zxid};
 
