@@ -212,20 +212,8 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         now,
         wall,
     });
-    let seat = |(n, core): (usize, Core)| Seat {
-        core: CoreId(n as u16),
-        settings: plan.network.clone(),
-        commons: commons.clone(),
-        gauges: gauges.cores[n].clone(),
-        stream: core.stream,
-        inbox: core.inbox,
-        to_control: to_control.clone(),
-        drained: last,
-        serving,
-        now,
-        hash_seed: entropy(),
-    };
-    let networks = cores.into_iter().enumerate().map(seat).collect();
+    let seats = SeatsOf { settings: plan.network, commons: &commons, gauges: &gauges, now };
+    let networks = seats.all(cores, &to_control, (last, serving), entropy);
     Ok(Roles {
         control,
         networks,
@@ -241,6 +229,39 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         removing,
         serving,
     })
+}
+
+/// What all network roles have alike.
+struct SeatsOf<'a> {
+    settings: NetworkSettings,
+    commons: &'a Arc<Commons>,
+    gauges: &'a Gauges,
+    now: Millis,
+}
+
+impl SeatsOf<'_> {
+    fn all(
+        &self,
+        cores: Vec<Core>,
+        to_control: &Sender<ToControl>,
+        (drained, serving): (Zxid, bool),
+        entropy: &mut dyn FnMut() -> u64,
+    ) -> Vec<Seat> {
+        let seat = |(n, core): (usize, Core)| Seat {
+            core: CoreId(n as u16),
+            settings: self.settings.clone(),
+            commons: self.commons.clone(),
+            gauges: self.gauges.cores[n].clone(),
+            stream: core.stream,
+            inbox: core.inbox,
+            to_control: to_control.clone(),
+            drained,
+            serving,
+            now: self.now,
+            hash_seed: entropy(),
+        };
+        cores.into_iter().enumerate().map(seat).collect()
+    }
 }
 
 fn core(waker: Waker) -> Core {
