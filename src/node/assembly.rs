@@ -27,6 +27,7 @@ use crate::roles::stream::{Outlet, Stream};
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 use crate::session::IdSource;
 use crate::snapshot::{Directories, RestoreOptions, WriteOptions};
+use crate::tree::Tree;
 use crate::types::{CoreId, Millis, ServerId, WallMillis, Zxid, limits};
 use crate::zab::{Readers, SyncRules, Timing, Window};
 
@@ -154,6 +155,12 @@ struct Core {
     stream: Arc<Stream>,
 }
 
+impl Core {
+    fn outlet(&self, last: Zxid) -> Outlet {
+        Outlet::new(self.sender.clone(), self.stream.clone(), last)
+    }
+}
+
 /// Starts the log and makes the roles.
 pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let Parts { plan, folders, recovered, gauges, control, cores, log, entropy, now, wall } = parts;
@@ -182,18 +189,17 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     }
     let serving = ensemble.is_none();
     gauges.running.store(serving, Ordering::Relaxed);
-    let desk = Desk { gauges: gauges.clone(), tree, whitelist: plan.whitelist, facts: plan.facts };
     let commons = Arc::new(Commons {
-        tree: desk.tree.clone(),
+        tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
-        desk: Arc::new(desk),
+        desk: desk(tree, &gauges, plan.whitelist, plan.facts),
         clerk,
         admission: Arc::new(plan.admission),
         lines: ClientLines::default(),
         peers: to_networks.clone(),
     });
-    let outlet = |core: &Core| Outlet::new(core.sender.clone(), core.stream.clone(), last);
+    let outlets = cores.iter().map(|core| core.outlet(last)).collect();
     let control = Control::new(ControlParts {
         settings: plan.control,
         writer,
@@ -201,7 +207,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         ids: IdSource::new(plan.server, wall).counting_from(entropy() as u16),
         sessions: restored.sessions,
         inbox,
-        outlets: cores.iter().map(outlet).collect(),
+        outlets,
         log,
         jobs: job_sender,
         learner_jobs: learner_sender,
@@ -262,6 +268,10 @@ impl SeatsOf<'_> {
         };
         cores.into_iter().enumerate().map(seat).collect()
     }
+}
+
+fn desk(tree: Arc<Tree>, gauges: &Arc<Gauges>, whitelist: Whitelist, facts: Facts) -> Arc<Desk> {
+    Arc::new(Desk { gauges: gauges.clone(), tree, whitelist, facts })
 }
 
 fn core(waker: Waker) -> Core {

@@ -89,10 +89,6 @@ pub const WINDOW_BYTES: usize = 64 << 20;
 pub const GONE_LISTS: usize = 32;
 pub const GONE_LIST_BYTES: usize = 1024;
 
-/// Sub-operations of one multi. Java has no cap of its own: the frame is the bound, and the
-/// smallest sub-operation (a check of "/") takes 9 + 4 + 1 + 4 bytes.
-pub const MULTI_OPS: usize = JUTE_MAXBUFFER / 18;
-
 /// Bytes of the text of a quota's limits or stats node. Java's own is a few dozen; every write
 /// beneath the limits reads it.
 pub const QUOTA_TEXT: usize = 1024;

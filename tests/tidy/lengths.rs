@@ -11,6 +11,7 @@ const LINES_MAX: usize = 70;
 const LONGER: &[(&str, &str, usize)] = &[
     ("perf/src/report/sections.rs", "sample", 77),
     ("src/config/ensemble.rs", "ensemble", 82),
+    ("src/node/assembly.rs", "assemble", 74),
     ("src/node/boot/wire.rs", "start", 81),
     ("src/roles/network/frames.rs", "handle", 108),
     ("src/roles/network/frames.rs", "serve_frames", 105),

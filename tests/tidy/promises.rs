@@ -15,7 +15,7 @@ fn every_limit_binds_something() {
     let text = &limits[0].1;
     let names = code(text).filter_map(|(_, line)| {
         let rest = line.trim().strip_prefix("pub const ")?;
-        Some(rest.split(':').next()?.to_owned())
+        Some(rest.split(':').next()?.to_owned()).filter(|name| !name.starts_with("fn "))
     });
     let mut unused = Vec::new();
     for name in names {
