@@ -8,8 +8,13 @@
 //! about once a second while it grows, on a thread beside and without a flush: what a power loss
 //! takes is the last seconds' growth. It never says more than the log held when it was written.
 //!
+//! Beside it stands the newest transaction up to there that the tree's stats tell of
+//! ([`crate::tree::Tree::shown`]). Every later tree of this history tells of it or of a newer one; a
+//! leader's tree that does not is of another history, whatever zxid it comes under. ZooKeeper's
+//! leaders name theirs for the beginning of their epoch, which is above all that was there before.
+//!
 //! ```text
-//! ringkeeper.committed    magic (8) | zxid (8) | crc32c of both (4), written in place
+//! ringkeeper.committed    magic (8) | zxid (8) | shown (8) | crc32c of all (4), written in place
 //! ```
 
 use std::io;
@@ -17,12 +22,28 @@ use std::io;
 use crate::disk::{Access, Dir, OUR_PREFIX, read_small, replace_file};
 use crate::types::Zxid;
 
-const MAGIC: [u8; 8] = *b"RKCOMM01";
-const LENGTH: usize = 8 + 8 + 4;
+const MAGIC: [u8; 8] = *b"RKCOMM02";
+const LENGTH: usize = 8 + 8 + 8 + 4;
 
 /// The file's name.
 pub fn name() -> String {
     format!("{OUR_PREFIX}committed")
+}
+
+/// How far the history is known to be committed; all zero if nothing is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    pub upto: Zxid,
+    /// The newest transaction up to there that the tree tells of.
+    pub shown: Zxid,
+}
+
+impl Known {
+    /// What of it is known of a history that ends here.
+    pub fn within(self, last: Zxid) -> Known {
+        let shown = if self.shown <= last { self.shown } else { Zxid::ZERO };
+        Known { upto: self.upto.min(last), shown }
+    }
 }
 
 /// What was written last, if all of it is there and the history is still the one it speaks of.
@@ -37,8 +58,8 @@ pub fn read(dir: &dyn Dir, last: Zxid) -> io::Result<Committed> {
     };
     Ok(match decode(&bytes) {
         None => Committed::Unknown,
-        Some(zxid) if zxid > last => Committed::Beyond(zxid),
-        Some(zxid) => Committed::Upto(zxid),
+        Some(known) if known.upto > last => Committed::Beyond(known.upto),
+        Some(known) => Committed::Upto(known),
     })
 }
 
@@ -47,14 +68,14 @@ pub fn read(dir: &dyn Dir, last: Zxid) -> io::Result<Committed> {
 pub enum Committed {
     /// There is none, or a crash came in the middle of it.
     Unknown,
-    Upto(Zxid),
+    Upto(Known),
     /// More than the files hold: they are not those it was written beside.
     Beyond(Zxid),
 }
 
 /// With `flush`, durable when this returns.
-pub fn write(dir: &dyn Dir, zxid: Zxid, flush: bool) -> io::Result<()> {
-    let bytes = encode(zxid);
+pub fn write(dir: &dyn Dir, known: Known, flush: bool) -> io::Result<()> {
+    let bytes = encode(known);
     let file = match dir.open(&name(), Access::Write) {
         Ok(file) if file.size()? == LENGTH as u64 => file,
         Ok(_) => return replace_file(dir, &name(), &bytes),
@@ -67,18 +88,20 @@ pub fn write(dir: &dyn Dir, zxid: Zxid, flush: bool) -> io::Result<()> {
     if flush { file.flush() } else { Ok(()) }
 }
 
-fn encode(zxid: Zxid) -> [u8; LENGTH] {
+fn encode(known: Known) -> [u8; LENGTH] {
     let mut out = [0; LENGTH];
     out[..8].copy_from_slice(&MAGIC);
-    out[8..16].copy_from_slice(&zxid.0.to_be_bytes());
-    let crc = crc32c::crc32c(&out[..16]);
-    out[16..].copy_from_slice(&crc.to_be_bytes());
+    out[8..16].copy_from_slice(&known.upto.0.to_be_bytes());
+    out[16..24].copy_from_slice(&known.shown.0.to_be_bytes());
+    let crc = crc32c::crc32c(&out[..24]);
+    out[24..].copy_from_slice(&crc.to_be_bytes());
     out
 }
 
-fn decode(bytes: &[u8]) -> Option<Zxid> {
-    let zxid = i64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?);
-    (bytes == encode(Zxid(zxid))).then_some(Zxid(zxid))
+fn decode(bytes: &[u8]) -> Option<Known> {
+    let zxid = |at: usize| Some(Zxid(i64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?)));
+    let known = Known { upto: zxid(8)?, shown: zxid(16)? };
+    (bytes == encode(known) && known.shown <= known.upto).then_some(known)
 }
 
 #[cfg(test)]
@@ -90,19 +113,20 @@ mod tests {
     fn it_says_what_was_written_and_never_more_than_the_files_hold() {
         // Goal: an old number, a torn one and one of other files claim nothing that is not so.
         let disk = SimDisk::new();
-        let (five, nine) = (Zxid(5), Zxid(9));
-        assert_eq!(read(&disk, nine).unwrap(), Committed::Unknown);
+        let known = |upto, shown| Known { upto: Zxid(upto), shown: Zxid(shown) };
+        let (five, nine) = (known(5, 3), known(9, 8));
+        assert_eq!(read(&disk, nine.upto).unwrap(), Committed::Unknown);
         write(&disk, five, false).unwrap();
-        assert_eq!(read(&disk, nine).unwrap(), Committed::Upto(five));
+        assert_eq!(read(&disk, nine.upto).unwrap(), Committed::Upto(five));
         write(&disk, nine, true).unwrap();
-        assert_eq!(read(&disk, nine).unwrap(), Committed::Upto(nine));
-        assert_eq!(read(&disk, five).unwrap(), Committed::Beyond(nine));
+        assert_eq!(read(&disk, nine.upto).unwrap(), Committed::Upto(nine));
+        assert_eq!(read(&disk, five.upto).unwrap(), Committed::Beyond(nine.upto));
         for state in disk.crash_states() {
-            let found = read(&SimDisk::holding(&state), nine).unwrap();
+            let found = read(&SimDisk::holding(&state), nine.upto).unwrap();
             assert!(matches!(found, Committed::Unknown | Committed::Upto(_)), "{found:?}");
         }
         let file = disk.open(&name(), Access::Write).unwrap();
         file.write_at(&[1], 9).unwrap();
-        assert_eq!(read(&disk, nine).unwrap(), Committed::Unknown);
+        assert_eq!(read(&disk, nine.upto).unwrap(), Committed::Unknown);
     }
 }

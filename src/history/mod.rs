@@ -24,7 +24,7 @@ pub mod read;
 pub mod replace;
 pub mod rewind;
 
-pub use committed::Committed;
+pub use committed::{Committed, Known};
 pub use epochs::{EpochError, Epochs};
 pub use members::ConfigFile;
 pub use purging::purge;

@@ -11,7 +11,7 @@ use super::history_files::{HistoryFiles, StartLog};
 use super::recover::Recovered;
 use crate::admin::words::{Desk, Facts, Whitelist};
 use crate::election::{Election, ElectionSettings};
-use crate::history::{self, Committed, EpochError};
+use crate::history::{self, Committed, EpochError, Known};
 use crate::membership::Electorate;
 use crate::metrics::gauges::{CoreGauges, Gauges};
 use crate::prep::PrepSettings;
@@ -313,13 +313,13 @@ fn parts_of(
     })
 }
 
-/// How far the history is known to be committed; zero: nobody knows.
-fn committed(folders: &Directories, last: Zxid) -> Zxid {
+/// How far the history is known to be committed.
+fn committed(folders: &Directories, last: Zxid) -> Known {
     let dir = folders.snapshots.as_ref();
     let file = dir.show(&history::committed::name());
     match history::committed::read(dir, last) {
-        Ok(Committed::Upto(zxid)) => zxid,
-        Ok(Committed::Unknown) => Zxid::ZERO,
+        Ok(Committed::Upto(known)) => known,
+        Ok(Committed::Unknown) => Known::default(),
         Ok(Committed::Beyond(zxid)) => {
             tracing::warn!(
                 %file,
@@ -328,11 +328,11 @@ fn committed(folders: &Directories, last: Zxid) -> Zxid {
                 "the files beside it end before what it says was committed: they were put there by \
                  somebody, or a power loss took what forceSync=no did not keep"
             );
-            Zxid::ZERO
+            Known::default()
         }
         Err(error) => {
             tracing::warn!(%file, %error, "cannot be read");
-            Zxid::ZERO
+            Known::default()
         }
     }
 }

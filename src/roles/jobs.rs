@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
-use crate::history::CutOff;
+use crate::history::{CutOff, Known};
 use crate::log::Append;
 use crate::runtime::Sender;
 use crate::tree::{Cleared, TreeWriter};
@@ -56,7 +56,7 @@ pub enum HistoryJob {
     /// A tree that is no more: giving its memory back takes its time too.
     Discard(Cleared),
     /// [`crate::history::committed`].
-    Remember { committed: Zxid, flush: bool },
+    Remember { committed: Known, flush: bool },
 }
 
 /// A change of history.

@@ -171,6 +171,7 @@ impl Work<'_> {
             return Outcome::Failed(ErrorCode::NodeExists);
         }
         let stat = StoredStat::created(self.zxid, self.time, kind.owner());
+        self.shows(&txn.path);
         self.insert(key, spot, txn.data.as_deref(), &txn.acl, stat);
         self.quota_created(parent, name);
         self.quota_count(key, 1, txn.data.as_ref().map_or(0, |data| data.len()) as i64);
@@ -234,6 +235,7 @@ impl Work<'_> {
             return missing;
         };
         let head = record.head();
+        self.shows(path);
         self.count(path, record.crc(), &head.stat, false);
         self.state.totals.nodes -= 1;
         self.state.totals.data_bytes -= size_of_node(path, record.data_len());
@@ -266,10 +268,19 @@ impl Work<'_> {
         });
         match written {
             Some(stat) => {
+                self.shows(path);
                 self.tell(ChangeKind::DataChanged, key, spot, None);
                 Outcome::DataSet(stat)
             }
             None => Outcome::Failed(ErrorCode::NoNode),
+        }
+    }
+
+    /// This transaction has left its mark on a node ([`super::Tree::shown`]).
+    fn shows(&mut self, path: &str) {
+        if path != CONFIG_PATH {
+            let totals = &mut self.state.totals;
+            totals.shown = totals.shown.max(self.zxid);
         }
     }
 

@@ -10,7 +10,7 @@ use super::apply::size_of_node;
 use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record};
 use super::quota::LIMITS_NODE;
 use super::store::key_of;
-use super::{QUOTA_PATH, TreeWriter, digest};
+use super::{CONFIG_PATH, QUOTA_PATH, TreeWriter, digest};
 use crate::types::StoredStat;
 use crate::types::{AclList, Zxid, parent_and_name};
 
@@ -59,6 +59,10 @@ impl TreeWriter {
             if slot != record.children() {
                 record.set_head(&Head { children: slot, ..record.head() });
             }
+        }
+        if key != CONFIG_PATH {
+            let newest = stat.czxid.max(stat.mzxid).max(stat.pzxid);
+            state.totals.shown = state.totals.shown.max(newest);
         }
         let crc = if tree.digests { digest::content_crc(key, data) } else { 0 };
         let list = if acl_key == OPEN_ACL { None } else { Some(tree.acls.lock().refer(acl_key)) };

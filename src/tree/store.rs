@@ -66,6 +66,9 @@ pub(super) struct Totals {
     /// The root once.
     pub nodes: usize,
     pub data_bytes: i64,
+    /// The newest transaction that a node's stat tells of. Not of the configuration node's: a server
+    /// stamps that as its files say.
+    pub shown: Zxid,
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +172,13 @@ impl Tree {
     /// what it has read to say.
     pub fn applied(&self) -> Zxid {
         Zxid(self.applied.load(Ordering::SeqCst))
+    }
+
+    /// The newest transaction that a stat in this tree tells of: created, changed, or a child created or
+    /// deleted. It never falls from one transaction to the next, for what a deletion takes away the
+    /// parent tells of.
+    pub fn shown(&self) -> Zxid {
+        self.totals().shown
     }
 
     /// Digest, and the last zxid that is in it.

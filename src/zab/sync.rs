@@ -91,7 +91,10 @@ pub fn choose(peer: Peer, history: &History<'_>) -> Plan {
         return Plan::Refuse("its history has an epoch that is newer than this one");
     }
     if last.epoch() == history.epoch && last > history.proposed {
-        return Plan::Refuse("it has transactions of this epoch that were never proposed");
+        return Plan::Refuse(
+            "it has transactions of this epoch that were never proposed: members that lead it have \
+             lost theirs, or it is of another ensemble",
+        );
     }
     if history.force_snapshot {
         return Plan::Snap;

@@ -10,7 +10,7 @@
 //! files are [`crate::node::history_files`]'s; this thread only feeds the tree while a stream comes.
 
 use super::Control;
-use crate::history::{self, CutOff};
+use crate::history::{self, CutOff, Known};
 use crate::prep::Prep;
 use crate::roles::jobs::LogInput;
 use crate::roles::jobs::{Change, Changed, HistoryJob, Received};
@@ -33,7 +33,7 @@ pub struct Disk {
     pub field_max: usize,
     jobs: mpsc::Sender<HistoryJob>,
     /// How far the history is known to be committed, and how much of that is written down.
-    committed: Zxid,
+    committed: Known,
     remembered: Zxid,
     remember_at: Millis,
     pending: Option<Pending>,
@@ -53,19 +53,19 @@ enum Pending {
 }
 
 impl Disk {
-    /// `committed`: as [`history::committed`] has it; zero if nothing is known.
+    /// `committed`: as [`history::committed`] has it.
     pub fn new(
         folders: Arc<Directories>,
         field_max: usize,
         jobs: mpsc::Sender<HistoryJob>,
-        committed: Zxid,
+        committed: Known,
     ) -> Disk {
         Disk {
             folders,
             field_max,
             jobs,
             committed,
-            remembered: committed,
+            remembered: committed.upto,
             remember_at: Millis(0),
             pending: None,
             loader: None,
@@ -80,7 +80,7 @@ impl Disk {
     }
 
     /// How far this server's history is known to be committed.
-    pub(super) fn committed(&self) -> Zxid {
+    pub(super) fn committed(&self) -> Known {
         self.committed
     }
 
@@ -118,13 +118,16 @@ impl Control {
         let (serves, applied, now) = (self.serves_all(), self.tree.applied(), self.now);
         let Some(ensemble) = &mut self.ensemble else { return };
         let disk = &mut ensemble.disk;
-        if serves && disk.pending.is_none() {
-            disk.committed = disk.committed.max(applied);
+        if serves && disk.pending.is_none() && applied > disk.committed.upto {
+            let shown = self.tree.shown();
+            // Where a snapshot held more than the log, what is shown may be of neither.
+            let shown = if shown <= applied { shown } else { disk.committed.shown };
+            disk.committed = Known { upto: applied, shown };
         }
-        let grew = disk.committed > disk.remembered;
-        if (grew && now >= disk.remember_at) || (flush && disk.committed > Zxid::ZERO) {
+        let grew = disk.committed.upto > disk.remembered;
+        if (grew && now >= disk.remember_at) || (flush && disk.committed.upto > Zxid::ZERO) {
             let committed = disk.committed;
-            (disk.remembered, disk.remember_at) = (committed, now + REMEMBER_MS);
+            (disk.remembered, disk.remember_at) = (committed.upto, now + REMEMBER_MS);
             // Without a thread there is no process either.
             let _ = disk.jobs.send(HistoryJob::Remember { committed, flush });
         }
@@ -185,7 +188,7 @@ impl Control {
                             czxid_max: loaded.czxid_max,
                             sessions: loaded.sessions,
                         });
-                        self.learn(LearnerInput::SnapshotReceived);
+                        self.learn(LearnerInput::SnapshotReceived { shows: self.tree.shown() });
                         self.try_disk();
                     }
                     Err(error) => self.leave_role(&format!("the leader's snapshot: {error}")),
@@ -218,7 +221,7 @@ impl Control {
                 Some(received) => Change::Replace { zxid, received, current: ensemble.current },
             },
             Some(Pending::Truncate { after }) => {
-                let known = disk.committed > Zxid::ZERO;
+                let known = disk.committed.upto > Zxid::ZERO;
                 let cut_off = if known { CutOff::Removed } else { CutOff::SetAside };
                 Change::Truncate { after, cut_off }
             }

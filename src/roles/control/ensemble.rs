@@ -364,6 +364,7 @@ impl Control {
             }
             ElectedRole::Following | ElectedRole::Observing => {
                 let mut effects = Vec::new();
+                let committed = ensemble.disk.committed().within(last);
                 let learner = Learner::new(
                     LearnerParts {
                         me: ensemble.me,
@@ -371,7 +372,8 @@ impl Control {
                         accepted: ensemble.accepted,
                         current: ensemble.current,
                         last,
-                        committed: ensemble.disk.committed().min(last),
+                        committed: committed.upto,
+                        shown: committed.shown,
                         blank: ensemble.blank,
                         config_version: ensemble.electorate.committed.version(),
                         leader,

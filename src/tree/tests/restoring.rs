@@ -31,6 +31,64 @@ fn a_cleared_tree_is_empty_and_a_reset_one_new() {
     assert_eq!(world.tree.data_bytes(), 44);
 }
 
+/// The newest zxid of all stats but the configuration node's.
+fn newest(tree: &Tree) -> Zxid {
+    let (mut open, mut newest) = (vec![String::new()], Zxid::ZERO);
+    while let Some(path) = open.pop() {
+        tree.read(&path, |node| {
+            let Some(node) = node else { return };
+            let stat = node.stored();
+            if path != "/zookeeper/config" {
+                newest = newest.max(stat.czxid).max(stat.mzxid).max(stat.pzxid);
+            }
+            open.extend(node.children().map(|name| format!("{path}/{name}")));
+        });
+    }
+    newest
+}
+
+#[test]
+fn what_a_tree_shows_never_falls() {
+    // Goal: through every kind of change, also where all that told of the newest is deleted; sessions,
+    // access lists, failures and the configuration show nothing; a restored tree shows what it has.
+    let mut world = World::new();
+    let mut before = Zxid::ZERO;
+    let steps = [
+        (create("/a", ""), true),
+        (create("/a/b", ""), true),
+        (set_data("/a/b", "x", 1), true),
+        (delete("/a/b"), true),
+        (delete("/a/b"), false),
+        (create("/a", ""), false),
+        (set_data("/no", "x", 1), false),
+        (Op::SetAcl { path: "/a".into(), acl: read_acl(), version: 1 }, false),
+        (delete("/a"), true),
+    ];
+    for (step, (op, shows)) in steps.into_iter().enumerate() {
+        world.op(op);
+        let shown = if shows { Zxid(world.zxid) } else { before };
+        assert_eq!(world.tree.shown(), shown, "step {step}");
+        assert!(!shows || newest(&world.tree) == shown, "step {step}");
+        before = shown;
+    }
+    world.apply(Txn::CreateSession { timeout: 1000 });
+    world.writer.init_config(b"version=900", Zxid(0x900), time_of(1), &mut NoSink);
+    assert_eq!(world.tree.shown(), before);
+    world.ephemeral("/e");
+    world.apply(Txn::CloseSession { paths: None });
+    assert_eq!((world.tree.shown(), newest(&world.tree)), (Zxid(world.zxid), Zxid(world.zxid)));
+
+    let mut world = emptied();
+    assert_eq!(world.tree.shown(), Zxid::ZERO);
+    let config = StoredStat { mzxid: Zxid(70), ..stat(0) };
+    for (path, stat) in [("", stat(0)), ("/zookeeper", stat(0)), ("/zookeeper/config", config)] {
+        world.writer.restore_node(path, None, -1, &stat).unwrap();
+    }
+    world.writer.restore_node("/x", None, -1, &StoredStat { pzxid: Zxid(7), ..stat(5) }).unwrap();
+    world.writer.finish_restore(Zxid(90)).unwrap();
+    assert_eq!(world.tree.shown(), Zxid(7));
+}
+
 #[test]
 fn what_is_no_tree_is_refused() {
     let mut world = emptied();

@@ -351,7 +351,7 @@ impl Leader {
     pub(super) fn acknowledged(&mut self, link: Link, packet: Packet, out: &mut Vec<LeaderEffect>) {
         let zxid = Zxid::new(self.epoch, 0);
         // Some of ZooKeeper's followers write what was on its way when NEWLEADER came on a thread
-        // beside, and may acknowledge it first (ZOOKEEPER-4685; 3.6.3 to 3.9.0). The log keeps its
+        // beside, and may acknowledge it first (ZOOKEEPER-4685; 3.6.3 to 3.9.1). The log keeps its
         // order, so it holds as soon as the history does; before, it counts for nothing.
         if let (Packet::Ack { zxid: early }, Some(learner)) =
             (&packet, self.learners.get_mut(&link))

@@ -4,6 +4,7 @@
 //! every handler finds the state that the packet's place in the stream says. A leader that breaks
 //! the protocol costs its learner the connection, never the process.
 
+mod forgotten;
 mod silence;
 
 use super::effects::{LearnerEffect, LearnerInput, LearnerParts};
@@ -104,6 +105,7 @@ impl Learner {
         assert!(parts.current <= parts.accepted, "I3: entered an epoch that was not promised");
         assert!(parts.last.epoch() <= parts.current, "I3: a log ahead of its epoch");
         assert!(parts.committed <= parts.last, "I1: committed beyond what is durable");
+        assert!(parts.shown <= parts.committed, "a tree tells of what is applied");
         out.push(LearnerEffect::Connect);
         Learner {
             phase: Phase::Connecting { tries: 1, since: now, again: None },
@@ -193,9 +195,10 @@ impl Learner {
                 return self.take(now, packet, out);
             }
             LearnerInput::Moved => self.heard = now,
-            LearnerInput::SnapshotReceived => {
+            LearnerInput::SnapshotReceived { shows } => {
                 if let Phase::Loading { received, .. } = &mut self.phase {
                     *received = true;
+                    self.must_show_committed(shows, out)?;
                 }
             }
             LearnerInput::SnapshotLoaded { zxid } => self.snapshot_loaded(zxid, out),
@@ -335,6 +338,7 @@ impl Learner {
             return Err(format!("the leader's epoch {} leaves no room for another", epoch.0));
         }
         self.epoch = epoch;
+        self.must_be_late_enough(epoch, out)?;
         // This server won an election and lost its quorum before anybody else heard of its epoch, or
         // promised one to a server that did. What it promised is that no older leader rests anything
         // on it: a leader of this kind does not, as it does not on an observer, and with the next
@@ -563,19 +567,6 @@ impl Learner {
         if is_following {
             out.push(LearnerEffect::Pinged { zxid });
         }
-    }
-
-    /// A leader elected by a quorum of this ensemble has everything that was ever committed. One
-    /// whose history ends before what is known to be, leads servers that have forgotten: their disks
-    /// are empty, or are older copies. To follow it would delete what may be the last copy, and to
-    /// vouch for its history would make the loss the ensemble's word.
-    fn must_have_committed(&self, ends: Zxid, out: Out<'_>) -> Step {
-        let committed = self.parts.committed;
-        if ends >= committed || crate::mutants::on("committed-cut-off") {
-            return Ok(());
-        }
-        out.push(LearnerEffect::Refuse { ends, committed });
-        Err(format!("the leader's history ends with {ends}, and {committed} is committed"))
     }
 
     fn diff(&mut self, zxid: Zxid, out: Out<'_>) -> Step {

@@ -19,6 +19,8 @@ pub struct LearnerParts {
     pub last: Zxid,
     /// How far this history is known to be committed; zero: not known.
     pub committed: Zxid,
+    /// The newest transaction up to there that the tree tells of ([`crate::tree::Tree::shown`]).
+    pub shown: Zxid,
     /// Nobody has said that an empty database is meant (`db.autocreate=false`): whatever this server
     /// says counts for nothing until it has a leader's history.
     pub blank: bool,
@@ -43,8 +45,11 @@ pub enum LearnerInput {
     /// Bytes have come that are no whole packet yet, or are behind a SNAP packet; or this server has
     /// stopped taking them.
     Moved,
-    /// All of them; what is still to be done is this server's.
-    SnapshotReceived,
+    /// All of them; what is still to be done is this server's. `shows`: the newest transaction that the
+    /// tree in them tells of.
+    SnapshotReceived {
+        shows: Zxid,
+    },
     /// The tree holds it, the disk holds it, and no older log is left.
     SnapshotLoaded {
         zxid: Zxid,
@@ -126,7 +131,8 @@ pub enum LearnerEffect {
         version: i64,
         leader: Option<ServerId>,
     },
-    /// The leader's history ends with `ends`, before what is known to be committed here: the ensemble
+    /// The leader's history ends with `ends`, or its tree tells of nothing newer, or its epoch has only
+    /// begun then, before what is known to be committed here: the ensemble
     /// has lost what it had acknowledged, and only an operator can say which history is to live. This
     /// server keeps its own, and leaves; it is to rest before it looks for a leader again.
     Refuse {

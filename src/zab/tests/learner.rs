@@ -50,6 +50,7 @@ fn begin_playing(line: &str) -> (Playing, Vec<String>) {
         current,
         last,
         committed: words.find("committed").map_or(Zxid::ZERO, zxid),
+        shown: words.find("shown").map_or(Zxid::ZERO, zxid),
         blank: words.find("blank").is_some(),
         config_version: 0,
         leader: ServerId(words.number_or("leader", 3)),
@@ -79,7 +80,10 @@ impl Actor for Playing {
             "connectfailed" => LearnerInput::ConnectFailed { why: why() },
             "closed" => LearnerInput::Closed { why: why() },
             "moved" => LearnerInput::Moved,
-            "snapshotreceived" => LearnerInput::SnapshotReceived,
+            "snapshotreceived" => {
+                let shows = words.find("shows").map_or(Zxid(i64::MAX), zxid);
+                LearnerInput::SnapshotReceived { shows }
+            }
             "snapshotloaded" => {
                 let zxid = zxid(words.at(1));
                 (self.durable, self.appended) = (zxid, zxid);

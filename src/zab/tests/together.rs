@@ -338,6 +338,7 @@ impl World {
             current: server.current,
             last: server.last(),
             committed,
+            shown: committed,
             blank: false,
             config_version: 0,
             leader: ServerId(leader as i64),
@@ -547,7 +548,7 @@ impl World {
                     *incoming = history;
                 }
                 self.learn(at, LearnerInput::Packet(Packet::Snap { zxid }));
-                self.learn(at, LearnerInput::SnapshotReceived);
+                self.learn(at, LearnerInput::SnapshotReceived { shows: zxid });
             }
             Some(Item::Mark) => {
                 if let Some(leader) = self.leader {

@@ -245,6 +245,7 @@ pub fn fuzz_learner(data: &[u8]) {
         current,
         last,
         committed: committed.clamp(Zxid::ZERO, last),
+        shown: committed.clamp(Zxid::ZERO, last),
         blank: kind & 32 != 0 && last == Zxid::ZERO,
         config_version: 0,
         leader: ServerId(2),
@@ -282,11 +283,12 @@ pub fn fuzz_learner(data: &[u8]) {
                 }
                 LearnerEffect::LoadSnapshot { zxid } => {
                     assert!(zxid >= committed, "{committed} is committed, and replaced by {zxid}");
+                    let shows = if draw.byte() & 7 == 0 { Zxid::ZERO } else { zxid };
                     log = Log::behind(zxid);
                     let loaded = LearnerInput::SnapshotLoaded { zxid };
                     tasks.push_back(vec![
                         LearnerInput::Moved,
-                        LearnerInput::SnapshotReceived,
+                        LearnerInput::SnapshotReceived { shows },
                         loaded,
                     ]);
                 }

@@ -130,7 +130,7 @@ impl World {
                 && !server.is_changing
                 && electorate.is_voter(ServerId(server.id as i64 + 1))
                 && self.holds(server.id, last, entry)
-                && matches!(known, Ok(Committed::Upto(zxid)) if zxid > left)
+                && matches!(known, Ok(Committed::Upto(known)) if known.upto > left)
         };
         self.servers.iter().find(knows).map(|server| server.id)
     }
