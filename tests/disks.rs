@@ -411,6 +411,49 @@ fn too_few_descriptors_are_named_with_their_limit_and_the_line_to_change_it() {
     assert_eq!(fs::read_dir(folder.join("data")).unwrap().count(), 0);
 }
 
+/// Runs what follows without these system calls: they fail with this error number, as a container's
+/// seccomp profile makes them.
+fn forbidding(calls: &[u32], errno: i32) -> Vec<String> {
+    const FILTER: &str = "
+import ctypes, os, struct, sys
+calls, errno = [int(call) for call in sys.argv[1].split(',')], int(sys.argv[2])
+LOAD, EQUAL, RETURN, ALLOW, ERRNO = 0x20, 0x15, 0x06, 0x7fff0000, 0x00050000
+code = [(LOAD, 0, 0, 0)]
+code += [(EQUAL, len(calls) - n, 0, call) for n, call in enumerate(calls)]
+code += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno)]
+filter = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))
+program = struct.pack('HxxxxxxP', len(code), ctypes.addressof(filter))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(38, 1, 0, 0, 0) == 0, 'no new privileges'
+assert prctl(22, 2, ctypes.c_char_p(program), 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[3], sys.argv[3:])
+";
+    let calls: Vec<String> = calls.iter().map(u32::to_string).collect();
+    ["python3", "-c", FILTER, &calls.join(","), &errno.to_string()].map(str::to_string).to_vec()
+}
+
+#[test]
+fn a_forbidden_io_uring_is_named_with_who_forbids_it_and_the_line_to_change() {
+    // Goal: each of the three calls alone, and all; nothing is written before it is known.
+    let calls = [("io_uring_setup", 425), ("io_uring_enter", 426), ("io_uring_register", 427)];
+    const EPERM: i32 = 1;
+    for (name, call) in calls.into_iter().chain([("io_uring_setup", 0)]) {
+        let folder = scratch("disks-forbidden");
+        let forbidden = if call == 0 { vec![425, 426, 427] } else { vec![call] };
+        let text = refusal(&folder, &[], &forbidding(&forbidden, EPERM));
+        let change = "SystemCallFilter=@system-service io_uring_setup io_uring_enter";
+        let answer = format!("{name} is answered with Operation not permitted");
+        for word in [&answer, "Seccomp: 2", "seccomp=unconfined", "Unconfined", change] {
+            assert!(text.contains(word), "{word:?} is not in {text}");
+        }
+        assert_eq!(fs::read_dir(folder.join("data")).unwrap().count(), 0);
+    }
+    // A kernel that has none.
+    let folder = scratch("disks-absent");
+    let text = refusal(&folder, &[], &forbidding(&[425], 38));
+    assert!(text.contains("6.1 or newer is needed"), "{text}");
+}
+
 #[test]
 fn side_records_of_logs_that_others_removed_go() {
     // Goal: ZooKeeper's zkCleanup.sh, which does not know of them, leaves nothing behind for long.

@@ -1,8 +1,9 @@
 //! Can this kernel carry the server, and if not, what is to be done?
 
+use std::time::Duration;
 use std::{fmt, fs, io};
 
-use io_uring::{Probe, opcode};
+use io_uring::{IoUring, Probe, opcode};
 
 use super::{open_files, ring};
 
@@ -31,6 +32,35 @@ impl fmt::Display for KernelReport {
     }
 }
 
+/// Who forbids a system call, as /proc/self/status tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Forbidder {
+    /// A seccomp filter is in force.
+    Seccomp { mode: u32 },
+    /// None is.
+    SecurityModule,
+}
+
+impl fmt::Display for Forbidder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forbidder::Seccomp { mode } => write!(
+                f,
+                "A seccomp profile is in force (Seccomp: {mode} in /proc/self/status), most likely a \
+                 container's. Add io_uring_setup, io_uring_enter and io_uring_register to the names \
+                 that it allows, or start the container with --security-opt seccomp=unconfined \
+                 (Kubernetes: seccompProfile: {{type: Unconfined}}; systemd: \
+                 SystemCallFilter=@system-service io_uring_setup io_uring_enter io_uring_register)"
+            ),
+            Forbidder::SecurityModule => f.write_str(
+                "No seccomp profile is in force (Seccomp: 0 in /proc/self/status), so most likely a \
+                 security module forbids it: ausearch -m avc (SELinux) and dmesg (AppArmor) name the \
+                 rule to change",
+            ),
+        }
+    }
+}
+
 /// Why the server cannot run here. The texts say what to change; the caller prints them and exits.
 #[derive(Debug, thiserror::Error)]
 pub enum Unsupported {
@@ -45,12 +75,10 @@ pub enum Unsupported {
     )]
     GroupOnly { group: i64 },
     #[error(
-        "io_uring is forbidden to this process, most likely by a container's seccomp profile. \
-         Allow io_uring_setup, io_uring_enter and io_uring_register in that profile, or start the \
-         container with --security-opt seccomp=unconfined (Kubernetes: seccompProfile: \
-         {{type: Unconfined}})"
+        "io_uring is forbidden to this process: {call} is answered with {source}, and it is not the \
+         kernel's own switch (kernel.io_uring_disabled is {disabled}). {by}"
     )]
-    Forbidden,
+    Forbidden { call: &'static str, source: io::Error, disabled: u32, by: Forbidder },
     #[error(
         "Linux {release} has no io_uring, or a seccomp profile hides it; {}.{} or newer is needed",
         OLDEST.0, OLDEST.1
@@ -68,14 +96,11 @@ pub enum Unsupported {
 /// Tries all that the server needs of the kernel on a small ring.
 pub fn probe() -> Result<KernelReport, Unsupported> {
     let release = read(RELEASE).unwrap_or_else(|| "(unknown)".into());
-    let ring = match ring::trial() {
-        Ok(ring) => ring,
-        Err(error) => return Err(why(error)),
-    };
+    let mut ring = ring::trial().map_err(why)?;
     let params = ring.uring().params();
     let mut operations = Probe::new();
     if let Err(source) = ring.uring().submitter().register_probe(&mut operations) {
-        return Err(Unsupported::Failed { release, source, hint: String::new() });
+        return Err(why_of("io_uring_register", source));
     }
     let needed = [
         ("completions that are never dropped (5.5)", params.is_feature_nodrop()),
@@ -93,27 +118,51 @@ pub fn probe() -> Result<KernelReport, Unsupported> {
     if !missing.is_empty() {
         return Err(Unsupported::TooOld { release, missing: missing.join(", ") });
     }
-    Ok(KernelReport { release, waits_as_idle: params.is_feature_no_iowait() })
+    let waits_as_idle = params.is_feature_no_iowait();
+    // Each of the three calls can be forbidden alone.
+    ring.enter(Some(Duration::from_nanos(1))).map_err(|error| why_of("io_uring_enter", error))?;
+    Ok(KernelReport { release, waits_as_idle })
 }
 
-/// Explains why a ring could not be made.
+/// Explains why a ring could not be made. Where it can be without what is registered with it, that is
+/// what is forbidden.
 pub fn why(error: io::Error) -> Unsupported {
+    let is_bare = IoUring::new(2).is_ok();
+    why_of(if is_bare { "io_uring_register" } else { "io_uring_setup" }, error)
+}
+
+fn why_of(call: &'static str, error: io::Error) -> Unsupported {
     let release = read(RELEASE).unwrap_or_else(|| "(unknown)".into());
     let disabled = read(DISABLED).and_then(|text| text.parse().ok()).unwrap_or(0);
     let group = read(GROUP).and_then(|text| text.parse().ok()).unwrap_or(-1);
-    explain(error, release, disabled, group)
+    explain((call, forbidder()), error, release, disabled, group)
 }
 
 fn read(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
+fn forbidder() -> Forbidder {
+    let status = read("/proc/self/status").unwrap_or_default();
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    match mode.and_then(|mode| mode.trim().parse().ok()) {
+        None | Some(0) => Forbidder::SecurityModule,
+        Some(mode) => Forbidder::Seccomp { mode },
+    }
+}
+
 /// Tells a kernel that cannot from one that must not.
-fn explain(source: io::Error, release: String, disabled: u32, group: i64) -> Unsupported {
+fn explain(
+    (call, by): (&'static str, Forbidder),
+    source: io::Error,
+    release: String,
+    disabled: u32,
+    group: i64,
+) -> Unsupported {
     match source.raw_os_error() {
         Some(libc::EPERM) if disabled == 1 => Unsupported::GroupOnly { group },
         Some(libc::EPERM) if disabled > 1 => Unsupported::SwitchedOff { value: disabled },
-        Some(libc::EPERM | libc::EACCES) => Unsupported::Forbidden,
+        Some(libc::EPERM | libc::EACCES) => Unsupported::Forbidden { call, source, disabled, by },
         Some(libc::ENOSYS) => Unsupported::Absent { release },
         // An unknown flag of io_uring_setup, or an unknown registration.
         Some(libc::EINVAL) => Unsupported::TooOld {
@@ -158,11 +207,13 @@ mod tests {
     #[test]
     fn refusals_say_what_to_change() {
         let text = |errno, disabled| {
-            explain(io::Error::from_raw_os_error(errno), "5.10.0".into(), disabled, 7).to_string()
+            let by = ("io_uring_setup", Forbidder::Seccomp { mode: 2 });
+            let error = io::Error::from_raw_os_error(errno);
+            explain(by, error, "5.10.0".into(), disabled, 7).to_string()
         };
         assert!(text(libc::EPERM, 2).contains("io_uring_disabled is 2"));
         assert!(text(libc::EPERM, 1).contains("io_uring_group is 7"));
-        assert!(text(libc::EPERM, 0).contains("seccomp"));
+        assert!(text(libc::EPERM, 0).contains("Seccomp: 2"));
         assert!(text(libc::ENOSYS, 0).contains("6.1 or newer"));
         assert!(text(libc::EINVAL, 0).contains("Linux 5.10.0 lacks"));
         let memory = text(libc::ENOMEM, 0);
