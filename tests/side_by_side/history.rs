@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use ringkeeper::codec::txn::{Entry, Op, SubTxn, Txn, decode_entry};
 use ringkeeper::disk::RealDir;
 use ringkeeper::log::Replay;
-use ringkeeper::types::{ErrorCode, SessionId, Zxid};
+use ringkeeper::types::{AclList, ErrorCode, Perms, SessionId, Zxid};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -23,6 +23,36 @@ const AROUND: usize = 5;
 struct Line {
     told: String,
     compared: String,
+}
+
+/// The list that stood on a path last, as far as the log tells: of a node that is there or was.
+pub fn last_list(server: &Server, path: &str) -> Option<AclList> {
+    let dir = RealDir::open(server.folder.join("data/version-2")).ok()?;
+    let mut replay = Replay::open(&dir, Zxid(1), ENTRY_MAX).ok()?;
+    let mut last = None;
+    while let Some(record) = replay.next_record().ok()? {
+        let steps = match decode_entry(record.entry, ENTRY_MAX).ok()?.txn {
+            Txn::Op(op) => vec![op],
+            Txn::Multi(steps) if !steps.iter().any(|step| matches!(step, SubTxn::Error(_))) => {
+                let op = |step| if let SubTxn::Op(op) = step { Some(op) } else { None };
+                steps.into_iter().filter_map(op).collect()
+            }
+            _ => continue,
+        };
+        for op in steps {
+            match op {
+                Op::Create(create) if create.path == path => last = Some(create.acl),
+                Op::SetAcl { path: of, acl, .. } if of == path => last = Some(acl),
+                _ => {}
+            }
+        }
+    }
+    last
+}
+
+/// Whether such a list lets everybody read.
+pub fn is_open(list: &AclList) -> bool {
+    list.iter().any(|acl| acl.perms.0 & Perms::READ.0 != 0 && &*acl.scheme == "world")
 }
 
 /// Where the logs of the two servers part, as text.

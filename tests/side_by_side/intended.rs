@@ -22,11 +22,17 @@
 //! * op -10 (createSession) from a client makes Java send a second ConnectResponse; ours answers -6
 //!   and closes, as for every opcode that is not a request.
 //! * `setWatches` tells of a node only whoever may read it, and what is not told is watched further;
-//!   Java tells everybody (CVE-2026-59739). From the first one of a seed on, events that only one side
-//!   has are passed over; `tests/request_order.rs` has what is told to whom.
+//!   Java tells everybody (CVE-2026-59739). An event that only Java's answer to one has is passed over
+//!   if its asker may not read the node, and one that only we have later if it is of such a node and
+//!   asker ([`Untold`]); `tests/request_order.rs` has what is told to whom.
 //! * A handshake with a wrong password closes the session's living connection in Java; ours costs
 //!   only the connection it came on. In the streams the living connection is cut before.
 
+use std::collections::BTreeSet;
+
+use crate::request::Request;
+use crate::side::Side;
+use crate::stream::Turn;
 use crate::support::client::Session;
 use crate::support::scratch;
 use crate::support::server::{Kind, Server};
@@ -47,19 +53,70 @@ pub const INTENDED: &[Intended] = &[Intended {
     holds: same_digests_in_another_order,
 }];
 
-/// Leaves of the events what both sides have.
-pub fn keep_common_events(java: &mut Vec<String>, ours: &mut Vec<String>) {
-    let is_event = |line: &String| line.contains("EVENT ");
-    let keep = |lines: &mut Vec<String>, others: &[String]| {
-        let mut others: Vec<&String> = others.iter().filter(|line| is_event(line)).collect();
-        lines.retain(|line| {
-            let at = others.iter().position(|other| *other == line);
-            at.map(|at| others.swap_remove(at)).is_some() || !is_event(line)
-        });
+/// Events that a `setWatches` tells in Java and not here, as the asker may not read their nodes. The
+/// watches stay with us, and may be heard of later.
+#[derive(Default)]
+pub struct Untold(BTreeSet<(usize, String)>);
+
+/// An event's slot and path. `own`: the slot whose lines say no number.
+fn event(line: &str, own: usize) -> Option<(usize, String)> {
+    let (slot, line) = match line.strip_prefix("slot ").and_then(|rest| rest.split_once(": ")) {
+        Some((slot, rest)) => (slot.parse().ok()?, rest),
+        None => (own, line),
     };
-    let theirs = java.clone();
-    keep(java, ours);
-    keep(ours, &theirs);
+    let path = line.strip_prefix("EVENT ")?.split_once("Some(\"")?.1.strip_suffix("\")")?;
+    Some((slot, path.to_string()))
+}
+
+/// Places of the events in `lines` that `others` lacks.
+fn alone(lines: &[String], others: &[String]) -> Vec<usize> {
+    let mut others: Vec<&String> = others.iter().filter(|line| line.contains("EVENT ")).collect();
+    let mut alone = Vec::new();
+    for (place, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("EVENT ")) {
+        match others.iter().position(|other| *other == line) {
+            Some(at) => drop(others.swap_remove(at)),
+            None => alone.push(place),
+        }
+    }
+    alone
+}
+
+impl Untold {
+    /// Takes out of both sides' lines of a turn what need not be equal: nothing else is.
+    pub fn pass_over(
+        &mut self,
+        turn: &Turn,
+        java: &mut Vec<String>,
+        ours: &mut Vec<String>,
+        theirs: &mut Side,
+    ) {
+        let catches_up = |request: &Request| matches!(request.opcode, 101 | 105);
+        if let Turn::Batch { slot, requests } = turn
+            && requests.iter().any(catches_up)
+        {
+            for place in alone(java, ours).into_iter().rev() {
+                let Some((who, path)) = event(&java[place], *slot) else { continue };
+                if who == *slot && theirs.may_read(who, &path) != Some(true) {
+                    java.remove(place);
+                    self.0.insert((who, path));
+                }
+            }
+        }
+        self.pass_over_late(java, ours);
+    }
+
+    /// Events of watches that stayed.
+    pub fn pass_over_late(&self, java: &[String], ours: &mut Vec<String>) {
+        for place in alone(ours, java).into_iter().rev() {
+            // Lines of who sends the batch say no number.
+            let Some((slot, path)) = event(&ours[place], usize::MAX) else { continue };
+            let is_of =
+                |(who, of): &(usize, String)| *of == path && (*who == slot || slot == usize::MAX);
+            if self.0.iter().any(is_of) {
+                ours.remove(place);
+            }
+        }
+    }
 }
 
 /// Both lines are getACL answers with the same entries, of which two or more are digests.

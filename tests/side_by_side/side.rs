@@ -1,5 +1,6 @@
 //! One server's half of the comparison: plays a stream's turns and tells what it saw as lines.
 
+use crate::history;
 use crate::reading::Reading;
 use crate::request::Request;
 use crate::stream::{Password, SLOTS, Seen, Turn};
@@ -109,6 +110,24 @@ impl Side {
             sort_events_of_one_zxid(&mut lines);
         }
         lines
+    }
+
+    /// Whether a slot's connection may read a node, now that all is quiet: `None` if nobody can tell, as
+    /// the connection has ended, or the node is gone and was for some only.
+    pub fn may_read(&mut self, slot: usize, path: &str) -> Option<bool> {
+        let conn = self.slots[slot].conn.as_mut()?;
+        let body = Out::new().str(path).bool(false);
+        conn.send_request(0x7000_0000, 4, &body.0);
+        let Received::Frame(payload) = conn.receive() else { return None };
+        match i32::from_be_bytes(payload.get(12..16)?.try_into().unwrap()) {
+            0 => Some(true),
+            -102 => Some(false),
+            // Of what was never there nothing is a secret.
+            _ => match history::last_list(&self.server, path) {
+                None => Some(true),
+                Some(list) => history::is_open(&list).then_some(true),
+            },
+        }
     }
 
     fn open(&mut self, bytes: &[u8]) {

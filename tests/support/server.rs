@@ -3,12 +3,13 @@
 
 use super::{client::Conn, root};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lines that put each role of a server of ours on the thread and CPU that the test run asks for:
@@ -35,6 +36,8 @@ fn placement() -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Java,
+    /// Apache ZooKeeper of an older line, by its version: `tests/java` has its jars' list.
+    JavaOf(&'static str),
     Ringkeeper,
 }
 
@@ -88,6 +91,14 @@ pub fn zookeeper_jars() -> &'static str {
     JARS.get_or_init(|| format!("{}/*", jars("zookeeper").display()))
 }
 
+/// The same of an older version.
+fn jars_of(version: &'static str) -> String {
+    static JARS: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+    let mut known = JARS.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = || format!("{}/*", jars(&format!("zookeeper-{version}")).display());
+    known.entry(version).or_insert_with(find).clone()
+}
+
 /// A Java command with the memory and start-up settings that suit a small machine; it logs nothing.
 pub fn java(main: &str) -> Command {
     let mut command = Command::new("java");
@@ -99,7 +110,7 @@ pub fn java(main: &str) -> Command {
 
 /// A Java server for a file with these settings. A member of an ensemble is one of several: it
 /// has a small heap, starts quickly, and tells what it does.
-fn java_server(settings: &[(&str, &str)]) -> Command {
+fn java_server(jars: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("java");
     command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"]);
     // Java takes these as system properties alone, whatever its file says.
@@ -121,7 +132,7 @@ fn java_server(settings: &[(&str, &str)]) -> Command {
         let handler = "log.org.apache.zookeeper.server.quorum.LearnerHandler";
         command.arg(format!("{logger}.{handler}=debug"));
     }
-    command.args(flags).arg("-cp").arg(zookeeper_jars());
+    command.args(flags).arg("-cp").arg(jars);
     command.arg(format!("org.apache.zookeeper.server.{main}"));
     command
 }
@@ -220,7 +231,8 @@ impl Server {
     ) -> Server {
         let cfg = folder.join("zoo.cfg");
         let mut command = match kind {
-            Kind::Java => java_server(settings),
+            Kind::Java => java_server(zookeeper_jars(), settings),
+            Kind::JavaOf(version) => java_server(&jars_of(version), settings),
             Kind::Ringkeeper => Command::new(env!("CARGO_BIN_EXE_ringkeeper")),
         };
         if let [first, rest @ ..] = wrapper {
