@@ -257,7 +257,7 @@ const SERVER: &[Metric] = &[
         whole(s.descriptors.max)
     }),
     gauge("approximate_data_size", Bytes, "Paths and data of all znodes", |s| {
-        whole(s.tree.data_bytes() as i64)
+        whole(s.tree.data_bytes())
     }),
     gauge("open_file_descriptor_count", Count, "Files that this process has open", |s| {
         whole(s.descriptors.open)

@@ -46,8 +46,8 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         };
         let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let close = format!("{indent}}}");
-        let ends = |end: &&str| **end == close || end.ends_with(';') && end.starts_with(bare);
-        let Some(end) = lines[at..].iter().position(|end| ends(&end)) else { continue };
+        let ends = |end: &str| end == close || end.ends_with(';') && end.starts_with(bare);
+        let Some(end) = lines[at..].iter().position(|end| ends(end)) else { continue };
         found.push((name, end + 1));
     }
     found
