@@ -66,6 +66,12 @@ pub enum Fault {
     LeaderDiskHang {
         for_us: i64,
     },
+    /// The control role takes no turn for so long, on a thread that a disk holds up, while network cores
+    /// go on: that of the leader, or of this server.
+    ControlHang {
+        server: Option<usize>,
+        for_us: i64,
+    },
     /// A bit turns on the disk of a server that is down.
     Rot {
         server: usize,
@@ -191,6 +197,7 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     plan.extend(more(seed, knobs));
     plan.extend(of_elections(seed, knobs));
     plan.extend(of_strangers(seed, knobs));
+    plan.extend(of_threads(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
     plan
 }
@@ -268,6 +275,21 @@ fn of_strangers(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     };
     let times = rng.between(1, 4);
     (0..times).map(|_| (rng.between(1, knobs.storm_us), rogue(&mut rng))).collect()
+}
+
+/// Threads that stand still while others of their process go on.
+fn of_threads(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 8);
+    if knobs.servers < 2 || !rng.one_in(5) {
+        return Vec::new();
+    }
+    let sync_us = knobs.sync_ticks * knobs.tick_ms * 1000;
+    let hang = |rng: &mut Rng| {
+        let server = rng.one_in(2).then(|| rng.below(knobs.servers as u64) as usize);
+        Fault::ControlHang { server, for_us: rng.between(sync_us / 2, 4 * sync_us) }
+    };
+    let times = rng.between(1, 4);
+    (0..times).map(|_| (rng.between(1, knobs.storm_us), hang(&mut rng))).collect()
 }
 
 /// One election after the other, also in swarms. What a server must not forget between two of them

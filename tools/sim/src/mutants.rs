@@ -100,6 +100,7 @@ pub const ALL: &[Mutant] = &[
     three("config-believed-from-stranger", "anybody says who votes"),
     three("full-queue-ends-role", "a learner is given up because much waits to be sent to it"),
     three("leads-with-hung-disk", "a leader whose own log stands still goes on leading"),
+    three("serves-while-hung", "network cores go on while their control role stands still"),
     three("snapshot-forgets-flight", "what is committed beside a SNAP is lost (ZOOKEEPER-3104)"),
 ];
 

@@ -141,6 +141,21 @@ impl World {
         }
     }
 
+    /// A server whose control role takes no turn does not know what others have agreed on meanwhile: from
+    /// syncLimit and a tick on its clients hear nothing of it.
+    pub fn check_present(&self, server: usize, sent: &[Sent]) -> Checked {
+        let Some((since, until)) = self.servers[server].control_hangs else { return Ok(()) };
+        let patience = (self.knobs.sync_ticks + 1) * self.knobs.tick_ms * 1000;
+        let answers = sent.iter().any(|sent| !sent.written.is_empty());
+        match answers && self.now < until && self.now - since > patience {
+            false => Ok(()),
+            true => Err(format!(
+                "server {server} answers clients, and has taken no turn for {} us",
+                self.now - since
+            )),
+        }
+    }
+
     /// What a server tells its clients is committed, also in the last turn of its service.
     pub fn told(&mut self, server: usize, sent: &[Sent]) -> Checked {
         let mut newest = Zxid::ZERO;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use ringkeeper::history::purge;
 use ringkeeper::log::LogEvent;
 use ringkeeper::log::name::{list_logs, log_name};
+use ringkeeper::metrics::quorum::Mode;
 use ringkeeper::roles::control::Verdict;
 use ringkeeper::roles::jobs::Job;
 use ringkeeper::roles::message::ToControl;
@@ -27,12 +28,40 @@ impl World {
         if planned != Some(at) {
             return false;
         }
-        let until = self.servers[server].paused_until;
+        let mut until = self.servers[server].paused_until;
+        if let (Event::Control { .. }, Some((_, hangs))) =
+            (&event, self.servers[server].control_hangs)
+        {
+            until = until.max(hangs);
+        }
         if until <= self.now {
             return true;
         }
         self.plan_turn(server, event, until);
         false
+    }
+
+    /// From now on for so long the control role takes no turn, if it serves clients.
+    pub fn hang_control(&mut self, server: usize, for_us: i64) {
+        let now = self.now;
+        let of = &mut self.servers[server];
+        let mode = of.up.as_ref().map(|up| up.gauges.quorum.mode());
+        let has_leader = matches!(mode, Some(Mode::Leader | Mode::Follower | Mode::Observer));
+        if has_leader && of.serves_since.is_some() {
+            of.control_hangs = Some((now, now + for_us));
+        }
+    }
+
+    /// What [`ringkeeper::node::standstill`] does on its thread: a control role that has taken no turn
+    /// for syncLimit is said to stand still.
+    fn look_at_control(&mut self, server: usize) {
+        let half_tick_us = self.knobs.tick_ms * 500;
+        let patience = 2 * self.knobs.sync_ticks * half_tick_us + half_tick_us;
+        let of = &self.servers[server];
+        let (Some((since, until)), Some(up)) = (of.control_hangs, &of.up) else { return };
+        if self.now.min(until) - since >= patience {
+            up.commons.turns.stand_still();
+        }
     }
 
     /// Notes when a role runs next, if that is earlier than it would.
@@ -94,6 +123,9 @@ impl World {
         let (now, wall) = (self.servers[server].now(self.now), self.servers[server].wall(self.now));
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         up.control_at = None;
+        self.look_at_control(server);
+        self.servers[server].control_hangs = None;
+        let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         let verdict = up.control.turn(now, wall);
         let mut proposed = up.log.take_mail();
         // A change of history ends the log and begins another behind what is then loaded.
@@ -156,6 +188,7 @@ impl World {
         }
         let (now, wall) = (self.servers[server].now(self.now), self.servers[server].wall(self.now));
         self.touch(server, core);
+        self.look_at_control(server);
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         let hosted = &mut up.cores[core];
         hosted.at = None;
@@ -167,6 +200,7 @@ impl World {
         let deadline = hosted.role.deadline();
         self.released(&released)?;
         self.told(server, &sent)?;
+        self.check_present(server, &sent)?;
         self.server_sent(server, sent);
         if let Some(at) = deadline {
             let at = self.servers[server].when(at);

@@ -65,6 +65,8 @@ pub struct Server {
     pub slow_until: i64,
     pub silent_until: i64,
     pub hang_us: i64,
+    /// Since when and until when its control role takes no turn.
+    pub control_hangs: Option<(i64, i64)>,
     /// The next start dies at this change.
     pub dies_at_start: Option<(u64, bool)>,
     pub rot: Option<(bool, Rot)>,
@@ -182,6 +184,7 @@ impl Server {
             slow_until: 0,
             silent_until: 0,
             hang_us: 0,
+            control_hangs: None,
             dies_at_start: None,
             rot: None,
             full_until: 0,
@@ -237,6 +240,7 @@ impl Server {
         self.incarnation += 1;
         self.paused_until = 0;
         self.hang_us = 0;
+        self.control_hangs = None;
         for disk in [&self.logs, &self.snapshots, &self.marker] {
             if power {
                 disk.power_lost(&mut self.rng);

@@ -381,6 +381,9 @@ impl World {
         self.ambushes = Ambushes::default();
         for server in &mut self.servers {
             server.paused_until = server.paused_until.min(self.now);
+            if let Some((_, until)) = &mut server.control_hangs {
+                *until = self.now.min(*until);
+            }
             server.slow_until = self.now;
             server.silent_until = self.now;
             server.hang_us = 0;
@@ -502,6 +505,11 @@ impl World {
             Fault::LeaderDiskHang { for_us } => {
                 if let Some(server) = self.leader() {
                     self.servers[server].hang_us = for_us;
+                }
+            }
+            Fault::ControlHang { server, for_us } => {
+                if let Some(server) = server.or_else(|| self.leader()) {
+                    self.hang_control(server, for_us);
                 }
             }
             Fault::CrashLeader { power, down_us } => {
