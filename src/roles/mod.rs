@@ -5,6 +5,7 @@
 //! * [`peers`]: sockets towards other servers of the ensemble
 //! * [`log`]: batches to the disk
 //! * [`message`]: what the roles say to one another; [`stream`]: the order in which network cores are told
+//!   (`stream_state`: what both ends of it look at)
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
 //! * [`jobs`]: work for threads beside them; [`chunks`]: byte strings that share memory
 //! * [`quiet`]: log lines that clients can cause at will
@@ -20,4 +21,6 @@ pub mod peer_message;
 pub mod peers;
 pub mod quiet;
 pub mod stream;
+mod stream_state;
+mod sync;
 pub mod turns;

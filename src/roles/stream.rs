@@ -1,42 +1,12 @@
 //! The commit stream towards one network core.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+pub use super::stream_state::Stream;
 use crate::roles::message::ToNetwork;
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Change, ChangeSink};
 use crate::types::Zxid;
-
-/// What both ends of a stream look at.
-#[derive(Default, Debug)]
-pub struct Stream {
-    /// Whether the core has a watch, or is about to set one. The core raises it *before* it reads
-    /// the node it will watch, the control core looks at it while it holds that node's lock: so
-    /// either the read saw the change, or the change is sent.
-    watching: AtomicBool,
-    /// Every change up to this zxid that concerns the core is in its mailbox. Raised on all
-    /// streams before an answer that shows the zxid leaves for any: what one client has been told,
-    /// no other core's next answer is older than.
-    published: AtomicI64,
-}
-
-impl Stream {
-    pub fn set_watching(&self, watching: bool) {
-        // SeqCst, with the shard's lock between store and load.
-        self.watching.store(watching, Ordering::SeqCst);
-    }
-    pub fn is_watching(&self) -> bool {
-        self.watching.load(Ordering::SeqCst)
-    }
-    /// To be read *before* the mailbox is drained.
-    pub fn published(&self) -> Zxid {
-        Zxid(self.published.load(Ordering::SeqCst))
-    }
-    fn publish(&self, upto: Zxid) {
-        self.published.store(upto.0, Ordering::SeqCst);
-    }
-}
 
 /// The control core's end.
 pub struct Outlet {

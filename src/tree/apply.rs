@@ -97,28 +97,31 @@ impl Work<'_> {
         self.held_zxid(zxid);
         self.state.totals.applied = zxid;
         let mut index = (!self.state.edits.is_empty()).then(|| self.tree.index.lock());
-        if crate::mutants::on("applied-before-published") {
-            if let Some(mut index) = index.take() {
-                index.edit(&mut self.state.edits, zxid);
-            }
-            self.tree.applied.store(zxid.0, Ordering::SeqCst);
-        }
-        let mut shared = self.tree.totals.lock();
-        if self.changed {
-            self.sink.publish();
-        }
-        shared.totals = self.state.totals;
-        let due = self.zxid.0 % HISTORY_INTERVAL == 0 && self.zxid.0 > 0;
-        if due && self.state.keep_history && self.tree.digests {
-            shared.history.push_back((zxid, self.state.totals.digest));
-            if shared.history.len() > HISTORY_LEN {
-                shared.history.pop_front();
-            }
-        }
-        if let Some(index) = &mut index {
+        if crate::mutants::on("applied-before-published")
+            && let Some(mut index) = index.take()
+        {
             index.edit(&mut self.state.edits, zxid);
         }
-        self.tree.applied.store(zxid.0, Ordering::SeqCst);
+        let due = self.zxid.0 % HISTORY_INTERVAL == 0 && self.zxid.0 > 0;
+        let keeps = due && self.state.keep_history && self.tree.digests;
+        let (sink, state, changed) = (self.sink, self.state, self.changed);
+        let publish = || {
+            if changed {
+                sink.publish();
+            }
+        };
+        self.tree.shown.reveal(zxid.0, publish, |shown| {
+            shown.totals = state.totals;
+            if keeps {
+                shown.history.push_back((zxid, state.totals.digest));
+                if shown.history.len() > HISTORY_LEN {
+                    shown.history.pop_front();
+                }
+            }
+            if let Some(index) = &mut index {
+                index.edit(&mut state.edits, zxid);
+            }
+        });
     }
 
     fn create(&mut self, txn: &CreateTxn) -> Outcome {

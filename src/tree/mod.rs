@@ -10,6 +10,7 @@
 //! * `warm`: nodes on their way into the caches, before pipelined reads ask for them
 //! * `writer`, `apply`: the single writer; each transaction's effects
 //!   (tools/docs/reference/storage.md section 7)
+//! * `shown`: the end of a transaction, as readers on other threads see it
 //! * `restore`: filling the tree from a snapshot
 //! * [`quota`]: limits and use under /zookeeper/quota; `limited`: which subtrees have limits
 //! * [`digest`]: the checksum all servers agree on
@@ -25,6 +26,8 @@ mod warm;
 mod apply;
 mod reap;
 mod restore;
+mod shown;
+mod sync;
 mod writer;
 
 pub mod digest;

@@ -1,12 +1,12 @@
 //! The tree as its readers see it.
 //!
 //! Locks: a node's shard, shards in ascending order, and then, one at a time and never with
-//! anything taken under it, one of `totals`, `index`, `acls` and `quotas`; but the end of a
-//! transaction takes `totals` under `index`. Readers of those four hold no shard.
+//! anything taken under it, one of `shown`, `index`, `acls` and `quotas`; but the end of a
+//! transaction takes `shown` under `index`. Readers of those four hold no shard.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
@@ -15,6 +15,7 @@ use super::index::Index;
 use super::limited::Trie;
 use super::quota::{self, Quota, StatsTrack};
 use super::shard::{Node, Seed, Shard};
+use super::shown::Shown;
 use super::writer::TreeWriter;
 use crate::types::{AclList, SessionId, TypeRules, Zxid, open_acl};
 
@@ -46,9 +47,8 @@ pub struct Tree {
     pub(super) open: AclList,
     /// The list of a node whose list is not known yet: see `restore`.
     pub(super) nobody: AclList,
-    pub(super) applied: AtomicI64,
     pub(super) has_quotas: AtomicBool,
-    pub(super) totals: Mutex<Published>,
+    pub(super) shown: Shown<Published>,
     pub(super) index: Mutex<Index>,
     pub(super) acls: Mutex<AclCache>,
     pub(super) quotas: RwLock<Trie>,
@@ -78,6 +78,10 @@ pub(super) struct Published {
     pub history: VecDeque<(Zxid, u64)>,
 }
 
+/// Nodes up to which a subtree is walked to be counted; for a larger one it is cheaper to look at
+/// every path.
+const WALK: usize = 4096;
+
 /// Where a path lives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
@@ -102,9 +106,8 @@ impl Tree {
             digests: options.digest,
             open: open_acl(),
             nobody: nobody(),
-            applied: AtomicI64::new(0),
             has_quotas: AtomicBool::new(false),
-            totals: Mutex::default(),
+            shown: Shown::default(),
             index: Mutex::default(),
             acls: Mutex::new(AclCache::new(options.hash_seed)),
             quotas: RwLock::new(Trie::new(options.hash_seed)),
@@ -171,7 +174,7 @@ impl Tree {
     /// The last transaction applied to the tree. Says nothing of what a reader has seen: that is for
     /// what it has read to say.
     pub fn applied(&self) -> Zxid {
-        Zxid(self.applied.load(Ordering::SeqCst))
+        Zxid(self.shown.applied())
     }
 
     /// The newest transaction that a stat in this tree tells of: created, changed, or a child created or
@@ -194,7 +197,7 @@ impl Tree {
 
     /// Digests at every 128th zxid, oldest first (the `hash` command).
     pub fn digest_history(&self) -> Vec<(Zxid, u64)> {
-        self.totals.lock().history.iter().copied().collect()
+        self.shown.look(|shown| shown.history.iter().copied().collect())
     }
 
     /// As Java counts: the root, being reachable by two names, counts twice.
@@ -244,6 +247,15 @@ impl Tree {
         (Some(count as i32), seen)
     }
 
+    /// How many nodes [`Self::descendants`] has looked at, which found so many.
+    pub fn looked_at_beneath(&self, path: &str, found: usize) -> usize {
+        match found {
+            _ if key_of(path).is_empty() => 0,
+            0..=WALK => found,
+            _ => self.totals().nodes,
+        }
+    }
+
     /// Nodes whose access list nobody has told: see [`TreeWriter::unknown_acls`].
     pub fn unknown_acls(&self) -> usize {
         self.acls.lock().missing_nodes()
@@ -268,7 +280,7 @@ impl Tree {
     }
 
     fn totals(&self) -> Totals {
-        self.totals.lock().totals
+        self.shown.look(|shown| shown.totals)
     }
 
     pub(super) fn quota_prefix(&self, path: &str) -> Option<String> {
@@ -293,8 +305,6 @@ impl Tree {
     }
 
     fn count_beneath(&self, root: &str) -> (usize, Zxid) {
-        // A small subtree is walked; for a large one it is cheaper to look at every path.
-        const WALK: usize = 4096;
         let mut open = vec![root.to_owned()];
         let (mut count, mut newest) = (0, Zxid::ZERO);
         while let Some(path) = open.pop() {

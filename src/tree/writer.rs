@@ -135,12 +135,11 @@ impl TreeWriter {
         let _shards = shards.collect();
         self.state.totals = Totals::default();
         self.state.edits.clear();
-        *self.tree.totals.lock() = Published::default();
+        self.tree.shown.reset(Published::default());
         let _index = std::mem::take(&mut *self.tree.index.lock());
         self.tree.acls.lock().clear();
         self.tree.quotas.write().clear();
         self.tree.has_quotas.store(false, Ordering::SeqCst);
-        self.tree.applied.store(0, Ordering::SeqCst);
         Cleared { _shards, _index }
     }
 
