@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod deep;
 mod fuzzy;
 mod java;
 mod start;
