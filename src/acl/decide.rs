@@ -1,8 +1,9 @@
 //! The check (ZooKeeperServer.checkACL), and what is shown of lists and identities.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::types::{Acl, AclList, ErrorCode, Identity, Perms};
+use crate::types::{Acl, AclList, ErrorCode, Identity, Perms, limits};
 
 use super::schemes::{Policy, Scheme};
 
@@ -77,19 +78,28 @@ fn check_many(
     Err(ErrorCode::NoAuth)
 }
 
-/// Decisions of one request. Its steps may ask about the same long list as often as its frame has
-/// room for, and each would read the whole list.
+/// Decisions about long lists, for one asker. The steps of a request may ask about the same list as
+/// often as its frame has room for, and so may the requests that come with it; each would read the
+/// whole list.
 #[derive(Default)]
 pub struct Decisions {
     /// By list and permissions. The list is kept, so that no other can come to lie in its place.
     made: BTreeMap<(usize, i32), (AclList, Result<(), ErrorCode>)>,
+    /// Entries read for the request in hand.
+    read: usize,
 }
 
 /// Entries up to which a list is read again.
 const SHORT: usize = 16;
 
+/// Whether reading the list costs more than remembering what was decided.
+fn is_long(list: &[Acl]) -> bool {
+    list.len() > SHORT
+}
+
 impl Decisions {
-    /// As [`check`], by an asker and a policy that stay the same.
+    /// As [`check`], by an asker and a policy that stay the same. MarshallingError where one request
+    /// has had more read than [`limits::REQUEST_ENTRIES`]: see [`Decisions::is_spent`].
     pub fn decide(
         &mut self,
         policy: &Policy,
@@ -97,21 +107,92 @@ impl Decisions {
         needed: Perms,
         identities: &[Identity],
     ) -> Result<Permit, ErrorCode> {
-        if list.len() <= SHORT {
+        if !is_long(list) {
             return check(policy, list, needed, identities);
         }
         let place = (list.as_ptr() as usize, needed.0);
         if let Some((_, made)) = self.made.get(&place) {
             return made.map(Permit);
         }
+        if self.is_spent() {
+            return Err(ErrorCode::MarshallingError);
+        }
+        self.read += list.len();
         let made = check(policy, list, needed, identities);
         self.made.insert(place, (list.clone(), made.as_ref().map(|_| ()).map_err(|code| *code)));
         made
     }
 
-    /// Another request begins.
-    pub fn clear(&mut self) {
+    /// Whether no further list is read for this request. The first always is.
+    pub fn is_spent(&self) -> bool {
+        self.read >= limits::REQUEST_ENTRIES
+    }
+
+    /// Another request of the same asker begins. Gives how many entries the last one had read.
+    pub fn next_request(&mut self) -> usize {
+        std::mem::take(&mut self.read)
+    }
+
+    /// Somebody else asks from now on, or the same with other identities.
+    pub fn forget(&mut self) {
         self.made.clear();
+    }
+}
+
+/// Who may hear of changes to nodes with long lists: it is asked for each change, of each who watches.
+#[derive(Default)]
+pub struct Verdicts {
+    /// By list. It is kept, so that no other can come to lie in its place.
+    by_list: BTreeMap<usize, (AclList, ByAsker)>,
+    /// Entries of the lists that are kept, and pairs of a list and an asker.
+    entries: usize,
+    pairs: usize,
+    /// Entries read since that was last asked.
+    read: usize,
+}
+
+/// What one list says to each asker's identities, which are kept as the list is.
+type ByAsker = BTreeMap<usize, (Arc<Vec<Identity>>, bool)>;
+
+/// Pairs that are kept: those who watch in a usual herd.
+const PAIRS_KEPT: usize = 1024;
+
+impl Verdicts {
+    /// Whether `who` may read a node with this list, by a policy that stays the same.
+    pub fn may_read(
+        &mut self,
+        policy: &Policy,
+        list: &AclList,
+        who: &Arc<Vec<Identity>>,
+    ) -> Option<Permit> {
+        if !is_long(list) {
+            return check(policy, list, Perms::READ, who).ok();
+        }
+        if self.entries > limits::REQUEST_ENTRIES || self.pairs > PAIRS_KEPT {
+            self.forget();
+        }
+        let Verdicts { by_list, entries, pairs, read } = self;
+        let (_, askers) = by_list.entry(list.as_ptr() as usize).or_insert_with(|| {
+            *entries += list.len();
+            (list.clone(), ByAsker::new())
+        });
+        let (_, may) = askers.entry(Arc::as_ptr(who) as usize).or_insert_with(|| {
+            *pairs += 1;
+            *read += list.len();
+            (who.clone(), check(policy, list, Perms::READ, who).is_ok())
+        });
+        may.then_some(Permit(()))
+    }
+
+    /// Entries read since this was last asked.
+    pub fn take_read(&mut self) -> usize {
+        std::mem::take(&mut self.read)
+    }
+
+    /// An asker is gone.
+    pub fn forget(&mut self) {
+        self.by_list.clear();
+        (self.entries, self.pairs) = (0, 0);
     }
 }
 
@@ -228,8 +309,46 @@ mod tests {
         }
         assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
         let super_user = [Identity::new("super", "")];
-        decisions.clear();
+        assert_eq!(decisions.next_request(), 70_000 + 2 * 70_001);
+        decisions.forget();
         assert!(decisions.decide(&policy, &lists[0], Perms::READ, &super_user).is_ok());
+    }
+
+    #[test]
+    fn a_request_reads_so_many_entries_and_no_list_more() {
+        let policy = Policy::default();
+        let lists: Vec<AclList> = (0..20)
+            .map(|_| (0..100_000).map(|n| Acl::new(Perms(n), "ip", "1.1.1.1")).collect())
+            .collect();
+        let (who, mut decisions) = ([Identity::new("ip", "10.1.1.1")], Decisions::default());
+        let mut ask = |list| decisions.decide(&policy, list, Perms::READ, &who).map(|_| ());
+        let answers: Vec<_> = lists.iter().map(&mut ask).collect();
+        let read = limits::REQUEST_ENTRIES.div_ceil(100_000);
+        assert!(answers[..read].iter().all(|a| *a == Err(ErrorCode::NoAuth)), "{answers:?}");
+        assert!(answers[read..].iter().all(|a| *a == Err(ErrorCode::MarshallingError)));
+        assert_eq!(ask(&lists[0]), Err(ErrorCode::NoAuth), "what is known is known");
+        assert!(decisions.is_spent());
+        assert_eq!(decisions.next_request(), read * 100_000);
+        assert!(!decisions.is_spent());
+    }
+
+    #[test]
+    fn what_a_list_says_to_an_asker_is_read_once_for_many_changes() {
+        let policy = Policy::default();
+        let mut entries: Vec<Acl> = (0..50).map(|n| Acl::new(Perms(n), "ip", "1.1.1.1")).collect();
+        entries.push(Acl::new(Perms::READ, "digest", "u:h"));
+        let list = AclList::from(entries);
+        let (may, may_not) = (Identity::new("digest", "u:h"), Identity::new("digest", "v:h"));
+        let (may, may_not) = (Arc::new(vec![may]), Arc::new(vec![may_not]));
+        let mut verdicts = Verdicts::default();
+        for _ in 0..10 {
+            assert!(verdicts.may_read(&policy, &list, &may).is_some());
+            assert!(verdicts.may_read(&policy, &list, &may_not).is_none());
+        }
+        assert_eq!((verdicts.take_read(), verdicts.take_read()), (2 * 51, 0));
+        let others: Vec<_> = (0..2 * PAIRS_KEPT).map(|_| may.to_vec().into()).collect();
+        assert!(others.iter().all(|who| verdicts.may_read(&policy, &list, who).is_some()));
+        assert!(verdicts.pairs <= PAIRS_KEPT + 1 && Arc::strong_count(&may) == 1, "old ones go");
     }
 
     #[test]

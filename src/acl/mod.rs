@@ -17,7 +17,7 @@ mod ip;
 mod schemes;
 
 pub use authenticate::{authenticate, authenticates, has_proven_enough, ip_identity};
-pub use decide::{Decisions, Permit, check, mask_digests, who_am_i};
+pub use decide::{Decisions, Permit, Verdicts, check, mask_digests, who_am_i};
 pub use digest::DigestAlgorithm;
 pub use fixup::{fixup, ill_formed};
 pub use schemes::Policy;

@@ -428,11 +428,17 @@ pub const OURS: &[Metric] = &[
     gauge("identity_bytes_held", Bytes, "Memory of proven identities", |s| {
         Some(s.sum(|c| &c.identity_bytes))
     }),
+    gauge("request_bytes_held", Bytes, "Requests that are not whole, or not begun with", |s| {
+        Some(s.sum(|c| &c.request_bytes))
+    }),
     gauge("open_request_bytes", Bytes, "Requests that are not answered", |s| {
         Some(s.sum(|c| &c.open_bytes))
     }),
     gauge("output_bytes_held", Bytes, "Answers that have not left", |s| {
         Some(s.sum(|c| &c.output_bytes))
+    }),
+    counter("requests_deferred", Count, "Times that requests waited for a later turn", |s| {
+        Some(s.sum(|c| &c.requests_deferred))
     }),
     counter("watches_refused", Count, "Watches beyond a bound", |s| {
         Some(s.sum(|c| &c.watches_refused))

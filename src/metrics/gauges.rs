@@ -157,8 +157,12 @@ pub struct CoreGauges {
     pub watch_bytes_held: Figure,
     pub identity_bytes: Figure,
     pub open_bytes: Figure,
+    /// Bytes of requests that are not whole or wait in line.
+    pub request_bytes: Figure,
     /// Bytes of output that waited at the last look.
     pub output_bytes: Figure,
+    /// Times that a connection's requests waited for a later turn, for the work that they are.
+    pub requests_deferred: Figure,
     /// Watches, identities and multiReads that were asked for beyond a bound.
     pub watches_refused: Figure,
     pub identities_refused: Figure,

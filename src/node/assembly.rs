@@ -21,7 +21,7 @@ use crate::roles::control::{
 use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
 use crate::roles::log::OpenError;
 use crate::roles::message::{QUESTIONS_MAX, Question, ToControl, ToNetwork};
-use crate::roles::network::{Admission, Commons, NetworkParts, NetworkSettings};
+use crate::roles::network::{Admission, Commons, NetworkParts, NetworkSettings, Pools};
 use crate::roles::quiet::ClientLines;
 use crate::roles::stream::{Outlet, Stream};
 use crate::roles::turns::Turns;
@@ -199,6 +199,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         turns: turns.clone(),
         clerk,
         admission: Arc::new(plan.admission),
+        pools: Pools::new(&plan.network.budgets),
         lines: ClientLines::default(),
         peers: to_networks.clone(),
     });

@@ -2,7 +2,7 @@
 //! denies (ZooKeeperServer.authWriteRequest, `zookeeper.enableEagerACLCheck`). Only servers of an
 //! ensemble do so; whatever passes is judged again by the leader.
 
-use crate::acl::{self, Policy};
+use crate::acl::{self, Decisions, Policy};
 use crate::codec::request::{CreateCall, RawAcl, WriteOp};
 use crate::tree::Tree;
 use crate::types::{ErrorCode, Identity, Perms, Zxid, parent_and_name};
@@ -15,6 +15,7 @@ pub fn refusal(
     tree: &Tree,
     op: &WriteOp,
     identities: &[Identity],
+    decisions: &mut Decisions,
     told_upto: Zxid,
 ) -> Option<ErrorCode> {
     let ill_formed = |list: Option<&[RawAcl]>| acl::ill_formed(policy, list, identities);
@@ -40,7 +41,7 @@ pub fn refusal(
         WriteOp::Multi(_) | WriteOp::Reconfig(_) | WriteOp::DeleteContainer { .. } => return None,
     };
     let (denied, seen) = tree.read(&path, |node| {
-        node.and_then(|node| acl::check(policy, node.acl(), needed, identities).err())
+        node.and_then(|node| decisions.decide(policy, node.acl(), needed, identities).err())
     });
     denied.filter(|_| seen <= told_upto)
 }

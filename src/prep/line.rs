@@ -64,6 +64,8 @@ pub struct Prep {
     pub(super) acl_room: usize,
     /// What has been decided about it.
     pub(super) decisions: Decisions,
+    /// Entries of access lists that were read or judged since [`Prep::take_entries`].
+    pub(super) entries: usize,
 }
 
 /// Where a transaction began, to go back there.
@@ -83,12 +85,19 @@ impl Prep {
             last,
             acl_room: 0,
             decisions: Decisions::default(),
+            entries: 0,
         }
     }
 
     /// The last zxid given out.
     pub fn last(&self) -> Zxid {
         self.last
+    }
+
+    /// Entries of access lists that were read or judged since this was last asked: work that no
+    /// transaction shows.
+    pub fn take_entries(&mut self) -> usize {
+        std::mem::take(&mut self.entries) + self.decisions.next_request()
     }
 
     /// Paths with changes in flight.
@@ -263,7 +272,8 @@ impl Prep {
         self.last = Zxid(self.last.0 + 1);
         // No transaction may be longer, so neither may its lists together (I14).
         self.acl_room = self.settings.entry_len_max;
-        self.decisions.clear();
+        self.entries += self.decisions.next_request();
+        self.decisions.forget();
         Start { overlay: self.overlay.begin(tree), quota: self.quota.mark() }
     }
 

@@ -15,10 +15,6 @@ use crate::types::{
 use super::line::{Prep, Turn};
 use super::overlay::NodeState;
 
-/// The limits of no path at all: a Java server ends when it applies this create, and cannot load a
-/// snapshot that holds the node (PathTrie.addPath).
-const QUOTA_OF_NOTHING: &str = "/zookeeper/quota/zookeeper_limits";
-
 impl Prep {
     /// create, create2, createContainer, createTTL (pRequest2TxnCreate).
     pub(super) fn create(&mut self, turn: &Turn<'_>, op: &CreateOp) -> Result<Op, ErrorCode> {
@@ -29,6 +25,7 @@ impl Prep {
         }
         let (parent_path, _) = parent_and_name(asked).ok_or(ErrorCode::BadArguments)?;
         let policy = &self.settings.policy;
+        self.entries += op.acl.as_ref().map_or(0, Vec::len);
         let acl = acl::fixup(policy, op.acl.as_deref(), turn.asker.identities, &mut self.acl_room)?;
         let above = self.overlay.look(turn.tree, parent_path);
         let mut parent = above.node.clone().ok_or(ErrorCode::NoNode)?;
@@ -43,15 +40,15 @@ impl Prep {
             false => asked.to_owned(),
         };
         validate_path(&path).map_err(|_| ErrorCode::BadArguments)?;
-        if path == QUOTA_OF_NOTHING || !is_legible(&path, &op.data) {
-            return Err(ErrorCode::BadArguments);
-        }
         let place = self.overlay.look(turn.tree, &path);
         if place.node.is_some() {
             return Err(ErrorCode::NodeExists);
         }
         if let NodeKind::Ephemeral(_) = self.settings.types.kind_of(parent.stat.owner) {
             return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+        if !is_legible(&path, &op.data) {
+            return Err(ErrorCode::BadArguments);
         }
         let data_len = op.data.as_ref().map_or(0, |data| data.len());
         self.check_quota(turn, &path, 1, data_len as i64)?;
@@ -210,6 +207,7 @@ impl Prep {
     ) -> Result<Op, ErrorCode> {
         turn.sessions.check(turn.asker.session, turn.asker.from)?;
         let path = valid(path)?;
+        self.entries += list.map_or(0, <[RawAcl]>::len);
         let policy = &self.settings.policy;
         let acl = acl::fixup(policy, list, turn.asker.identities, &mut self.acl_room)?;
         let sight = self.overlay.look(turn.tree, path);
@@ -288,10 +286,16 @@ fn valid(path: Option<&str>) -> Result<&str, ErrorCode> {
     Ok(path)
 }
 
-/// Whether the servers that will apply it can read the data: only limits and stats of quotas are
-/// read (CVE-2026-100300).
+/// Whether the servers that will apply it can read it: only limits and stats of quotas are read
+/// (PrepRequestProcessor.validateQuotaData of 3.9.7, CVE-2026-100300).
 fn is_legible(path: &str, data: &Data) -> bool {
-    !quota::is_track_path(path) || quota::is_track(data.as_deref())
+    match quota::track_of(path) {
+        None => true,
+        // The quota of no path: a server before 3.9.7 ends when it applies the limits, and cannot
+        // load a snapshot that holds them (PathTrie.addPath).
+        Some("") => false,
+        Some(_) => quota::is_track(data.as_deref()),
+    }
 }
 
 /// -1 matches any version. 3.9 lets a version become -1 on its way around (3.10 does not); the

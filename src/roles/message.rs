@@ -197,6 +197,8 @@ pub enum ToNetwork {
     },
     /// The clerk asks for a slice of the watches.
     TellWatches(WatchesAsked),
+    /// More waits to leave than may, and much of it here.
+    BoundOutput,
     /// The clerk's answer to a four-letter word.
     WordAnswered {
         conn: ConnId,
@@ -220,6 +222,7 @@ impl ToNetwork {
             | ToNetwork::Adopt { .. }
             | ToNetwork::Listen { .. }
             | ToNetwork::TellWatches(_)
+            | ToNetwork::BoundOutput
             | ToNetwork::WordAnswered { .. }
             | ToNetwork::Stop => None,
         }

@@ -109,10 +109,12 @@ pub fn is_track(text: Option<&[u8]>) -> bool {
     pairs(&String::from_utf8_lossy(text)).all(|pair| pair.is_some())
 }
 
-/// Whether the node at `path` is read as limits or as stats (DataTree.createNode).
-pub fn is_track_path(path: &str) -> bool {
-    let Some((parent, name)) = parent_and_name(path) else { return false };
-    parent.starts_with(QUOTA_PATH) && (name == LIMITS_NODE || name == STATS_NODE)
+/// The subtree whose limits or stats the node at `path` holds; `None` where it holds neither.
+pub fn track_of(path: &str) -> Option<&str> {
+    let (parent, name) = parent_and_name(path)?;
+    let subtree = parent.strip_prefix(QUOTA_PATH)?;
+    let is_track = name == LIMITS_NODE || name == STATS_NODE;
+    (is_track && (subtree.is_empty() || subtree.starts_with('/'))).then_some(subtree)
 }
 
 /// The pairs of a text, `None` for what is none. Java's `split` drops empty parts at the end: of
@@ -241,11 +243,21 @@ mod tests {
 
     #[test]
     fn limits_and_stats_are_told_from_other_nodes() {
-        for path in ["/zookeeper/quota/a/zookeeper_limits", "/zookeeper/quota/zookeeper_stats"] {
-            assert!(is_track_path(path), "{path}");
+        for (path, subtree) in [
+            ("/zookeeper/quota/a/zookeeper_limits", "/a"),
+            ("/zookeeper/quota/a/b/zookeeper_stats", "/a/b"),
+            ("/zookeeper/quota/zookeeper_stats", ""),
+        ] {
+            assert_eq!(track_of(path), Some(subtree), "{path}");
         }
-        for path in ["/zookeeper/quota/a", "/a/zookeeper_limits", "/zookeeper/quota", "/"] {
-            assert!(!is_track_path(path), "{path}");
+        for path in [
+            "/zookeeper/quota/a",
+            "/a/zookeeper_limits",
+            "/zookeeper/quotas/a/zookeeper_limits",
+            "/zookeeper/quota",
+            "/",
+        ] {
+            assert_eq!(track_of(path), None, "{path}");
         }
     }
 

@@ -39,14 +39,18 @@ pub const OUTBOUND_PAUSE: usize = 4 << 20;
 /// reader that has stopped, and memory for them must end somewhere (Java has no bound here).
 pub const OUTBOUND_CLOSE: usize = 64 << 20;
 
-/// Bytes queued towards all clients of one network core before those that hold the most are closed,
-/// and of how many every connection is sure: sixty readers that have stopped would hold four
-/// gigabytes, each within its own bound.
-pub const OUTBOUND_ALL: usize = 512 << 20;
+/// Bytes queued towards all clients of the server before those that hold the most are closed, and of
+/// how many every connection is sure: sixty readers that have stopped would hold four gigabytes, each
+/// within its own bound.
+pub const OUTBOUND_ALL: usize = 384 << 20;
 pub const OUTBOUND_SURE: usize = 1 << 20;
 
-/// Bytes of output after which a core looks at how much is queued in all.
+/// Bytes of output after which it is looked how much is queued in all: of one core where there is
+/// one. With more each looks sooner, but never before it has made so many for each connection, or
+/// looking would cost more than making.
 pub const OUTBOUND_LOOK: usize = 16 << 20;
+pub const OUTBOUND_LOOK_LEAST: usize = 1 << 20;
+pub const OUTBOUND_LOOK_EACH: usize = 1 << 10;
 
 /// Requests one connection may have waiting for answers, each step of a multi counted: enough for any
 /// pipeline that still gains by being longer. Whoever sends long multis has one under way at a time,
@@ -64,6 +68,19 @@ pub const MAILBOX_CAPACITY: usize = 65_536;
 /// usually under way, so that batches are as long as they ever were.
 pub const TURN_WORK: usize = 4096;
 pub const WORK_BYTES: usize = 1024;
+
+/// Bytes of a request that count for one operation: what a client writes becomes texts and lists,
+/// one by one, before anything is done with them.
+pub const REQUEST_BYTES: usize = 256;
+
+/// Entries of access lists that count for one operation, read through or written; and ephemerals or
+/// nodes that are looked at for an answer.
+pub const WORK_ENTRIES: usize = 16;
+
+/// Entries of long access lists that are read for one request: each step of a multiRead, a multi or a
+/// setWatches may name a node with another list. A list that has been read is known; the first is
+/// read whatever its length.
+pub const REQUEST_ENTRIES: usize = 1 << 20;
 
 /// Bytes of packets from other servers that may wait for the next turn.
 pub const PEER_EVENTS_BYTES: usize = 4 << 20;
@@ -108,7 +125,7 @@ pub const ANSWER_BYTES: usize = 1 << 30;
 pub const IDENTITIES: usize = 1024;
 pub const IDENTITY_BYTES: usize = 256 << 10;
 
-/// Bytes of such identities on one network core, and of how many every connection is sure besides.
+/// Bytes of such identities on the server, and of how many every connection is sure besides.
 pub const IDENTITY_BYTES_ALL: usize = 64 << 20;
 pub const IDENTITY_BYTES_SURE: usize = 4 << 10;
 
@@ -127,8 +144,8 @@ pub const WATCH_COST: usize = 64;
 /// million of usual length. Java has no bound.
 pub const WATCH_BYTES: usize = 128 << 20;
 
-/// Bytes of watches on one network core, where a path counts once, and of how many every connection
-/// is sure besides.
+/// Bytes of watches on the server, where a path counts once for each core, and of how many every
+/// connection is sure besides.
 pub const WATCH_BYTES_ALL: usize = 512 << 20;
 pub const WATCH_BYTES_SURE: usize = 1 << 20;
 
@@ -136,6 +153,16 @@ pub const WATCH_BYTES_SURE: usize = 1 << 20;
 /// connections of a server. One request of each is always taken.
 pub const OPEN_BYTES: usize = 16 << 20;
 pub const OPEN_BYTES_ALL: usize = 256 << 20;
+
+/// A server's bytes of one kind are given out to its cores in so many pieces: a core asks for the next
+/// one seldom, and what it has and does not use is little.
+pub const POOL_PIECES: usize = 1024;
+
+/// Bytes of requests that have come and are not begun with, over all connections of a server: frames
+/// that are not whole yet, and those that wait in their lines. Of how many each connection is sure
+/// besides. Each connection may hold some megabytes of them.
+pub const REQUEST_BYTES_ALL: usize = 256 << 20;
+pub const REQUEST_BYTES_SURE: usize = 128 << 10;
 
 /// Sessions of an ensemble, or of a server on its own, from which on it makes no new ones
 /// (configuration): each stays for its timeout, whatever becomes of its client.

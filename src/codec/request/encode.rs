@@ -1,14 +1,15 @@
 //! Requests → frames, length included: for the load driver, the tools and tests.
 
 use super::{
-    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, ReadOp, Request, SetWatches,
-    WriteOp, opcode,
+    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, RawAcl, ReadOp, Request,
+    SetWatches, WriteOp, opcode,
 };
 use crate::codec::jute::{
     open_len, patch_len, put_bool, put_buffer, put_i32, put_i64, put_len, put_opt_buffer,
     put_opt_str, put_str,
 };
 use crate::codec::record::put_raw_acl;
+use crate::types::limits::WORK_ENTRIES;
 use crate::types::{CreateMode, Xid};
 
 use std::borrow::Cow;
@@ -91,19 +92,41 @@ impl WriteOp {
         }
     }
 
-    /// Operations in it.
+    /// Operations in it; a long access list is as much work as many.
     pub fn steps(&self) -> usize {
+        let (steps, entries) = self.parts();
+        steps + entries / WORK_ENTRIES
+    }
+
+    /// Bytes that it takes beside those of its frame: every step and every entry is a value of its own.
+    pub fn decoded_bytes(&self) -> usize {
+        let (steps, entries) = self.parts();
+        steps * size_of::<MultiOp>() + entries * (size_of::<RawAcl>() + ENTRY_TEXTS)
+    }
+
+    /// Operations, and entries of all their access lists.
+    fn parts(&self) -> (usize, usize) {
+        let entries = |list: &Option<Vec<RawAcl>>| list.as_ref().map_or(0, Vec::len);
         match self {
-            WriteOp::Multi(steps) => steps.len().max(1),
-            WriteOp::Create(_)
-            | WriteOp::Delete { .. }
+            WriteOp::Multi(steps) => {
+                let of = |step: &MultiOp| match step {
+                    MultiOp::Create(create) => entries(&create.acl),
+                    MultiOp::Delete { .. } | MultiOp::SetData { .. } | MultiOp::Check { .. } => 0,
+                };
+                (steps.len().max(1), steps.iter().map(of).sum())
+            }
+            WriteOp::Create(create) => (1, entries(&create.acl)),
+            WriteOp::SetAcl { acl, .. } => (1, entries(acl)),
+            WriteOp::Delete { .. }
             | WriteOp::SetData { .. }
-            | WriteOp::SetAcl { .. }
             | WriteOp::Reconfig(_)
-            | WriteOp::DeleteContainer { .. } => 1,
+            | WriteOp::DeleteContainer { .. } => (1, 0),
         }
     }
 }
+
+/// What an allocator takes at least for the two texts of an entry, beside what the frame had of them.
+const ENTRY_TEXTS: usize = 16;
 
 impl MultiOp {
     pub fn opcode(&self) -> i32 {

@@ -218,7 +218,9 @@ fn budgets(settings: &Settings, cores: usize) -> Budgets {
             each: limits::IDENTITY_BYTES.min(settings.limits.jute_maxbuffer),
             ..Budgets::default().identity_bytes
         },
-        open_bytes_all: (limits::OPEN_BYTES_ALL / cores).max(limits::OPEN_BYTES),
+        // What is beyond it waits, wherever it is: each core has its part.
+        open_bytes: limits::OPEN_BYTES.min(limits::OPEN_BYTES_ALL / cores),
+        open_bytes_all: limits::OPEN_BYTES_ALL / cores,
         ..Budgets::default()
     }
 }

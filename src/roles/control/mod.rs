@@ -52,7 +52,9 @@ use crate::prep::{Prep, PrepSettings};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
 use crate::tree::{Tree, TreeWriter};
-use crate::types::{ConnRef, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits};
+use crate::types::{
+    AclList, ConnRef, Data, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits,
+};
 use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
 
 /// A network core that has fallen behind is looked at again after this long.
@@ -488,7 +490,7 @@ impl Control {
         codec::txn::encode_entry(&entry, &mut self.encode);
         let bytes = self.chunks.copy(&self.encode);
         let zxid = entry.header.zxid;
-        self.work += work_of(&entry.txn);
+        self.work += work_of(&entry.txn) + self.prep.take_entries() / limits::WORK_ENTRIES;
         self.gauges.prepared.add(1);
         let len = bytes.len();
         self.turn_bytes = self.turn_bytes.saturating_sub(len);
@@ -509,14 +511,13 @@ impl Control {
 
 /// What making or applying a transaction costs, in operations.
 fn work_of(txn: &Txn) -> usize {
-    let of = |op: &Op| {
-        let data = match op {
-            Op::Create(create) => &create.data,
-            Op::SetData { data, .. } => data,
-            Op::Delete { .. } | Op::DeleteContainer { .. } => return 1,
-            Op::SetAcl { .. } | Op::Check { .. } => return 1,
-        };
-        1 + data.as_ref().map_or(0, |data| data.len() / limits::WORK_BYTES)
+    let bytes = |data: &Data| data.as_ref().map_or(0, |data| data.len() / limits::WORK_BYTES);
+    let entries = |acl: &AclList| acl.len() / limits::WORK_ENTRIES;
+    let of = |op: &Op| match op {
+        Op::Create(create) => 1 + bytes(&create.data) + entries(&create.acl),
+        Op::SetData { data, .. } => 1 + bytes(data),
+        Op::SetAcl { acl, .. } => 1 + entries(acl),
+        Op::Delete { .. } | Op::DeleteContainer { .. } | Op::Check { .. } => 1,
     };
     match txn {
         Txn::Op(op) => of(op),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::budget::Budgets;
+use super::budget::{Budgets, Grant};
 use crate::acl;
 use crate::metrics::gauges::ConnGauges;
 use crate::order::Line;
@@ -50,12 +50,16 @@ pub struct Client {
     pub read_only: bool,
     /// Input is left unserved until the line or the output is shorter.
     pub stalled: bool,
+    /// It has had its share of a turn, and goes on in a later one.
+    pub deferred: bool,
     /// There may be input that was not looked at yet.
     pub unserved: bool,
     /// The client sends nothing more.
     pub ended: bool,
     /// Its connection is gone. What it asked for before is still carried out.
     pub gone: bool,
+    /// Bytes of its requests that are not begun with.
+    pub kept: usize,
     /// Bytes of events queued since less than `outbound_pause` waited.
     pub told: usize,
     pub has_watches: bool,
@@ -80,9 +84,11 @@ impl Client {
             read_only_byte: false,
             read_only: false,
             stalled: false,
+            deferred: false,
             unserved: false,
             ended: false,
             gone: false,
+            kept: 0,
             told: 0,
             has_watches: false,
             gauges: Arc::new(ConnGauges::new(peer, wall)),
@@ -99,14 +105,15 @@ impl Client {
         }
     }
 
-    /// The connection proves something more. What is beyond its budget, or that of the core, which
-    /// holds `core_bytes` for all its connections, is refused as if it had not been proven: the
+    /// The connection proves something more. What is beyond its budget, or that of the server, of which
+    /// the core has been `granted` a part and holds `core_bytes`, is refused as if it had not been proven: the
     /// leader would refuse each write that carries it (I14).
     pub fn add_identities(
         &mut self,
         new: Vec<Identity>,
         budgets: &Budgets,
         core_bytes: &mut usize,
+        granted: &mut Grant,
     ) -> Result<(), TooMany> {
         for identity in new {
             if self.identities.contains(&identity) {
@@ -115,7 +122,8 @@ impl Client {
             let bytes = identity.scheme.len() + identity.id.len();
             // The first is the address.
             let count = self.identities.len();
-            let has_room = budgets.identity_bytes.has_room(self.identity_bytes, *core_bytes, bytes);
+            let (share, own) = (&budgets.identity_bytes, self.identity_bytes);
+            let has_room = share.has_room(own, *core_bytes, bytes, granted);
             if count > budgets.identities || !has_room {
                 let held = self.identity_bytes;
                 return Err(TooMany { count, held, more: bytes });
@@ -186,7 +194,7 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::Share;
+    use super::super::budget::{Pools, Share};
     use super::*;
 
     fn client() -> Client {
@@ -202,37 +210,46 @@ mod tests {
     fn identities_are_a_set_with_a_bound_in_number_and_in_bytes() {
         let share = Share { each: 60, all: 70, sure: 10 };
         let budgets = Budgets { identities: 3, identity_bytes: share, ..Budgets::default() };
+        let mut granted = Grant::new(&Pools::new(&budgets).identities);
         let (mut one, mut core) = (client(), 0);
         for _ in 0..3 {
-            one.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+            one.add_identities(digest("a:1"), &budgets, &mut core, &mut granted).unwrap();
         }
         assert_eq!((one.identities.len(), one.identity_bytes, core), (2, 9, 9));
-        one.add_identities(digest("b:2"), &budgets, &mut core).unwrap();
+        one.add_identities(digest("b:2"), &budgets, &mut core, &mut granted).unwrap();
         let long = digest(&"l".repeat(40));
-        assert!(one.add_identities(long.clone(), &budgets, &mut core).is_err(), "bytes");
-        one.add_identities(digest("c:3"), &budgets, &mut core).unwrap();
-        let refused = one.add_identities(digest("d:4"), &budgets, &mut core).unwrap_err();
+        assert!(
+            one.add_identities(long.clone(), &budgets, &mut core, &mut granted).is_err(),
+            "bytes"
+        );
+        one.add_identities(digest("c:3"), &budgets, &mut core, &mut granted).unwrap();
+        let refused =
+            one.add_identities(digest("d:4"), &budgets, &mut core, &mut granted).unwrap_err();
         let text = "4 identities of 27 bytes are held, 9 bytes more are beyond the bounds";
         assert_eq!(refused.to_string(), text);
-        one.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+        one.add_identities(digest("a:1"), &budgets, &mut core, &mut granted).unwrap();
         assert_eq!((one.identities.len(), core), (4, 27), "what it has it keeps");
         let mut other = client();
-        assert!(other.add_identities(long, &budgets, &mut core).is_err(), "the core's bound");
-        other.add_identities(digest("e:5"), &budgets, &mut core).unwrap();
+        assert!(
+            other.add_identities(long, &budgets, &mut core, &mut granted).is_err(),
+            "the server's bound"
+        );
+        other.add_identities(digest("e:5"), &budgets, &mut core, &mut granted).unwrap();
     }
 
     #[test]
     fn a_list_is_copied_only_while_a_request_has_it() {
         let (mut client, mut core) = (client(), 0);
         let budgets = Budgets::default();
-        client.add_identities(digest("a:1"), &budgets, &mut core).unwrap();
+        let mut granted = Grant::new(&Pools::new(&budgets).identities);
+        client.add_identities(digest("a:1"), &budgets, &mut core, &mut granted).unwrap();
         let (place, asked) = (client.identities.as_ptr(), client.identities.clone());
-        client.add_identities(digest("b:2"), &budgets, &mut core).unwrap();
+        client.add_identities(digest("b:2"), &budgets, &mut core, &mut granted).unwrap();
         assert_eq!((asked.len(), client.identities.len()), (2, 3));
         assert_ne!(client.identities.as_ptr(), place);
         Arc::make_mut(&mut client.identities).reserve(8);
         let place = client.identities.as_ptr();
-        client.add_identities(digest("c:3"), &budgets, &mut core).unwrap();
+        client.add_identities(digest("c:3"), &budgets, &mut core, &mut granted).unwrap();
         assert_eq!(client.identities.as_ptr(), place);
     }
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{NetworkRole, Transport, limits};
-use crate::acl;
+use super::{NetworkRole, Transport, limits as ends};
 use crate::codec::reply::{self, UNKNOWN_ZXID};
 use crate::net::How;
 use crate::tree::Change;
-use crate::types::limits::reached;
-use crate::types::{AclList, EventKind, Perms, Zxid};
+use crate::types::limits::{self, reached};
+use crate::types::{AclList, EventKind, Zxid};
 use crate::watch::Event;
 
 /// A frame's length is not counted in figures of bytes.
@@ -32,11 +31,15 @@ impl<N: Transport> NetworkRole<N> {
     pub(super) fn fire(&mut self, change: &Change) {
         let mut fired = std::mem::take(&mut self.fired);
         let (clients, policy) = (&self.clients, &self.commons.policy);
+        let verdicts = &mut self.verdicts;
         let mut readable = |conn, list: &AclList| {
             let client = clients.look(conn)?;
-            acl::check(policy, list, Perms::READ, &client.identities).ok()
+            verdicts.may_read(policy, list, &client.identities)
         };
         self.watches.trigger(change, &mut readable, &mut fired);
+        // What was read counts as if it had been told: the rest of the stream waits for the next turn.
+        let entries = self.verdicts.take_read();
+        self.told_bytes += entries * (limits::WORK_BYTES / limits::WORK_ENTRIES);
         self.count_fired(&fired);
         let mut frame = std::mem::take(&mut self.event);
         let events_max = self.settings.events_max;
@@ -56,7 +59,7 @@ impl<N: Transport> NetworkRole<N> {
                 let is_behind = reached(waiting, self.settings.outbound_pause);
                 client.told = if is_behind { client.told + frame.len() } else { 0 };
                 if reached(client.told, events_max) && reached(waiting, events_max) {
-                    limits::tell_events(client, waiting, events_max);
+                    ends::tell_events(client, waiting, events_max);
                     self.hang_up(event.conn, How::Reset);
                 }
             }

@@ -4,66 +4,29 @@ use std::mem;
 use std::sync::Arc;
 
 use super::client::{Client, Stage};
-use super::reads::Read;
-use super::{NetworkRole, NetworkSettings, Transport, limits, reads};
-use crate::acl;
+use super::dispatch::{Handled, Turn, handle};
+use super::reads::ReadDesk;
+use super::{NetworkRole, NetworkSettings, Parts, Transport, limits};
 use crate::admin::words;
-use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
-use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, opcode};
+use crate::codec::request;
 use crate::metrics::gauges::Tally;
 use crate::net::How;
-use crate::order::{Held, Line, Ticket, TicketKind, Waits};
+use crate::order::{Held, Line};
 use crate::roles::message::ToControl;
 use crate::runtime::mailbox::Sender;
 use crate::tree::{Tree, WARM};
-use crate::types::limits::reached;
-use crate::types::{ConnId, ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
+use crate::types::limits::{TURN_WORK, reached};
+use crate::types::{ConnId, CoreId, Millis};
 
-/// Why a frame is looked at now, and when it was received.
-#[derive(Clone, Copy)]
-enum Turn {
-    /// It has just come; others may be before it.
-    Arrived(Millis),
-    /// It has waited in line, and nothing it waits for is before it any more.
-    Called(Millis),
-}
-
-impl Turn {
-    fn received(self) -> Millis {
-        match self {
-            Turn::Arrived(at) | Turn::Called(at) => at,
-        }
-    }
-
-    fn may_answer(self, client: &Client) -> bool {
-        matches!(self, Turn::Called(_)) || client.line.is_clear()
-    }
-
-    fn may_pass(self, client: &Client) -> bool {
-        matches!(self, Turn::Called(_)) || client.line.may_pass()
-    }
-}
-
-/// A frame's length is not counted in figures of answers.
+/// In front of a frame; not counted in figures of answers.
 const LENGTH_BYTES: usize = 4;
 
-/// What came of one frame.
-enum Handled {
-    /// Nothing more to do, or it waits in line.
-    Done,
-    /// A read, executed: see [`NetworkRole::finish_read`].
-    Read(Read),
-    /// The control core's business, and the bytes it counts for there.
-    Forward(ToControl, usize),
-    Rewatch(Vec<u8>, RequestHeader),
-    Close(How),
-    AuthFailed(How),
-}
-
 impl<N: Transport> NetworkRole<N> {
-    /// Handles all whole frames a connection has sent, as far as its limits allow.
+    /// Handles all whole frames a connection has sent, as far as its limits and its share of the turn
+    /// allow.
     pub(super) fn serve(&mut self, conn: ConnId) {
         self.bound_output();
+        let until = self.work + TURN_WORK;
         while let Some(client) = self.clients.get(conn) {
             match client.stage {
                 Stage::Fresh => {
@@ -72,7 +35,7 @@ impl<N: Transport> NetworkRole<N> {
                     }
                 }
                 Stage::Live => {
-                    if !self.serve_frames(conn) {
+                    if !self.serve_frames(conn, until) {
                         return;
                     }
                 }
@@ -88,18 +51,47 @@ impl<N: Transport> NetworkRole<N> {
             return;
         }
         client.stalled = true;
-        if why != Stall::Output {
-            self.net.throttle(conn, true);
+        match why {
+            Stall::Output => {}
+            Stall::Work => self.defer(conn),
+            Stall::Line => self.net.throttle(conn, true),
+            Stall::Shared => {
+                self.net.throttle(conn, true);
+                self.over_limit.push_back(conn);
+            }
         }
-        if why == Stall::Shared {
-            self.over_limit.push_back(conn);
+    }
+
+    /// A connection has had its share of this turn: it goes on in a later one, behind all that is
+    /// heard by then.
+    pub(super) fn defer(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get(conn).filter(|client| !client.deferred) else { return };
+        client.deferred = true;
+        self.deferred.push_back(conn);
+        self.gauges.requests_deferred.add(1);
+    }
+
+    /// Those that were deferred go on in turns, with one share for all of them.
+    pub(super) fn take_deferred(&mut self) {
+        let until = self.work + TURN_WORK;
+        for _ in 0..self.deferred.len() {
+            if reached(self.work, until) {
+                return;
+            }
+            let Some(conn) = self.deferred.pop_front() else { return };
+            if let Some(client) = self.clients.get(conn) {
+                client.deferred = false;
+                self.advance(conn);
+            }
+            while let Some(conn) = self.retry.pop_front() {
+                self.serve(conn);
+            }
         }
     }
 
     /// Connections stopped by the shared limits go on when there is room again.
     pub(super) fn release_over_limit(&mut self) {
-        let open = Open { tickets: self.open_tickets, bytes: self.open_bytes };
-        if open.is_full(&self.settings) || !self.to_control.has_room() {
+        if self.open.is_full(&self.settings) || !self.to_control.has_room() {
             return;
         }
         for _ in 0..self.over_limit.len() {
@@ -118,6 +110,8 @@ impl<N: Transport> NetworkRole<N> {
             return false;
         }
         let Some(frame) = whole_frame(input, self.settings.frame_max) else {
+            let kept = input.len();
+            self.keep(conn, kept);
             return false;
         };
         let frame = match frame {
@@ -127,10 +121,11 @@ impl<N: Transport> NetworkRole<N> {
                 return false;
             }
         };
-        let length = frame.len() + 4;
+        let length = frame.len() + LENGTH_BYTES;
         self.gauges.bytes_received.add(length as i64);
         let decoded = request::decode_connect(frame);
         self.net.consume(conn, length);
+        self.keep(conn, 0);
         match decoded {
             Ok(connect) => self.connect(conn, connect),
             Err(error) => {
@@ -142,99 +137,18 @@ impl<N: Transport> NetworkRole<N> {
     }
 
     /// Frames of a live connection, answered straight from its input into its output as far as
-    /// nothing else is needed for that. False: wait for more, or the connection is closing.
-    fn serve_frames(&mut self, conn: ConnId) -> bool {
-        let unsent = self.net.unsent(conn);
-        let Some(client) = self.clients.get(conn) else { return false };
-        // A connection that has failed still tells what it wanted done; its answers go nowhere.
-        let mut nowhere = Vec::new();
-        let (input, out, hears) = match self.net.split(conn) {
-            Some((input, out)) => (input, out, true),
-            None => (self.net.input(conn), &mut nowhere, false),
-        };
-        let mut desk = reads::ReadDesk {
-            commons: &self.commons,
-            stream: &self.stream,
-            watches: &mut self.watches,
-            drained: self.drained,
-            budgets: &self.settings.budgets,
-            told_from: &mut self.told_from,
-            identity_bytes: &mut self.identity_bytes,
-            gauges: &self.gauges,
-            now: self.now,
-        };
-        let began = out.len();
-        let (mut used, mut frames) = (0, 0);
-        let mut tally = Tally::default();
-        // Answers that are no read's: to pings, to authentication, and refusals.
-        let mut others = 0;
-        let end = loop {
-            // What goes nowhere never leaves: nobody would say that there is room again.
-            let unsent = if hears { unsent + (out.len() - began) } else { 0 };
-            let open = Open { tickets: self.open_tickets, bytes: self.open_bytes };
-            let limits = (&self.settings, open, &self.to_control);
-            if let Some(why) = must_stall(&client.line, unsent, limits) {
-                break End::Stall(why);
-            }
-            let frame = match whole_frame(&input[used..], self.settings.frame_max) {
-                None => break End::Wait,
-                Some(Err(length)) => break End::TooLong(length),
-                Some(Ok(frame)) => frame,
-            };
-            if frames % WARM as i64 == 0 {
-                warm(&desk.commons.tree, &input[used..], self.settings.frame_max);
-            }
-            let start = out.len();
-            used += frame.len() + 4;
-            frames += 1;
-            let turn = Turn::Arrived(self.now);
-            match handle(&mut desk, client, self.core, (turn, hears), frame, out) {
-                Handled::Done => others += i64::from(out.len() > start),
-                Handled::Read(read) if read.may_leave(desk.drained) => {
-                    let xid = read.xid();
-                    read.seal(&mut out[start..], &mut desk, conn);
-                    tally.count(i64::from(xid.0), (out.len() - start - LENGTH_BYTES) as i64);
-                }
-                Handled::Forward(message, bytes) => {
-                    self.outgoing.push(message);
-                    self.open_tickets += 1;
-                    self.open_bytes += bytes;
-                }
-                other => {
-                    self.staged.extend_from_slice(&out[start..]);
-                    out.truncate(start);
-                    break End::Needs(other);
-                }
-            }
-        };
-        self.made_bytes += out.len() - began;
-        if frames > 0 {
-            client.gauges.received.add(frames);
-            self.gauges.received.add(frames);
-            self.gauges.bytes_received.add(used as i64);
-            if let Some(pulse) = &client.pulse {
-                pulse.beat(self.now);
-            }
-        }
-        if others > 0 {
-            self.gauges.sent.add(others);
-            client.gauges.sent.add(others);
-        }
-        if tally.count > 0 {
-            self.gauges.sent.add(tally.count);
-            self.gauges.responses(&tally);
-            self.read_run.record_many(0, tally.count as u32, &self.gauges.read_latency);
-            client.gauges.sent.add(tally.count);
-            client.gauges.answered_at_once(&tally, self.drained.0, self.now);
-        }
-        client.unserved = matches!(end, End::Stall(_));
-        let ended = client.ended;
-        self.net.consume(conn, used);
-        match end {
+    /// nothing else is needed for that, and until the turn's work is `until`. False: wait for more,
+    /// or the connection is closing.
+    fn serve_frames(&mut self, conn: ConnId, until: usize) -> bool {
+        let share = until.saturating_sub(self.work);
+        let Some(run) = self.run_frames(conn, share) else { return false };
+        self.work += run.work;
+        self.count_run(conn, &run);
+        self.net.consume(conn, run.used);
+        self.keep(conn, run.kept);
+        match run.end {
             End::Wait => {
-                if ended {
-                    self.leave_if_done(conn);
-                }
+                self.leave_if_done(conn);
                 false
             }
             End::Stall(why) => {
@@ -249,30 +163,77 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
+    fn run_frames(&mut self, conn: ConnId, share: usize) -> Option<Run> {
+        let Parts { desk, net, clients, settings, open, to_control, outgoing, staged, core } =
+            self.parts();
+        let unsent = net.unsent(conn);
+        let client = clients.get(conn)?;
+        // A connection that has failed still tells what it wanted done; its answers go nowhere.
+        let mut nowhere = Vec::new();
+        let (input, out, hears) = match net.split(conn) {
+            Some((input, out)) => (input, out, true),
+            None => (net.input(conn), &mut nowhere, false),
+        };
+        let mut frames = Frames {
+            desk,
+            client,
+            core,
+            settings,
+            open,
+            to_control,
+            outgoing,
+            staged,
+            hears,
+            unsent,
+            share,
+        };
+        let mut run = frames.run(input, out);
+        frames.client.unserved = matches!(run.end, End::Stall(_));
+        run.kept = input.len() - run.used + frames.client.line.held_bytes();
+        Some(run)
+    }
+
+    /// What a run over a connection's frames leaves in the figures.
+    fn count_run(&mut self, conn: ConnId, run: &Run) {
+        self.made_bytes += run.made;
+        let Some(client) = self.clients.look(conn) else { return };
+        if run.frames > 0 {
+            client.gauges.received.add(run.frames);
+            self.gauges.received.add(run.frames);
+            self.gauges.bytes_received.add(run.used as i64);
+            if let Some(pulse) = &client.pulse {
+                pulse.beat(self.now);
+            }
+        }
+        if run.others > 0 {
+            self.gauges.sent.add(run.others);
+            client.gauges.sent.add(run.others);
+        }
+        let tally = &run.tally;
+        if tally.count > 0 {
+            self.gauges.sent.add(tally.count);
+            self.gauges.responses(tally);
+            self.read_run.record_many(0, tally.count as u32, &self.gauges.read_latency);
+            client.gauges.sent.add(tally.count);
+            client.gauges.answered_at_once(tally, self.drained.0, self.now);
+        }
+    }
+
     /// A frame whose turn has come. It is judged by what its connection had proven when it came
     /// (Request.authInfo).
     pub(super) fn run_held(&mut self, conn: ConnId, held: Held) {
         let received = held.received;
         let hears = self.net.output(conn).is_some();
-        let Some(client) = self.clients.get(conn) else { return };
+        let Parts { mut desk, clients, staged, core, .. } = self.parts();
+        let Some(client) = clients.get(conn) else { return };
         let proven = held.proven.map(|count| {
             let then = client.identities.iter().take(count).cloned().collect();
             mem::replace(&mut client.identities, Arc::new(then))
         });
-        let mut desk = reads::ReadDesk {
-            commons: &self.commons,
-            stream: &self.stream,
-            watches: &mut self.watches,
-            drained: self.drained,
-            budgets: &self.settings.budgets,
-            told_from: &mut self.told_from,
-            identity_bytes: &mut self.identity_bytes,
-            gauges: &self.gauges,
-            now: self.now,
-        };
         let turn = Turn::Called(received);
-        let frame = &held.frame;
-        let handled = handle(&mut desk, client, self.core, (turn, hears), frame, &mut self.staged);
+        let handled = handle(&mut desk, client, core, (turn, hears), &held.frame, staged);
+        let work = desk.work(held.frame.len(), staged.len());
+        self.work += work;
         self.finish(conn, handled, received);
         if let (Some(now), Some(client)) = (proven, self.clients.get(conn)) {
             client.identities = now;
@@ -291,8 +252,7 @@ impl<N: Transport> NetworkRole<N> {
             }
             Handled::Forward(message, bytes) => {
                 self.outgoing.push(message);
-                self.open_tickets += 1;
-                self.open_bytes += bytes;
+                self.open.take(bytes);
                 true
             }
             Handled::Rewatch(body, header) => {
@@ -361,6 +321,8 @@ enum Stall {
     Line,
     /// Its output: it goes on when its answers have left.
     Output,
+    /// Its share of the turn: it goes on in a later one.
+    Work,
     /// The core's or the control core's.
     Shared,
 }
@@ -375,17 +337,125 @@ enum End {
     Needs(Handled),
 }
 
+/// A run over a connection's frames, as far as it came.
+struct Run {
+    end: End,
+    /// Bytes of input.
+    used: usize,
+    frames: i64,
+    /// Bytes of requests that are left, in the input and in line.
+    kept: usize,
+    /// Bytes of output.
+    made: usize,
+    work: usize,
+    /// Answers to reads.
+    tally: Tally,
+    /// Answers that are no read's: to pings, to authentication, and refusals.
+    others: i64,
+}
+
+/// What a run works with.
+struct Frames<'a> {
+    desk: ReadDesk<'a>,
+    client: &'a mut Client,
+    core: CoreId,
+    settings: &'a NetworkSettings,
+    open: &'a mut Open,
+    to_control: &'a Sender<ToControl>,
+    outgoing: &'a mut Vec<ToControl>,
+    staged: &'a mut Vec<u8>,
+    /// Somebody takes the answers.
+    hears: bool,
+    /// Bytes of output that waited before.
+    unsent: usize,
+    /// Work that it may be.
+    share: usize,
+}
+
+impl Frames<'_> {
+    fn run(&mut self, input: &[u8], out: &mut Vec<u8>) -> Run {
+        let began = out.len();
+        let end = End::Wait;
+        let tally = Tally::default();
+        let mut run = Run { end, used: 0, frames: 0, kept: 0, made: 0, work: 0, tally, others: 0 };
+        run.end = loop {
+            // What goes nowhere never leaves: nobody would say that there is room again.
+            let unsent = if self.hears { self.unsent + (out.len() - began) } else { 0 };
+            let limits = (self.settings, *self.open, self.to_control);
+            if let Some(why) = must_stall(&self.client.line, unsent, limits) {
+                break End::Stall(why);
+            }
+            let frame = match whole_frame(&input[run.used..], self.settings.frame_max) {
+                None => break End::Wait,
+                Some(Err(length)) => break End::TooLong(length),
+                Some(Ok(frame)) => frame,
+            };
+            if reached(run.work, self.share) {
+                break End::Stall(Stall::Work);
+            }
+            if run.frames % WARM as i64 == 0 {
+                warm(&self.desk.commons.tree, &input[run.used..], self.settings.frame_max);
+            }
+            run.used += frame.len() + LENGTH_BYTES;
+            run.frames += 1;
+            if let Some(end) = self.take(frame, out, &mut run) {
+                break end;
+            }
+        };
+        run.made = out.len() - began;
+        run
+    }
+
+    /// One frame. Gives the run's end where the frame needs more than is here.
+    fn take(&mut self, frame: &[u8], out: &mut Vec<u8>, run: &mut Run) -> Option<End> {
+        let start = out.len();
+        let turn = (Turn::Arrived(self.desk.now), self.hears);
+        let handled = handle(&mut self.desk, self.client, self.core, turn, frame, out);
+        run.work += self.desk.work(frame.len(), out.len() - start);
+        match handled {
+            Handled::Done => run.others += i64::from(out.len() > start),
+            Handled::Read(read) if read.may_leave(self.desk.drained) => {
+                let xid = read.xid();
+                read.seal(&mut out[start..], &mut self.desk, self.client.id);
+                run.tally.count(i64::from(xid.0), (out.len() - start - LENGTH_BYTES) as i64);
+            }
+            Handled::Forward(message, bytes) => {
+                self.outgoing.push(message);
+                self.open.take(bytes);
+            }
+            other => {
+                self.staged.extend_from_slice(&out[start..]);
+                out.truncate(start);
+                return Some(End::Needs(other));
+            }
+        }
+        None
+    }
+}
+
 /// The core's requests with the control core.
-#[derive(Clone, Copy)]
-struct Open {
-    tickets: usize,
-    bytes: usize,
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Open {
+    pub tickets: usize,
+    pub bytes: usize,
 }
 
 impl Open {
     fn is_full(self, limits: &NetworkSettings) -> bool {
         reached(self.tickets, limits.outstanding_max)
             || reached(self.bytes, limits.budgets.open_bytes_all)
+    }
+
+    /// One more, of so many bytes.
+    fn take(&mut self, bytes: usize) {
+        self.tickets += 1;
+        self.bytes += bytes;
+    }
+
+    /// So many are no more.
+    pub(super) fn give_back(&mut self, tickets: usize, bytes: usize) {
+        self.tickets -= tickets;
+        self.bytes -= bytes;
     }
 }
 
@@ -434,205 +504,14 @@ fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
     }
 }
 
-/// Decodes a frame and does what can be done on the spot. `hears`: somebody takes the answer; for
-/// nobody nothing is read.
-fn handle(
-    desk: &mut reads::ReadDesk<'_>,
-    client: &mut Client,
-    core: CoreId,
-    (turn, hears): (Turn, bool),
-    frame: &[u8],
-    out: &mut Vec<u8>,
-) -> Handled {
-    let conn = ConnRef { core, conn: client.id };
-    let Ok((header, body)) = request::decode_header(frame) else {
-        return Handled::Close(How::Now);
-    };
-    client.gauges.last_op.set(i64::from(header.opcode));
-    if !matches!(header.opcode, opcode::AUTH | opcode::SASL)
-        && !acl::has_proven_enough(&desk.commons.policy, &client.identities)
-    {
-        // AuthenticationHelper.enforceAuthentication: whatever it is, and before it is read.
-        let unproven = desk.commons.lines.unproven.note(turn.received(), || {
-            format!("{} has proven none of enforce.auth.schemes: closed", client.peer)
-        });
-        if let Some(line) = unproven {
-            tracing::warn!("{line}");
-        }
-        reply::error(out, header.xid, Zxid::ZERO, ErrorCode::SessionClosedRequireSaslAuth);
-        return Handled::Close(How::AfterFlush);
-    }
-    if client.read_only && OpCode::try_from(header.opcode).is_ok_and(OpCode::needs_leader) {
-        if turn.may_answer(client) {
-            reply::error(out, header.xid, desk.drained, ErrorCode::NotReadOnly);
-        } else {
-            client.line.hold(frame, turn.received(), Waits::ForAnswers);
-        }
-        return Handled::Done;
-    }
-    let request = match request::decode_body(header.opcode, body) {
-        Ok(request) => request,
-        Err(error) => return refuse(client, header, frame, error, turn, desk.drained, out),
-    };
-    match request {
-        Request::Auth { scheme, auth } => {
-            match authenticate(desk, client, header, scheme.as_deref(), auth, out) {
-                Ok(()) => Handled::Done,
-                Err(how) => {
-                    let failed = desk.commons.lines.auth_failed.note(turn.received(), || {
-                        let scheme = scheme.as_deref().unwrap_or_default().escape_debug();
-                        format!("{}: authentication by \"{scheme:.40}\" failed", client.peer)
-                    });
-                    if let Some(line) = failed {
-                        tracing::warn!("{line}");
-                    }
-                    Handled::AuthFailed(how)
-                }
-            }
-        }
-        Request::Sasl { .. } => {
-            // No SASL server is configured: Java answers with a null token and no error.
-            reply::sasl(out, header.xid, ErrorCode::Ok, None);
-            Handled::Done
-        }
-        Request::Write(op) => {
-            if let Some(code) = desk.refusal(client, &op) {
-                if turn.may_answer(client) {
-                    reply::error(out, header.xid, desk.drained, code);
-                } else {
-                    // Judged again in its turn: what is before it may change the list.
-                    client.line.hold(frame, turn.received(), Waits::ForAnswers);
-                }
-                return Handled::Done;
-            }
-            let ticket = (TicketKind::Write, op.steps());
-            forward(client, frame, header.xid, turn, ticket, |c| ToControl::Write {
-                conn,
-                session: c.session,
-                xid: header.xid,
-                op: Box::new(op),
-                identities: c.identities.clone(),
-            })
-        }
-        // The end of a session that no transaction knows must not overtake the answers before it.
-        Request::CloseSession if client.local && !turn.may_answer(client) => {
-            client.line.hold(frame, turn.received(), Waits::ForAnswers);
-            Handled::Done
-        }
-        Request::CloseSession => {
-            forward(client, frame, header.xid, turn, (TicketKind::CloseSession, 1), |c| {
-                ToControl::Close { conn, session: c.session, xid: header.xid }
-            })
-        }
-        Request::Sync { path } => {
-            let path = path.map(|path| path.into_owned());
-            forward(client, frame, header.xid, turn, (TicketKind::Sync, 1), |c| {
-                c.sync_paths.push_back(path);
-                ToControl::Sync { conn, session: c.session }
-            })
-        }
-        Request::Ping | Request::Read(_) if !hears => Handled::Done,
-        Request::Ping | Request::Read(_) if !turn.may_answer(client) => {
-            client.line.hold(frame, turn.received(), Waits::ForAnswers);
-            Handled::Done
-        }
-        Request::Ping => {
-            reply::ping(out, desk.drained);
-            Handled::Done
-        }
-        Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
-        Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
-    }
-}
-
-/// Passes a request to the control core, unless something before it must run here first.
-fn forward(
-    client: &mut Client,
-    frame: &[u8],
-    xid: Xid,
-    turn: Turn,
-    (kind, work): (TicketKind, usize),
-    message: impl FnOnce(&mut Client) -> ToControl,
-) -> Handled {
-    if !turn.may_pass(client) {
-        client.line.hold(frame, turn.received(), Waits::ForReads);
-        return Handled::Done;
-    }
-    let bytes = frame.len();
-    client.line.open(Ticket { xid, kind, work, received: turn.received(), bytes });
-    Handled::Forward(message(client), bytes)
-}
-
-/// A request that cannot be acted on: what its client hears, in its place of the line where the
-/// connection goes on.
-fn refuse(
-    client: &mut Client,
-    header: RequestHeader,
-    frame: &[u8],
-    error: BodyError,
-    turn: Turn,
-    zxid: Zxid,
-    out: &mut Vec<u8>,
-) -> Handled {
-    tracing::debug!(%error, opcode = header.opcode, peer = %client.peer, "request refused");
-    match error {
-        BodyError::Unknown(_) => {
-            // ZooKeeperServer.submitRequestNow: answered at once, ahead of the line.
-            reply::error(out, header.xid, UNKNOWN_ZXID, ErrorCode::Unimplemented);
-            return Handled::Close(How::AfterFlush);
-        }
-        BodyError::Fatal(_) => return Handled::Close(How::Now),
-        BodyError::Malformed(_) | BodyError::WriteInMultiRead(_) | BodyError::Refused(_)
-            if !turn.may_answer(client) =>
-        {
-            client.line.hold(frame, turn.received(), Waits::ForAnswers);
-        }
-        BodyError::Malformed(_) => {
-            reply::error(out, header.xid, zxid, ErrorCode::MarshallingError);
-        }
-        BodyError::WriteInMultiRead(_) => reply::write_in_multi_read(out, header.xid, zxid),
-        BodyError::Refused(code) => reply::error(out, header.xid, zxid, code),
-    }
-    Handled::Done
-}
-
-/// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
-fn authenticate(
-    desk: &mut reads::ReadDesk<'_>,
-    client: &mut Client,
-    header: RequestHeader,
-    scheme: Option<&str>,
-    auth: Option<&[u8]>,
-    out: &mut Vec<u8>,
-) -> Result<(), How> {
-    let code = match acl::authenticate(&desk.commons.policy, scheme, auth) {
-        Ok(identities) => {
-            match client.add_identities(identities, desk.budgets, desk.identity_bytes) {
-                Ok(()) => {
-                    reply::empty(out, header.xid, NO_ZXID);
-                    return Ok(());
-                }
-                Err(too_many) => {
-                    desk.gauges.identities_refused.add(1);
-                    desk.tell_over_bound(|| {
-                        format!("{}: authentication refused: {too_many}", client.peer)
-                    });
-                    ErrorCode::AuthFailed
-                }
-            }
-        }
-        Err(code) => code,
-    };
-    reply::error(out, header.xid, NO_ZXID, code);
-    Err(How::AfterFlush)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::{Ticket, TicketKind, Waits};
     use crate::roles::network::Budgets;
     use crate::runtime::mailbox::mailbox;
     use crate::runtime::waker;
+    use crate::types::Xid;
 
     const SETTINGS: NetworkSettings = NetworkSettings {
         session_timeout_min: 1000,

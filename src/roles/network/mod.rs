@@ -12,6 +12,7 @@
 
 mod budget;
 mod client;
+mod dispatch;
 mod events;
 mod frames;
 mod handshake;
@@ -29,16 +30,20 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-pub use budget::{Budgets, Share};
+pub use budget::{Budgets, Pool, Pools, Share};
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
 pub use transport::Transport;
+
+use budget::Grant;
+use frames::Open;
+use reads::ReadDesk;
 
 use super::message::{Question, Reign, Service, ToControl, ToNetwork};
 use super::quiet::ClientLines;
 use super::stream::Stream;
 use super::turns::Turns;
-use crate::acl::Policy;
+use crate::acl::{self, Policy};
 use crate::admin::words::Desk;
 use crate::metrics::figure::Run;
 use crate::metrics::gauges::CoreGauges;
@@ -77,6 +82,7 @@ pub struct Commons {
     pub eager_acl_check: bool,
     pub desk: Arc<Desk>,
     pub admission: Arc<Admission>,
+    pub pools: Pools,
     /// Log lines that clients cause.
     pub lines: ClientLines,
     /// The control role's.
@@ -102,11 +108,18 @@ pub struct NetworkRole<N = Net> {
     drained: Zxid,
     to_control: Sender<ToControl>,
     outgoing: Vec<ToControl>,
-    /// Requests with the control core, and their bytes.
-    open_tickets: usize,
-    open_bytes: usize,
+    /// Requests with the control core.
+    open: Open,
     /// Text of all connections' identities.
     identity_bytes: usize,
+    /// What of the server's bytes of either kind this core may hold.
+    identities_granted: Grant,
+    watches_granted: Grant,
+    requests_granted: Grant,
+    /// Requests of all connections that are not begun with.
+    kept_bytes: usize,
+    /// What has been done for clients in this turn, as [`limits::TURN_WORK`] counts it.
+    work: usize,
     /// Bytes of output since it was last looked at how much waits.
     made_bytes: usize,
     /// From which change on the control core sends this core all, as it must while there are
@@ -117,12 +130,15 @@ pub struct NetworkRole<N = Net> {
     advancing: VecDeque<ConnId>,
     /// Connections whose unread input may be looked at again.
     retry: VecDeque<ConnId>,
+    /// Connections that have had their share of a turn.
+    deferred: VecDeque<ConnId>,
     /// Connections left unread because of the core's or the control core's limits.
     over_limit: VecDeque<ConnId>,
     /// Answers of the connection being served, before they join its output.
     staged: Vec<u8>,
     /// Scratch of [`NetworkRole::fire`].
     fired: Vec<Event>,
+    verdicts: acl::Verdicts,
     /// Bytes of events since the stream was last taken.
     told_bytes: usize,
     event: Vec<u8>,
@@ -139,6 +155,19 @@ pub struct NetworkRole<N = Net> {
     stopping: bool,
     now: Millis,
     wall: WallMillis,
+}
+
+/// What a run over frames needs of the role, side by side.
+struct Parts<'a, N> {
+    desk: ReadDesk<'a>,
+    net: &'a mut N,
+    clients: &'a mut Clients,
+    settings: &'a NetworkSettings,
+    open: &'a mut Open,
+    to_control: &'a Sender<ToControl>,
+    outgoing: &'a mut Vec<ToControl>,
+    staged: &'a mut Vec<u8>,
+    core: CoreId,
 }
 
 /// Everything the role is made of.
@@ -164,6 +193,9 @@ const SWEEP_MS: i64 = 500;
 
 impl<N: Transport> NetworkRole<N> {
     pub fn new(parts: NetworkParts<N>) -> NetworkRole<N> {
+        let pools = &parts.commons.pools;
+        let [identities_granted, watches_granted, requests_granted] =
+            [&pools.identities, &pools.watches, &pools.requests].map(Grant::new);
         NetworkRole {
             core: parts.core,
             settings: parts.settings,
@@ -178,16 +210,22 @@ impl<N: Transport> NetworkRole<N> {
             drained: parts.drained,
             to_control: parts.to_control,
             outgoing: Vec::new(),
-            open_tickets: 0,
-            open_bytes: 0,
+            open: Open::default(),
             identity_bytes: 0,
+            identities_granted,
+            watches_granted,
+            requests_granted,
+            kept_bytes: 0,
+            work: 0,
             made_bytes: 0,
             told_from: None,
             advancing: VecDeque::new(),
             retry: VecDeque::new(),
+            deferred: VecDeque::new(),
             over_limit: VecDeque::new(),
             staged: Vec::new(),
             fired: Vec::new(),
+            verdicts: acl::Verdicts::default(),
             told_bytes: 0,
             event: Vec::new(),
             read_run: Run::default(),
@@ -200,6 +238,34 @@ impl<N: Transport> NetworkRole<N> {
             stopping: false,
             now: parts.now,
             wall: WallMillis(0),
+        }
+    }
+
+    fn parts(&mut self) -> Parts<'_, N> {
+        Parts {
+            desk: ReadDesk {
+                commons: &self.commons,
+                stream: &self.stream,
+                watches: &mut self.watches,
+                drained: self.drained,
+                budgets: &self.settings.budgets,
+                told_from: &mut self.told_from,
+                identity_bytes: &mut self.identity_bytes,
+                identities_granted: &mut self.identities_granted,
+                watches_granted: &mut self.watches_granted,
+                decisions: acl::Decisions::default(),
+                looked_at: 0,
+                gauges: &self.gauges,
+                now: self.now,
+            },
+            net: &mut self.net,
+            clients: &mut self.clients,
+            settings: &self.settings,
+            open: &mut self.open,
+            to_control: &self.to_control,
+            outgoing: &mut self.outgoing,
+            staged: &mut self.staged,
+            core: self.core,
         }
     }
 
@@ -216,6 +282,7 @@ impl<N: Transport> NetworkRole<N> {
             || !self.arrived.is_empty()
             || !self.retry.is_empty()
             || !self.advancing.is_empty()
+            || !self.deferred.is_empty()
     }
 
     /// When the role next wants a turn without being woken.
@@ -239,6 +306,7 @@ impl<N: Transport> NetworkRole<N> {
     pub fn turn(&mut self, events: &mut Vec<NetEvent>, now: Millis, wall: WallMillis) {
         self.now = now;
         self.wall = wall;
+        self.work = 0;
         self.take_stream();
         if self.service == Service::All
             && self.commons.turns.is_standing_still()
@@ -259,6 +327,7 @@ impl<N: Transport> NetworkRole<N> {
                 NetEvent::Connected(_) | NetEvent::Woken => {}
             }
         }
+        self.take_deferred();
         self.take_stream();
         self.sweep();
     }
@@ -319,8 +388,10 @@ impl<N: Transport> NetworkRole<N> {
         }
         // Whoever stalled it serves it again.
         if !client.stalled {
-            self.serve(conn);
+            return self.serve(conn);
         }
+        let kept = client.line.held_bytes() + self.net.input(conn).len();
+        self.keep(conn, kept);
     }
 
     /// There is room in a connection's output again.
@@ -371,11 +442,12 @@ impl<N: Transport> NetworkRole<N> {
         let Some(client) = self.clients.remove(conn) else { return };
         self.commons.admission.leave(client.peer.ip().to_canonical());
         self.gauges.conns.lock().remove(&client.id);
-        self.open_tickets -= client.line.open_tickets();
-        self.open_bytes -= client.line.open_bytes();
+        self.open.give_back(client.line.open_tickets(), client.line.open_bytes());
         self.identity_bytes -= client.identity_bytes;
+        self.kept_bytes -= client.kept;
         if client.has_watches {
             self.watches.remove_conn(client.id);
+            self.verdicts.forget();
         }
     }
 
@@ -410,6 +482,8 @@ impl<N: Transport> NetworkRole<N> {
         }
         self.next_sweep = self.now + SWEEP_MS;
         self.commons.lines.settle(self.now);
+        // Other cores count what waits here, though it may have left since.
+        self.look_at_output();
         let oldest = self.now + -self.settings.sessionless_ms;
         let late: Vec<ConnId> = self
             .clients
@@ -488,7 +562,11 @@ impl<N: Transport> NetworkRole<N> {
         }
         self.gauges.watch_bytes_held.set(self.watches.bytes() as i64);
         self.gauges.identity_bytes.set(self.identity_bytes as i64);
-        self.gauges.open_bytes.set(self.open_bytes as i64);
+        self.watches_granted.settle(self.watches.bytes());
+        self.identities_granted.settle(self.identity_bytes);
+        self.requests_granted.settle(self.kept_bytes);
+        self.gauges.request_bytes.set(self.kept_bytes as i64);
+        self.gauges.open_bytes.set(self.open.bytes as i64);
         if self.watches.is_empty() {
             self.told_from = None;
         }

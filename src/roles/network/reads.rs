@@ -1,7 +1,7 @@
 //! Reads, answered from the tree on the core they arrived on (FinalRequestProcessor;
 //! tools/docs/reference/client-protocol.md section 7).
 
-use super::budget::{Budgets, Share};
+use super::budget::{Budgets, Grant, Share};
 use super::client::Client;
 use super::{Commons, NetworkRole, Transport};
 use crate::acl::{self, Permit};
@@ -12,7 +12,7 @@ use crate::prep::eager;
 use crate::roles::stream::Stream;
 use crate::tree::Node;
 use crate::types::{
-    AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid,
+    AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid, limits,
 };
 use crate::watch::{Table, WatcherKind, Watches};
 
@@ -27,6 +27,12 @@ pub(super) struct ReadDesk<'a> {
     pub told_from: &'a mut Option<Zxid>,
     /// Of identities, over all connections.
     pub identity_bytes: &'a mut usize,
+    pub identities_granted: &'a mut Grant,
+    pub watches_granted: &'a mut Grant,
+    /// About the one connection that this desk is for.
+    pub decisions: acl::Decisions,
+    /// Nodes, paths and entries that were looked at for the request in hand.
+    pub looked_at: usize,
     pub gauges: &'a CoreGauges,
     pub now: Millis,
 }
@@ -128,6 +134,15 @@ impl<'d> ReadDesk<'d> {
 }
 
 impl ReadDesk<'_> {
+    /// The work that the request in hand was, in operations as [`crate::types::limits::TURN_WORK`]
+    /// counts them; `made` are the bytes of its answer. Another request begins.
+    pub(super) fn work(&mut self, received: usize, made: usize) -> usize {
+        let looked_at = std::mem::take(&mut self.looked_at) + self.decisions.next_request();
+        1 + received / limits::REQUEST_BYTES
+            + made / limits::WORK_BYTES
+            + looked_at / limits::WORK_ENTRIES
+    }
+
     /// A client would hold more than it may.
     pub(super) fn tell_over_bound(&self, line: impl FnOnce() -> String) {
         if let Some(line) = self.commons.lines.over_bound.note(self.now, line) {
@@ -136,16 +151,16 @@ impl ReadDesk<'_> {
     }
 
     /// Whether a connection may hold so many bytes of watches more.
-    fn has_room_to_watch(&self, client: &Client, more: usize) -> bool {
+    fn has_room_to_watch(&mut self, client: &Client, more: usize) -> bool {
         let (own, all) = (self.watches.bytes_of(client.id), self.watches.bytes());
-        let has_room = self.budgets.watch_bytes.has_room(own, all, more);
+        let has_room = self.budgets.watch_bytes.has_room(own, all, more, self.watches_granted);
         if !has_room {
             self.gauges.watches_refused.add(1);
             let Share { each, all: of_all, .. } = self.budgets.watch_bytes;
             self.tell_over_bound(|| {
                 format!(
                     "{}: a watch refused: {own} bytes of watches are held of {each}, {all} by all \
-                     of {of_all}, {more} more asked for",
+                     of this core and {of_all} may be by those of the server, {more} more asked for",
                     client.peer
                 )
             });
@@ -161,12 +176,13 @@ impl ReadDesk<'_> {
     }
 
     /// What a write is refused with where it arrived, if the server is told to look.
-    pub(super) fn refusal(&self, client: &Client, op: &WriteOp) -> Option<ErrorCode> {
+    pub(super) fn refusal(&mut self, client: &Client, op: &WriteOp) -> Option<ErrorCode> {
         let Commons { tree, policy, eager_acl_check, .. } = self.commons;
         if !eager_acl_check {
             return None;
         }
-        eager::refusal(policy, tree, op, &client.identities, self.drained)
+        let decisions = &mut self.decisions;
+        eager::refusal(policy, tree, op, &client.identities, decisions, self.drained)
     }
 }
 
@@ -219,9 +235,10 @@ impl Reading<'_, '_> {
     ) -> Read {
         let Some(path) = path else { return self.null_path() };
         let Commons { tree, policy, .. } = self.desk.commons;
+        let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
-            let permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+            let permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
             put(self.out, node, permit);
             Ok(())
         });
@@ -236,9 +253,10 @@ impl Reading<'_, '_> {
             return self.done(Err(ErrorCode::BadArguments), seen);
         }
         let Commons { tree, policy, .. } = self.desk.commons;
+        let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
-            let _permit = acl::check(policy, node.acl(), Perms::READ, self.identities)?;
+            let _permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
             reply::stat(self.out, self.xid, LATER, &node.stat());
             Ok(())
         });
@@ -253,13 +271,14 @@ impl Reading<'_, '_> {
     fn get_acl(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
         let Commons { tree, policy, .. } = self.desk.commons;
+        let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
             let list: &AclList = node.acl();
             let wanted = Perms::READ.or(Perms::ADMIN);
-            let _permit = acl::check(policy, list, wanted, self.identities)?;
+            let _permit = decisions.decide(policy, list, wanted, self.identities)?;
             let stat: Stat = node.stat();
-            match acl::check(policy, list, Perms::ADMIN, self.identities) {
+            match decisions.decide(policy, list, Perms::ADMIN, self.identities) {
                 Ok(_) => reply::acl(self.out, self.xid, LATER, list, &stat),
                 Err(_) => {
                     reply::acl(self.out, self.xid, LATER, &acl::mask_digests(list), &stat);
@@ -273,13 +292,16 @@ impl Reading<'_, '_> {
     fn descendants(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
         let Commons { tree, policy, .. } = self.desk.commons;
+        let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
-            acl::check(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
+            decisions.decide(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
         });
         let mut seen = seen;
+        let looked_at = &mut self.desk.looked_at;
         let counted = answer.and_then(|()| {
             let (count, newest) = tree.descendants(path);
+            *looked_at += tree.looked_at_beneath(path, count.unwrap_or(0) as usize);
             seen = seen.max(newest);
             let count = count.ok_or(ErrorCode::NoNode)?;
             // Java's map holds the root under two names; by the name "" it counts the other.
@@ -293,6 +315,7 @@ impl Reading<'_, '_> {
     fn ephemerals(mut self, session: crate::types::SessionId, prefix: Option<&str>) -> Read {
         let tree = &self.desk.commons.tree;
         let (mut paths, seen) = tree.ephemerals_seen(session);
+        self.desk.looked_at += paths.len();
         let is_all = |prefix: &&str| matches!(java_trim(prefix), "" | "/");
         if let Some(prefix) = prefix.filter(|prefix| !is_all(prefix)) {
             paths.retain(|path| path.starts_with(prefix));
@@ -315,7 +338,8 @@ impl Reading<'_, '_> {
             return self.beyond_budget(newest);
         }
         let mut whole = true;
-        let mut decisions = acl::Decisions::default();
+        self.desk.looked_at += ops.len() * limits::WORK_ENTRIES;
+        let decisions = &mut self.desk.decisions;
         let mut frame = reply::MultiFrame::begin(self.out, self.xid, LATER);
         for op in ops {
             let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
@@ -339,7 +363,7 @@ impl Reading<'_, '_> {
                 Ok(())
             });
             newest = newest.max(seen);
-            if room.is_none() {
+            if room.is_none() || decisions.is_spent() {
                 return self.beyond_budget(newest);
             }
             if let Err(code) = answer {
@@ -460,17 +484,7 @@ impl Read {
 
 impl<N: Transport> NetworkRole<N> {
     pub(super) fn read_desk(&mut self) -> ReadDesk<'_> {
-        ReadDesk {
-            commons: &self.commons,
-            stream: &self.stream,
-            watches: &mut self.watches,
-            drained: self.drained,
-            budgets: &self.settings.budgets,
-            told_from: &mut self.told_from,
-            identity_bytes: &mut self.identity_bytes,
-            gauges: &self.gauges,
-            now: self.now,
-        }
+        self.parts().desk
     }
 
     /// Lets a read's staged answer leave: after everything the read has seen, before everything

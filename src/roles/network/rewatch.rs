@@ -2,12 +2,16 @@
 //! hears at once of what it missed (DataTree.setWatches), if it may read it: Java tells everybody
 //! (CVE-2026-59739).
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use super::{Client, NetworkRole, Transport};
 use crate::acl;
 use crate::codec::reply;
 use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
 use crate::net::How;
-use crate::types::{ConnId, EventKind, Millis, Perms, Stat, WatchMode, Zxid};
+use crate::types::limits::WORK_ENTRIES;
+use crate::types::{ConnId, EventKind, Identity, Millis, Perms, Stat, WatchMode, Zxid};
 use crate::watch::{Event, Table, Watches};
 
 /// What a list of the request asks of each of its paths.
@@ -17,6 +21,14 @@ enum List {
     Exist,
     Child,
     Lasting(WatchMode),
+}
+
+/// Who takes its watches up.
+struct Asker {
+    conn: ConnId,
+    peer: SocketAddr,
+    identities: Arc<Vec<Identity>>,
+    decisions: acl::Decisions,
 }
 
 impl<N: Transport> NetworkRole<N> {
@@ -35,10 +47,11 @@ impl<N: Transport> NetworkRole<N> {
         };
         let wanted = lists.paths().map(Watches::cost).sum();
         let (own, all) = (self.watches.bytes_of(conn), self.watches.bytes());
-        if !self.settings.budgets.watch_bytes.has_room(own, all, wanted) {
+        let share = self.settings.budgets.watch_bytes;
+        if !share.has_room(own, all, wanted, &mut self.watches_granted) {
             // Clients take no notice of an error here, and would miss events for ever.
             self.gauges.watches_refused.add(lists.paths().count() as i64);
-            let limit = self.settings.budgets.watch_bytes.each;
+            let limit = share.each;
             if let Some(Client { peer, .. }) = self.clients.look(conn) {
                 let line = format!(
                     "{peer}: closed: {own} bytes of watches are held of {limit}, {all} by all, and \
@@ -50,8 +63,27 @@ impl<N: Transport> NetworkRole<N> {
         }
         let Some(client) = self.clients.get(conn) else { return };
         client.has_watches = true;
+        let mut asker = Asker {
+            conn,
+            peer: client.peer,
+            identities: client.identities.clone(),
+            decisions: acl::Decisions::default(),
+        };
         self.stream.set_watching(true);
-        self.take_up(conn, &lists);
+        self.take_up(&mut asker, &lists);
+        self.work += lists.paths().count();
+        let is_spent = asker.decisions.is_spent();
+        self.work += asker.decisions.next_request() / WORK_ENTRIES;
+        if is_spent {
+            // As above: what could not be judged was not told.
+            let line = format!(
+                "{}: closed: the access lists of the nodes that it watches are too long",
+                asker.peer
+            );
+            self.gauges.watches_refused.add(lists.paths().count() as i64);
+            self.read_desk().tell_over_bound(|| line);
+            return self.hang_up(conn, How::Now);
+        }
         let Some(out) = self.net.output(conn) else { return };
         let start = out.len();
         reply::empty(out, header.xid, self.drained);
@@ -59,7 +91,7 @@ impl<N: Transport> NetworkRole<N> {
         self.count_reply(conn, header.xid, self.drained, bytes, received, false);
     }
 
-    fn take_up(&mut self, conn: ConnId, lists: &SetWatches<'_>) {
+    fn take_up(&mut self, asker: &mut Asker, lists: &SetWatches<'_>) {
         let since = lists.relative_zxid;
         let lasting = |mode| List::Lasting(mode);
         if !lists.recursive.is_empty() {
@@ -77,19 +109,19 @@ impl<N: Transport> NetworkRole<N> {
             (lasting(WatchMode::PersistentRecursive), &lists.recursive),
         ] {
             for path in paths {
-                self.take_up_one(conn, list, path, since);
+                self.take_up_one(asker, list, path, since);
             }
         }
     }
 
-    fn take_up_one(&mut self, conn: ConnId, list: List, path: &str, since: Zxid) {
-        let Some(client) = self.clients.look(conn) else { return };
-        let policy = &self.commons.policy;
+    fn take_up_one(&mut self, asker: &mut Asker, list: List, path: &str, since: Zxid) {
+        let Asker { conn, identities, decisions, .. } = asker;
+        let (conn, policy) = (*conn, &self.commons.policy);
         let (missed, seen) = self.commons.tree.read_or_gone(path, |node, acl| {
             let kind = missed(list, node.map(|node| node.stat()), since)?;
             let permit = match crate::mutants::on("rewatch-without-permit") {
                 true => acl::check(policy, &[], Perms::READ, &[]),
-                false => acl::check(policy, acl, Perms::READ, &client.identities),
+                false => decisions.decide(policy, acl, Perms::READ, identities),
             };
             Some((kind, permit.ok()?))
         });

@@ -75,6 +75,7 @@ impl<N: Transport> NetworkRole<N> {
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
+            ToNetwork::BoundOutput => self.look_at_output(),
             ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),
             ToNetwork::Stop => self.stop(),
         }
@@ -84,8 +85,7 @@ impl<N: Transport> NetworkRole<N> {
         let Some(ticket) = self.clients.get(conn).and_then(|client| client.line.answered()) else {
             return;
         };
-        self.open_tickets -= 1;
-        self.open_bytes -= ticket.bytes;
+        self.open.give_back(1, ticket.bytes);
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             answers::reply(out, ticket.xid, zxid, outcome);
@@ -102,8 +102,7 @@ impl<N: Transport> NetworkRole<N> {
         let Some(client) = self.clients.get(conn) else { return };
         let Some(ticket) = client.line.answered() else { return };
         let path = client.sync_paths.pop_front().unwrap_or_default();
-        self.open_tickets -= 1;
-        self.open_bytes -= ticket.bytes;
+        self.open.give_back(1, ticket.bytes);
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             reply::sync(out, ticket.xid, zxid, path.as_deref());
@@ -113,18 +112,25 @@ impl<N: Transport> NetworkRole<N> {
         self.advancing.push_back(conn);
     }
 
-    /// The front of the line is answered: what waited behind it may run.
-    fn advance(&mut self, conn: ConnId) {
+    /// The front of the line is answered: what waited behind it may run, as far as the connection's
+    /// share of the turn goes.
+    pub(super) fn advance(&mut self, conn: ConnId) {
+        let until = self.work + limits::TURN_WORK;
         loop {
             let Some(client) = self.clients.get(conn) else { return };
-            if client.stage != Stage::Live {
+            if client.stage != Stage::Live || client.deferred {
                 return;
+            }
+            if reached(self.work, until) {
+                return self.defer(conn);
             }
             if reached(self.net.unsent(conn), self.settings.outbound_pause) {
                 // `Drained` comes.
                 return;
             }
             let Some(held) = client.line.take_next() else { break };
+            let kept = client.kept.saturating_sub(held.frame.len());
+            self.keep(conn, kept);
             self.run_held(conn, held);
         }
         self.unstall(conn);

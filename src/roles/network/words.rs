@@ -48,6 +48,7 @@ impl<N: Transport> NetworkRole<N> {
     fn say(&mut self, conn: ConnId, text: &str) {
         if let Some(out) = self.net.output(conn) {
             out.extend_from_slice(text.as_bytes());
+            self.made_bytes += text.len();
         }
         self.gauges.sent.add(words::packets(text));
         self.close(conn, How::AfterFlush);

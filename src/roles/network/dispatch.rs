@@ -1,0 +1,284 @@
+//! One request: decoded, then answered on the spot, passed on, held in its line, or refused.
+
+use super::client::Client;
+use super::reads::{Read, ReadDesk};
+use crate::acl;
+use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
+use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, WriteOp, opcode};
+use crate::net::How;
+use crate::order::{Ticket, TicketKind, Waits};
+use crate::roles::message::ToControl;
+use crate::types::{ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
+
+/// Why a frame is looked at now, and when it was received.
+#[derive(Clone, Copy)]
+pub(super) enum Turn {
+    /// It has just come; others may be before it.
+    Arrived(Millis),
+    /// It has waited in line, and nothing it waits for is before it any more.
+    Called(Millis),
+}
+
+impl Turn {
+    fn received(self) -> Millis {
+        match self {
+            Turn::Arrived(at) | Turn::Called(at) => at,
+        }
+    }
+
+    fn may_answer(self, client: &Client) -> bool {
+        matches!(self, Turn::Called(_)) || client.line.is_clear()
+    }
+
+    fn may_pass(self, client: &Client) -> bool {
+        matches!(self, Turn::Called(_)) || client.line.may_pass()
+    }
+}
+
+/// What came of one frame.
+pub(super) enum Handled {
+    /// Nothing more to do, or it waits in line.
+    Done,
+    /// A read, executed: see [`NetworkRole::finish_read`].
+    Read(Read),
+    /// The control core's business, and the bytes it counts for there.
+    Forward(ToControl, usize),
+    Rewatch(Vec<u8>, RequestHeader),
+    Close(How),
+    AuthFailed(How),
+}
+
+/// Decodes a frame and does what can be done on the spot. `hears`: somebody takes the answer; for
+/// nobody nothing is read.
+pub(super) fn handle(
+    desk: &mut ReadDesk<'_>,
+    client: &mut Client,
+    core: CoreId,
+    (turn, hears): (Turn, bool),
+    frame: &[u8],
+    out: &mut Vec<u8>,
+) -> Handled {
+    let conn = ConnRef { core, conn: client.id };
+    let Ok((header, body)) = request::decode_header(frame) else {
+        return Handled::Close(How::Now);
+    };
+    client.gauges.last_op.set(i64::from(header.opcode));
+    if let Some(handled) = refuse_all(desk, client, header, frame, turn, out) {
+        return handled;
+    }
+    let request = match request::decode_body(header.opcode, body) {
+        Ok(request) => request,
+        Err(error) => return refuse(client, header, frame, error, turn, desk.drained, out),
+    };
+    match request {
+        Request::Auth { scheme, auth } => {
+            prove(desk, client, header, scheme.as_deref(), auth, turn, out)
+        }
+        Request::Sasl { .. } => {
+            // No SASL server is configured: Java answers with a null token and no error.
+            reply::sasl(out, header.xid, ErrorCode::Ok, None);
+            Handled::Done
+        }
+        Request::Write(op) => write(desk, client, conn, header.xid, op, turn, frame, out),
+        // The end of a session that no transaction knows must not overtake the answers before it.
+        Request::CloseSession if client.local && !turn.may_answer(client) => {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+            Handled::Done
+        }
+        Request::CloseSession => {
+            forward(client, frame, header.xid, turn, (TicketKind::CloseSession, 1, 0), |c| {
+                ToControl::Close { conn, session: c.session, xid: header.xid }
+            })
+        }
+        Request::Sync { path } => {
+            let path = path.map(|path| path.into_owned());
+            forward(client, frame, header.xid, turn, (TicketKind::Sync, 1, 0), |c| {
+                c.sync_paths.push_back(path);
+                ToControl::Sync { conn, session: c.session }
+            })
+        }
+        Request::Ping | Request::Read(_) if !hears => Handled::Done,
+        Request::Ping | Request::Read(_) if !turn.may_answer(client) => {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+            Handled::Done
+        }
+        Request::Ping => {
+            reply::ping(out, desk.drained);
+            Handled::Done
+        }
+        Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
+        Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
+    }
+}
+
+/// A write goes to the control core, unless the tree here already denies it.
+#[allow(clippy::too_many_arguments)] // What [`handle`] has.
+fn write(
+    desk: &mut ReadDesk<'_>,
+    client: &mut Client,
+    conn: ConnRef,
+    xid: Xid,
+    op: WriteOp,
+    turn: Turn,
+    frame: &[u8],
+    out: &mut Vec<u8>,
+) -> Handled {
+    if let Some(code) = desk.refusal(client, &op) {
+        if turn.may_answer(client) {
+            reply::error(out, xid, desk.drained, code);
+        } else {
+            // Judged again in its turn: what is before it may change the list.
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+        }
+        return Handled::Done;
+    }
+    let ticket = (TicketKind::Write, op.steps(), op.decoded_bytes());
+    forward(client, frame, xid, turn, ticket, |c| ToControl::Write {
+        conn,
+        session: c.session,
+        xid,
+        op: Box::new(op),
+        identities: c.identities.clone(),
+    })
+}
+
+/// What a connection is told whatever it asks for: that it has proven too little, or that no server
+/// can do this on its own.
+fn refuse_all(
+    desk: &ReadDesk<'_>,
+    client: &mut Client,
+    header: RequestHeader,
+    frame: &[u8],
+    turn: Turn,
+    out: &mut Vec<u8>,
+) -> Option<Handled> {
+    if !matches!(header.opcode, opcode::AUTH | opcode::SASL)
+        && !acl::has_proven_enough(&desk.commons.policy, &client.identities)
+    {
+        // AuthenticationHelper.enforceAuthentication: whatever it is, and before it is read.
+        let unproven = desk.commons.lines.unproven.note(turn.received(), || {
+            format!("{} has proven none of enforce.auth.schemes: closed", client.peer)
+        });
+        if let Some(line) = unproven {
+            tracing::warn!("{line}");
+        }
+        reply::error(out, header.xid, Zxid::ZERO, ErrorCode::SessionClosedRequireSaslAuth);
+        return Some(Handled::Close(How::AfterFlush));
+    }
+    if !client.read_only || !OpCode::try_from(header.opcode).is_ok_and(OpCode::needs_leader) {
+        return None;
+    }
+    if turn.may_answer(client) {
+        reply::error(out, header.xid, desk.drained, ErrorCode::NotReadOnly);
+    } else {
+        client.line.hold(frame, turn.received(), Waits::ForAnswers);
+    }
+    Some(Handled::Done)
+}
+
+/// Passes a request to the control core, unless something before it must run here first.
+fn forward(
+    client: &mut Client,
+    frame: &[u8],
+    xid: Xid,
+    turn: Turn,
+    (kind, work, decoded): (TicketKind, usize, usize),
+    message: impl FnOnce(&mut Client) -> ToControl,
+) -> Handled {
+    if !turn.may_pass(client) {
+        client.line.hold(frame, turn.received(), Waits::ForReads);
+        return Handled::Done;
+    }
+    let bytes = frame.len() + decoded;
+    client.line.open(Ticket { xid, kind, work, received: turn.received(), bytes });
+    Handled::Forward(message(client), bytes)
+}
+
+/// A request that cannot be acted on: what its client hears, in its place of the line where the
+/// connection goes on.
+fn refuse(
+    client: &mut Client,
+    header: RequestHeader,
+    frame: &[u8],
+    error: BodyError,
+    turn: Turn,
+    zxid: Zxid,
+    out: &mut Vec<u8>,
+) -> Handled {
+    tracing::debug!(%error, opcode = header.opcode, peer = %client.peer, "request refused");
+    match error {
+        BodyError::Unknown(_) => {
+            // ZooKeeperServer.submitRequestNow: answered at once, ahead of the line.
+            reply::error(out, header.xid, UNKNOWN_ZXID, ErrorCode::Unimplemented);
+            return Handled::Close(How::AfterFlush);
+        }
+        BodyError::Fatal(_) => return Handled::Close(How::Now),
+        BodyError::Malformed(_) | BodyError::WriteInMultiRead(_) | BodyError::Refused(_)
+            if !turn.may_answer(client) =>
+        {
+            client.line.hold(frame, turn.received(), Waits::ForAnswers);
+        }
+        BodyError::Malformed(_) => {
+            reply::error(out, header.xid, zxid, ErrorCode::MarshallingError);
+        }
+        BodyError::WriteInMultiRead(_) => reply::write_in_multi_read(out, header.xid, zxid),
+        BodyError::Refused(code) => reply::error(out, header.xid, zxid, code),
+    }
+    Handled::Done
+}
+
+/// An auth packet, and a line for one that proves nothing.
+fn prove(
+    desk: &mut ReadDesk<'_>,
+    client: &mut Client,
+    header: RequestHeader,
+    scheme: Option<&str>,
+    auth: Option<&[u8]>,
+    turn: Turn,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let Err(how) = authenticate(desk, client, header, scheme, auth, out) else {
+        return Handled::Done;
+    };
+    let failed = desk.commons.lines.auth_failed.note(turn.received(), || {
+        let scheme = scheme.unwrap_or_default().escape_debug();
+        format!("{}: authentication by \"{scheme:.40}\" failed", client.peer)
+    });
+    if let Some(line) = failed {
+        tracing::warn!("{line}");
+    }
+    Handled::AuthFailed(how)
+}
+
+/// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
+fn authenticate(
+    desk: &mut ReadDesk<'_>,
+    client: &mut Client,
+    header: RequestHeader,
+    scheme: Option<&str>,
+    auth: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) -> Result<(), How> {
+    let code = match acl::authenticate(&desk.commons.policy, scheme, auth) {
+        Ok(identities) => {
+            let (bytes, granted) = (&mut *desk.identity_bytes, &mut *desk.identities_granted);
+            match client.add_identities(identities, desk.budgets, bytes, granted) {
+                Ok(()) => {
+                    desk.decisions.forget();
+                    reply::empty(out, header.xid, NO_ZXID);
+                    return Ok(());
+                }
+                Err(too_many) => {
+                    desk.gauges.identities_refused.add(1);
+                    desk.tell_over_bound(|| {
+                        format!("{}: authentication refused: {too_many}", client.peer)
+                    });
+                    ErrorCode::AuthFailed
+                }
+            }
+        }
+        Err(code) => code,
+    };
+    reply::error(out, header.xid, NO_ZXID, code);
+    Err(How::AfterFlush)
+}
