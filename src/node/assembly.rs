@@ -24,6 +24,7 @@ use crate::roles::message::{QUESTIONS_MAX, Question, ToControl, ToNetwork};
 use crate::roles::network::{Admission, Commons, NetworkParts, NetworkSettings};
 use crate::roles::quiet::ClientLines;
 use crate::roles::stream::{Outlet, Stream};
+use crate::roles::turns::Turns;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 use crate::session::IdSource;
 use crate::snapshot::{Directories, RestoreOptions, WriteOptions};
@@ -189,11 +190,13 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     }
     let serving = ensemble.is_none();
     gauges.running.store(serving, Ordering::Relaxed);
+    let turns = Arc::new(Turns::default());
     let commons = Arc::new(Commons {
         tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
         desk: desk(tree, &gauges, plan.whitelist, plan.facts),
+        turns: turns.clone(),
         clerk,
         admission: Arc::new(plan.admission),
         lines: ClientLines::default(),
@@ -215,6 +218,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         snapshot_due: snapshot_later,
         ensemble,
         gauges: gauges.clone(),
+        turns,
         now,
         wall,
     });

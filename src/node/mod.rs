@@ -9,6 +9,7 @@
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`logs_first`]: the log flushed before a snapshot, where it is not flushed otherwise
+//! * [`standstill`]: looks whether the control role takes turns
 //! * [`clerk`]: four-letter words whose answers take time
 //! * [`stderr`]: what the process says of itself
 
@@ -22,5 +23,6 @@ pub mod learner_files;
 pub mod logs_first;
 pub mod placement;
 pub mod recover;
+pub mod standstill;
 pub mod stderr;
 pub mod threads;

@@ -8,6 +8,7 @@
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
 //! * [`jobs`]: work for threads beside them; [`chunks`]: byte strings that share memory
 //! * [`quiet`]: log lines that clients can cause at will
+//! * [`turns`]: whether the control role takes any
 
 pub mod chunks;
 pub mod control;
@@ -19,3 +20,4 @@ pub mod peer_message;
 pub mod peers;
 pub mod quiet;
 pub mod stream;
+pub mod turns;

@@ -37,6 +37,8 @@ pub struct Plan {
     pub changes: bool,
     /// Members whose data lies on a small disk of this many megabytes.
     pub small_disk: Option<u32>,
+    /// Members whose disks can be made to hang: see [`HungDisk`].
+    pub hangs: bool,
 }
 
 impl Plan {
@@ -49,6 +51,7 @@ impl Plan {
             joiners: Vec::new(),
             changes: false,
             small_disk: None,
+            hangs: false,
         }
     }
 
@@ -81,6 +84,11 @@ impl Plan {
 
     pub fn small_disks(mut self, megabytes: u32) -> Plan {
         self.small_disk = Some(megabytes);
+        self
+    }
+
+    pub fn hanging_disks(mut self) -> Plan {
+        self.hangs = true;
         self
     }
 }
@@ -120,6 +128,7 @@ pub struct Member {
     settings: Vec<(String, String)>,
     keeps_file: bool,
     disk: Option<SmallDisk>,
+    hangs: Option<HungDisk>,
     server: Option<Server>,
     starts: u32,
 }
@@ -216,6 +225,7 @@ impl Ensemble {
                     settings,
                     keeps_file: plan.changes,
                     disk: plan.small_disk.map(|size| SmallDisk::mount(&folder.join("data"), size)),
+                    hangs: plan.hangs.then(|| HungDisk::new(&folder)),
                     folder,
                     server: None,
                     starts: 0,
@@ -403,7 +413,8 @@ impl Member {
             let kept = self.folder.join(format!("server.{}.log", self.starts - 1));
             std::fs::rename(&log, kept).unwrap();
         }
-        let wrapper = self.disk.as_ref().map(SmallDisk::wrapper).unwrap_or_default();
+        let mut wrapper = self.disk.as_ref().map(SmallDisk::wrapper).unwrap_or_default();
+        wrapper.extend(self.hangs.iter().flat_map(HungDisk::wrapper));
         self.write_id();
         let settings: Vec<(&str, &str)> =
             self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -431,6 +442,11 @@ impl Member {
     /// The disk that was given to it alone, if the plan says so.
     pub fn disk(&self) -> Option<&SmallDisk> {
         self.disk.as_ref()
+    }
+
+    /// What makes its disk hang, if the plan says so.
+    pub fn hung_disk(&self) -> &HungDisk {
+        self.hangs.as_ref().expect("a plan with hanging disks")
     }
 
     /// Waits for the process to take connections, whether it serves or not.
@@ -580,6 +596,47 @@ impl Member {
     /// Quorum and election port.
     pub fn peer_ports(&self) -> [u16; 2] {
         [self.quorum, self.election]
+    }
+}
+
+/// What stands between a process and its disk: `hung_disk.c`, loaded into it. As long as a certain file
+/// is there nothing is written and nothing flushed, and the threads that ask for it wait, as they do
+/// when a disk or its controller hangs.
+pub struct HungDisk {
+    library: PathBuf,
+    hangs: PathBuf,
+}
+
+impl HungDisk {
+    fn new(folder: &Path) -> HungDisk {
+        let library = folder.join("hung_disk.so");
+        let source = super::root().join("tests/support/hung_disk.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&library, &source])
+            .status();
+        assert!(built.expect("cc").success(), "{}", source.display());
+        HungDisk { library, hangs: folder.join("disk-hangs") }
+    }
+
+    fn wrapper(&self) -> Vec<String> {
+        let (library, hangs) = (self.library.display(), self.hangs.display());
+        vec!["env".into(), format!("LD_PRELOAD={library}"), format!("HUNG_DISK={hangs}")]
+    }
+
+    pub fn hang(&self) {
+        std::fs::write(&self.hangs, b"").unwrap();
+    }
+
+    pub fn go_on(&self) {
+        std::fs::remove_file(&self.hangs).unwrap();
+    }
+}
+
+impl Drop for HungDisk {
+    fn drop(&mut self) {
+        // A process that is to end must be able to.
+        let _ = std::fs::remove_file(&self.hangs);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::derive;
 use super::log::LogStarter;
@@ -18,6 +19,7 @@ use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::recover::Recovered;
+use crate::node::standstill::Standstill;
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
@@ -85,8 +87,8 @@ pub fn start(
         folders: folders.clone(),
         recovered,
         gauges: gauges.clone(),
-        control: waker,
-        cores: wakers,
+        control: waker.clone(),
+        cores: wakers.clone(),
         log: Box::new(move |to_control| starter.reporting_to(to_control)),
         entropy: &mut entropy,
         now,
@@ -96,7 +98,8 @@ pub fn start(
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
     let (to_control, desk) = (roles.to_control.clone(), roles.commons.desk.clone());
     let serving = roles.serving;
-    let (control, seats) = beside(&settings, &folders, gauges, roles).map_err(BootError::Thread)?;
+    let (control, seats) =
+        beside(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
     let mut hosted = None;
     match place {
         ControlThread::Network => hosted = Some(Hosted::new(Box::new(control), peers, lent_log)),
@@ -137,7 +140,14 @@ fn beside(
     folders: &Arc<Directories>,
     gauges: Arc<Gauges>,
     roles: Roles,
+    (control, cores): (Waker, Vec<Waker>),
 ) -> io::Result<(crate::roles::control::Control, Vec<Seat>)> {
+    if let Some(ensemble) = &settings.ensemble {
+        let beat = Duration::from_millis(ensemble.timing.tick_ms as u64 / 2);
+        let patience = 2 * ensemble.timing.sync_ticks as u32;
+        let turns = Arc::downgrade(&roles.commons.turns);
+        Standstill { turns, control, cores, gauges: gauges.clone(), beat, patience }.spawn()?;
+    }
     let tree = &roles.commons.tree;
     if let Some(history) = roles.history {
         history.spawn(roles.changes, roles.to_control.clone())?;

@@ -41,6 +41,7 @@ use super::jobs::{Job, LearnerJob};
 use super::message::{Pulse, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
 use super::stream::Outlet;
+use super::turns::Turns;
 use crate::codec::{
     self,
     txn::{Entry, Op, SubTxn, Txn},
@@ -192,6 +193,7 @@ pub struct Control {
     stopping: Stopping,
     log_stopped: bool,
     gauges: Arc<Gauges>,
+    turns: Arc<Turns>,
     encode: Vec<u8>,
     /// For entries.
     chunks: Chunks,
@@ -217,6 +219,7 @@ pub struct ControlParts {
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleParts>,
     pub gauges: Arc<Gauges>,
+    pub turns: Arc<Turns>,
     pub now: Millis,
     pub wall: WallMillis,
 }
@@ -271,6 +274,7 @@ impl Control {
             stopping: Stopping::No,
             log_stopped: false,
             gauges: parts.gauges,
+            turns: parts.turns,
             encode: Vec::new(),
             chunks: Chunks::default(),
         };
@@ -319,6 +323,10 @@ impl Control {
         self.now = now;
         self.wall = wall;
         (self.work, self.work_before) = (0, 0);
+        if self.turns.begin() {
+            // Others may have gone on without this server, and have said so in what lies unread.
+            self.leave_role("the control thread took no turn for syncLimit");
+        }
         self.take_mail();
         self.peer_turn();
         self.pace_leader();

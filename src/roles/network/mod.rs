@@ -37,6 +37,7 @@ pub use transport::Transport;
 use super::message::{Question, Reign, Service, ToControl, ToNetwork};
 use super::quiet::ClientLines;
 use super::stream::Stream;
+use super::turns::Turns;
 use crate::acl::Policy;
 use crate::admin::words::Desk;
 use crate::metrics::figure::Run;
@@ -78,6 +79,8 @@ pub struct Commons {
     pub admission: Arc<Admission>,
     /// Log lines that clients cause.
     pub lines: ClientLines,
+    /// The control role's.
+    pub turns: Arc<Turns>,
     /// Takes the words that take time.
     pub clerk: SyncSender<Question>,
     /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
@@ -237,6 +240,10 @@ impl<N: Transport> NetworkRole<N> {
         self.now = now;
         self.wall = wall;
         self.take_stream();
+        if self.service == Service::All && self.commons.turns.is_standing_still() {
+            // The control role's word for it comes behind, when it goes on.
+            self.set_service(Service::Off, self.drained);
+        }
         for event in events.drain(..) {
             match event {
                 NetEvent::Accepted { fd, peer, .. } => self.accepted(fd, peer),
