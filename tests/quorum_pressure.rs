@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use support::client::{Conn, Handshake, Received, Session};
 use support::ensemble::{Ensemble, Plan};
+use support::learner::Observer;
 use support::server::Kind;
 use support::wire::{Out, request};
 
 const SET_DATA: i32 = 5;
+const SYNC: i32 = 9;
 const SESSION_MS: i32 = 40_000;
 
 fn three() -> Plan {
@@ -169,4 +171,65 @@ fn links_that_carry_less_than_is_written_lose_nobody() {
     assert!(written > 300, "{written} writes in 20 s");
     assert_eq!(losses(&ensemble), told);
     assert_eq!(reign(&ensemble), before, "another reign has begun");
+}
+
+/// Sessions that a client library would call lost within seconds.
+const SHORT_MS: i32 = 15_000;
+
+#[test]
+fn seventy_thousand_sessions_that_are_due_together_cost_nobody_anything() {
+    // Goal: a new leader gives every session its full timeout again, so those whose clients are gone are
+    // due in one bucket. Their ends are proposed in slices: the follower keeps its link, and others are
+    // served meanwhile.
+    let count = support::setting("RK_TEST_SESSIONS", 70_000) as usize;
+    let mut ensemble = Ensemble::start("pressure-sessions", &three());
+    let leader = ensemble.wait_all();
+    let [quorum, _] = ensemble.member(leader).peer_ports();
+    // It has all there is, and makes sessions without a connection each.
+    let mut session = Session::open(ensemble.port(leader), SESSION_MS);
+    let last = session.call(SYNC, Out::new().str("/")).zxid;
+    let mut observer = Observer::connect(quorum, 100, last);
+    observer.catch_up();
+    observer.open_sessions(100 << 56 | 1, count, SHORT_MS);
+    drop(observer);
+    ensemble.member(leader).kill();
+    let next = ensemble.wait_all();
+    let follower = ensemble.voters().into_iter().find(|id| ![leader, next].contains(id)).unwrap();
+    let sessions = |ensemble: &Ensemble| {
+        let at = ensemble.members.iter().find(|member| member.id == next).unwrap();
+        at.figure("zk_global_sessions").expect("a leader's figure")
+    };
+    assert!(sessions(&ensemble) >= count as i64, "{} sessions", sessions(&ensemble));
+    let mut clients = [next, follower].map(|id| Session::open(ensemble.port(id), SESSION_MS));
+    // A zxid of this reign is what tells it.
+    assert_eq!(clients[0].create("/beside", b""), 0);
+    let (before, told) = (reign(&ensemble), losses(&ensemble));
+    let (began, mut longest, mut ended) = (Instant::now(), Duration::ZERO, None);
+    let mut looked = began;
+    while ended.is_none_or(|at: Instant| at.elapsed() < Duration::from_secs(2)) {
+        assert!(began.elapsed() < Duration::from_secs(90), "{} stay", sessions(&ensemble));
+        for client in &mut clients {
+            let asked = Instant::now();
+            let body = Out::new().str("/beside").buffer(Some(b"served")).i32(-1);
+            assert_eq!(client.call(SET_DATA, body).err, 0);
+            assert!(client.get("/beside").is_ok());
+            longest = longest.max(asked.elapsed());
+        }
+        if looked.elapsed() > Duration::from_millis(200) {
+            looked = Instant::now();
+            if ended.is_none() && sessions(&ensemble) <= 3 {
+                ended = Some(looked);
+            }
+        }
+        // Not synchronisation: clients among others.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    println!(
+        "{count} sessions ended within {:?}; a client waited {longest:?} at most",
+        began.elapsed()
+    );
+    assert_eq!(losses(&ensemble), told, "a link or a role has ended");
+    assert_eq!(reign(&ensemble), before, "another reign has begun");
+    assert!(longest < Duration::from_secs(5), "a client waited {longest:?}");
+    ensemble.assert_equal_trees("after their end");
 }

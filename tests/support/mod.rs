@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod ensemble;
+pub mod learner;
 pub mod load;
 pub mod proxy;
 pub mod roaming;
