@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::config::{Cores, PlacementSettings};
+use crate::runtime::affinity;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placement {
@@ -31,7 +32,7 @@ const PLENTY: usize = 4;
 /// A setting that the machine cannot meet.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
-    #[error("{key} names cpu {cpu}; this process may use {allowed:?}")]
+    #[error("{key} names cpu {cpu}; this process may use {}", affinity::list(allowed))]
     NotAllowed { key: &'static str, cpu: usize, allowed: Vec<usize> },
     #[error("ringkeeper.cores.network names no cpu")]
     NoNetwork,
@@ -131,7 +132,7 @@ mod tests {
         let error = Placement::derive(&named, &[0, 1]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "ringkeeper.cores.log names cpu 9; this process may use [0, 1]"
+            "ringkeeper.cores.log names cpu 9; this process may use 0, 1"
         );
     }
 }

@@ -29,7 +29,13 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     if allowed.contains(&cpu) && core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
         return Ok(());
     }
-    Err(io::Error::other(format!("cannot pin a thread to cpu {cpu}; allowed are {allowed:?}")))
+    let allowed = list(allowed);
+    Err(io::Error::other(format!("cannot pin a thread to cpu {cpu}; allowed are {allowed}")))
+}
+
+/// Processors for a message.
+pub fn list(cpus: &[usize]) -> String {
+    cpus.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ")
 }
 
 /// Lets the calling thread run wherever the process may, whoever has started it. If that fails it

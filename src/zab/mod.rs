@@ -5,6 +5,7 @@
 //! [`line`](mod@line) is where proposals wait for both.
 
 use bytes::Bytes;
+use std::fmt;
 
 use crate::log::Durable;
 use crate::types::{Epoch, Zxid};
@@ -45,6 +46,16 @@ pub enum Stored {
     Accepted(Epoch),
     /// `currentEpoch`: the history of this epoch's leader is in the log.
     Current(Epoch),
+}
+
+impl fmt::Display for Stored {
+    /// The file, and what it is to hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stored::Accepted(Epoch(epoch)) => write!(f, "acceptedEpoch {epoch}"),
+            Stored::Current(Epoch(epoch)) => write!(f, "currentEpoch {epoch}"),
+        }
+    }
 }
 
 /// Proof that everything up to a transaction is committed. Made only in this module.

@@ -114,6 +114,26 @@ fn nothing_is_printed_past_the_one_writer_that_cannot_fail() {
 }
 
 #[test]
+fn operators_read_words() {
+    // Goal: no line of a log shows how Rust prints a value for programmers; texts may be quoted so.
+    let quoted = ["text", "parent", "0"];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]).iter().filter(|(name, _)| !is_test(name)) {
+        for (at, line) in code(text).filter(|(_, line)| !line.contains("assert")) {
+            let printed = line.match_indices(":?}").map(|(end, _)| {
+                let begin = line[..end].rfind('{').map_or(0, |begin| begin + 1);
+                &line[begin..end]
+            });
+            let field = line.contains("tracing::") && line.contains(" ?");
+            if field || printed.into_iter().any(|name| !quoted.contains(&name)) {
+                found.push(format!("{name}:{at} {}", line.trim()));
+            }
+        }
+    }
+    assert_none("values printed as Rust's Debug does", found);
+}
+
+#[test]
 fn cores_know_no_shell_and_no_world() {
     // Goal: a core can be driven by a simulator: nothing in it reaches the machine.
     let world = [

@@ -76,7 +76,7 @@ impl Disk {
 
     pub(super) fn store(&mut self, stored: Stored) -> Result<(), String> {
         history::epochs::store(self.folders.snapshots.as_ref(), stored)
-            .map_err(|e| format!("cannot store {stored:?}: {e}"))
+            .map_err(|e| format!("cannot store {stored}: {e}"))
     }
 
     /// How far this server's history is known to be committed.

@@ -79,7 +79,7 @@ pub(super) fn tell_end(client: &Client, reason: CloseReason) {
         | CloseReason::PeerClosed
         | CloseReason::PeerReset
         | CloseReason::Socket(_) => {
-            tracing::debug!(%peer, %session, ?reason, "closed");
+            tracing::debug!(%peer, %session, %reason, "closed");
         }
     }
 }

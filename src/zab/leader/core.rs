@@ -34,6 +34,22 @@ pub(super) enum Phase {
     Over,
 }
 
+impl Phase {
+    /// For operators.
+    pub fn words(self) -> &'static str {
+        match self {
+            Phase::Discovery => "discovery",
+            Phase::Accepting => "storing the promise of its epoch",
+            Phase::Promises => "waiting for ACKEPOCH of a quorum",
+            Phase::Entering => "storing its epoch",
+            Phase::Synchronization => "synchronization",
+            Phase::Broadcast => "broadcast",
+            Phase::HandingOver => "handing over",
+            Phase::Over => "over",
+        }
+    }
+}
+
 pub struct Leader {
     pub(super) parts: LeaderParts,
     pub(super) phase: Phase,
@@ -190,7 +206,7 @@ impl Leader {
             | Stage::Reading
             | Stage::Sending
             | Stage::Snapshot) => {
-                let why = format!("{} came out of turn ({stage:?})", packet.name());
+                let why = format!("{} came out of turn: {}", packet.name(), stage.words());
                 self.close(link, why, out);
             }
         }

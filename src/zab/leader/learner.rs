@@ -41,10 +41,38 @@ pub(super) enum Stage {
     UpToDate,
 }
 
+impl Stage {
+    /// What is to be said of a learner, for operators.
+    pub fn words(self) -> &'static str {
+        match self {
+            Stage::Opened => "it has not said who it is",
+            Stage::Greeted => "it waits for LEADERINFO",
+            Stage::Informed => "its ACKEPOCH is awaited",
+            Stage::Promised { .. } => "it waits for its history",
+            Stage::Asking { .. } => "the log is asked for its history",
+            Stage::Reading => "the log is read for it",
+            Stage::Sending => "its history is on the way",
+            Stage::Snapshot => "a snapshot is on the way",
+            Stage::Announced => "its ACK of NEWLEADER is awaited",
+            Stage::Acked => "it waits for UPTODATE",
+            Stage::UpToDate => "it is up to date",
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SyncKind {
     Log,
     Snapshot,
+}
+
+impl SyncKind {
+    pub fn words(self) -> &'static str {
+        match self {
+            SyncKind::Log => "from the log",
+            SyncKind::Snapshot => "by snapshot",
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -26,7 +26,7 @@ impl Leader {
         self.beat += 1;
         if self.phase < Phase::Broadcast && self.beat >= self.phase_ends {
             let told = self.disbelieved();
-            let why = format!("no quorum within initLimit ({:?}){told}", self.phase);
+            let why = format!("no quorum within initLimit ({}){told}", self.phase.words());
             return self.step_down(why, out);
         }
         if self.phase == Phase::HandingOver && self.beat >= self.phase_ends {
@@ -109,7 +109,7 @@ impl Leader {
                 Stage::UpToDate => "syncLimit",
                 _ => "initLimit",
             };
-            return Some(format!("no progress within {limit} ({:?})", learner.stage));
+            return Some(format!("no progress within {limit}: {}", learner.stage.words()));
         }
         if let Some(why) = self.is_outlived(learner) {
             return Some(why);

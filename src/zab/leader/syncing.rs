@@ -166,7 +166,8 @@ impl Leader {
         let busy = self.learners.values().filter(|learner| learner.sync == Some(kind)).count();
         let Some(learner) = self.learners.get_mut(&link) else { return false };
         if learner.observer && busy >= most {
-            self.close(link, format!("{busy} learners are being synchronised ({kind:?})"), out);
+            let how = kind.words();
+            self.close(link, format!("{busy} learners are being synchronised {how}"), out);
             return false;
         }
         learner.sync = Some(kind);

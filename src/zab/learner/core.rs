@@ -6,6 +6,7 @@
 
 mod forgotten;
 mod silence;
+mod words;
 
 use super::effects::{LearnerEffect, LearnerInput, LearnerParts};
 use super::held::Held;
@@ -557,7 +558,7 @@ impl Learner {
                 out.push(LearnerEffect::Revalidated { session, valid });
                 Ok(())
             }
-            other => Err(format!("{} is out of place ({:?})", other.name(), self.phase)),
+            other => Err(format!("{} is out of place ({})", other.name(), self.phase.words())),
         }
     }
 

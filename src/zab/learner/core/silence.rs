@@ -14,7 +14,7 @@ impl Learner {
             return Ok(());
         }
         let silent = now.0 - self.heard.0;
-        Err(format!("nothing heard from the leader for {silent} ms ({:?})", self.phase))
+        Err(format!("nothing heard from the leader for {silent} ms ({})", self.phase.words()))
     }
 
     /// The same of the own log, whose last word may lie unread.
