@@ -312,7 +312,6 @@ fn early_acknowledgements_count_with_new_leader_s() {
         link.write_all(&packet(ACK, *zxid, None)).unwrap();
     }
     // Nothing comes of that, though the leader pings: a commit would come at once.
-    let mut pings = 0;
     for _ in 0..2 {
         assert_eq!(next_packet(&mut link).unwrap().kind, PING, "before NEWLEADER's ack");
     }
