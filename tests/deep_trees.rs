@@ -127,6 +127,7 @@ fn a_deep_tree_comes_is_read_watched_sent_restored_and_goes() {
     let plan = Plan::new(&[Kind::Ringkeeper; 3])
         .set("extendedTypesEnabled", "true")
         .set("znode.container.checkIntervalMs", "200")
+        .set("forceSnapshotSync", "true")
         .set("snapCount", "15");
     let mut ensemble = Ensemble::start("deep_trees/ensemble", &plan);
     let leader = ensemble.wait_all();

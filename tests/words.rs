@@ -189,6 +189,8 @@ const OURS: &[&str] = &[
     "zk_identities_refused",
     "zk_multi_reads_refused",
     "zk_sessions_refused",
+    "zk_request_bytes_held",
+    "zk_requests_deferred",
 ];
 
 /// What Java measures of stages that ours does not have: the queues and threads of its pipeline, and

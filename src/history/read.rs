@@ -168,7 +168,8 @@ impl<'a> LogReader<'a> {
         if found {
             return Ok(replay);
         }
-        self.exact = true;
+        // Whoever has nothing comes before the first epoch's first, which has another number.
+        self.exact = self.position != Zxid::ZERO;
         let next = Zxid(self.position.0.saturating_add(1));
         Replay::open(self.logs, next, self.entry_max).map_err(text)
     }

@@ -513,6 +513,15 @@ fn the_log_is_read_in_chunks_from_any_transaction_on() {
     }
     // The transaction before the first one of the log, by number.
     assert_eq!(read_all(&server, z(1, 0), z(2, 4), 100), (history.clone(), LogEnd::Done));
+    // A learner without a history lacks all of it, but for what a snapshot may stand for.
+    let (fresh, all) = (Server::new(), [range(1, 1..=9), range(2, 1..=2)].concat());
+    fresh.snapshot(Zxid::ZERO, &[]);
+    fresh.log(&all);
+    assert_eq!(read_all(&fresh, Zxid::ZERO, z(2, 2), 100), (all.clone(), LogEnd::Done));
+    fresh.disk.remove("log.100000001").unwrap();
+    fresh.log(&all[9..]);
+    fresh.snapshot(z(1, 9), &all[..9]);
+    assert_eq!(read_all(&fresh, Zxid::ZERO, z(2, 2), 100).1, LogEnd::NotThere);
     // Nobody's history: the epoch ended earlier.
     assert_eq!(read_all(&server, z(1, 7), z(2, 4), 100).1, LogEnd::NotThere);
     assert_eq!(read_all(&server, Zxid(-1), z(2, 4), 100).1, LogEnd::NotThere);

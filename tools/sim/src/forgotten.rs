@@ -67,6 +67,9 @@ impl World {
     /// All but one forget. With `older` they get their copies back, else nothing.
     pub fn forget(&mut self, older: bool, restarts: bool) {
         let Some(survivor) = self.who_knows(older) else { return };
+        if !self.is_settled(survivor) {
+            return;
+        }
         self.note(|| format!("all forget but server {survivor}, older copies: {older}"));
         let (now, tick_us) = (self.now, self.knobs.tick_ms * 1000);
         // What those decide that have forgotten is no history: they must decide nothing by themselves.
@@ -86,6 +89,19 @@ impl World {
         }
         self.forgotten.stage = Stage::Alone { survivor, until: now + 60 * tick_us };
         self.schedule(now + tick_us / 4, Event::Operator);
+    }
+
+    /// Whether no acknowledgement is on its way to the one: with what the others then have no more, it
+    /// would commit what no quorum can be found to hold.
+    fn is_settled(&self, survivor: usize) -> bool {
+        let Some(electorate) = &self.electorate else { return false };
+        let behind = Zxid(self.history.last.0 + 1)..;
+        !self.servers[survivor].entries.range(behind).any(|(zxid, entry)| {
+            electorate.has_quorum(|id| {
+                let server = (id.0 - 1) as usize;
+                server == survivor || self.holds(server, *zxid, entry)
+            })
+        })
     }
 
     fn give_back(&mut self, server: usize, older: bool) {

@@ -532,6 +532,7 @@ impl World {
     /// This end closes, behind what it has sent.
     fn close_link(&mut self, server: usize, link: Link) {
         let Some((number, end)) = self.pipe_of(server, link) else { return };
+        self.note(|| format!("server {server} closes {link:?}"));
         self.check_calm(number);
         if let Some(sockets) = self.sockets(server) {
             sockets.links.remove(&link);
