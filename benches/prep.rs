@@ -10,7 +10,7 @@ use criterion::Criterion;
 
 use ringkeeper::acl::Policy;
 use ringkeeper::codec::request::{CreateCall, CreateOp, RawAcl, WriteOp};
-use ringkeeper::prep::{Asker, Prep, PrepSettings};
+use ringkeeper::prep::{Prep, PrepSettings, Requester};
 use ringkeeper::session::{IdSource, Sessions};
 use ringkeeper::tree::{NoSink, Tree, TreeOptions};
 use ringkeeper::types::{Millis, ServerId, SessionId, TypeRules, WallMillis, Xid, Zxid};
@@ -67,7 +67,7 @@ impl Line {
     }
 
     fn judge(&mut self, op: &WriteOp) -> ringkeeper::codec::txn::Entry {
-        let asker = Asker { session: ME, xid: Xid(1), identities: &[], from: None };
+        let asker = Requester { session: ME, xid: Xid(1), identities: &[], from: None };
         let entry = self.prep.write(&self.tree, &self.sessions, WallMillis(1), &asker, op);
         // The tree stays as it is: what is measured is the judging.
         self.prep.applied(Zxid(entry.header.zxid.0 - self.in_flight));

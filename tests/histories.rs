@@ -83,9 +83,11 @@ fn refuses(member: &Member) -> bool {
         && log.contains("stop the other servers, move their version-2 folders away")
 }
 
-/// The members that have forgotten begin anew. The first epoch that they come to is one that the third has
+/// The members that have forgotten begin anew. The first epoch that they come to is one that the
+/// third has
 /// been in: a leader of ours sends it away, for its transactions were never proposed there. So ours
-/// begin twice. A leader of ZooKeeper's has the beginning of its epoch for its last zxid, which is above
+/// begin twice. A leader of ZooKeeper's has the beginning of its epoch for its last zxid, which is
+/// above
 /// all that the third knows from the second epoch on.
 fn begin_anew(ensemble: &mut Ensemble, ids: [u64; 2]) {
     let times = if ensemble.member(ids[0]).kind == Kind::Java { 1 } else { 2 };
@@ -147,7 +149,8 @@ fn servers_that_begin_in_an_epoch_long_past_are_refused_with_the_way_out() {
 
 #[test]
 fn a_tree_that_comes_under_the_beginning_of_an_epoch_is_looked_at() {
-    // Goal: a ZooKeeper leader names its tree for the beginning of its epoch, which from the second epoch
+    // Goal: a ZooKeeper leader names its tree for the beginning of its epoch, which from the second
+    // epoch
     // of those who have forgotten on is above all that the third knows. It is refused all the same:
     // with older copies, with empty disks, and when clients have come meanwhile.
     let kinds = [Kind::Java, Kind::Java, Kind::Ringkeeper];
@@ -197,7 +200,7 @@ fn a_member_that_lags_and_claims_a_newer_epoch_cuts_nobody() {
         std::fs::write(ensemble.member(1).data().join("version-2").join(name), "50\n").unwrap();
     }
     ensemble.member(1).spawn();
-    wait_for("it looks", || ensemble.member(1).log().contains("looking for a leader"));
+    wait_for("it looks", || ensemble.member(1).log().contains("LOOKING for a leader"));
     for id in [2, 3] {
         ensemble.member(id).spawn();
     }
@@ -254,7 +257,7 @@ fn an_empty_member_that_nobody_called_empty_follows_and_has_no_vote_before() {
         ensemble.member(id).wipe();
         ensemble.member(id).spawn();
     }
-    let looked = |log: &str| log.matches("looking for a leader").count();
+    let looked = |log: &str| log.matches("LOOKING for a leader").count();
     wait_for("both look", || [1, 2].iter().all(|id| looked(&ensemble.member(*id).log()) > 0));
     let until = Instant::now() + Duration::from_secs(2);
     while Instant::now() < until {
@@ -317,7 +320,7 @@ fn a_server_that_takes_over_a_tree_says_how_it_is() {
         if answered {
             longest = longest.max(asked.elapsed());
         }
-        member.log().contains("the leader's tree is on disk") && member.role() == Role::Following
+        member.log().contains("SNAP from leader stored") && member.role() == Role::Following
     });
     assert!(longest < Duration::from_millis(500), "ruok took {longest:?}");
 }

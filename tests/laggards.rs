@@ -74,7 +74,8 @@ fn lag(quorum: u16, id: i64, first: i64, last: i64) -> usize {
 
 #[test]
 fn thirty_observers_a_hundred_megabytes_behind_cost_about_one_reading_of_the_log() {
-    // Goal: pieces of the log are read once for all of them, or nearly, and what is on its way to them is
+    // Goal: pieces of the log are read once for all of them, or nearly, and what is on its way to
+    // them is
     // bounded. How long it takes is printed.
     let plan = Plan::new(&[Kind::under_test(); 3])
         .set("preAllocSize", "65536")
@@ -121,5 +122,5 @@ fn thirty_observers_a_hundred_megabytes_behind_cost_about_one_reading_of_the_log
     assert!(read < 4 * history, "{} MB were read", read / 1_000_000);
     assert!(grown < 320, "the leader grew by {grown} MiB");
     assert_eq!(ensemble.leader(), Some(leader));
-    assert!(!ensemble.members[leader as usize - 1].log().contains("role given up"));
+    assert!(!ensemble.members[leader as usize - 1].log().contains("role ended, back to LOOKING"));
 }

@@ -172,7 +172,10 @@ fn who_claims_a_member_s_id_costs_it_nothing() {
     assert_eq!(epochs(&ensemble), before, "no leader was looked for");
     for member in &ensemble.members {
         let log = member.log();
-        assert!(!log.contains("role given up") && !log.contains("learner is gone"), "{log}");
+        assert!(
+            !log.contains("role ended, back to LOOKING") && !log.contains("learner is gone"),
+            "{log}"
+        );
     }
 }
 

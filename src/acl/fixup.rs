@@ -33,7 +33,7 @@ pub fn fixup(
         return Ok(OPEN.clone());
     }
     let unique = judged(policy, raw, identities)?;
-    let asker = Asker::of(policy, identities);
+    let asker = Requester::of(policy, identities);
     let mut list = Vec::with_capacity(unique.len());
     for acl in unique {
         let (perms, scheme) = (Perms(acl.perms), acl.scheme.as_deref().unwrap_or_default());
@@ -65,16 +65,16 @@ fn names_a_user(policy: &Policy, who: &Identity) -> bool {
 }
 
 /// Those of an asker's identities that "auth" stands for.
-struct Asker {
+struct Requester {
     count: usize,
     /// As entries of a list in the log.
     bytes: usize,
 }
 
-impl Asker {
-    fn of(policy: &Policy, identities: &[Identity]) -> Asker {
+impl Requester {
+    fn of(policy: &Policy, identities: &[Identity]) -> Requester {
         let named = identities.iter().filter(|who| names_a_user(policy, who));
-        named.fold(Asker { count: 0, bytes: 0 }, |all, who| Asker {
+        named.fold(Requester { count: 0, bytes: 0 }, |all, who| Requester {
             count: all.count + 1,
             bytes: all.bytes + ENTRY_BYTES + who.scheme.len() + who.id.len(),
         })
@@ -98,7 +98,9 @@ fn judged<'a>(
     for acl in &unique {
         let scheme = acl.scheme.as_deref().ok_or(ErrorCode::InvalidAcl)?;
         let valid = match (scheme, acl.id.as_deref(), policy.provider(scheme)) {
-            (AUTH, _, _) => *named.get_or_insert_with(|| Asker::of(policy, identities).count) > 0,
+            (AUTH, _, _) => {
+                *named.get_or_insert_with(|| Requester::of(policy, identities).count) > 0
+            }
             ("world", Some(id), _) => id == "anyone",
             ("world", None, _) | (_, None, Some(_)) => return Err(ErrorCode::MarshallingError),
             (_, Some(id), Some(provider)) => provider.accepts(id),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::words::{Desk, Facts, Whitelist};
+use super::words::{Desk, ShownSettings, Whitelist};
 use crate::admin::conf::EnsembleFacts;
 use crate::membership::Members;
 use crate::metrics::catalogue::OURS;
@@ -32,7 +32,7 @@ fn desk(id: i64) -> Desk {
     let gauges = Gauges::new(1, Millis(0));
     gauges.quorum.set_members(&members, None);
     let member = members.get(ServerId(id)).unwrap();
-    let facts = Facts {
+    let facts = ShownSettings {
         server_id: id,
         ensemble: Some(EnsembleFacts {
             init_limit: 10,
@@ -41,7 +41,7 @@ fn desk(id: i64) -> Desk {
             observer: id == 3,
             local_sessions: false,
         }),
-        ..Facts::default()
+        ..ShownSettings::default()
     };
     Desk { gauges: Arc::new(gauges), tree, whitelist: Whitelist::new("*"), facts }
 }
@@ -260,7 +260,8 @@ fn times_and_states_follow_the_roles() {
 fn a_server_on_its_own_says_nothing_of_ensembles() {
     let (tree, _writer) = Tree::new(TreeOptions::default());
     let gauges = Arc::new(Gauges::new(1, Millis(0)));
-    let desk = Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: Facts::default() };
+    let desk =
+        Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() };
     let mntr = ask(&desk, "mntr");
     assert_eq!(
         (value(&mntr, "server_state"), value(&mntr, "uptime")),

@@ -31,12 +31,12 @@ pub struct Desk {
     pub gauges: Arc<Gauges>,
     pub tree: Arc<Tree>,
     pub whitelist: Whitelist,
-    pub facts: Facts,
+    pub facts: ShownSettings,
 }
 
 /// Settings shown by `conf`.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct ShownSettings {
     pub client_port: i64,
     pub data_dir: PathBuf,
     pub log_dir: PathBuf,
@@ -89,7 +89,7 @@ pub fn packets(text: &str) -> i64 {
 
 impl Desk {
     /// Words whose answer needs files, every connection, or what roles keep to themselves: they
-    /// are answered away from the network cores (`node::clerk`).
+    /// are answered away from the network cores (`node::slow_commands`).
     pub fn takes_time(&self, word: &str) -> bool {
         let slow = ["cons", "conf", "crst", "dirs", "dump", "envi", "mntr", "stat", "wchc", "wchp"];
         slow.contains(&word) && self.whitelist.allows(word) && self.is_serving()

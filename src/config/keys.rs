@@ -163,7 +163,7 @@ const WHY_SASL: &str = "SASL is not served by this version";
 const WHY_ADMIN: &str = "the admin server is not served by this version; four-letter words are";
 const WHY_THROTTLE: &str = "throttles are not served by this version";
 
-pub(super) enum Sort {
+pub(super) enum KeyKind {
     NoEffect(&'static str),
     NotServed(&'static str),
     Unknown,
@@ -179,27 +179,27 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 /// `key`: as in the file, or a flag's name with `zookeeper.` removed; `full`: it is a flag without
 /// that prefix.
-pub(super) fn sort_of(key: &str, full: bool, ensemble: bool) -> Sort {
+pub(super) fn kind_of(key: &str, full: bool, ensemble: bool) -> KeyKind {
     if let Some((_, why)) = NOT_SERVED.iter().find(|(name, _)| matches(name, key))
         && !CLIENT.iter().any(|name| matches(name, key))
     {
-        return Sort::NotServed(why);
+        return KeyKind::NotServed(why);
     }
     if let Some((_, why)) = FULL_NAMES.iter().find(|(name, _)| matches(name, key)) {
-        return Sort::NoEffect(why);
+        return KeyKind::NoEffect(why);
     }
     if full {
-        return Sort::Foreign;
+        return KeyKind::Foreign;
     }
     let why_ensemble = if ensemble { WHY_UNUSED } else { WHY_ENSEMBLE };
     for (names, why) in
         [(JVM, WHY_JVM), (ENSEMBLE, why_ensemble), (CLIENT, "read by clients, not by servers")]
     {
         if names.iter().any(|name| matches(name, key)) {
-            return Sort::NoEffect(why);
+            return KeyKind::NoEffect(why);
         }
     }
-    Sort::Unknown
+    KeyKind::Unknown
 }
 
 fn matches(name: &str, key: &str) -> bool {

@@ -93,7 +93,7 @@ pub(super) fn read(
         _ => {}
     }
     let me = lines.find_me(&members, server_id, data_dir)?;
-    members.refuse_what_cannot_work().map_err(|what| lines.conflict(&what))?;
+    members.validate().map_err(|what| lines.conflict(&what))?;
     remark_on_size(voters, remarks);
     remark_on_role(s, &members, me, remarks)?;
     let next = match s.file("reconfigEnabled").map_or(Ok(false), |f| f.strict_bool())? {

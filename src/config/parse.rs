@@ -89,7 +89,7 @@ impl Settings {
             settings.remarks.push("skipACL=yes: every client may do everything".to_owned());
         }
         settings.refuse_long_ids()?;
-        settings.sort_the_rest(s)?;
+        settings.report_unread(s)?;
         Ok(settings)
     }
 
@@ -109,7 +109,7 @@ impl Settings {
     }
 
     /// Names what nobody asked for, and what was written twice.
-    fn sort_the_rest(&mut self, source: &Source<'_>) -> Result<(), ConfigError> {
+    fn report_unread(&mut self, source: &Source<'_>) -> Result<(), ConfigError> {
         for found in source.unasked() {
             let flag = found.place == Place::Flag;
             let key = found.key.strip_prefix("zookeeper.").filter(|_| flag).unwrap_or(&found.key);
@@ -122,16 +122,16 @@ impl Settings {
             }
             let full = flag && key == found.key;
             let hint = source.nearest(&found);
-            let (list, why) = match keys::sort_of(key, full, self.ensemble.is_some()) {
+            let (list, why) = match keys::kind_of(key, full, self.ensemble.is_some()) {
                 // Some other program's property, unless it is nearly one of ZooKeeper's: Java would
                 // not look at it either.
-                keys::Sort::Foreign => match hint {
+                keys::KeyKind::Foreign => match hint {
                     Some(hint) => (&mut self.unknown, hint),
                     None => (&mut self.no_effect, "not a property of ZooKeeper".to_owned()),
                 },
-                keys::Sort::NoEffect(why) => (&mut self.no_effect, why.to_owned()),
-                keys::Sort::NotServed(why) => (&mut self.not_served, why.to_owned()),
-                keys::Sort::Unknown => (&mut self.unknown, hint.unwrap_or_default()),
+                keys::KeyKind::NoEffect(why) => (&mut self.no_effect, why.to_owned()),
+                keys::KeyKind::NotServed(why) => (&mut self.not_served, why.to_owned()),
+                keys::KeyKind::Unknown => (&mut self.unknown, hint.unwrap_or_default()),
             };
             list.push(Noted { key: found.key.clone(), place: found.place.to_string(), why });
         }

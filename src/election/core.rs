@@ -9,7 +9,8 @@
 //! ```
 //!
 //! What is quicker here than in Java, with the same messages: a choice on which every voter that
-//! can be reached, of those that ever could be, agrees is final at once; who votes for less than we do, or votes for the first
+//! can be reached, of those that ever could be, agrees is final at once; who votes for less than we
+//! do, or votes for the first
 //! time in our round, is told our vote, since it may have missed it; observers that asked are told
 //! the end; and who connects is told the current vote (`Greeting`).
 
@@ -366,7 +367,7 @@ impl Election {
     /// Looks whether the round is decided by the votes of those who look.
     fn weigh(&mut self, now: Millis, out: &mut Vec<ElectionEffect>) {
         let State::Looking(looking) = &mut self.state else { return };
-        // Who has no history to lead with counts nobody's vote, its own neither.
+        // A server without a history counts no vote, not even its own.
         if looking.own.zxid == UNTRUSTED || !looking.has_quorum(&self.electorate) {
             looking.final_at = None;
             return;

@@ -3,7 +3,7 @@
 //! Every voter proposes itself, and whoever hears of a better candidate proposes that one from
 //! then on. A candidate is better by the epoch it has entered, then by the last transaction in its
 //! log, then by its id; so among a quorum that agrees, nobody knows a committed transaction that
-//! the chosen one lacks. Who was chosen still has to win its epoch (`zab`): an election that errs
+//! the chosen one lacks. The elected server still has to win its epoch (`zab`): an election that errs
 //! costs time, never data.
 //!
 //! [`Election`] is FastLeaderElection, [`links`] QuorumCnxManager; the one knows servers, the other

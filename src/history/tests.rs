@@ -26,7 +26,7 @@ use crate::zab::{LogEnd, Stored};
 const FIELD_MAX: usize = 1 << 16;
 
 const OPTIONS: RestoreOptions = RestoreOptions {
-    conveyor: crate::snapshot::load::in_turn,
+    pipeline: crate::snapshot::load::sequential,
     trust_empty: false,
     autocreate: false,
     digest: true,

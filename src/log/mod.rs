@@ -10,7 +10,8 @@
 //! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
 //! * [`settings`]: what can be configured; [`figures`]: what is measured
-//! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the newest
+//! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the
+//! newest
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 
@@ -33,5 +34,5 @@ pub use event::{Durable, LogEvent};
 pub use figures::Figures;
 pub use replay::{Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
-pub use settle::{Settled, settle, settle_beside};
+pub use settle::{Settled, settle, settle_with_snapshots};
 pub use truncate::{Truncated, set_aside, truncate};

@@ -27,18 +27,18 @@ pub enum ReplayError {
     /// Less is there than is known to have been durable.
     #[error(
         "{file} is damaged at offset {offset}: {cause}; {record} shows that it had been whole up to \
-         offset {length}. {}", ways_out(file, *offset)
+         offset {length}. {}", recovery_commands(file, *offset)
     )]
     Promised { file: String, offset: u64, cause: Cause, record: String, length: u64 },
     #[error(
         "{file} is damaged at offset {offset}: it ends within a record, and had been laid out beyond \
-         it. {}", ways_out(file, *offset)
+         it. {}", recovery_commands(file, *offset)
     )]
     Shortened { file: String, offset: u64 },
     /// In a file of ZooKeeper's, at its end.
     #[error(
         "{file} is damaged at offset {offset}: {cause}; ZooKeeper, which wrote it, would not start \
-         with it either. {}", ways_out(file, *offset)
+         with it either. {}", recovery_commands(file, *offset)
     )]
     Unsound { file: String, offset: u64, cause: Cause },
     #[error("{file} is no transaction log: it does not begin with ZKLG")]
@@ -46,7 +46,7 @@ pub enum ReplayError {
     /// A good record, or the proof of a later flush, behind a bad one.
     #[error(
         "{file} is damaged at offset {offset}: {cause}; data that was written later, \
-         at offset {evidence}, shows that it had been whole. {}", ways_out(file, *offset)
+         at offset {evidence}, shows that it had been whole. {}", recovery_commands(file, *offset)
     )]
     Damaged { file: String, offset: u64, cause: Cause, evidence: u64 },
     /// A file that ends badly and is not the newest.
@@ -68,7 +68,7 @@ pub enum ReplayError {
 
 /// What can be done about a file that ends where it should not: whoever decides to lose the rest gets
 /// the commands for it.
-fn ways_out(file: &str, offset: u64) -> String {
+fn recovery_commands(file: &str, offset: u64) -> String {
     let (dir, name) = file.rsplit_once('/').unwrap_or((".", file));
     format!(
         "Restore the file from a copy, or in an ensemble move version-2 away and let this server be \

@@ -47,12 +47,12 @@ pub struct Settled {
 /// Brings the log directory into a state in which all that can be read is durable and every file
 /// ends cleanly. Nothing may be writing to it.
 pub fn settle(dir: &dyn Dir, entry_max: usize) -> Result<Settled, ReplayError> {
-    settle_beside(dir, entry_max, 0)
+    settle_with_snapshots(dir, entry_max, 0)
 }
 
 /// As [`settle`]. `foreign`: when ZooKeeper last wrote a snapshot of this history, in nanoseconds since
 /// 1970; 0 if it never did, for all that is known.
-pub fn settle_beside(
+pub fn settle_with_snapshots(
     dir: &dyn Dir,
     entry_max: usize,
     foreign: u64,
@@ -76,7 +76,8 @@ pub fn settle_beside(
 }
 
 /// A segment that was being prepared, half a side record, side records of what is gone (ZooKeeper's
-/// zkCleanup.sh does not know of them): nothing of them is needed. A probe may be at work beside this; it
+/// zkCleanup.sh does not know of them): nothing of them is needed. A probe may be at work beside
+/// this; it
 /// removes what one before it has left.
 fn remove_leftovers(dir: &dyn Dir, logs: &[LogFile], settled: &mut Settled) -> io::Result<()> {
     for file in dir.list()? {

@@ -85,11 +85,11 @@ impl Members {
                 "server.{id} has several addresses, and multiAddress.enabled is not set"
             )));
         }
-        self.refuse_what_cannot_work().map_err(refused)
+        self.validate().map_err(refused)
     }
 
     /// What Java takes and never gets to work, or loses sessions by: why.
-    pub fn refuse_what_cannot_work(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), String> {
         let mut bytes: BTreeMap<u8, ServerId> = BTreeMap::new();
         let mut ports: BTreeMap<(String, u16), ServerId> = BTreeMap::new();
         let mut sorted: Vec<&Member> = self.iter().collect();

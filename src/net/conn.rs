@@ -31,7 +31,7 @@ use super::event::{CloseReason, NetEvent};
 use super::input::Input;
 use super::outgoing::Outgoing;
 use super::settings::NetSettings;
-use super::spare::Spare;
+use super::spare::BufferPool;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -99,9 +99,9 @@ pub(super) struct Conn {
 const _: () = assert!(size_of::<Conn>() <= 336);
 
 /// What a step needs of its surroundings, and what it leaves there.
-pub(super) struct Around<'a> {
+pub(super) struct Context<'a> {
     pub(super) ring: &'a mut Ring,
-    pub(super) spare: &'a mut Spare,
+    pub(super) spare: &'a mut BufferPool,
     pub(super) settings: &'a NetSettings,
     pub(super) now: Instant,
     pub(super) events: &'a mut Vec<NetEvent>,
@@ -183,7 +183,8 @@ impl Conn {
         self.receiving = Some(ring.connect(&self.socket, self.peer.into(), token(id)));
     }
 
-    /// Who is to be read first when buffers are scarce, smallest first: whose request is still short,
+    /// Order in which connections are read when buffers are scarce, smallest first: whose request
+    /// is still short,
     /// and among those who had none before.
     pub(super) fn place(&self) -> (usize, bool) {
         (self.input.len(), !self.starved)
@@ -215,14 +216,14 @@ impl Conn {
     }
 
     /// Its role has looked at its end: nothing of it is wanted any more.
-    pub(super) fn release(&mut self, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn release(&mut self, ring: &mut Ring, spare: &mut BufferPool) {
         assert!(self.said, "a connection is released behind its end");
         self.released = true;
         self.input.clear(ring, spare);
     }
 
     /// Begins an orderly end.
-    pub(super) fn flush(&mut self, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn flush(&mut self, ring: &mut Ring, spare: &mut BufferPool) {
         if self.phase == Phase::Open {
             self.phase = Phase::Flushing;
             self.deadline = None;
@@ -236,7 +237,7 @@ impl Conn {
     }
 
     /// Ends it at once.
-    pub(super) fn cut(&mut self, reset: bool, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn cut(&mut self, reset: bool, ring: &mut Ring, spare: &mut BufferPool) {
         if reset {
             self.reset();
         }
@@ -264,7 +265,7 @@ impl Conn {
 
 /// Attendance: once a turn at most, for those that something has happened to.
 impl Conn {
-    pub(super) fn attend(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    pub(super) fn attend(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         self.listed = false;
         self.announced = false;
         self.starved = false;
@@ -278,7 +279,7 @@ impl Conn {
         }
     }
 
-    fn attend_open(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    fn attend_open(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         let unsent = self.outgoing.unsent();
         let limit = self.outbound_close;
         let is_far_behind = reached(unsent, limit);
@@ -306,7 +307,8 @@ impl Conn {
             self.mark = None;
             around.events.push(NetEvent::Drained(id));
         }
-        // A choked connection is read on: its client's pings keep its session. One that hears
+        // A connection over its limit of output is still read: its client's pings keep its session.
+        // One that hears
         // nothing more is read to its end, which may be all that its role waits for.
         let wanted =
             !self.peer_ended && (!self.paused || self.deaf) && !self.is_full(around.settings);
@@ -319,7 +321,7 @@ impl Conn {
         if self.announced { Next::Again } else { Next::Nothing }
     }
 
-    fn attend_flushing(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    fn attend_flushing(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         if self.deaf {
             return self.fail(id, CloseReason::PeerReset, around);
         }
@@ -339,13 +341,13 @@ impl Conn {
         self.within(Ends::Flush, around.settings.flush, around.now)
     }
 
-    fn attend_lingering(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    fn attend_lingering(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         self.outgoing.clear(around.spare);
         self.read_if(true, id, around.ring);
         self.within(Ends::Linger, around.settings.linger, around.now)
     }
 
-    fn attend_ending(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    fn attend_ending(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         self.say_closed(id, around.events);
         self.outgoing.clear(around.spare);
         let released = self.released || crate::mutants::on("slot-reused-unreleased");
@@ -413,7 +415,7 @@ impl Conn {
     }
 
     /// It is of no use any more. What was received can still be read.
-    fn fail(&mut self, id: ConnId, reason: CloseReason, around: &mut Around<'_>) -> Next {
+    fn fail(&mut self, id: ConnId, reason: CloseReason, around: &mut Context<'_>) -> Next {
         self.end(reason);
         self.say_closed(id, around.events);
         Next::Again
@@ -426,7 +428,7 @@ impl Conn {
         &mut self,
         id: ConnId,
         result: std::io::Result<()>,
-        around: &mut Around<'_>,
+        around: &mut Context<'_>,
     ) -> Next {
         self.receiving = None;
         match (self.phase, result) {
@@ -447,7 +449,7 @@ impl Conn {
         id: ConnId,
         what: Received,
         ended: bool,
-        around: &mut Around<'_>,
+        around: &mut Context<'_>,
     ) -> Next {
         if ended {
             self.receiving = None;
@@ -474,7 +476,7 @@ impl Conn {
         Next::Again
     }
 
-    fn arrived(&mut self, id: ConnId, filled: Filled, around: &mut Around<'_>) {
+    fn arrived(&mut self, id: ConnId, filled: Filled, around: &mut Context<'_>) {
         if self.phase != Phase::Open {
             around.ring.give_back(filled);
             return;
@@ -492,7 +494,7 @@ impl Conn {
         id: ConnId,
         result: std::io::Result<usize>,
         bytes: Vec<u8>,
-        around: &mut Around<'_>,
+        around: &mut Context<'_>,
     ) -> Next {
         match (self.phase, result) {
             (Phase::Ending, _) => self.outgoing.failed(bytes, around.spare),
@@ -523,7 +525,7 @@ impl Conn {
     }
 
     /// The time of `Next::At` has come.
-    pub(super) fn expire(&mut self, id: ConnId, at: Instant, around: &mut Around<'_>) -> Next {
+    pub(super) fn expire(&mut self, id: ConnId, at: Instant, around: &mut Context<'_>) -> Next {
         if self.deadline != Some(at) {
             return Next::Nothing;
         }
@@ -545,7 +547,7 @@ impl Conn {
     }
 
     /// So far behind for so long: does it read at all?
-    fn expire_open(&mut self, id: ConnId, around: &mut Around<'_>) -> Next {
+    fn expire_open(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         let (unsent, limit) = (self.outgoing.unsent(), self.outbound_close);
         self.deadline = None;
         if !reached(unsent, limit) {
@@ -560,7 +562,7 @@ impl Conn {
 
     /// The kernel may hold megabytes for a slow reader, which would be lost if the peer sent anything
     /// to a socket that is closed.
-    fn expire_lingering(&mut self, around: &mut Around<'_>) -> Next {
+    fn expire_lingering(&mut self, around: &mut Context<'_>) -> Next {
         let left = self.outgoing.taken().saturating_sub(self.acknowledged());
         if left > 0 && self.is_read() {
             self.deadline = None;

@@ -9,7 +9,7 @@
 
 use crate::runtime::{Filled, Ring};
 
-use super::spare::Spare;
+use super::spare::BufferPool;
 
 #[derive(Default)]
 pub(super) struct Input {
@@ -40,7 +40,7 @@ impl Input {
     }
 
     /// Appends a received piece.
-    pub(super) fn arrive(&mut self, filled: Filled, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn arrive(&mut self, filled: Filled, ring: &mut Ring, spare: &mut BufferPool) {
         if self.is_empty() {
             self.clear(ring, spare);
             self.held = Some((filled, 0));
@@ -55,7 +55,7 @@ impl Input {
         ring.give_back(filled);
     }
 
-    pub(super) fn consume(&mut self, n: usize, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn consume(&mut self, n: usize, ring: &mut Ring, spare: &mut BufferPool) {
         assert!(n <= self.len(), "consumed {n} bytes of {}", self.len());
         match &mut self.held {
             Some((_, from)) => *from += n,
@@ -67,7 +67,7 @@ impl Input {
     }
 
     /// Frees the kernel's buffer for others, at the end of a turn; what is left moves.
-    pub(super) fn settle(&mut self, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn settle(&mut self, ring: &mut Ring, spare: &mut BufferPool) {
         let Some((filled, from)) = self.held.take() else { return };
         assert!(self.rest.is_empty(), "a held buffer is all there is");
         self.rest = spare.take();
@@ -77,7 +77,7 @@ impl Input {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self, ring: &mut Ring, spare: &mut Spare) {
+    pub(super) fn clear(&mut self, ring: &mut Ring, spare: &mut BufferPool) {
         if let Some((filled, _)) = self.held.take() {
             ring.give_back(filled);
         }

@@ -202,7 +202,7 @@ impl Listeners {
 
     /// When the next rest is over.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.listeners.iter().filter_map(|listener| listener.rests_until()).min()
+        self.listeners.iter().filter_map(|listener| listener.delayed_until()).min()
     }
 
     /// A descriptor has become free: those that rest for the lack of one need not.
@@ -307,7 +307,7 @@ impl Listeners {
 }
 
 impl Listener {
-    fn rests_until(&self) -> Option<Instant> {
+    fn delayed_until(&self) -> Option<Instant> {
         match self.state {
             State::Resting { until } => Some(until),
             State::Accepting { .. } | State::Idle | State::Closed { .. } => None,

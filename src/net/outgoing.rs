@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::runtime::{OperationId, Ring, Socket, Token};
 
-use super::spare::Spare;
+use super::spare::BufferPool;
 
 /// Bytes of one send. Smaller steps would cost system calls; larger ones would hide how far a slow
 /// reader has come, which is known only when a send completes.
@@ -47,7 +47,7 @@ impl Outgoing {
         ring: &mut Ring,
         socket: &Socket,
         token: Token,
-        spare: &mut Spare,
+        spare: &mut BufferPool,
     ) {
         if self.sending.is_some() {
             return;
@@ -67,7 +67,7 @@ impl Outgoing {
     }
 
     /// The send has completed with so many bytes.
-    pub(super) fn sent(&mut self, n: usize, bytes: Vec<u8>, spare: &mut Spare) {
+    pub(super) fn sent(&mut self, n: usize, bytes: Vec<u8>, spare: &mut BufferPool) {
         self.sending = None;
         self.at += n;
         self.taken += n as u64;
@@ -76,14 +76,14 @@ impl Outgoing {
     }
 
     /// The send has failed; nothing more will be sent.
-    pub(super) fn failed(&mut self, bytes: Vec<u8>, spare: &mut Spare) {
+    pub(super) fn failed(&mut self, bytes: Vec<u8>, spare: &mut BufferPool) {
         self.sending = None;
         spare.put(bytes);
         self.clear(spare);
     }
 
     /// Forgets all that is not in flight.
-    pub(super) fn clear(&mut self, spare: &mut Spare) {
+    pub(super) fn clear(&mut self, spare: &mut BufferPool) {
         spare.put(mem::take(&mut self.output));
         spare.put(mem::take(&mut self.bytes));
         (self.at, self.end) = (0, 0);

@@ -11,12 +11,12 @@ const KEPT_EACH: usize = 64 << 10;
 const KEPT_ALL: usize = 4 << 20;
 
 #[derive(Default)]
-pub(super) struct Spare {
+pub(super) struct BufferPool {
     vectors: Vec<Vec<u8>>,
     bytes: usize,
 }
 
-impl Spare {
+impl BufferPool {
     /// An empty vector with room in it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         match self.vectors.pop() {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let mut spare = Spare::default();
+        let mut spare = BufferPool::default();
         for _ in 0..1000 {
             spare.put(Vec::with_capacity(KEPT_EACH));
         }

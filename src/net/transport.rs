@@ -21,13 +21,13 @@ use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::{Completion, Received, Ring, RingSettings, Socket, Waker};
 use crate::types::ConnId;
 
-use super::conn::{Around, Conn, Next};
+use super::conn::{Conn, Context, Next};
 use super::deadlines::Deadlines;
 use super::event::{How, NetEvent};
 use super::listener::{self, Bound, Callers, Listeners};
 use super::settings::{ConnOptions, NetSettings};
 use super::socket::{set_patience, set_up};
-use super::spare::Spare;
+use super::spare::BufferPool;
 use super::table::Table;
 
 /// Completions taken in one round, so that a round's events have a bound (I9). The rest waits in
@@ -53,7 +53,7 @@ pub struct Net {
     deadlines: Deadlines,
     /// The kernel had too few buffers.
     scarce: bool,
-    spare: Spare,
+    spare: BufferPool,
     /// What [`Net::submit`] has come upon, for the next turn to tell.
     told: Vec<NetEvent>,
 }
@@ -85,7 +85,7 @@ impl Net {
             listed: Vec::new(),
             attending: Vec::new(),
             deadlines: Deadlines::default(),
-            spare: Spare::default(),
+            spare: BufferPool::default(),
             told: Vec::new(),
         })
     }
@@ -102,7 +102,8 @@ impl Net {
         self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Clients)
     }
 
-    /// As [`Net::listen`], for other servers: there are descriptors for them when clients have taken all
+    /// As [`Net::listen`], for other servers: there are descriptors for them when clients have
+    /// taken all
     /// that they may.
     pub fn listen_for_servers(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
         let bound = listener::bind(addr)?;
@@ -459,12 +460,12 @@ impl Net {
         slot: u32,
         now: Instant,
         events: &mut Vec<NetEvent>,
-        step: impl FnOnce(&mut Conn, ConnId, &mut Around<'_>) -> Next,
+        step: impl FnOnce(&mut Conn, ConnId, &mut Context<'_>) -> Next,
     ) {
         let found = self.conns.at_mut(slot);
         assert!(found.is_some(), "a listed slot, or one with operations in flight, is taken");
         let Some((id, conn)) = found else { return };
-        let mut around = Around {
+        let mut around = Context {
             ring: &mut self.ring,
             spare: &mut self.spare,
             settings: &self.settings,

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::history_files::{HistoryFiles, StartLog};
 use super::recover::Recovered;
-use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::admin::words::{Desk, ShownSettings, Whitelist};
 use crate::election::{Election, ElectionSettings};
 use crate::history::{self, Committed, EpochError, Known};
 use crate::membership::Electorate;
@@ -20,10 +20,10 @@ use crate::roles::control::{
 };
 use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
 use crate::roles::log::OpenError;
-use crate::roles::message::{QUESTIONS_MAX, Question, ToControl, ToNetwork};
-use crate::roles::network::{Admission, Commons, NetworkParts, NetworkSettings, Pools};
-use crate::roles::quiet::ClientLines;
-use crate::roles::stream::{Outlet, Stream};
+use crate::roles::message::{QUERIES_MAX, Query, ToControl, ToNetwork};
+use crate::roles::network::{Admission, NetworkParts, NetworkSettings, Pools, Shared};
+use crate::roles::quiet::ClientLogLines;
+use crate::roles::stream::{Stream, StreamSender};
 use crate::roles::turns::Turns;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 use crate::session::IdSource;
@@ -41,7 +41,7 @@ pub struct Plan {
     pub network: NetworkSettings,
     pub eager_acl_check: bool,
     pub whitelist: Whitelist,
-    pub facts: Facts,
+    pub facts: ShownSettings,
     pub admission: Admission,
     /// How a change of history reads the disk anew.
     pub restore: RestoreOptions,
@@ -91,10 +91,10 @@ pub struct Roles {
     pub to_control: Sender<ToControl>,
     /// By core.
     pub to_networks: Vec<Sender<ToNetwork>>,
-    pub commons: Arc<Commons>,
+    pub shared: Arc<Shared>,
     pub jobs: Queue<Job>,
     pub learner_jobs: Queue<LearnerJob>,
-    pub questions: Queue<Question>,
+    pub questions: Queue<Query>,
     pub changes: Queue<HistoryJob>,
     /// `None`: a server on its own, whose history nobody changes.
     pub history: Option<HistoryFiles>,
@@ -110,7 +110,7 @@ pub struct Roles {
 pub struct Seat {
     core: CoreId,
     settings: NetworkSettings,
-    commons: Arc<Commons>,
+    shared: Arc<Shared>,
     gauges: Arc<CoreGauges>,
     stream: Arc<Stream>,
     inbox: Receiver<ToNetwork>,
@@ -127,7 +127,7 @@ impl Seat {
             core: self.core,
             settings: self.settings,
             net,
-            commons: self.commons,
+            shared: self.shared,
             gauges: self.gauges,
             stream: self.stream,
             inbox: self.inbox,
@@ -157,8 +157,8 @@ struct Core {
 }
 
 impl Core {
-    fn outlet(&self, last: Zxid) -> Outlet {
-        Outlet::new(self.sender.clone(), self.stream.clone(), last)
+    fn stream_sender(&self, last: Zxid) -> StreamSender {
+        StreamSender::new(self.sender.clone(), self.stream.clone(), last)
     }
 }
 
@@ -175,7 +175,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let (job_sender, jobs) = mpsc::sync_channel(1);
     let (learner_sender, learner_jobs) = mpsc::channel();
     let (change_sender, changes) = mpsc::channel();
-    let (clerk, questions) = mpsc::sync_channel(QUESTIONS_MAX);
+    let (clerk, questions) = mpsc::sync_channel(QUERIES_MAX);
     let removing: Arc<Mutex<()>> = Arc::default();
     let (mut history, mut ensemble) = (None, None);
     if let Some(member) = plan.ensemble {
@@ -191,7 +191,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let serving = ensemble.is_none();
     gauges.running.store(serving, Ordering::Relaxed);
     let turns = Arc::new(Turns::default());
-    let commons = Arc::new(Commons {
+    let shared = Arc::new(Shared {
         tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
@@ -200,10 +200,10 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         clerk,
         admission: Arc::new(plan.admission),
         pools: Pools::new(&plan.network.budgets),
-        lines: ClientLines::default(),
+        lines: ClientLogLines::default(),
         peers: to_networks.clone(),
     });
-    let outlets = cores.iter().map(|core| core.outlet(last)).collect();
+    let stream_senders = cores.iter().map(|core| core.stream_sender(last)).collect();
     let control = Control::new(ControlParts {
         settings: plan.control,
         writer,
@@ -211,7 +211,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         ids: IdSource::new(plan.server, wall).counting_from(entropy() as u16),
         sessions: restored.sessions,
         inbox,
-        outlets,
+        stream_senders,
         log,
         jobs: job_sender,
         learner_jobs: learner_sender,
@@ -223,14 +223,14 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         now,
         wall,
     });
-    let seats = SeatsOf { settings: plan.network, commons: &commons, gauges: &gauges, now };
+    let seats = SeatsOf { settings: plan.network, shared: &shared, gauges: &gauges, now };
     let networks = seats.all(cores, &to_control, (last, serving), entropy);
     Ok(Roles {
         control,
         networks,
         to_control,
         to_networks,
-        commons,
+        shared,
         jobs,
         learner_jobs,
         questions,
@@ -245,7 +245,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
 /// What all network roles have alike.
 struct SeatsOf<'a> {
     settings: NetworkSettings,
-    commons: &'a Arc<Commons>,
+    shared: &'a Arc<Shared>,
     gauges: &'a Gauges,
     now: Millis,
 }
@@ -261,7 +261,7 @@ impl SeatsOf<'_> {
         let seat = |(n, core): (usize, Core)| Seat {
             core: CoreId(n as u16),
             settings: self.settings.clone(),
-            commons: self.commons.clone(),
+            shared: self.shared.clone(),
             gauges: self.gauges.cores[n].clone(),
             stream: core.stream,
             inbox: core.inbox,
@@ -275,7 +275,12 @@ impl SeatsOf<'_> {
     }
 }
 
-fn desk(tree: Arc<Tree>, gauges: &Arc<Gauges>, whitelist: Whitelist, facts: Facts) -> Arc<Desk> {
+fn desk(
+    tree: Arc<Tree>,
+    gauges: &Arc<Gauges>,
+    whitelist: Whitelist,
+    facts: ShownSettings,
+) -> Arc<Desk> {
     Arc::new(Desk { gauges: gauges.clone(), tree, whitelist, facts })
 }
 
@@ -294,7 +299,11 @@ fn parts_of(
     let last = window.end().unwrap_or(Zxid::ZERO);
     let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
     if let Some(before) = epochs.raised_from {
-        tracing::warn!(before = before.0, now = epochs.current.0, "currentEpoch follows the log");
+        tracing::warn!(
+            before = before.0,
+            now = epochs.current.0,
+            "currentEpoch raised to the epoch of the log"
+        );
     }
     Ok(EnsembleParts {
         me: plan.me,

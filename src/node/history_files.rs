@@ -112,7 +112,7 @@ impl HistoryFiles {
             Rewind::Done { restored, removed, cut } => {
                 let cut = cut.map(|(file, at)| format!("{file} at byte {at}")).unwrap_or_default();
                 let removed = removed.join(" ");
-                tracing::warn!(%after, removed, cut, "log and tree were taken back");
+                tracing::warn!(%after, removed, cut, "log and tree truncated (TRUNC)");
                 (*restored, LearnerInput::Truncated { last: after })
             }
             Rewind::Impossible { why, restored } => {
@@ -144,10 +144,10 @@ impl HistoryFiles {
         };
         let replaced =
             history::replace(&self.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
-        tracing::info!(%zxid, bytes = replaced.report.file_bytes, "the leader's tree is on disk");
+        tracing::info!(%zxid, bytes = replaced.report.file_bytes, "SNAP from leader stored");
         if !replaced.aside.is_empty() {
             let (files, folder) = (replaced.aside.join(" "), self.folders.snapshots.show(""));
-            tracing::warn!(files, folder, "what was there before is set aside");
+            tracing::warn!(files, folder, "previous files set aside");
         }
         Ok(Outcome {
             last: zxid,

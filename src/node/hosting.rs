@@ -10,19 +10,19 @@ use parking_lot::Mutex;
 
 use crate::net::{Net, NetEvent};
 use crate::roles::control::{Control, Verdict};
-use crate::roles::log::Lent;
+use crate::roles::log::InlineLog;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::roles::peers::Peers;
 use crate::types::{Millis, WallMillis};
 
 /// The log that is lent to this thread at present; a change of history ends one and begins another.
-pub type LentLog = Arc<Mutex<Option<Lent>>>;
+pub type InlineLogSlot = Arc<Mutex<Option<InlineLog>>>;
 
 /// A control role, wherever it lives. `peers` are those of an ensemble's server.
 pub struct Hosted {
     control: Box<Control>,
     peers: Option<Box<Peers>>,
-    log: Option<LentLog>,
+    log: Option<InlineLogSlot>,
     /// From the peers, not yet taken by the control role.
     events: Vec<PeerEvent>,
     /// Empty between turns; keeps its memory.
@@ -30,7 +30,11 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    pub fn new(control: Box<Control>, peers: Option<Box<Peers>>, log: Option<LentLog>) -> Hosted {
+    pub fn new(
+        control: Box<Control>,
+        peers: Option<Box<Peers>>,
+        log: Option<InlineLogSlot>,
+    ) -> Hosted {
         Hosted { control, peers, log, events: Vec::new(), commands: Vec::new() }
     }
 
@@ -67,7 +71,7 @@ impl Hosted {
 
     /// How much the control role has given a lent log to do.
     pub fn log_work(&self) -> usize {
-        self.log.as_ref().map_or(0, |log| log.lock().as_ref().map_or(0, Lent::work_left))
+        self.log.as_ref().map_or(0, |log| log.lock().as_ref().map_or(0, InlineLog::work_left))
     }
 
     /// Flushes what the log was given, here or on its own thread; the control role is told by mail.

@@ -31,7 +31,7 @@ const PIECES_MAX: usize = 32;
 /// What has been read for learners, and where reading goes on. Whose reader it was does not matter:
 /// the next question of any learner that has come so far is answered from there.
 #[derive(Default)]
-struct LogDesk<'a> {
+struct LogReaders<'a> {
     /// The one used last is the last.
     readers: VecDeque<LogReader<'a>>,
     /// By what they come after; the newest last.
@@ -42,7 +42,7 @@ struct LogDesk<'a> {
     opened: usize,
 }
 
-impl<'a> LogDesk<'a> {
+impl<'a> LogReaders<'a> {
     fn read(
         &mut self,
         (logs, snapshots): (&'a dyn Dir, &'a dyn Dir),
@@ -51,7 +51,7 @@ impl<'a> LogDesk<'a> {
     ) -> LogChunk {
         let Question { after, upto, epoch } = question;
         if epoch != self.epoch {
-            *self = LogDesk { epoch, ..LogDesk::default() };
+            *self = LogReaders { epoch, ..LogReaders::default() };
         }
         if let Some((_, piece)) = self.pieces.iter().find(|(begins, _)| *begins == after) {
             return piece.clone();
@@ -74,7 +74,7 @@ impl<'a> LogDesk<'a> {
                 keep(&mut self.pieces, (after, chunk.clone()), PIECES_MAX);
             }
             (LogEnd::NotThere, Some(why)) => {
-                tracing::info!(%after, why, "the log has not what a learner lacks");
+                tracing::info!(%after, why, "learner too far behind for the log: SNAP");
             }
             (LogEnd::NotThere | LogEnd::Done | LogEnd::More, _) => {}
         }
@@ -111,7 +111,7 @@ impl LearnerFiles {
     pub fn spawn(self, jobs: Receiver<LearnerJob>) -> io::Result<()> {
         std::thread::Builder::new().name("learner files".into()).spawn(move || {
             let (logs, snapshots) = (self.logs.clone(), self.snapshots.clone());
-            let mut desk = LogDesk::default();
+            let mut desk = LogReaders::default();
             // Bounded by the links there are: one job each at a time.
             for job in jobs {
                 self.take(job, (logs.as_ref(), snapshots.as_ref()), &mut desk);
@@ -120,7 +120,12 @@ impl LearnerFiles {
         Ok(())
     }
 
-    fn take<'a>(&self, job: LearnerJob, dirs: (&'a dyn Dir, &'a dyn Dir), desk: &mut LogDesk<'a>) {
+    fn take<'a>(
+        &self,
+        job: LearnerJob,
+        dirs: (&'a dyn Dir, &'a dyn Dir),
+        desk: &mut LogReaders<'a>,
+    ) {
         match job {
             LearnerJob::ReadLog { link, after, upto, share, epoch } => {
                 let chunk = match share.is_some_and(|share| is_too_much(after, share, dirs)) {
@@ -152,7 +157,7 @@ fn is_too_much(after: Zxid, share: u32, (logs, snapshots): (&dyn Dir, &dyn Dir))
     let most = u128::from(newest.size) * u128::from(share) / 1000;
     let is_too_much = most > 0 && u128::from(lacking) > most;
     if is_too_much {
-        tracing::info!(%after, lacking, most, "a learner lacks more of the log than is read for it");
+        tracing::info!(%after, lacking, most, "learner too far behind: SNAP");
     }
     is_too_much
 }
@@ -215,7 +220,7 @@ mod tests {
     }
 
     /// One question: what it brings must follow.
-    fn ask<'a>(desk: &mut LogDesk<'a>, disk: &'a SimDisk, after: Zxid, epoch: u32) -> LogChunk {
+    fn ask<'a>(desk: &mut LogReaders<'a>, disk: &'a SimDisk, after: Zxid, epoch: u32) -> LogChunk {
         let question = Question { after, upto: z(LAST), epoch: Epoch(epoch) };
         let chunk = desk.read((disk, disk), question, ENTRY_MAX);
         let found: Vec<Zxid> = chunk.entries.iter().map(|(zxid, _)| *zxid).collect();
@@ -229,7 +234,7 @@ mod tests {
         // Goal: thirty learners that were away together, in any order, cost one pass over the log;
         // those that were not, one beginning each. What is kept is bounded.
         let disk = log();
-        let mut desk = LogDesk::default();
+        let mut desk = LogReaders::default();
         let mut at: Vec<Zxid> = vec![z(1); 30];
         at.extend((2..12).map(z));
         while at.iter().any(|at| *at < z(LAST)) {
@@ -247,7 +252,7 @@ mod tests {
     fn another_reign_reads_anew() {
         // Goal: what was read before a change of history is not told behind it.
         let (before, after) = (log(), log());
-        let mut desk = LogDesk::default();
+        let mut desk = LogReaders::default();
         ask(&mut desk, &before, z(1), 5);
         ask(&mut desk, &before, z(1), 5);
         assert_eq!((desk.opened, desk.pieces.len()), (1, 1));

@@ -10,12 +10,11 @@
 //! * [`housekeeping`]: snapshots and purging, beside everything else
 //! * [`logs_first`]: the log flushed before a snapshot, where it is not flushed otherwise
 //! * [`standstill`]: looks whether the control role takes turns
-//! * [`clerk`]: four-letter words whose answers take time
+//! * [`slow_commands`]: four-letter words whose answers take time
 //! * [`stderr`]: what the process says of itself
 
 pub mod assembly;
 pub mod boot;
-pub mod clerk;
 pub mod history_files;
 pub mod hosting;
 pub mod housekeeping;
@@ -23,6 +22,7 @@ pub mod learner_files;
 pub mod logs_first;
 pub mod placement;
 pub mod recover;
+pub mod slow_commands;
 pub mod standstill;
 pub mod stderr;
 pub mod threads;

@@ -84,7 +84,7 @@ impl Placement {
     }
 
     /// Whether the control role does the log's work where that is quick ([`crate::roles::log::lend`]).
-    pub fn lends_log(&self) -> bool {
+    pub fn flushes_inline(&self) -> bool {
         self.control == ControlPlace::WithNetwork && self.log.is_none()
     }
 }
@@ -99,7 +99,7 @@ impl fmt::Display for Placement {
             ControlPlace::Alone(at) => write!(f, "; control {}", cpu(at))?,
         }
         write!(f, "; log {}", cpu(&self.log))?;
-        if self.lends_log() { write!(f, ", quick batches with control") } else { Ok(()) }
+        if self.flushes_inline() { write!(f, ", quick batches with control") } else { Ok(()) }
     }
 }
 

@@ -142,7 +142,7 @@ fn serve(mut network: NetworkRole, mut control: Option<Hosted>) -> io::Result<()
             // themselves, and a call that is left would end the next sleep at once.
             waker.take();
             let has_mail = network.has_mail() || control.as_ref().is_some_and(|c| c.has_mail());
-            // Who has more to do than a turn's share lets the sockets have theirs.
+            // A role with more work than its share of a turn yields to the sockets.
             let is_cut = control.as_ref().is_some_and(Hosted::is_cut);
             if round >= ROUNDS || !has_mail || is_cut {
                 break;

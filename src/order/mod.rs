@@ -3,7 +3,7 @@
 //! Stands between decoding and everything else on a network core. A write, a sync or a close goes
 //! on at once and leaves a [`Ticket`]; a read that arrives behind an open ticket waits as the frame
 //! it came in, and is decoded again when its turn comes. A write behind a waiting read waits too:
-//! were it applied first, the read would show a later state than the client asked for.
+//! if it were applied first, the read would show a later state than the client asked for.
 //! Pure: knows no socket, no tree.
 //!
 //! ```text
@@ -55,9 +55,9 @@ pub struct Held {
     waits: Waits,
 }
 
-/// One connection's line. Its length is bounded by whoever feeds it: see [`Line::len`].
+/// One connection's line. Its length is bounded by whoever feeds it: see [`PendingRequests::len`].
 #[derive(Default)]
-pub struct Line {
+pub struct PendingRequests {
     tickets: VecDeque<Ticket>,
     /// Of the tickets.
     work: usize,
@@ -66,7 +66,7 @@ pub struct Line {
     held_bytes: usize,
 }
 
-impl Line {
+impl PendingRequests {
     /// Whether a read that arrives now may be answered now.
     pub fn is_clear(&self) -> bool {
         (self.tickets.is_empty() && self.held.is_empty()) || crate::mutants::on("read-overtakes")
@@ -161,13 +161,13 @@ mod tests {
         Ticket { xid: Xid(xid), kind: TicketKind::Write, work: 1, received: Millis(0), bytes: 7 }
     }
 
-    fn frame(line: &mut Line) -> Option<Vec<u8>> {
+    fn frame(line: &mut PendingRequests) -> Option<Vec<u8>> {
         line.take_next().map(|held| held.frame.into_vec())
     }
 
     #[test]
     fn a_read_behind_writes_runs_only_after_their_answers() {
-        let mut line = Line::default();
+        let mut line = PendingRequests::default();
         line.open(write(1));
         line.open(write(2));
         assert_eq!(line.open_bytes(), 14);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_write_behind_a_waiting_read_waits_for_it_and_no_longer() {
-        let mut line = Line::default();
+        let mut line = PendingRequests::default();
         line.open(write(1));
         line.hold(b"read a", Millis(0), Waits::ForAnswers);
         assert!(!line.may_pass());
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_judged_by_what_was_proven_before() {
-        let mut line = Line::default();
+        let mut line = PendingRequests::default();
         line.open(write(1));
         line.hold(b"a", Millis(0), Waits::ForAnswers);
         line.proves_more_than(1);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_long_request_weighs_as_much_as_many() {
-        let mut line = Line::default();
+        let mut line = PendingRequests::default();
         line.open(Ticket { work: 58_000, ..write(1) });
         line.open(write(2));
         line.hold(b"a", Millis(0), Waits::ForAnswers);
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_ticket_is_noticed() {
-        let mut line = Line::default();
+        let mut line = PendingRequests::default();
         assert_eq!(line.answered(), None);
         line.hold(b"a", Millis(0), Waits::ForAnswers);
         assert_eq!(line.answered(), None);

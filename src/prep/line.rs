@@ -35,7 +35,7 @@ pub struct PrepSettings {
 
 /// Who asks for a write.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct Requester<'a> {
     /// 0 for the server's own container deletions.
     pub session: SessionId,
     pub xid: Xid,
@@ -46,10 +46,10 @@ pub struct Asker<'a> {
 
 /// What an operation's checks have at hand.
 #[derive(Clone, Copy)]
-pub(super) struct Turn<'a> {
+pub(super) struct Context<'a> {
     pub tree: &'a Tree,
     pub sessions: &'a Sessions,
-    pub asker: &'a Asker<'a>,
+    pub requester: &'a Requester<'a>,
     pub zxid: Zxid,
     pub now: WallMillis,
 }
@@ -112,11 +112,11 @@ impl Prep {
         tree: &Tree,
         sessions: &Sessions,
         now: WallMillis,
-        asker: &Asker<'_>,
+        requester: &Requester<'_>,
         op: &WriteOp,
     ) -> Entry {
         let start = self.begin(tree);
-        let turn = Turn { tree, sessions, asker, zxid: self.last, now };
+        let turn = Context { tree, sessions, requester, zxid: self.last, now };
         let judged = match op {
             WriteOp::Create(op) => self.create(&turn, op).map(Txn::Op),
             WriteOp::Delete { path, version } => {
@@ -153,7 +153,7 @@ impl Prep {
     pub(super) fn conclude(
         &mut self,
         start: Start,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         judged: Result<Txn, ErrorCode>,
     ) -> Entry {
         // Too long for its readers (I14). Java proposes it, and then nobody can read the log. It
@@ -177,7 +177,7 @@ impl Prep {
                 Txn::Error(code)
             }
         };
-        let (session, cxid) = (turn.asker.session, turn.asker.xid.0);
+        let (session, cxid) = (turn.requester.session, turn.requester.xid.0);
         let header = TxnHeader { session, cxid, zxid: turn.zxid, time: turn.now };
         self.entry(header, txn)
     }

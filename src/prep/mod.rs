@@ -8,7 +8,7 @@
 //! Behaviour and order of the checks are PrepRequestProcessor's of 3.9
 //! (tools/docs/reference/client-protocol.md section 6).
 //!
-//! * [`line`](mod@line): the way of every write through here; sessions
+//! * [`line`](mod@commit_queue): the way of every write through here; sessions
 //! * [`ops`]: the checks of each operation, in order
 //! * [`multi`]: several operations as one
 //! * [`eager`]: refusals that need no leader
@@ -27,5 +27,5 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub use line::{Asker, Prep, PrepSettings};
+pub use line::{Prep, PrepSettings, Requester};
 pub use reconfig::{Refusal, Seats};

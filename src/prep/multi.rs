@@ -7,12 +7,12 @@ use crate::codec::request::{CreateOp, MultiOp};
 use crate::codec::txn::{Op, SubTxn, Txn};
 use crate::types::ErrorCode;
 
-use super::line::{Prep, Turn};
+use super::line::{Context, Prep};
 
 impl Prep {
     /// The multi transaction, failed or not; MarshallingError where Java cannot make sense of the
     /// request and fails it as a whole.
-    pub(super) fn multi(&mut self, turn: &Turn<'_>, ops: &[MultiOp]) -> Result<Txn, ErrorCode> {
+    pub(super) fn multi(&mut self, turn: &Context<'_>, ops: &[MultiOp]) -> Result<Txn, ErrorCode> {
         if ops.iter().any(has_no_path) {
             return Err(ErrorCode::MarshallingError);
         }
@@ -36,7 +36,7 @@ impl Prep {
         Ok(Txn::Multi(subs))
     }
 
-    fn step(&mut self, turn: &Turn<'_>, op: &MultiOp) -> Result<Op, ErrorCode> {
+    fn step(&mut self, turn: &Context<'_>, op: &MultiOp) -> Result<Op, ErrorCode> {
         match op {
             // What Java's decoder makes of flags inside a multi, ours has made of them already.
             MultiOp::Create(create) => self.create(turn, create),

@@ -12,12 +12,12 @@ use crate::types::{
     validate_path,
 };
 
-use super::line::{Prep, Turn};
+use super::line::{Context, Prep};
 use super::overlay::NodeState;
 
 impl Prep {
     /// create, create2, createContainer, createTTL (pRequest2TxnCreate).
-    pub(super) fn create(&mut self, turn: &Turn<'_>, op: &CreateOp) -> Result<Op, ErrorCode> {
+    pub(super) fn create(&mut self, turn: &Context<'_>, op: &CreateOp) -> Result<Op, ErrorCode> {
         let mode = self.judge_mode(turn, op)?;
         let asked = op.path.as_deref().ok_or(ErrorCode::MarshallingError)?;
         if !quick_check(asked) {
@@ -26,11 +26,12 @@ impl Prep {
         let (parent_path, _) = parent_and_name(asked).ok_or(ErrorCode::BadArguments)?;
         let policy = &self.settings.policy;
         self.entries += op.acl.as_ref().map_or(0, Vec::len);
-        let acl = acl::fixup(policy, op.acl.as_deref(), turn.asker.identities, &mut self.acl_room)?;
+        let acl =
+            acl::fixup(policy, op.acl.as_deref(), turn.requester.identities, &mut self.acl_room)?;
         let above = self.overlay.look(turn.tree, parent_path);
         let mut parent = above.node.clone().ok_or(ErrorCode::NoNode)?;
         let _permit =
-            self.decisions.decide(policy, &parent.acl, Perms::CREATE, turn.asker.identities)?;
+            self.decisions.decide(policy, &parent.acl, Perms::CREATE, turn.requester.identities)?;
         let path = match mode.is_sequential() {
             // Counts creates, not children: a number is never given out twice.
             true if crate::mutants::on("sequence-counts-children") => {
@@ -63,7 +64,7 @@ impl Prep {
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         count_create(&mut parent, parent_cversion, turn.zxid);
         self.overlay.put(above, parent_path, turn.zxid, Some(parent));
-        let kind_of_node = kind_of(kind, turn.asker.session);
+        let kind_of_node = kind_of(kind, turn.requester.session);
         if let NodeKind::Ephemeral(session) = kind_of_node {
             self.overlay.note_ephemeral(turn.zxid, session, &path);
         }
@@ -80,7 +81,7 @@ impl Prep {
     }
 
     /// Flags, TTL and session (validateCreateRequest).
-    fn judge_mode(&self, turn: &Turn<'_>, op: &CreateOp) -> Result<CreateMode, ErrorCode> {
+    fn judge_mode(&self, turn: &Context<'_>, op: &CreateOp) -> Result<CreateMode, ErrorCode> {
         let mode = CreateMode::from_flags(op.flags).ok_or(ErrorCode::BadArguments)?;
         if mode.is_ttl() && !self.settings.types.extended_types {
             return Err(ErrorCode::Unimplemented);
@@ -95,7 +96,7 @@ impl Prep {
         if !in_range || contradiction {
             return Err(ErrorCode::BadArguments);
         }
-        let (session, from) = (turn.asker.session, turn.asker.from);
+        let (session, from) = (turn.requester.session, turn.requester.from);
         // An ephemeral needs a session of the whole ensemble.
         match mode.is_ephemeral() {
             true => turn.sessions.check_global(session, from)?,
@@ -106,17 +107,17 @@ impl Prep {
 
     pub(super) fn delete(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: Option<&str>,
         version: i32,
     ) -> Result<Op, ErrorCode> {
-        turn.sessions.check(turn.asker.session, turn.asker.from)?;
+        turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let (path, parent_path) = deletable(path)?;
         let above = self.overlay.look(turn.tree, parent_path);
         let parent = above.node.as_ref().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
-            self.decisions.decide(policy, &parent.acl, Perms::DELETE, turn.asker.identities)?;
+            self.decisions.decide(policy, &parent.acl, Perms::DELETE, turn.requester.identities)?;
         let sight = self.overlay.look(turn.tree, path);
         let node = sight.node.as_ref().ok_or(ErrorCode::NoNode)?;
         next_version(node.stat.version, version)?;
@@ -135,10 +136,10 @@ impl Prep {
     /// here.
     pub(super) fn delete_container(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: Option<&str>,
     ) -> Result<Op, ErrorCode> {
-        if turn.asker.session != SessionId(0) {
+        if turn.requester.session != SessionId(0) {
             return Err(ErrorCode::Unimplemented);
         }
         let (path, parent_path) = deletable(path)?;
@@ -167,18 +168,18 @@ impl Prep {
 
     pub(super) fn set_data(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: Option<&str>,
         data: &Data,
         version: i32,
     ) -> Result<Op, ErrorCode> {
-        turn.sessions.check(turn.asker.session, turn.asker.from)?;
+        turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let path = valid(path)?;
         let sight = self.overlay.look(turn.tree, path);
         let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
-            self.decisions.decide(policy, &node.acl, Perms::WRITE, turn.asker.identities)?;
+            self.decisions.decide(policy, &node.acl, Perms::WRITE, turn.requester.identities)?;
         if !is_legible(path, data) {
             return Err(ErrorCode::BadArguments);
         }
@@ -200,20 +201,20 @@ impl Prep {
 
     pub(super) fn set_acl(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: Option<&str>,
         list: Option<&[RawAcl]>,
         version: i32,
     ) -> Result<Op, ErrorCode> {
-        turn.sessions.check(turn.asker.session, turn.asker.from)?;
+        turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let path = valid(path)?;
         self.entries += list.map_or(0, <[RawAcl]>::len);
         let policy = &self.settings.policy;
-        let acl = acl::fixup(policy, list, turn.asker.identities, &mut self.acl_room)?;
+        let acl = acl::fixup(policy, list, turn.requester.identities, &mut self.acl_room)?;
         let sight = self.overlay.look(turn.tree, path);
         let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
         let _permit =
-            self.decisions.decide(policy, &node.acl, Perms::ADMIN, turn.asker.identities)?;
+            self.decisions.decide(policy, &node.acl, Perms::ADMIN, turn.requester.identities)?;
         let version = next_version(node.stat.aversion, version)?;
         node.stat.aversion = version;
         node.acl = acl.clone();
@@ -224,16 +225,16 @@ impl Prep {
     /// Only inside a multi.
     pub(super) fn check(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: Option<&str>,
         version: i32,
     ) -> Result<Op, ErrorCode> {
-        turn.sessions.check(turn.asker.session, turn.asker.from)?;
+        turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let path = valid(path)?;
         let node = self.overlay.look(turn.tree, path).node.ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
-            self.decisions.decide(policy, &node.acl, Perms::READ, turn.asker.identities)?;
+            self.decisions.decide(policy, &node.acl, Perms::READ, turn.requester.identities)?;
         let version = next_version(node.stat.version, version)?;
         Ok(Op::Check { path: path.to_owned(), version })
     }
@@ -247,7 +248,7 @@ impl Prep {
 
     fn check_quota(
         &self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         path: &str,
         count: i64,
         bytes: i64,
@@ -258,7 +259,7 @@ impl Prep {
         }
     }
 
-    fn note_quota(&mut self, turn: &Turn<'_>, path: &str, count: i64, bytes: i64) {
+    fn note_quota(&mut self, turn: &Context<'_>, path: &str, count: i64, bytes: i64) {
         if self.settings.enforce_quota {
             self.quota.note(turn.tree, turn.zxid, path, count, bytes);
         }

@@ -43,7 +43,7 @@ impl NodeState {
 }
 
 /// What was found at a path, and where to put what becomes of it.
-pub(super) struct Sight {
+pub(super) struct Pending {
     hash: u64,
     slot: Option<u32>,
     /// `None`: there is no such node.
@@ -144,25 +144,25 @@ impl Overlay {
     }
 
     /// The node at `path` as all transactions in flight leave it.
-    pub fn look(&self, tree: &Tree, path: &str) -> Sight {
+    pub fn look(&self, tree: &Tree, path: &str) -> Pending {
         let key = key_of(path);
         let hash = self.hasher.hash_one(key);
         let found = self.by_path.find(hash, |slot| &*self.slab[*slot as usize].path == key);
         match found {
             Some(slot) => {
                 let node = self.slab[*slot as usize].node.clone();
-                Sight { hash, slot: Some(*slot), node }
+                Pending { hash, slot: Some(*slot), node }
             }
             None => {
                 let node = tree.read(key, |node| node.map(NodeState::of)).0;
-                Sight { hash, slot: None, node }
+                Pending { hash, slot: None, node }
             }
         }
     }
 
     /// Puts `node` (`None`: it is deleted) at the path that was looked at, by the transaction
     /// `zxid`. Nothing else may have been put there since the look.
-    pub fn put(&mut self, sight: Sight, path: &str, zxid: Zxid, node: Option<NodeState>) {
+    pub fn put(&mut self, sight: Pending, path: &str, zxid: Zxid, node: Option<NodeState>) {
         let key = key_of(path);
         if self.digests {
             let before = sight.node.as_ref().map_or(0, |node| node_digest(key, node));

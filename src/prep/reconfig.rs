@@ -8,7 +8,7 @@ use crate::session::Sessions;
 use crate::tree::{CONFIG_PATH, Tree};
 use crate::types::{Data, ErrorCode, Perms, WallMillis};
 
-use super::line::{Asker, Prep, Turn};
+use super::line::{Context, Prep, Requester};
 
 /// What a leader judges a reconfiguration by.
 pub struct Seats<'a> {
@@ -52,12 +52,12 @@ impl Prep {
         &mut self,
         (tree, sessions): (&Tree, &Sessions),
         now: WallMillis,
-        asker: &Asker<'_>,
+        requester: &Requester<'_>,
         op: &ReconfigOp,
         seats: Seats<'_>,
     ) -> (Entry, Result<Members, Refusal>) {
         let start = self.begin(tree);
-        let turn = Turn { tree, sessions, asker, zxid: self.last, now };
+        let turn = Context { tree, sessions, requester, zxid: self.last, now };
         let next = self.next_members(&turn, op, seats);
         let judged = next.as_ref().map_err(Refusal::code).map(|next| Txn::Reconfig {
             config: Some(next.text().into_bytes().into()),
@@ -74,7 +74,7 @@ impl Prep {
 
     fn next_members(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &Context<'_>,
         op: &ReconfigOp,
         seats: Seats<'_>,
     ) -> Result<Members, Refusal> {
@@ -103,19 +103,19 @@ impl Prep {
     }
 
     /// The checks that servers on their own make too. They have no configuration to change.
-    pub(super) fn may_reconfigure(&self, turn: &Turn<'_>) -> Result<(), ErrorCode> {
+    pub(super) fn may_reconfigure(&self, turn: &Context<'_>) -> Result<(), ErrorCode> {
         if !self.settings.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }
-        turn.sessions.check(turn.asker.session, turn.asker.from)
+        turn.sessions.check(turn.requester.session, turn.requester.from)
     }
 
     /// The node as the transaction leaves it. It is not in the digest.
-    fn write_config(&mut self, turn: &Turn<'_>, next: &Members) -> Result<(), ErrorCode> {
+    fn write_config(&mut self, turn: &Context<'_>, next: &Members) -> Result<(), ErrorCode> {
         let sight = self.overlay.look(turn.tree, CONFIG_PATH);
         let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
-        let _permit = acl::check(policy, &node.acl, Perms::WRITE, turn.asker.identities)?;
+        let _permit = acl::check(policy, &node.acl, Perms::WRITE, turn.requester.identities)?;
         let data: Data = Some(next.text().into_bytes().into());
         node.stat.version = -1;
         node.stat.mtime = turn.now;

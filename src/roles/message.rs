@@ -19,12 +19,12 @@ use crate::zab::LogChunk;
 /// When a session was last heard of. Its network core writes it at every request, the control
 /// core reads it when the session's bucket is due: a touch costs one store and no message.
 #[derive(Default, Debug)]
-pub struct Pulse(AtomicI64);
+pub struct LastHeard(AtomicI64);
 
-impl Pulse {
-    pub fn beat(&self, now: Millis) {
-        // Relaxed: a beat seen late only delays an expiry, which the next beat would delay too;
-        // a bucket is due a whole timeout after the last beat it saw.
+impl LastHeard {
+    pub fn touch(&self, now: Millis) {
+        // Relaxed: a touch seen late only delays an expiry, which the next touch would delay too;
+        // a bucket is due a whole timeout after the last touch it saw.
         self.0.store(now.0, Ordering::Relaxed);
     }
     pub fn last(&self) -> Millis {
@@ -44,7 +44,7 @@ pub enum Service {
 
 /// The epoch that a server serves in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reign {
+pub struct ServingEpoch {
     /// Its first zxid, which names no transaction. ZooKeeper's leader tells its clients this number.
     pub first: Zxid,
     /// Where the tree has everything that was there when the epoch began.
@@ -132,10 +132,10 @@ pub struct SnapshotPiece {
 }
 
 /// Questions that may wait. A connection whose question finds no room is closed.
-pub const QUESTIONS_MAX: usize = 256;
+pub const QUERIES_MAX: usize = 256;
 
 /// A word, and who wants to know.
-pub struct Question {
+pub struct Query {
     pub word: &'static str,
     pub conn: ConnRef,
     pub asker: Arc<ConnGauges>,
@@ -162,7 +162,7 @@ pub enum ToNetwork {
         timeout: i32,
         /// This server's alone, at least for now.
         local: bool,
-        pulse: Arc<Pulse>,
+        pulse: Arc<LastHeard>,
         zxid: Zxid,
     },
     /// The session a client came back for is no more.
@@ -182,7 +182,7 @@ pub enum ToNetwork {
         service: Service,
         zxid: Zxid,
         /// `None` where there is no leader.
-        reign: Option<Reign>,
+        reign: Option<ServingEpoch>,
     },
     /// A socket accepted by another core.
     Adopt {

@@ -74,7 +74,7 @@ fn summed(line: String, others: u64) -> String {
 
 /// Kinds of lines that clients cause, over all network cores.
 #[derive(Default, Debug)]
-pub struct ClientLines {
+pub struct ClientLogLines {
     /// A connection that admission turned away.
     pub refused: Quiet,
     /// A client that has seen more than this server holds.
@@ -86,7 +86,7 @@ pub struct ClientLines {
     pub over_bound: Quiet,
 }
 
-impl ClientLines {
+impl ClientLogLines {
     fn all(&self) -> [&Quiet; 5] {
         [&self.refused, &self.ahead, &self.auth_failed, &self.unproven, &self.over_bound]
     }

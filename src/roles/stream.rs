@@ -9,17 +9,17 @@ use crate::tree::{Change, ChangeSink};
 use crate::types::Zxid;
 
 /// The control core's end.
-pub struct Outlet {
+pub struct StreamSender {
     sender: Sender<ToNetwork>,
     stream: Arc<Stream>,
     /// Answers of this turn, not yet pushed; bounded by one turn's applies.
     batch: Vec<ToNetwork>,
 }
 
-impl Outlet {
-    pub fn new(sender: Sender<ToNetwork>, stream: Arc<Stream>, at: Zxid) -> Outlet {
+impl StreamSender {
+    pub fn new(sender: Sender<ToNetwork>, stream: Arc<Stream>, at: Zxid) -> StreamSender {
         stream.publish(at);
-        Outlet { sender, stream, batch: Vec::new() }
+        StreamSender { sender, stream, batch: Vec::new() }
     }
 
     pub fn has_room(&self) -> bool {
@@ -32,38 +32,44 @@ impl Outlet {
     }
 }
 
-/// Sends what waits on every outlet. All changes up to `published` have left before, or are not
+/// Sends what waits for every core. All changes up to `published` have left before, or are not
 /// wanted.
-pub fn flush(outlets: &mut [Outlet], published: Zxid) {
-    for outlet in outlets.iter() {
-        outlet.stream.publish(published);
+pub fn flush(stream_senders: &mut [StreamSender], published: Zxid) {
+    for stream_sender in stream_senders.iter() {
+        stream_sender.stream.publish(published);
     }
-    for outlet in outlets.iter_mut().filter(|outlet| !outlet.batch.is_empty()) {
-        outlet.sender.push_all(&mut outlet.batch);
+    for stream_sender in
+        stream_senders.iter_mut().filter(|stream_sender| !stream_sender.batch.is_empty())
+    {
+        stream_sender.sender.push_all(&mut stream_sender.batch);
     }
 }
 
 /// Hands changes to the cores that watch.
 pub struct Publisher<'a> {
-    pub outlets: &'a mut [Outlet],
+    pub stream_senders: &'a mut [StreamSender],
     /// The transaction before this one.
     pub before: Zxid,
 }
 
 impl ChangeSink for Publisher<'_> {
     fn wants_changes(&self) -> bool {
-        self.outlets.iter().any(|outlet| outlet.stream.is_watching())
+        self.stream_senders.iter().any(|stream_sender| stream_sender.stream.is_watching())
     }
 
     fn change(&mut self, change: Change) {
-        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.stream.is_watching()) {
-            outlet.batch.push(ToNetwork::Change(change.clone()));
+        for stream_sender in self
+            .stream_senders
+            .iter_mut()
+            .filter(|stream_sender| stream_sender.stream.is_watching())
+        {
+            stream_sender.batch.push(ToNetwork::Change(change.clone()));
         }
     }
 
     /// Changes leave at once, behind the answers before them: the shards' locks are still held,
     /// and whoever reads next must find the changes in the mailbox (I7).
     fn publish(&mut self) {
-        flush(self.outlets, self.before);
+        flush(self.stream_senders, self.before);
     }
 }

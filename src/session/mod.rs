@@ -12,4 +12,4 @@ mod ids;
 mod tracker;
 
 pub use ids::IdSource;
-pub use tracker::{Scope, SessionView, Sessions, Strangers};
+pub use tracker::{Scope, SessionView, Sessions, UnknownSessions};

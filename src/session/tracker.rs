@@ -19,14 +19,14 @@ pub enum Scope {
     /// The ensemble's, and this server decides when it expires.
     Global,
     /// The ensemble's, of a client of this server: the leader decides.
-    Guest,
+    Remote,
     /// This server's own, which no other knows and no transaction made.
     Local,
 }
 
 /// What is said of a session that is not in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Strangers {
+pub enum UnknownSessions {
     /// A server on its own: UnknownSession.
     Unknown,
     /// A leader: SessionExpired.
@@ -67,7 +67,7 @@ pub struct Sessions {
     by_id: HashMap<SessionId, Session, FixedState>,
     buckets: Buckets,
     ids: IdSource,
-    strangers: Strangers,
+    unknown_sessions: UnknownSessions,
     locals: usize,
 }
 
@@ -75,13 +75,13 @@ impl Sessions {
     /// `tick_ms`: tickTime in milliseconds, at least 1.
     pub fn new(tick_ms: i64, ids: IdSource) -> Sessions {
         let by_id = HashMap::with_hasher(FixedState::default());
-        let (buckets, strangers) = (Buckets::new(tick_ms), Strangers::Unknown);
-        Sessions { by_id, buckets, ids, strangers, locals: 0 }
+        let (buckets, unknown_sessions) = (Buckets::new(tick_ms), UnknownSessions::Unknown);
+        Sessions { by_id, buckets, ids, unknown_sessions, locals: 0 }
     }
 
     /// From now on [`check`](Self::check) says this of sessions that are not in the table.
-    pub fn set_strangers(&mut self, strangers: Strangers) {
-        self.strangers = strangers;
+    pub fn set_unknown_sessions(&mut self, unknown_sessions: UnknownSessions) {
+        self.unknown_sessions = unknown_sessions;
     }
 
     /// Forgets every session; ids go on where they were.
@@ -115,7 +115,7 @@ impl Sessions {
             return false;
         }
         let expires = self.buckets.round(now + timeout as i64);
-        let bucket = if scope == Scope::Guest { NEVER } else { expires };
+        let bucket = if scope == Scope::Remote { NEVER } else { expires };
         let session = Session {
             scope,
             timeout,
@@ -139,7 +139,7 @@ impl Sessions {
     pub fn upgrade(&mut self, id: SessionId, scope: Scope, now: Millis) -> Option<i32> {
         let session = self.by_id.get_mut(&id).filter(|s| s.scope == Scope::Local && !s.closing)?;
         session.scope = scope;
-        if scope == Scope::Guest {
+        if scope == Scope::Remote {
             session.bucket = NEVER;
         }
         let timeout = session.timeout;
@@ -182,7 +182,7 @@ impl Sessions {
         let Some(session) = self.by_id.get_mut(&id) else { return false };
         session.expires = self.buckets.round(now + session.lease as i64);
         // A shorter lease than before must not wait for the bucket of the longer one.
-        if session.expires < session.bucket && session.scope != Scope::Guest {
+        if session.expires < session.bucket && session.scope != Scope::Remote {
             session.bucket = session.expires;
             self.buckets.put(session.expires, id);
         }
@@ -243,16 +243,19 @@ impl Sessions {
         }
     }
 
-    /// Whether a request may go on (SessionTrackerImpl.checkSession): what [`Strangers`] says of a
+    /// Whether a request may go on (SessionTrackerImpl.checkSession): what [`UnknownSessions`] says
+    /// of a
     /// session that is not there, SessionExpired when closing, SessionMoved when another connection
     /// owns the session. A session without an owner is anybody's, and `None` for `from` asks about
     /// the session alone.
     pub fn check(&self, id: SessionId, from: Option<Owner>) -> Result<(), ErrorCode> {
         let Some(session) = self.by_id.get(&id) else {
-            return match self.strangers {
-                Strangers::Unknown => Err(ErrorCode::UnknownSession),
-                Strangers::LocalElsewhere(me) if ids::server_byte(id) != me.0 as u8 => Ok(()),
-                Strangers::Expired | Strangers::LocalElsewhere(_) => Err(ErrorCode::SessionExpired),
+            return match self.unknown_sessions {
+                UnknownSessions::Unknown => Err(ErrorCode::UnknownSession),
+                UnknownSessions::LocalElsewhere(me) if ids::server_byte(id) != me.0 as u8 => Ok(()),
+                UnknownSessions::Expired | UnknownSessions::LocalElsewhere(_) => {
+                    Err(ErrorCode::SessionExpired)
+                }
             };
         };
         if session.closing && !crate::mutants::on("closing-session-writes") {
@@ -470,12 +473,12 @@ mod tests {
         let (a, b, guest) = (SessionId(1), SessionId(2), SessionId(3));
         s.create_as(Scope::Local, a, 4000, Millis(0));
         s.create_as(Scope::Local, b, 4000, Millis(0));
-        s.create_as(Scope::Guest, guest, 4000, Millis(0));
+        s.create_as(Scope::Remote, guest, 4000, Millis(0));
         assert!(s.is_local(a) && !s.is_local(guest) && s.locals() == 2);
         assert_eq!(s.check(a, None), Ok(()));
         assert_eq!(s.check_global(a, None), Err(ErrorCode::EphemeralOnLocalSession));
-        assert_eq!(s.upgrade(b, Scope::Guest, Millis(0)), Some(4000));
-        assert_eq!(s.upgrade(b, Scope::Guest, Millis(0)), None, "once");
+        assert_eq!(s.upgrade(b, Scope::Remote, Millis(0)), Some(4000));
+        assert_eq!(s.upgrade(b, Scope::Remote, Millis(0)), None, "once");
         assert_eq!(s.check_global(b, None), Ok(()));
         assert_eq!(s.due(Millis(60_000)), [a], "the leader decides about the others");
         assert_eq!(s.upgrade(a, Scope::Global, Millis(60_000)), None, "too late");
@@ -497,9 +500,9 @@ mod tests {
         let mut s = sessions();
         let (mine, another) = (SessionId(1 << 56 | 5), SessionId(-1 << 56 | 5));
         assert_eq!(s.check(another, None), Err(ErrorCode::UnknownSession));
-        s.set_strangers(Strangers::Expired);
+        s.set_unknown_sessions(UnknownSessions::Expired);
         assert_eq!(s.check(another, None), Err(ErrorCode::SessionExpired));
-        s.set_strangers(Strangers::LocalElsewhere(ServerId(1)));
+        s.set_unknown_sessions(UnknownSessions::LocalElsewhere(ServerId(1)));
         assert_eq!(s.check(another, None), Ok(()));
         assert_eq!(s.check(mine, None), Err(ErrorCode::SessionExpired));
         assert_eq!(s.check_global(another, None), Err(ErrorCode::SessionExpired));

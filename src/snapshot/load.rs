@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
-use crate::tree::{RestoreError as TreeError, TreeWriter, WARM};
+use crate::tree::{PREFETCH, RestoreError as TreeError, TreeWriter};
 use crate::types::StoredStat;
 use crate::types::{SessionId, Zxid};
 
@@ -54,10 +54,10 @@ pub enum LoadError {
 /// Brings batches from who decodes them to who plants them: calls the first until it has no more, and
 /// the second with each, in order, until that wants no more. Whether one after the other or on two
 /// threads is a shell's to say.
-pub type Conveyor = fn(&mut (dyn FnMut() -> Option<Batch> + Send), &mut dyn FnMut(Batch) -> bool);
+pub type Pipeline = fn(&mut (dyn FnMut() -> Option<Batch> + Send), &mut dyn FnMut(Batch) -> bool);
 
 /// One after the other, on the thread that asks.
-pub fn in_turn(
+pub fn sequential(
     decode: &mut (dyn FnMut() -> Option<Batch> + Send),
     plant: &mut dyn FnMut(Batch) -> bool,
 ) {
@@ -71,7 +71,7 @@ pub fn load(
     source: impl Read + Send,
     zxid: Zxid,
     field_max: usize,
-    conveyor: Conveyor,
+    pipeline: Pipeline,
     writer: &mut TreeWriter,
 ) -> Result<Loaded, LoadError> {
     let (mut reader, mut loaded) = begin(source, field_max, writer)?;
@@ -87,7 +87,7 @@ pub fn load(
         planted = batch.plant(writer, &mut loaded);
         planted.is_ok()
     };
-    conveyor(&mut decode, &mut plant);
+    pipeline(&mut decode, &mut plant);
     // What could not be planted came before what could not be read.
     planted?;
     read?;
@@ -156,8 +156,8 @@ impl Batch {
 
     /// Into the tree, in order.
     fn plant(&self, writer: &mut TreeWriter, loaded: &mut Loaded) -> Result<(), LoadError> {
-        for nodes in self.nodes.chunks(WARM) {
-            let mut paths: [&[u8]; WARM] = [&[]; WARM];
+        for nodes in self.nodes.chunks(PREFETCH) {
+            let mut paths: [&[u8]; PREFETCH] = [&[]; PREFETCH];
             for (path, node) in paths.iter_mut().zip(nodes) {
                 *path = self.paths[node.path.clone()].as_bytes();
             }

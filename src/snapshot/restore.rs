@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::directory::{self, Directories, SnapshotFile};
-use super::load::{Conveyor, LoadError, Loaded, load};
+use super::load::{LoadError, Loaded, Pipeline, load};
 use super::pack::{Unpacker, compression_of};
 use super::replay::{Digests, Replayed, Replayer};
 use super::side;
@@ -20,7 +20,7 @@ use crate::codec::txn::{Entry, Txn, TxnHeader, decode_entry};
 use crate::disk::{Access, Dir, File, hint, remove_if_present};
 use crate::log::name::horizon_name;
 use crate::log::settle::Settled;
-use crate::log::{Replay, ReplayError, settle, settle_beside};
+use crate::log::{Replay, ReplayError, settle, settle_with_snapshots};
 use crate::tree::{NoSink, TreeWriter};
 use crate::types::{NodeKind, SessionId, TypeRules, WallMillis, Zxid};
 
@@ -45,7 +45,7 @@ pub struct RestoreOptions {
     /// must not do so by itself (I13): its leader closes such sessions for all.
     pub kill_lost_sessions: bool,
     /// How a snapshot's nodes come from its bytes into the tree.
-    pub conveyor: Conveyor,
+    pub pipeline: Pipeline,
 }
 
 /// The tree's state after a restore, and how it came about.
@@ -175,7 +175,8 @@ pub fn restore(
     };
     directory::remove_leftovers(snapshots).map_err(io("cannot clean"))?;
     let files = directory::snapshots(snapshots).map_err(io("cannot list"))?;
-    let log = settle_beside(dirs.logs.as_ref(), options.field_max, foreign(snapshots, &files))?;
+    let log =
+        settle_with_snapshots(dirs.logs.as_ref(), options.field_max, foreign(snapshots, &files))?;
     let (found, damaged) = load_newest(snapshots, &files, options, writer, Zxid(i64::MAX));
     let marker = remove_if_present(dirs.log_base.as_ref(), INITIALIZE).map_err(|cause| {
         RestoreError::Io { what: "cannot remove", file: dirs.log_base.show(INITIALIZE), cause }
@@ -346,8 +347,8 @@ fn load_file(
     let (modified, identity) = (open.modified(), open.identity());
     let source = FileSource { file: open, at: 0, crc: 0 };
     let mut unpacker = Unpacker::new(compression_of(&file.name), source);
-    let RestoreOptions { field_max, conveyor, .. } = *options;
-    let loaded = load(&mut unpacker, file.zxid, field_max, conveyor, writer)?;
+    let RestoreOptions { field_max, pipeline, .. } = *options;
+    let loaded = load(&mut unpacker, file.zxid, field_max, pipeline, writer)?;
     let found = unpacker.into_source().crc_of_all()?;
     if let Some(expected) = record.map(|r| r.crc).filter(|expected| *expected != found) {
         return Err(FileError::Side { found, expected });
@@ -462,7 +463,7 @@ fn first_logged(logs: &dyn Dir, entry_max: usize) -> Result<Zxid, RestoreError> 
 ///
 /// Behind a snapshot that a leader has sent, ZooKeeper's learner keeps the log of before, which ends
 /// where it had been cut off. Where the log goes on in a later epoch nothing shows that hole, but for
-/// the snapshot that fills it. Who reads a log for learners asks the same.
+/// the snapshot that fills it. Reading the log for a learner asks the same.
 struct Newer<'a> {
     dir: &'a dyn Dir,
     files: Vec<&'a SnapshotFile>,

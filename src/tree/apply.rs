@@ -430,7 +430,7 @@ impl Work<'_> {
         }
     }
 
-    /// Who could read a node that has just gone: see `gone`.
+    /// The ACL of a node that was just deleted: see `gone`.
     fn remember(&mut self, spot: Spot, key: i64) {
         let Shard { acls, gone, .. } = self.held.shard(spot.shard);
         gone.note(spot.hash, if key == OPEN_ACL { None } else { acls.get(key) });

@@ -1,4 +1,4 @@
-//! Who could read what is not there any more.
+//! ACLs of deleted nodes.
 //!
 //! A client that takes its watches up again asks of nodes that may have gone meanwhile, and with a
 //! node goes the list that says who may hear of it. So a shard remembers the lists of the last nodes

@@ -49,7 +49,7 @@ pub use reap::ReapCursor;
 pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};
-pub use warm::WARM;
+pub use warm::PREFETCH;
 pub use writer::{Cleared, TreeWriter};
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).

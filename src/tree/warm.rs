@@ -18,17 +18,17 @@ use super::store::{Spot, Tree};
 
 /// Look-ups taken together: enough to hide the waiting, few enough to stay near until they are
 /// read.
-pub const WARM: usize = 16;
+pub const PREFETCH: usize = 16;
 
 impl Tree {
-    /// The nodes of these paths will soon be read: the first [`WARM`] are fetched into the
+    /// The nodes of these paths will soon be read: the first [`PREFETCH`] are fetched into the
     /// processor's caches. Nothing else comes of it. Shards being written to are passed over: no
     /// lock is waited for while another is held.
     pub fn warm(&self, paths: &[&[u8]]) {
-        let mut spots = [Spot { hash: 0, shard: 0 }; WARM];
-        let mut guards = [const { None }; WARM];
-        let mut records: [Option<&Record>; WARM] = [None; WARM];
-        let count = paths.len().min(WARM);
+        let mut spots = [Spot { hash: 0, shard: 0 }; PREFETCH];
+        let mut guards = [const { None }; PREFETCH];
+        let mut records: [Option<&Record>; PREFETCH] = [None; PREFETCH];
+        let count = paths.len().min(PREFETCH);
         for (spot, path) in spots.iter_mut().zip(paths) {
             // The root, whose key is another, is near anyway.
             *spot = self.locate_bytes(path);

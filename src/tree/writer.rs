@@ -313,7 +313,7 @@ impl Planner<'_> {
     }
 }
 
-/// No leader makes such a transaction; but were there one, it would delete children that were not
+/// No leader makes such a transaction; one that did would delete children that were not
 /// there when the plan was made.
 fn creates_beneath_deletes(subs: &[SubTxn]) -> bool {
     let deleted: BTreeSet<&str> = subs

@@ -2,7 +2,7 @@
 //!
 //! Stands between the log and the tree. [`Committed`] can be made only here, and only from what
 //! the log has reported durable, so nothing can be applied that a crash could take back (I1, I6).
-//! [`line`](mod@line) is where proposals wait for both.
+//! [`commit_queue`](mod@commit_queue) is where proposals wait for both.
 
 use bytes::Bytes;
 use std::fmt;
@@ -10,15 +10,15 @@ use std::fmt;
 use crate::log::Durable;
 use crate::types::{Epoch, Zxid};
 
+pub mod commit_queue;
 pub mod leader;
 pub mod learner;
-pub mod line;
 pub mod sync;
 pub mod window;
 
+pub use commit_queue::{CommitQueue, Committed, Due};
 pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, Readers, SyncRules};
 pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts, follows};
-pub use line::{Committed, Due, Line};
 pub use window::Window;
 
 /// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.

@@ -14,7 +14,7 @@ pub const VERSION: &str = "3.9.5";
 const PROVIDED: [(&str, &str, &str); 5] = [
     ("io.dropwizard.metrics", "metrics-core", "4.1.12.1"),
     ("org.xerial.snappy", "snappy-java", "1.1.10.5"),
-    ("commons-cli", "commons-cli", "1.5.0"),
+    ("shared-cli", "shared-cli", "1.5.0"),
     ("org.eclipse.jetty", "jetty-servlet", "9.4.57.v20241219"),
     ("com.fasterxml.jackson.core", "jackson-databind", "2.15.2"),
 ];

@@ -94,7 +94,8 @@ impl Links {
             let peer = self.peers.entry(id).or_insert_with(|| Peer::new(me < id));
             peer.configure(addresses, electorate.is_voter(id), now);
         }
-        // Who was left out may still call, as a stranger. What we began with them ends.
+        // A server that was removed may still connect, as a non-member. Connections that we opened
+        // to it end.
         for (_, peer) in self.peers.iter_mut().filter(|(id, _)| !ids.contains(id)) {
             peer.configure(Vec::new(), false, now);
             if let Line::Dialing { dial, .. } = peer.line {
@@ -262,7 +263,8 @@ impl Links {
     }
 
     /// Somebody says that he is a server whose connection stands. Whoever waits already keeps his
-    /// place for as long as silence of the other may take: were it the next one's, a stranger who comes
+    /// place for as long as silence of the other may take: if the next connection took it, a
+    /// non-member that reconnects
     /// again and again would keep the peer itself from ever being heard.
     fn claims(&mut self, now: Millis, server: ServerId, link: Link, out: &mut Vec<LinksEffect>) {
         let Some(peer) = self.peers.get_mut(&server) else { return };
@@ -303,7 +305,7 @@ impl Links {
         notification: Notification,
         out: &mut Vec<LinksEffect>,
     ) {
-        // Who has gone and is in no configuration cannot be told (Java: invalid server id).
+        // A server that is gone and in no configuration cannot be notified (Java: invalid server id).
         let Some(peer) = self.peers.get_mut(&to) else { return };
         peer.pending = Some(notification);
         if peer.is_member() {

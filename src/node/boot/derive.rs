@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ensemble;
 use crate::acl;
 use crate::admin::conf::EnsembleFacts;
-use crate::admin::words::{Desk, Facts, Whitelist};
+use crate::admin::words::{Desk, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::config::{self, Settings};
 use crate::membership::Role;
@@ -77,7 +77,7 @@ fn restore_options(settings: &Settings) -> RestoreOptions {
         field_max: settings.field_max(),
         types: settings.tree.types,
         kill_lost_sessions: settings.ensemble.is_none(),
-        conveyor: beside,
+        pipeline: beside,
     }
 }
 
@@ -149,8 +149,8 @@ fn whitelist(settings: &Settings) -> Whitelist {
     if words.all { Whitelist::new("*") } else { Whitelist::new(&words.commands.join(",")) }
 }
 
-fn facts(settings: &Settings) -> Facts {
-    Facts {
+fn facts(settings: &Settings) -> ShownSettings {
+    ShownSettings {
         client_port: i64::from(settings.client.listen.port),
         data_dir: settings.data_dir.join("version-2"),
         log_dir: settings.data_log_dir.join("version-2"),

@@ -93,7 +93,7 @@ fn config_file(all: &Settings, settings: &EnsembleSettings) -> Option<ConfigFile
     let file = all.file.as_deref().and_then(|path| match ConfigFile::open(path) {
         Ok(file) => Some(file),
         Err(error) => {
-            tracing::error!(%error, path = %path.display(), "configurations will not be written");
+            tracing::error!(%error, path = %path.display(), "dynamic configuration not persisted");
             None
         }
     });
@@ -128,10 +128,12 @@ fn move_clients(at: SocketAddr, listens: Sender<ToNetwork>, backlog: u32) -> Mov
                     listens.push(ToNetwork::Listen { from: old, to, backlog });
                 }
             }
-            Err(error) => tracing::error!(%error, host = client.host, "clients cannot move there"),
+            Err(error) => {
+                tracing::error!(%error, host = client.host, "client port cannot be changed")
+            }
         };
         if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(look_up) {
-            tracing::error!(%error, "clients are not moved");
+            tracing::error!(%error, "client port not changed");
         }
     })
 }

@@ -8,7 +8,7 @@ use crate::disk::Dir;
 use crate::log::{IoChoice, LogSettings};
 use crate::metrics::gauges::Gauges;
 use crate::node::history_files::StartLog;
-use crate::node::hosting::LentLog;
+use crate::node::hosting::InlineLogSlot;
 use crate::node::placement::Placement;
 use crate::roles::jobs::LogInput;
 use crate::roles::log::{self, LogParts, OpenError};
@@ -22,7 +22,7 @@ pub fn choose(
     placement: &Placement,
     dir: &dyn Dir,
 ) -> Result<IoChoice, OpenError> {
-    log::choose(dir, &log_settings(settings, placement), placement.lends_log())
+    log::choose(dir, &log_settings(settings, placement), placement.flushes_inline())
 }
 
 /// Everything a log thread needs but where it begins.
@@ -32,7 +32,7 @@ pub struct LogStarter {
     chosen: IoChoice,
     gauges: Arc<Gauges>,
     /// What wakes the control role's thread, and where it finds the log it may work at.
-    borrower: Option<(Waker, LentLog)>,
+    caller: Option<(Waker, InlineLogSlot)>,
 }
 
 impl LogStarter {
@@ -41,9 +41,9 @@ impl LogStarter {
         placement: &Placement,
         (dir, chosen): (Arc<dyn Dir>, IoChoice),
         gauges: Arc<Gauges>,
-        borrower: Option<(Waker, LentLog)>,
+        caller: Option<(Waker, InlineLogSlot)>,
     ) -> LogStarter {
-        LogStarter { dir, settings: log_settings(settings, placement), chosen, gauges, borrower }
+        LogStarter { dir, settings: log_settings(settings, placement), chosen, gauges, caller }
     }
 
     /// What the log has to say goes there.
@@ -70,10 +70,10 @@ impl LogStarter {
                 std::process::exit(1);
             }),
         };
-        let (handle, sender) = match &self.borrower {
+        let (handle, sender) = match &self.caller {
             None => log::spawn(parts)?,
             Some((waker, slot)) => {
-                let (handle, sender, lent) = log::spawn_lent(parts, waker.clone())?;
+                let (handle, sender, lent) = log::spawn_inline(parts, waker.clone())?;
                 *slot.lock() = Some(lent);
                 (handle, sender)
             }

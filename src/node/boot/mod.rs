@@ -1,7 +1,8 @@
 //! Start and stop: recovery, threads, signals.
 //!
 //! ```text
-//!  settings ─► kernel probe ─► clients' port ─► folders, lock ─► restore ─► threads ─► serve ─► SIGTERM ─► stop
+//! settings ─► kernel probe ─► clients' port ─► folders, lock ─► restore ─► threads ─► serve ─►
+//! SIGTERM ─► stop
 //! ```
 //!
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
@@ -18,7 +19,7 @@ mod wire;
 
 pub use error::BootError;
 
-use porch::Porch;
+use porch::StartupWords;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,7 +44,7 @@ use crate::types::Millis;
 /// Serves until SIGTERM or SIGINT. Errors end the process with [`BootError::exit_code`].
 pub fn run(settings: Settings) -> Result<(), BootError> {
     let began: Millis = clock::now();
-    say_settings(&settings);
+    log_settings(&settings);
     let kernel = probe::probe()?;
     tracing::info!("{kernel}");
     let placement = Placement::derive(&settings.placement, affinity::allowed())?;
@@ -91,12 +92,16 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
 }
 
 /// Words are answered from here on, if only with the news that nothing is served.
-fn open_porch(settings: &Settings, door: &Bound, gauges: &Arc<Gauges>) -> Result<Porch, BootError> {
+fn open_porch(
+    settings: &Settings,
+    door: &Bound,
+    gauges: &Arc<Gauges>,
+) -> Result<StartupWords, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
     let (nothing_yet, _) = Tree::new(TreeOptions::default());
     let desk = derive::desk(settings, nothing_yet, gauges.clone());
     let listener = door.listen(settings.client.backlog_max());
-    let porch = listener.and_then(|listener| Porch::open(listener, desk));
+    let porch = listener.and_then(|listener| StartupWords::open(listener, desk));
     porch.map_err(|cause| listen_error(settings, cause))
 }
 
@@ -131,7 +136,7 @@ fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
         .spawn(move || {
             for signal in signals.forever() {
                 match signal {
-                    SIGQUIT => say_report(&desk),
+                    SIGQUIT => log_report(&desk),
                     SIGTERM | SIGINT => {
                         let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                         tracing::info!("{name}: finishing what is in flight");
@@ -158,7 +163,7 @@ fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
 }
 
 /// Users of a Java server send SIGQUIT to look at it: it tells what its threads do, and goes on.
-fn say_report(desk: &Desk) {
+fn log_report(desk: &Desk) {
     tracing::info!("SIGQUIT: what this server is and does");
     for line in desk.report(clock::now()).lines() {
         tracing::info!("{line}");
@@ -166,7 +171,7 @@ fn say_report(desk: &Desk) {
 }
 
 /// What an operator should see once: where settings came from, and which of them do nothing.
-fn say_settings(settings: &Settings) {
+fn log_settings(settings: &Settings) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         commit = env!("RINGKEEPER_COMMIT_ID"),

@@ -18,22 +18,22 @@ use crate::runtime::clock;
 
 /// Connections held at a time; a new one beyond is closed.
 const GUESTS_MAX: usize = 256;
-/// Who has not sent four bytes by then is closed.
+/// A connection that has not sent four bytes by then is closed.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long those are waited for that have connected when the tree is there.
 const LEAVE: Duration = Duration::from_millis(50);
 /// Between two looks at the sockets: a word is answered within a few of these.
 const PAUSE: Duration = Duration::from_millis(5);
 
-pub struct Porch {
+pub struct StartupWords {
     over: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<()>>,
 }
 
-impl Porch {
+impl StartupWords {
     /// `listener`: a second handle of the socket that the network cores get later. `desk` is one of
     /// a server that does not serve.
-    pub fn open(listener: TcpListener, desk: Desk) -> io::Result<Porch> {
+    pub fn open(listener: TcpListener, desk: Desk) -> io::Result<StartupWords> {
         listener.set_nonblocking(true)?;
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
@@ -44,7 +44,8 @@ impl Porch {
                 guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
                 std::thread::sleep(PAUSE);
             }
-            // Who has asked before is answered; who says nothing has no long wait for the start.
+            // Pending words are answered; silent connections are closed, so that the start does not
+            // wait for them.
             let until = Instant::now() + LEAVE;
             while !guests.is_empty() && Instant::now() < until {
                 guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
@@ -54,7 +55,7 @@ impl Porch {
             listener.set_nonblocking(false)
         };
         let thread = std::thread::Builder::new().name("porch".into()).spawn(body)?;
-        Ok(Porch { over, thread })
+        Ok(StartupWords { over, thread })
     }
 
     /// Ends it. Nobody accepts at the socket any more.
@@ -112,7 +113,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::admin::words::{Facts, Whitelist};
+    use crate::admin::words::{ShownSettings, Whitelist};
     use crate::metrics::gauges::Gauges;
     use crate::tree::{Tree, TreeOptions};
     use crate::types::Millis;
@@ -121,7 +122,7 @@ mod tests {
         let gauges = Arc::new(Gauges::new(1, Millis(0)));
         gauges.running.store(false, Ordering::Relaxed);
         let (tree, _) = Tree::new(TreeOptions::default());
-        Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: Facts::default() }
+        Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() }
     }
 
     fn ask(address: SocketAddr, bytes: &[u8]) -> String {
@@ -137,7 +138,7 @@ mod tests {
     fn words_are_answered_and_handshakes_end_until_it_is_closed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let porch = Porch::open(listener.try_clone().unwrap(), desk()).unwrap();
+        let porch = StartupWords::open(listener.try_clone().unwrap(), desk()).unwrap();
         // Somebody who says nothing keeps nobody else from being answered.
         let silent = TcpStream::connect(address).unwrap();
         assert_eq!(ask(address, b"ruok"), "imok");

@@ -24,7 +24,7 @@ pub fn recover(
              until it has a leader's history"
         );
     }
-    say_restored(restored, &recovered.tree, elapsed);
+    log_restored(restored, &recovered.tree, elapsed);
     gauges.snap_load_time.record(elapsed);
     gauges.txns_loaded.record(restored.replayed as i64);
     gauges.digest_mismatches.set(restored.digests.mismatches as i64);
@@ -38,16 +38,16 @@ pub fn recover(
     Ok(recovered)
 }
 
-fn say_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
+fn log_restored(restored: &Restored, tree: &Tree, elapsed_ms: i64) {
     for damaged in &restored.damaged {
-        tracing::warn!(file = %damaged.file, why = %damaged.why, "snapshot passed over");
+        tracing::warn!(file = %damaged.file, why = %damaged.why, "snapshot skipped");
     }
     for torn in &restored.log.torn {
         tracing::warn!(
             file = %torn.file,
             offset = torn.offset,
             cause = %torn.cause,
-            "log ends in a write that was never acknowledged: cut"
+            "torn tail of the log truncated"
         );
     }
     if let Some(mismatch) = &restored.digests.first_mismatch {

@@ -13,12 +13,12 @@ use crate::log::IoChoice;
 use crate::metrics::gauges::Gauges;
 use crate::net::Bound;
 use crate::node::assembly::{self, Parts, Roles, Seat};
-use crate::node::clerk::Clerk;
-use crate::node::hosting::{Hosted, LentLog};
+use crate::node::hosting::{Hosted, InlineLogSlot};
 use crate::node::housekeeping::Housekeeping;
 use crate::node::learner_files::LearnerFiles;
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::recover::Recovered;
+use crate::node::slow_commands::SlowCommands;
 use crate::node::standstill::Standstill;
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
@@ -72,15 +72,15 @@ pub fn start(
         let settings = PeerSettings::new(ensemble, settings.field_max());
         Box::new(Peers::new(settings, Resolver::new(waker.clone()), now))
     });
-    let lent_log = placement.lends_log().then(LentLog::default);
-    let borrower = lent_log.clone().map(|slot| (waker.clone(), slot));
+    let lent_log = placement.flushes_inline().then(InlineLogSlot::default);
+    let caller = lent_log.clone().map(|slot| (waker.clone(), slot));
     let folders = Arc::new(folders);
     let starter = LogStarter::new(
         &settings,
         &placement,
         (folders.logs.clone(), log_io),
         gauges.clone(),
-        borrower,
+        caller,
     );
     let roles = assembly::assemble(Parts {
         plan: derive::plan(&settings, wakers.len()),
@@ -96,7 +96,7 @@ pub fn start(
     })?;
     let (ended_sender, ended) = mpsc::channel();
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
-    let (to_control, desk) = (roles.to_control.clone(), roles.commons.desk.clone());
+    let (to_control, desk) = (roles.to_control.clone(), roles.shared.desk.clone());
     let serving = roles.serving;
     let (control, seats) =
         beside(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
@@ -145,10 +145,10 @@ fn beside(
     if let Some(ensemble) = &settings.ensemble {
         let beat = Duration::from_millis(ensemble.timing.tick_ms as u64 / 2);
         let patience = 2 * ensemble.timing.sync_ticks as u32;
-        let turns = Arc::downgrade(&roles.commons.turns);
+        let turns = Arc::downgrade(&roles.shared.turns);
         Standstill { turns, control, cores, gauges: gauges.clone(), beat, patience }.spawn()?;
     }
-    let tree = &roles.commons.tree;
+    let tree = &roles.shared.tree;
     if let Some(history) = roles.history {
         history.spawn(roles.changes, roles.to_control.clone())?;
         LearnerFiles {
@@ -175,8 +175,8 @@ fn beside(
         removing: roles.removing,
     }
     .spawn(roles.jobs)?;
-    Clerk {
-        desk: roles.commons.desk.clone(),
+    SlowCommands {
+        desk: roles.shared.desk.clone(),
         cores: roles.to_networks,
         to_control: roles.to_control,
     }

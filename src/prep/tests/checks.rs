@@ -56,8 +56,8 @@ fn judge(w: &mut World, who: &str, op: &WriteOp) -> i32 {
     w.sessions.set_owner(ME, owner(1));
     let (_, session, identities, from) =
         askers().into_iter().find(|(name, ..)| *name == who).unwrap();
-    let asker = Asker { session, xid: Xid(1), identities: &identities, from };
-    let entry = w.prepare(&asker, op);
+    let requester = Requester { session, xid: Xid(1), identities: &identities, from };
+    let entry = w.prepare(&requester, op);
     // Tables only look: what passed is taken back by letting it be applied to nobody's harm.
     w.apply_all();
     match verdict(entry) {
@@ -125,7 +125,7 @@ fn create_checks_in_order() {
 fn ttl_creates_need_extended_types() {
     let mut w = World::new(PrepSettings { types: TypeRules::default(), ..settings() });
     let ttl = |ttl| with(CreateCall::Ttl, Some("/t"), open(), 5, ttl);
-    assert_eq!(w.write_as(&asker(STRANGER, &[]), &ttl(0)), Err(Unimplemented));
+    assert_eq!(w.write_as(&requester(STRANGER, &[]), &ttl(0)), Err(Unimplemented));
     assert_eq!(w.write(&ttl(5)), Err(Unimplemented));
 }
 
@@ -236,8 +236,8 @@ fn check_checks_in_order_and_only_inside_a_multi() {
         w.sessions.set_owner(ME, owner(1));
         let (_, session, identities, from) =
             askers().into_iter().find(|(name, ..)| *name == who).unwrap();
-        let asker = Asker { session, xid: Xid(1), identities: &identities, from };
-        let entry = w.prepare(&asker, &check(path, version));
+        let requester = Requester { session, xid: Xid(1), identities: &identities, from };
+        let entry = w.prepare(&requester, &check(path, version));
         w.apply_all();
         match &subs(&entry)[0] {
             SubTxn::Op(Op::Check { version, .. }) => {
@@ -256,7 +256,7 @@ fn check_checks_in_order_and_only_inside_a_multi() {
 #[test]
 fn containers_are_removed_by_the_server_alone() {
     let go = |path: &str| WriteOp::DeleteContainer { path: Some(path.into()) };
-    let server = asker(SessionId(0), &[]);
+    let server = requester(SessionId(0), &[]);
     let mut w = world();
     assert_eq!(w.write(&go("/box")), Err(Unimplemented), "never a client");
     for (path, code) in [
@@ -283,9 +283,9 @@ fn reconfig_is_refused_as_a_standalone_server_does() {
         config_version: 3,
     });
     let mut w = world();
-    assert_eq!(w.write_as(&asker(STRANGER, &[]), &op), Err(ReconfigDisabled));
+    assert_eq!(w.write_as(&requester(STRANGER, &[]), &op), Err(ReconfigDisabled));
     let mut w = World::new(PrepSettings { reconfig_enabled: true, ..settings() });
-    assert_eq!(w.write_as(&asker(STRANGER, &[]), &op), Err(UnknownSession));
+    assert_eq!(w.write_as(&requester(STRANGER, &[]), &op), Err(UnknownSession));
     assert_eq!(w.write(&op), Err(Unimplemented));
 }
 

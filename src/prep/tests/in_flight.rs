@@ -97,7 +97,7 @@ fn a_failed_multi_leaves_nothing_but_its_record() {
 #[test]
 fn an_empty_multi_succeeds_without_a_session() {
     let mut w = World::new(settings());
-    let entry = w.prepare(&asker(SessionId(0x77), &[]), &WriteOp::Multi(vec![]));
+    let entry = w.prepare(&requester(SessionId(0x77), &[]), &WriteOp::Multi(vec![]));
     assert_eq!(entry.txn, Txn::Multi(vec![]));
     assert!(entry.digest.is_some());
 }
@@ -130,7 +130,7 @@ fn closing_a_session_finds_the_ephemerals_it_will_have() {
     w.write(&create("/p", 0)).unwrap();
     w.prepare(&me(), &delete("/gone", -1));
     w.prepare(&me(), &delete("/taken", -1));
-    w.prepare(&asker(other, &[]), &create("/taken", 1));
+    w.prepare(&requester(other, &[]), &create("/taken", 1));
     w.prepare(&me(), &create("/p/late", 1));
     w.prepare(&me(), &create("/p/brief", 1));
     w.prepare(&me(), &delete("/p/brief", -1));
@@ -143,7 +143,7 @@ fn closing_a_session_finds_the_ephemerals_it_will_have() {
     assert_eq!(close.txn, Txn::CloseSession { paths: Some(expected) });
     w.in_flight.push(close);
     // While it is in flight: the parent is empty again, the session can do nothing.
-    assert_eq!(verdict(w.prepare(&asker(other, &[]), &delete("/p", -1))).err(), None);
+    assert_eq!(verdict(w.prepare(&requester(other, &[]), &delete("/p", -1))).err(), None);
     assert_eq!(verdict(w.prepare(&me(), &create("/x", 0))).err(), Some(SessionExpired));
     w.apply_all();
     assert_eq!(w.tree.ephemerals_of(ME), Vec::<String>::new());

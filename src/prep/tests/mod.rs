@@ -59,10 +59,10 @@ impl World {
     }
 
     /// Prepares and leaves in flight.
-    fn prepare(&mut self, asker: &Asker<'_>, op: &WriteOp) -> Entry {
+    fn prepare(&mut self, requester: &Requester<'_>, op: &WriteOp) -> Entry {
         self.now += 1;
         let now = WallMillis(self.now);
-        let entry = self.prep.write(&self.tree, &self.sessions, now, asker, op);
+        let entry = self.prep.write(&self.tree, &self.sessions, now, requester, op);
         self.in_flight.push(entry.clone());
         entry
     }
@@ -90,8 +90,8 @@ impl World {
         self.write_as(&me(), op)
     }
 
-    fn write_as(&mut self, asker: &Asker<'_>, op: &WriteOp) -> Result<Op, ErrorCode> {
-        let entry = self.prepare(asker, op);
+    fn write_as(&mut self, requester: &Requester<'_>, op: &WriteOp) -> Result<Op, ErrorCode> {
+        let entry = self.prepare(requester, op);
         self.apply_all();
         verdict(entry)
     }
@@ -112,12 +112,12 @@ fn subs(entry: &Entry) -> &[SubTxn] {
     }
 }
 
-fn asker(session: SessionId, identities: &[Identity]) -> Asker<'_> {
-    Asker { session, xid: Xid(9), identities, from: None }
+fn requester(session: SessionId, identities: &[Identity]) -> Requester<'_> {
+    Requester { session, xid: Xid(9), identities, from: None }
 }
 
-fn me() -> Asker<'static> {
-    asker(ME, &[])
+fn me() -> Requester<'static> {
+    requester(ME, &[])
 }
 
 fn raw(perms: i32, scheme: &str, id: &str) -> RawAcl {

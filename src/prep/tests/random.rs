@@ -151,7 +151,7 @@ fn run(steps: &[Step], lag: usize, seed: u64) -> (Vec<Entry>, Vec<Outcome>, Worl
         let entry = match step {
             Step::Write { session, user: is_user, op } => {
                 let identities = if *is_user { &user[..] } else { &user[..1] };
-                w.prepare(&asker(*session, identities), op)
+                w.prepare(&requester(*session, identities), op)
             }
             Step::Open(id) => {
                 w.now += 1;

@@ -36,10 +36,10 @@ impl Leader {
     }
 
     fn ask(&mut self, who: &[Identity], op: &ReconfigOp) -> Result<String, ErrorCode> {
-        self.ask_as(&Asker { session: ME, xid: Xid(9), identities: who, from: None }, op)
+        self.ask_as(&Requester { session: ME, xid: Xid(9), identities: who, from: None }, op)
     }
 
-    fn ask_as(&mut self, asker: &Asker<'_>, op: &ReconfigOp) -> Result<String, ErrorCode> {
+    fn ask_as(&mut self, requester: &Requester<'_>, op: &ReconfigOp) -> Result<String, ErrorCode> {
         let World { prep, tree, sessions, in_flight, .. } = &mut self.world;
         let synced = |next: &Members| next.has_quorum(|server| self.synced.contains(&server.0));
         let mut keep = |next: &Members| {
@@ -53,7 +53,7 @@ impl Leader {
             keep: &mut keep,
         };
         let (entry, next) =
-            prep.reconfigure((&**tree, &*sessions), WallMillis(77), asker, op, seats);
+            prep.reconfigure((&**tree, &*sessions), WallMillis(77), requester, op, seats);
         in_flight.push(entry.clone());
         match entry.txn {
             Txn::Error(code) => {
@@ -83,7 +83,7 @@ fn op(joining: &str, leaving: &str) -> ReconfigOp {
 fn reconfigurations_are_checked_in_javas_order() {
     use ErrorCode::*;
     let mut leader = Leader::new();
-    let stranger = Asker { session: SessionId(9), xid: Xid(1), identities: &[], from: None };
+    let stranger = Requester { session: SessionId(9), xid: Xid(1), identities: &[], from: None };
     let garbage = ReconfigOp { config_version: 7, ..op("some thing", "x") };
     leader.world.prep.settings.reconfig_enabled = false;
     assert_eq!(leader.ask_as(&stranger, &garbage), Err(ReconfigDisabled));

@@ -18,7 +18,7 @@ impl Control {
         self.work += work_of(&entry.txn);
         let before = self.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");
-        let mut publisher = Publisher { outlets: &mut self.outlets, before };
+        let mut publisher = Publisher { stream_senders: &mut self.stream_senders, before };
         let outcome = writer.apply(&entry.header, &entry.txn, &mut publisher);
         self.prep.applied(zxid);
         self.note_applied(entry.header.time);

@@ -18,7 +18,7 @@ use crate::roles::stream::Publisher;
 use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;
 use crate::types::{Millis, Zxid};
-use crate::zab::{LearnerInput, Line, Stored};
+use crate::zab::{CommitQueue, LearnerInput, Stored};
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -114,7 +114,7 @@ impl Control {
 
     /// What is applied while this server serves in an epoch is committed: a quorum has it. Written
     /// down now and then, and with `flush` durably, at the end of a role or a process.
-    pub(super) fn remember_committed(&mut self, flush: bool) {
+    pub(super) fn persist_committed(&mut self, flush: bool) {
         let (serves, applied, now) = (self.serves_all(), self.tree.applied(), self.now);
         let Some(ensemble) = &mut self.ensemble else { return };
         let disk = &mut ensemble.disk;
@@ -134,12 +134,12 @@ impl Control {
     }
 
     pub(super) fn truncate(&mut self, after: Zxid) {
-        tracing::warn!(%after, "the leader never had what follows: it is cut off");
+        tracing::warn!(%after, "TRUNC from leader: transactions behind this zxid are cut");
         self.begin(Pending::Truncate { after });
     }
 
     pub(super) fn load_snapshot(&mut self, zxid: Zxid) {
-        tracing::info!(%zxid, "the leader sends its whole tree");
+        tracing::info!(%zxid, "SNAP from leader");
         // First: a snapshot of the tree as it was must not go on with half of the new one.
         self.begin(Pending::Replace { zxid });
         let (Some(ensemble), Some(writer)) = (&mut self.ensemble, &mut self.writer) else { return };
@@ -152,7 +152,7 @@ impl Control {
 
     /// A role ended while the tree was being received: what is on disk counts. A change that has
     /// begun goes on to its end, which is some leader's history as well.
-    pub(super) fn give_up_loading(&mut self) {
+    pub(super) fn abandon_loading(&mut self) {
         if self.is_changing_files() {
             return;
         }
@@ -251,10 +251,10 @@ impl Control {
         self.durable_sessions = outcome.sessions;
         self.restored_upto = outcome.restored_upto;
         self.exact_from = None;
-        self.line = Line::new(last);
+        self.line = CommitQueue::new(last);
         self.prep = Prep::new(self.prep_settings.clone(), last);
         self.init_config();
-        tracing::info!(%last, "history goes on from here");
+        tracing::info!(%last, "history truncated or replaced: continues at zxid");
         self.learn(outcome.tell);
         self.enter_epoch_of(last);
     }
@@ -275,7 +275,7 @@ impl Control {
         let config = ensemble.electorate.committed.clone();
         let version = Zxid(config.version());
         let before = self.tree.applied();
-        let sink = &mut Publisher { outlets: &mut self.outlets, before };
+        let sink = &mut Publisher { stream_senders: &mut self.stream_senders, before };
         writer.init_config(config.text().as_bytes(), version, self.wall, sink);
     }
 }

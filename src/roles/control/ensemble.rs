@@ -19,12 +19,12 @@ use super::disk::Disk;
 use super::leading::Leading;
 use super::learning::Learning;
 use super::numbers::Numbers;
-use super::reconfiguring::{Leaving, Reconfig, Whence};
+use super::reconfiguring::{ConfigSource, Leaving, Reconfig};
 use super::{ClientRules, Control};
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
 use crate::metrics::quorum::Mode;
-use crate::roles::message::{Reign, Service, ToNetwork};
+use crate::roles::message::{Service, ServingEpoch, ToNetwork};
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{
@@ -115,7 +115,7 @@ pub(super) struct Ensemble {
     /// Of requests that go to a leader.
     pub numbers: Numbers,
     /// An observer does not look for a leader before.
-    rests_until: Millis,
+    delayed_until: Millis,
     pub clients: ClientRules,
     pub reconfig: Reconfig,
     /// The role goes on only until a reconfiguration is applied here.
@@ -159,7 +159,7 @@ impl Ensemble {
             epoch_wait_ms: parts.epoch_wait_ms,
             rest: parts.rest,
             numbers: Numbers::new(parts.me, parts.rest.seed),
-            rests_until: Millis(0),
+            delayed_until: Millis(0),
             clients: parts.clients,
             reconfig: parts.reconfig,
             leaving: None,
@@ -250,10 +250,10 @@ impl Control {
             Role::Leading(leading) if due(leading.leader.deadline()) => self.lead_tick(),
             Role::Learning(learning) if due(learning.learner.deadline()) => self.learn_tick(),
             Role::Looking if due(self.ensemble.as_ref().and_then(|e| e.reads_at)) => {
-                self.begin_reads();
+                self.serve_read_only();
             }
             Role::Looking if due(self.ensemble.as_ref().and_then(|e| Some(e.waits_at?.0))) => {
-                self.say_waiting();
+                self.log_waiting();
             }
             _ => {}
         }
@@ -273,7 +273,7 @@ impl Control {
             Role::Looking => {
                 ensemble.reads_at.into_iter().chain(ensemble.waits_at.map(|(at, _)| at)).min()
             }
-            Role::Settling if self.is_resting() => Some(ensemble.rests_until),
+            Role::Settling if self.is_delayed() => Some(ensemble.delayed_until),
             Role::Alone | Role::Settling => None,
         };
         role.into_iter().chain(ensemble.election.deadline()).min()
@@ -305,7 +305,7 @@ impl Control {
         }
         // Last: what it says to others replaces what was said above.
         if let Some(members) = newer.filter(|_| matches!(self.role, Role::Looking)) {
-            self.activate(Arc::new(members), Whence::Gossip);
+            self.activate(Arc::new(members), ConfigSource::Vote);
         }
     }
 
@@ -327,7 +327,7 @@ impl Control {
 
     fn decided(&mut self, leader: ServerId, role: ElectedRole) {
         assert!(matches!(self.role, Role::Looking), "decided in an election that is over");
-        self.end_reads();
+        self.end_read_only();
         let Some(ensemble) = &mut self.ensemble else { return };
         ensemble.waits_at = None;
         let last = self.line.durable_upto();
@@ -397,7 +397,7 @@ impl Control {
         if matches!(self.role, Role::Alone | Role::Settling | Role::Looking) {
             return;
         }
-        tracing::warn!(why, "role given up");
+        tracing::warn!(why, "role ended, back to LOOKING");
         let observed =
             matches!(&self.role, Role::Learning(learning) if learning.learner.is_observer());
         let unanswered = match &self.role {
@@ -406,7 +406,7 @@ impl Control {
         };
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.appointed = ensemble.leaving.take().map(|leaving| leaving.leader);
-            ensemble.rests_until = match ensemble.appointed {
+            ensemble.delayed_until = match ensemble.appointed {
                 None if observed => self.now + ensemble.rest.draw(),
                 // Neither a leader that is refused nor this server's log is to be kept busy.
                 None if std::mem::take(&mut ensemble.refused) => self.now + ensemble.timing.tick_ms,
@@ -419,21 +419,21 @@ impl Control {
         self.learner_effects.clear();
         self.ages.forget_asked();
         self.command(PeerCommand::StopQuorum);
-        self.forget_links();
-        self.remember_committed(true);
+        self.drop_links();
+        self.persist_committed(true);
         self.set_service(Service::Off);
         self.sessions.clear();
         self.pulses.clear();
         self.line.forget_origins(|| super::Origin::Server);
         if crate::mutants::on("memory-kept") {
-            self.line = crate::zab::Line::new(self.tree.applied());
+            self.line = crate::zab::CommitQueue::new(self.tree.applied());
         }
-        self.give_up_loading();
+        self.abandon_loading();
     }
 
     /// What has come of this role's links and was not looked at yet: the next role may begin in
     /// this very turn, and must not take a connection of the old one for its own.
-    fn forget_links(&mut self) {
+    fn drop_links(&mut self) {
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.events.retain(|event| match event {
                 PeerEvent::Heard { .. }
@@ -457,7 +457,7 @@ impl Control {
         if !matches!(self.role, Role::Settling) || self.stopping != super::Stopping::No {
             return;
         }
-        if !self.disk_is_settled() || !self.line.own_history() || self.is_resting() {
+        if !self.disk_is_settled() || !self.line.own_history() || self.is_delayed() {
             return;
         }
         self.apply_due();
@@ -476,10 +476,10 @@ impl Control {
         ensemble.voted.clear();
         self.gauges.quorum.looking(self.now);
         if let Some(leader) = appointed {
-            tracing::info!(leader = leader.0, "a reconfiguration has named the leader");
+            tracing::info!(leader = leader.0, "leader designated by reconfiguration");
             return self.elect(ElectionInput::Appointed { leader, zxid, epoch: current });
         }
-        tracing::info!(%zxid, epoch = current.0, "looking for a leader");
+        tracing::info!(%zxid, epoch = current.0, "LOOKING for a leader");
         let boast = self.ensemble.as_ref().is_some_and(|e| e.me == ServerId(1))
             && crate::mutants::on("vote-beyond-log");
         let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };
@@ -490,8 +490,8 @@ impl Control {
     }
 
     /// Observer.waitForObserverElectionDelay and waitForReconnectDelay, both before the election.
-    fn is_resting(&self) -> bool {
-        self.ensemble.as_ref().is_some_and(|e| self.now < e.rests_until)
+    fn is_delayed(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|e| self.now < e.delayed_until)
     }
 
     /// A leader is established, with or without us: its epoch is part of our vote from now on.
@@ -545,8 +545,8 @@ impl Control {
         self.gauges.running.store(service != Service::Off, Ordering::Relaxed);
         let zxid = self.tree.applied();
         let reign = self.reign().filter(|_| service == Service::All);
-        for outlet in &mut self.outlets {
-            outlet.send(ToNetwork::Serving { service, zxid, reign });
+        for stream_sender in &mut self.stream_senders {
+            stream_sender.send(ToNetwork::Serving { service, zxid, reign });
         }
     }
 
@@ -560,7 +560,7 @@ impl Control {
     }
 
     /// No leader is found: what is missing.
-    fn say_waiting(&mut self) {
+    fn log_waiting(&mut self) {
         let Some(ensemble) = &mut self.ensemble else { return };
         let pause =
             ensemble.waits_at.map_or(WAITING_MS, |(_, pause)| (2 * pause).min(WAITING_MS_MAX));
@@ -582,13 +582,13 @@ impl Control {
     }
 
     /// All of the epoch's initial history is agreed by the time it is served in.
-    fn reign(&self) -> Option<Reign> {
+    fn reign(&self) -> Option<ServingEpoch> {
         let epoch = match &self.role {
             Role::Leading(leading) => leading.leader.epoch(),
             Role::Learning(learning) => learning.learner.epoch(),
             Role::Alone | Role::Settling | Role::Looking => return None,
         };
-        Some(Reign { first: Zxid::new(epoch, 0), history: self.line.agreed() })
+        Some(ServingEpoch { first: Zxid::new(epoch, 0), history: self.line.agreed() })
     }
 
     /// The leader's history lacks what is committed: nothing is followed and nothing deleted, and
@@ -623,15 +623,15 @@ impl Control {
 
     /// QuorumPeer.run: the election goes on too long to leave readers without an answer. They have
     /// the tree as it is, and sessions that end with this.
-    fn begin_reads(&mut self) {
+    fn serve_read_only(&mut self) {
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.reads_at = None;
         }
-        tracing::warn!("no leader is found: clients that only read are served");
+        tracing::warn!("read-only mode: no leader");
         self.set_service(Service::Reads);
     }
 
-    fn end_reads(&mut self) {
+    fn end_read_only(&mut self) {
         if let Some(ensemble) = &mut self.ensemble {
             ensemble.reads_at = None;
         }

@@ -1,11 +1,11 @@
 //! Leading: the leader core's effects, and the requests that learners pass on.
 
 use super::ensemble::Role;
-use super::reconfiguring::Whence;
+use super::reconfiguring::ConfigSource;
 use super::{Control, Origin};
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, WriteOp, decode_body, opcode};
-use crate::prep::{Asker, Prep};
+use crate::prep::{Prep, Requester};
 use crate::roles::jobs::LearnerJob;
 use crate::roles::message::{Service, SnapshotPiece, ToNetwork};
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
@@ -61,12 +61,12 @@ impl Control {
             return;
         };
         leading.leader.step(self.now, input, &mut ensemble.window, &mut self.leader_effects);
-        self.keep_readable();
+        self.limit_to_readers();
         self.run_leader_effects();
     }
 
     /// Nothing is proposed that a member could not read.
-    fn keep_readable(&mut self) {
+    fn limit_to_readers(&mut self) {
         let Role::Leading(leading) = &self.role else { return };
         let max = leading.leader.readable().min(self.prep_settings.entry_len_max);
         if max == self.prep.entry_len_max() {
@@ -107,11 +107,11 @@ impl Control {
     /// Has something said behind all that is proposed until now, and only if no other leader can
     /// have committed more: that a client has seen everything, or that its session is not there
     /// (I12).
-    pub(super) fn say_for_certain(&mut self, origin: Origin) {
+    pub(super) fn reply_when_confirmed(&mut self, origin: Origin) {
         let Role::Leading(leading) = &mut self.role else { return self.line.sync(origin) };
         leading.doubts += 1;
-        self.line.sync_doubted(leading.doubts, origin);
-        self.lead(LeaderInput::Doubted);
+        self.line.sync_after_confirmation(leading.doubts, origin);
+        self.lead(LeaderInput::ReadIndexAsked);
     }
 
     /// Whether a request may become a proposal: this epoch has numbers left.
@@ -134,7 +134,7 @@ impl Control {
             PeerEvent::Moved { link } => self.lead(LeaderInput::Moved { link }),
             PeerEvent::Closed { link, why } => {
                 let server = self.learner_at(link);
-                tracing::warn!(link = link.0, server, why, "a learner's link has ended");
+                tracing::warn!(link = link.0, server, why, "learner disconnected");
                 self.stop_sending(link);
                 self.lead(LeaderInput::Closed { link });
             }
@@ -174,7 +174,7 @@ impl Control {
                 self.command(PeerCommand::Send { link, packet });
             }
             LeaderEffect::Close { link, why } => {
-                tracing::warn!(link = link.0, why, "learner is let go");
+                tracing::warn!(link = link.0, why, "learner disconnected");
                 self.stop_sending(link);
                 self.command(PeerCommand::Close { link });
             }
@@ -189,10 +189,11 @@ impl Control {
             LeaderEffect::Serve { epoch } => self.serve_as_leader(epoch),
             LeaderEffect::Agreed(agreed) => self.line.agree(agreed),
             LeaderEffect::Activate { members, leader } => {
-                let whence = leader.map_or(Whence::Reign, |leader| Whence::Agreed { leader });
+                let whence = leader
+                    .map_or(ConfigSource::NewLeader, |leader| ConfigSource::Committed { leader });
                 self.activate(members, whence);
             }
-            LeaderEffect::Certain { count } => self.line.certain(count),
+            LeaderEffect::Confirmed { count } => self.line.certain(count),
             LeaderEffect::Request { link, request, .. } => self.forwarded(link, &request),
             LeaderEffect::Touched { sessions, .. } => {
                 for (session, _) in sessions {
@@ -212,7 +213,7 @@ impl Control {
                 self.want_snapshot(link);
             }
             LeaderEffect::LearnerReady { link, server } => {
-                tracing::info!(link = link.0, server = server.0, "learner is in sync");
+                tracing::info!(link = link.0, server = server.0, "learner synchronised");
                 self.count_learners();
             }
             LeaderEffect::LearnerGone { link, server } => {
@@ -243,7 +244,7 @@ impl Control {
         let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
         let quorum = &self.gauges.quorum;
         let members = &ensemble.electorate.committed;
-        let (mut all, mut followers, mut strangers, mut observers) = (0, 0, 0, 0);
+        let (mut all, mut followers, mut unknown_sessions, mut observers) = (0, 0, 0, 0);
         for learner in leading.leader.learners() {
             all += 1;
             match (learner.synced, learner.observer, members.is_voter(learner.server)) {
@@ -251,13 +252,13 @@ impl Control {
                 (true, true, _) => observers += 1,
                 (true, false, votes) => {
                     followers += 1;
-                    strangers += i64::from(!votes);
+                    unknown_sessions += i64::from(!votes);
                 }
             }
         }
         quorum.learners.set(all);
         quorum.synced_followers.set(followers);
-        quorum.synced_non_voting_followers.set(strangers);
+        quorum.synced_non_voting_followers.set(unknown_sessions);
         quorum.synced_observers.set(observers);
     }
 
@@ -266,7 +267,7 @@ impl Control {
     fn serve_as_leader(&mut self, epoch: Epoch) {
         let first = Zxid::new(epoch, 0);
         self.prep = Prep::new(self.prep_settings.clone(), first);
-        self.keep_readable();
+        self.limit_to_readers();
         self.sessions.clear();
         self.pulses.clear();
         for (session, timeout) in &self.durable_sessions {
@@ -342,11 +343,11 @@ impl Control {
                 }
                 let xid = Xid(request.cxid);
                 let identities = &request.identities;
-                let asker = Asker { session, xid, from: Some(owner), identities };
+                let requester = Requester { session, xid, from: Some(owner), identities };
                 if let WriteOp::Reconfig(op) = &op {
-                    return self.reconfigure(&asker, op, Origin::Server);
+                    return self.reconfigure(&requester, op, Origin::Server);
                 }
-                let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
+                let entry = self.prep.write(&self.tree, &self.sessions, wall, &requester, &op);
                 self.propose(entry, Origin::Server);
             }
         }
@@ -383,7 +384,7 @@ impl Control {
             self.sessions.set_owner(session, Owner::Link(link));
             return self.lead(LeaderInput::Revalidated { link, session, valid });
         }
-        self.say_for_certain(Origin::GoneAt { link, session });
+        self.reply_when_confirmed(Origin::GoneAt { link, session });
     }
 
     /// A snapshot takes the place of the learner's log, in which may be the copy that a commit

@@ -93,7 +93,7 @@ impl Control {
     }
 
     pub(super) fn learn_tick(&mut self) {
-        // Who is not listened to is not silent.
+        // A leader whose link is not read is not silent.
         if matches!(&self.role, Role::Learning(learning) if learning.log_is_full) {
             self.learn(LearnerInput::Moved);
         }
@@ -360,7 +360,7 @@ impl Control {
         {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
         }
-        self.sessions.create_as(Scope::Guest, session, timeout, self.now);
+        self.sessions.create_as(Scope::Remote, session, timeout, self.now);
         self.sessions.set_owner(session, conn.into());
         self.session_ready(conn, session, timeout);
     }

@@ -5,7 +5,7 @@
 use super::{Control, Origin};
 use crate::codec::request::{CreateCall, CreateOp, MultiOp, WriteOp};
 use crate::roles::message::ToNetwork;
-use crate::session::{Scope, Strangers};
+use crate::session::{Scope, UnknownSessions};
 use crate::tree::Outcome;
 use crate::types::{ConnRef, CreateMode, ErrorCode, Owner, ServerId, SessionId};
 
@@ -25,8 +25,12 @@ pub struct ClientRules {
 
 impl ClientRules {
     /// What a server says of sessions it does not know, when it leads.
-    pub(super) fn strangers(self, me: ServerId) -> Strangers {
-        if self.local_sessions { Strangers::LocalElsewhere(me) } else { Strangers::Expired }
+    pub(super) fn unknown_sessions(self, me: ServerId) -> UnknownSessions {
+        if self.local_sessions {
+            UnknownSessions::LocalElsewhere(me)
+        } else {
+            UnknownSessions::Expired
+        }
     }
 }
 
@@ -72,7 +76,7 @@ impl Control {
             return Some(ErrorCode::EphemeralOnLocalSession);
         }
         let learns = self.learns();
-        let scope = if learns { Scope::Guest } else { Scope::Global };
+        let scope = if learns { Scope::Remote } else { Scope::Global };
         let timeout = self.sessions.upgrade(session, scope, self.now)?;
         tracing::info!(%session, "local session becomes global");
         if learns {

@@ -1,13 +1,14 @@
 //! The control role: one straight line from request to commit, and the only writer of the tree.
 //!
 //! ```text
-//!  network cores ──ToControl──► prep ──Entry──► line (agreement) ──Committed──► tree ──► outlets
+//!  network cores ──ToControl──► prep ──Entry──► line (agreement) ──Committed──► tree ──► network
 //!                                 └──bytes──► log ──Durable──► line                      │
 //!                                                                     ToNetwork ◄────────┘
 //! ```
 //!
 //! A turn takes what is in the mailbox, hands all new entries to the log in one push, applies
-//! what has become durable, looks at the timers, and flushes the outlets. It never waits.
+//! what has become durable, looks at the timers, and flushes what it has for the network cores. It
+//! never waits.
 
 mod ages;
 mod apply;
@@ -38,9 +39,9 @@ pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 use super::chunks::Chunks;
 use super::jobs::LogInput;
 use super::jobs::{Job, LearnerJob};
-use super::message::{Pulse, Service, ToControl, ToNetwork};
+use super::message::{LastHeard, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
-use super::stream::Outlet;
+use super::stream::StreamSender;
 use super::turns::Turns;
 use crate::codec::{
     self,
@@ -55,7 +56,7 @@ use crate::tree::{Tree, TreeWriter};
 use crate::types::{
     AclList, ConnRef, Data, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits,
 };
-use crate::zab::{LeaderEffect, LeaderInput, LearnerEffect, Line};
+use crate::zab::{CommitQueue, LeaderEffect, LeaderInput, LearnerEffect};
 
 /// A network core that has fallen behind is looked at again after this long.
 const OUTLET_RETRY_MS: i64 = 1;
@@ -146,8 +147,8 @@ pub struct Control {
     ages: Ages,
     /// Lines of sessions that have expired.
     expired: Quiet,
-    pulses: BTreeMap<SessionId, Arc<Pulse>>,
-    line: Line<Origin>,
+    pulses: BTreeMap<SessionId, Arc<LastHeard>>,
+    line: CommitQueue<Origin>,
     inbox: Receiver<ToControl>,
     pending: VecDeque<ToControl>,
     /// Requests of this server's clients that have to wait for room, and what this turn may still
@@ -158,7 +159,7 @@ pub struct Control {
     expiring: Option<Millis>,
     /// Sessions whose ephemerals nobody owns, to be closed.
     lost_sessions: VecDeque<SessionId>,
-    outlets: Vec<Outlet>,
+    stream_senders: Vec<StreamSender>,
     log: Sender<LogInput>,
     to_log: Vec<LogInput>,
     jobs: SyncSender<Job>,
@@ -210,7 +211,7 @@ pub struct ControlParts {
     /// Sessions found at recovery, with their timeouts in ms.
     pub sessions: BTreeMap<SessionId, i32>,
     pub inbox: Receiver<ToControl>,
-    pub outlets: Vec<Outlet>,
+    pub stream_senders: Vec<StreamSender>,
     pub log: Sender<LogInput>,
     pub jobs: SyncSender<Job>,
     pub learner_jobs: mpsc::Sender<LearnerJob>,
@@ -247,14 +248,14 @@ impl Control {
             ages: Ages::default(),
             expired: Quiet::default(),
             pulses: BTreeMap::new(),
-            line: Line::new(last),
+            line: CommitQueue::new(last),
             inbox: parts.inbox,
             pending: VecDeque::new(),
             waiting: VecDeque::new(),
             turn_bytes: 0,
             expiring: None,
             lost_sessions: VecDeque::new(),
-            outlets: parts.outlets,
+            stream_senders: parts.stream_senders,
             log: parts.log,
             to_log: Vec::new(),
             jobs: parts.jobs,
@@ -285,7 +286,9 @@ impl Control {
         } else {
             control.init_config();
             if let Some(ensemble) = &control.ensemble {
-                control.sessions.set_strangers(ensemble.clients.strangers(ensemble.me));
+                control
+                    .sessions
+                    .set_unknown_sessions(ensemble.clients.unknown_sessions(ensemble.me));
                 let members = &ensemble.electorate.committed;
                 control.gauges.quorum.set_members(members, members.get(ensemble.me));
             }
@@ -301,8 +304,8 @@ impl Control {
     fn track_recovered_sessions(&mut self) {
         for (id, timeout) in &self.durable_sessions {
             self.sessions.create(*id, *timeout, self.now);
-            let pulse = Arc::new(Pulse::default());
-            pulse.beat(self.now);
+            let pulse = Arc::new(LastHeard::default());
+            pulse.touch(self.now);
             self.pulses.insert(*id, pulse);
         }
     }
@@ -342,7 +345,7 @@ impl Control {
         self.apply_due();
         self.send_waiting_snapshots();
         self.leave_when_applied();
-        self.remember_committed(false);
+        self.persist_committed(false);
         self.settle();
         self.flush_outlets();
         self.gauges.outstanding.set(self.line.len() as i64);
@@ -445,7 +448,7 @@ impl Control {
                 // What an unfinished change of history was to have of the line nobody waits for.
                 let is_done = self.line.is_empty() || !self.disk_is_settled();
                 if (is_done && !self.is_changing_files()) || now >= until {
-                    self.remember_committed(true);
+                    self.persist_committed(true);
                     self.stopping = Stopping::Log;
                     // A change of history has asked for its end, or seen it.
                     self.log_stopped = !self.log_runs();
@@ -455,8 +458,8 @@ impl Control {
             }
             Stopping::Log if self.log_stopped => {
                 // The last message of each stream: all answers are before it.
-                for outlet in &mut self.outlets {
-                    outlet.send(ToNetwork::Stop);
+                for stream_sender in &mut self.stream_senders {
+                    stream_sender.send(ToNetwork::Stop);
                 }
                 self.flush_outlets();
                 return Verdict::Finished;

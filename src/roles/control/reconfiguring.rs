@@ -19,7 +19,7 @@ use crate::codec::request::ReconfigOp;
 use crate::election::ElectionInput;
 use crate::history::ConfigFile;
 use crate::membership::{self, ChangeRules, ClientAddress, Members};
-use crate::prep::{Asker, Seats};
+use crate::prep::{Requester, Seats};
 use crate::roles::peer_message::PeerCommand;
 use crate::types::{ServerId, Zxid};
 use crate::zab::LeaderInput;
@@ -85,21 +85,21 @@ impl Reconfig {
 
 /// How a configuration came into force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Whence {
+pub(super) enum ConfigSource {
     /// A reconfiguration was agreed on, and names who leads.
-    Agreed { leader: ServerId },
+    Committed { leader: ServerId },
     /// With a leader's reign: nothing is served yet.
-    Reign,
+    NewLeader,
     /// Another server that looks has it.
-    Gossip,
+    Vote,
 }
 
-impl Whence {
+impl ConfigSource {
     fn text(self) -> String {
         match self {
-            Whence::Agreed { leader } => format!("agreed on, server {} leads", leader.0),
-            Whence::Reign => "announced by the leader".to_owned(),
-            Whence::Gossip => "told by a server that looks for a leader".to_owned(),
+            ConfigSource::Committed { leader } => format!("agreed on, server {} leads", leader.0),
+            ConfigSource::NewLeader => "announced by the leader".to_owned(),
+            ConfigSource::Vote => "told by a server that looks for a leader".to_owned(),
         }
     }
 }
@@ -112,7 +112,12 @@ pub(super) struct Leaving {
 
 impl Control {
     /// A leader's client, or another server's, wants another configuration.
-    pub(super) fn reconfigure(&mut self, asker: &Asker<'_>, op: &ReconfigOp, origin: Origin) {
+    pub(super) fn reconfigure(
+        &mut self,
+        requester: &Requester<'_>,
+        op: &ReconfigOp,
+        origin: Origin,
+    ) {
         let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
         let seats = Seats {
             electorate: &ensemble.electorate,
@@ -121,7 +126,7 @@ impl Control {
             keep: &mut |members| ensemble.reconfig.propose(members),
         };
         let place = (&*self.tree, &self.sessions);
-        let (entry, next) = self.prep.reconfigure(place, self.wall, asker, op, seats);
+        let (entry, next) = self.prep.reconfigure(place, self.wall, requester, op, seats);
         match next {
             Ok(members) => {
                 let text = members.text().replace('\n', " ");
@@ -173,7 +178,8 @@ impl Control {
     /// A leader's word that a configuration is in force.
     pub(super) fn config_in_force(&mut self, text: &str, leader: Option<ServerId>) {
         if let Some(members) = self.readable(text) {
-            let whence = leader.map_or(Whence::Reign, |leader| Whence::Agreed { leader });
+            let whence =
+                leader.map_or(ConfigSource::NewLeader, |leader| ConfigSource::Committed { leader });
             self.activate(Arc::new(members), whence);
         }
     }
@@ -191,7 +197,7 @@ impl Control {
     }
 
     /// QuorumPeer.processReconfig.
-    pub(super) fn activate(&mut self, members: Arc<Members>, whence: Whence) {
+    pub(super) fn activate(&mut self, members: Arc<Members>, whence: ConfigSource) {
         let Some(ensemble) = &mut self.ensemble else { return };
         let electorate = &mut ensemble.electorate;
         let version = members.version();
@@ -217,7 +223,7 @@ impl Control {
         }
         self.gauges.quorum.set_members(&members, own);
         // A reconfiguration's transaction brings the node itself.
-        if !matches!(whence, Whence::Agreed { .. }) {
+        if !matches!(whence, ConfigSource::Committed { .. }) {
             self.init_config();
         }
         self.tell_electorate();
@@ -226,7 +232,7 @@ impl Control {
     }
 
     /// Whether the role can go on.
-    fn judge_role(&mut self, before: &Members, members: &Members, whence: Whence) {
+    fn judge_role(&mut self, before: &Members, members: &Members, whence: ConfigSource) {
         let Some(ensemble) = &mut self.ensemble else { return };
         let observes = members
             .get(ensemble.me)
@@ -239,18 +245,18 @@ impl Control {
             Role::Alone | Role::Settling | Role::Looking => return,
         };
         match whence {
-            Whence::Agreed { leader } if !leads_on || leader != current => {
+            ConfigSource::Committed { leader } if !leads_on || leader != current => {
                 let upto = Zxid(members.version());
-                tracing::info!(leader = leader.0, "the reconfiguration changes this server's role");
+                tracing::info!(leader = leader.0, "role changed by reconfiguration");
                 ensemble.leaving = Some(Leaving { upto, leader });
             }
             // Without a word on who leads, an election says it.
-            Whence::Reign
+            ConfigSource::NewLeader
                 if self.learns() && (!leads_on || !members.leads_as_in(before, current)) =>
             {
                 self.leave_role("the configuration has another role or leader");
             }
-            Whence::Agreed { .. } | Whence::Reign | Whence::Gossip => {}
+            ConfigSource::Committed { .. } | ConfigSource::NewLeader | ConfigSource::Vote => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::ensemble::Role;
 use super::{Control, Origin};
 use crate::codec::request::WriteOp;
 use crate::log::Durable;
-use crate::prep::Asker;
+use crate::prep::Requester;
 use crate::roles::message::ToNetwork;
 use crate::roles::stream;
 use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid, limits};
@@ -31,11 +31,11 @@ impl Control {
             };
             return self.forward_write(origin, session, xid, op, identities);
         }
-        let asker = Asker { session, xid, from: Some(conn.into()), identities };
+        let requester = Requester { session, xid, from: Some(conn.into()), identities };
         if let (WriteOp::Reconfig(op), Role::Leading(_)) = (op, &self.role) {
-            return self.reconfigure(&asker, op, Origin::Write { conn });
+            return self.reconfigure(&requester, op, Origin::Write { conn });
         }
-        let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, op);
+        let entry = self.prep.write(&self.tree, &self.sessions, wall, &requester, op);
         self.propose(entry, Origin::Write { conn });
     }
 
@@ -46,7 +46,7 @@ impl Control {
         if self.learns() && !crate::mutants::on("sync-not-forwarded") {
             return self.forward_sync(conn, session);
         }
-        self.say_for_certain(Origin::Sync { conn });
+        self.reply_when_confirmed(Origin::Sync { conn });
     }
 
     pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
@@ -81,17 +81,17 @@ impl Control {
     }
 
     pub(super) fn send(&mut self, conn: ConnRef, message: ToNetwork) {
-        if let Some(outlet) = self.outlets.get_mut(usize::from(conn.core.0)) {
-            outlet.send(message);
+        if let Some(stream_sender) = self.stream_senders.get_mut(usize::from(conn.core.0)) {
+            stream_sender.send(message);
         }
     }
 
     pub(super) fn outlets_have_room(&self) -> bool {
-        self.outlets.iter().all(|outlet| outlet.has_room())
+        self.stream_senders.iter().all(|stream_sender| stream_sender.has_room())
     }
 
     pub(super) fn flush_outlets(&mut self) {
-        stream::flush(&mut self.outlets, self.tree.applied());
+        stream::flush(&mut self.stream_senders, self.tree.applied());
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up. What is more than

@@ -9,8 +9,8 @@ use super::ensemble::Role;
 use super::{Control, Origin, Stopping};
 use crate::admin::listings::SessionLine;
 use crate::codec::request::WriteOp;
-use crate::prep::Asker;
-use crate::roles::message::{Pulse, Service, SessionsAsked, ToNetwork};
+use crate::prep::Requester;
+use crate::roles::message::{LastHeard, Service, SessionsAsked, ToNetwork};
 use crate::tree::ReapCursor;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Xid, limits};
 
@@ -21,7 +21,7 @@ impl Control {
         let known = known.max(self.durable_sessions.len());
         if known >= max {
             self.gauges.sessions_refused.add(1);
-            tracing::debug!(known, max, "no new session: ringkeeper.sessions.max");
+            tracing::debug!(known, max, "session refused: ringkeeper.sessions.max reached");
             return self.drop_connection(conn);
         }
         match self.service {
@@ -39,8 +39,8 @@ impl Control {
         }
         self.sessions.create(session, timeout, self.now);
         self.sessions.set_owner(session, conn.into());
-        let pulse = Arc::new(Pulse::default());
-        pulse.beat(self.now);
+        let pulse = Arc::new(LastHeard::default());
+        pulse.touch(self.now);
         self.pulses.insert(session, pulse);
         let entry = self.prep.create_session(&self.tree, wall, session, timeout);
         self.propose(entry, Origin::Open { conn, session });
@@ -73,7 +73,7 @@ impl Control {
     pub(super) fn session_ready(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
         // One that came with the last leader, or from a learner, has none here yet.
         let pulse = self.pulses.entry(session).or_default().clone();
-        pulse.beat(self.now);
+        pulse.touch(self.now);
         let ready = ToNetwork::SessionReady {
             conn: conn.conn,
             session,
@@ -103,7 +103,7 @@ impl Control {
         let zxid = self.tree.applied();
         let old = self.sessions.owner(session);
         if !self.sessions.reopen(session, timeout, self.now) {
-            return self.say_for_certain(Origin::Gone { conn });
+            return self.reply_when_confirmed(Origin::Gone { conn });
         }
         if let Some(Owner::Conn(old)) = old.filter(|old| *old != conn.into()) {
             self.send(old, ToNetwork::Drop { conn: old.conn, zxid });
@@ -137,12 +137,13 @@ impl Control {
             self.expiring = Some(now);
             return;
         }
-        // Who looks so late stood still itself (a stopped process, a machine that was moved). Its
+        // A deadline missed by a tick or more means that this process was paused, not that its
+        // clients were silent (a stopped process, a machine that was moved). Its
         // clients have waited; they may have words on their way, or be about to connect again.
         if now.0 - due.0 >= self.settings.tick_time {
             tracing::warn!(
                 ms = now.0 - due.0,
-                "this server stood still: sessions have a tick more"
+                "process was paused: session expiry delayed by one tick"
             );
             return self.sessions.spare(now);
         }
@@ -229,13 +230,14 @@ impl Control {
         let left = check.left - found.len();
         self.check = cursor.map(|cursor| Check { cursor, left, next: now + 1 });
         for path in found {
-            // Who is left is found again.
+            // Sessions that remain are found again.
             if !self.has_room() {
                 break;
             }
-            let asker = Asker { session: SessionId(0), xid: Xid(0), from: None, identities: &[] };
+            let requester =
+                Requester { session: SessionId(0), xid: Xid(0), from: None, identities: &[] };
             let op = WriteOp::DeleteContainer { path: Some(path) };
-            let entry = self.prep.write(&self.tree, &self.sessions, wall, &asker, &op);
+            let entry = self.prep.write(&self.tree, &self.sessions, wall, &requester, &op);
             self.propose(entry, Origin::Server);
         }
     }

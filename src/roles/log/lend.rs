@@ -7,9 +7,9 @@
 //! disk is slow, so that nobody's reads wait for it.
 //!
 //! There is one shell and one order of work, whoever does it; who does is settled by a lock that
-//! the borrower only tries.
+//! the caller only tries.
 
-use super::pace::By;
+use super::pace::Caller;
 use super::shell::Shell;
 use crate::roles::jobs::LogInput;
 use crate::runtime::{Sender, Waker};
@@ -17,22 +17,26 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
-/// The borrower's end.
-pub struct Lent {
+/// The caller's end.
+pub struct InlineLog {
     shell: Arc<Mutex<Shell>>,
     sent: Sender<LogInput>,
     log_thread: Waker,
 }
 
-impl fmt::Debug for Lent {
+impl fmt::Debug for InlineLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lent")
+        f.write_str("InlineLog")
     }
 }
 
-impl Lent {
-    pub(super) fn new(shell: Arc<Mutex<Shell>>, sent: Sender<LogInput>, log_thread: Waker) -> Lent {
-        Lent { shell, sent, log_thread }
+impl InlineLog {
+    pub(super) fn new(
+        shell: Arc<Mutex<Shell>>,
+        sent: Sender<LogInput>,
+        log_thread: Waker,
+    ) -> InlineLog {
+        InlineLog { shell, sent, log_thread }
     }
 
     /// How much was sent that nobody has looked at.
@@ -43,7 +47,7 @@ impl Lent {
     /// Does what was sent, or sees to it that the log thread does.
     pub fn work(&self) {
         let all_done = match self.shell.try_lock() {
-            Some(mut shell) => shell.turn(By::Borrower),
+            Some(mut shell) => shell.turn(Caller::Borrower),
             // It is at work, and may have looked already.
             None => false,
         };

@@ -16,10 +16,10 @@ pub mod shell;
 
 pub use choose::choose;
 pub use error::{LogFailure, OpenError};
-pub use lend::Lent;
+pub use lend::InlineLog;
 pub use machine::{Did, Machine};
 pub use prepare::Preparer;
-pub use shell::{Handle, LogParts, check_nothing_is_lost, spawn, spawn_lent};
+pub use shell::{Handle, LogParts, check_nothing_is_lost, spawn, spawn_inline};
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// Whose time is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
+pub(super) enum Caller {
     LogThread,
-    /// Who has other things to do than to wait for long.
+    /// The thread that feeds the log: it must not wait for long.
     Borrower,
 }
 
-/// Batches are flushed in the borrower's time while they have lately taken less than this. Its
+/// Batches are flushed in the caller's time while they have lately taken less than this. Its
 /// other work, reads for one, waits as long.
 const QUICK: Duration = Duration::from_micros(500);
 
@@ -20,11 +20,11 @@ const SMALL_BYTES: usize = 8 << 10;
 
 /// How long a flush has lately taken: a mean in which each counts for an eighth.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct FlushTime {
     mean: Duration,
 }
 
-impl Pace {
+impl FlushTime {
     pub fn record(&mut self, took: Duration) {
         self.mean = (self.mean * 7 + took) / 8;
     }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_slow_disk_is_left_to_the_log_thread_until_it_is_quick_again() {
-        let mut pace = Pace::default();
+        let mut pace = FlushTime::default();
         assert!(pace.is_quick(SMALL_BYTES) && !pace.is_quick(SMALL_BYTES + 1));
         pace.record(Duration::from_millis(3));
         assert!(pace.is_quick(300), "one of many");

@@ -18,9 +18,9 @@
 use super::choose::choose;
 use super::error::{LogFailure, OpenError};
 use super::io as segment_io;
-use super::lend::Lent;
+use super::lend::InlineLog;
 use super::machine::{Did, Machine};
-use super::pace::{By, Pace};
+use super::pace::{Caller, FlushTime};
 use super::prepare::{self, Latest, Preparer};
 use crate::disk::{self, Dir, reserve};
 use crate::log::core::{Effect, Input, LogCore};
@@ -78,14 +78,14 @@ pub fn spawn(parts: LogParts) -> Result<(Handle, Sender<LogInput>), OpenError> {
     Ok((handle, sender))
 }
 
-/// As [`spawn`], and the log's work is lent to the thread that feeds it, which `borrower` wakes:
-/// what is sent wakes the log thread only when [`Lent::work`] says so.
-pub fn spawn_lent(
+/// As [`spawn`], and the log's work is lent to the thread that feeds it, which `caller` wakes:
+/// what is sent wakes the log thread only when [`InlineLog::work`] says so.
+pub fn spawn_inline(
     parts: LogParts,
-    borrower: Waker,
-) -> Result<(Handle, Sender<LogInput>, Lent), OpenError> {
-    let (handle, sender, started) = start(parts, Some(borrower))?;
-    let lent = Lent::new(started.shell, sender.clone(), started.waker);
+    caller: Waker,
+) -> Result<(Handle, Sender<LogInput>, InlineLog), OpenError> {
+    let (handle, sender, started) = start(parts, Some(caller))?;
+    let lent = InlineLog::new(started.shell, sender.clone(), started.waker);
     Ok((handle, sender, lent))
 }
 
@@ -97,7 +97,7 @@ struct Started {
 
 fn start(
     parts: LogParts,
-    borrower: Option<Waker>,
+    caller: Option<Waker>,
 ) -> Result<(Handle, Sender<LogInput>, Started), OpenError> {
     let settled = check_nothing_is_lost(parts.dir.as_ref(), parts.settings.entry_max, parts.last)?;
     if parts.settings.force_sync {
@@ -113,8 +113,8 @@ fn start(
         kept => kept.map_err(io_error)?,
     }
     let (sleeper, waker) = waker::for_thread();
-    let lent = borrower.is_some();
-    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, borrower.unwrap_or(waker.clone()));
+    let lent = caller.is_some();
+    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, caller.unwrap_or(waker.clone()));
     let (done_sender, done) = mailbox(limits::MAILBOX_CAPACITY, waker.clone());
     let (ready_sender, ready) = mpsc::channel();
     let figures = Arc::new(Figures::default());
@@ -177,7 +177,7 @@ pub(super) struct Shell {
     done: Receiver<Done>,
     /// Empty between looks; keeps its memory.
     finished: VecDeque<Done>,
-    pace: Pace,
+    pace: FlushTime,
     end: Option<End>,
 }
 
@@ -232,13 +232,13 @@ impl Shell {
             inbox,
             done,
             finished: VecDeque::new(),
-            pace: Pace::default(),
+            pace: FlushTime::default(),
             end: None,
         })
     }
 
     /// Does what there is to do. False: the log thread has to go on.
-    pub(super) fn turn(&mut self, by: By) -> bool {
+    pub(super) fn turn(&mut self, by: Caller) -> bool {
         if self.end.is_some() {
             return false;
         }
@@ -256,9 +256,11 @@ impl Shell {
     }
 
     /// True: nothing is left to do.
-    fn work(&mut self, by: By) -> Result<bool, LogFailure> {
+    fn work(&mut self, by: Caller) -> Result<bool, LogFailure> {
         loop {
-            if by == By::Borrower && self.machine.next_effect().is_some_and(|e| !self.is_quick(e)) {
+            if by == Caller::Borrower
+                && self.machine.next_effect().is_some_and(|e| !self.is_quick(e))
+            {
                 return Ok(false);
             }
             if self.machine.wants_mail() {
@@ -308,7 +310,7 @@ impl Shell {
         }
     }
 
-    /// Whether that takes no longer than a borrower can wait.
+    /// Whether that takes no longer than a caller can wait.
     fn is_quick(&self, effect: &Effect) -> bool {
         match effect {
             Effect::Prepare(_) | Effect::Report(_) => true,
@@ -371,7 +373,7 @@ fn run(shell: &Mutex<Shell>, mut sleeper: ThreadSleeper) {
         // Asked first, looked after: see the waker.
         while waker.take() {}
         let mut at_work = shell.lock();
-        at_work.turn(By::LogThread);
+        at_work.turn(Caller::LogThread);
         match at_work.end {
             None => {}
             Some(End::Asked) => return at_work.tidy_up(),

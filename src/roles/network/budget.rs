@@ -196,7 +196,7 @@ impl<N: Transport> NetworkRole<N> {
                 "{peer}: closed: {bytes} bytes of its requests wait, and all of the server would be \
                  beyond {of_all}"
             );
-            self.read_desk().tell_over_bound(|| line);
+            self.read_context().tell_over_bound(|| line);
             self.gauges.connections_dropped.add(1);
             self.hang_up(conn, How::Reset);
             if let Some(client) = self.clients.get(conn) {
@@ -213,7 +213,7 @@ impl<N: Transport> NetworkRole<N> {
     }
 
     fn look_after(&self) -> usize {
-        let part = limits::OUTBOUND_LOOK / self.commons.peers.len().max(1);
+        let part = limits::OUTBOUND_LOOK / self.shared.peers.len().max(1);
         part.max(limits::OUTBOUND_LOOK_LEAST).max(self.clients.len() * limits::OUTBOUND_LOOK_EACH)
     }
 
@@ -222,13 +222,13 @@ impl<N: Transport> NetworkRole<N> {
     /// on the cores that hold more than an even part.
     pub(super) fn look_at_output(&mut self) {
         let all = self.measure_output();
-        let cores = &self.commons.desk.gauges.cores;
+        let cores = &self.shared.desk.gauges.cores;
         let Budgets { output_bytes_all, .. } = self.settings.budgets;
         if all <= output_bytes_all {
             return;
         }
         let part = (output_bytes_all / cores.len().max(1)) as i64;
-        for (core, peer) in cores.iter().zip(&self.commons.peers) {
+        for (core, peer) in cores.iter().zip(&self.shared.peers) {
             if core.output_bytes.get() > part && !Arc::ptr_eq(core, &self.gauges) {
                 peer.push(ToNetwork::BoundOutput);
             }
@@ -243,7 +243,7 @@ impl<N: Transport> NetworkRole<N> {
         self.made_bytes = 0;
         let own: usize = self.waiting_output().map(|(bytes, _)| bytes).sum();
         self.gauges.output_bytes.set(own as i64);
-        let cores = &self.commons.desk.gauges.cores;
+        let cores = &self.shared.desk.gauges.cores;
         let others = cores.iter().filter(|core| !Arc::ptr_eq(core, &self.gauges));
         own + others.map(|core| core.output_bytes.get() as usize).sum::<usize>()
     }
@@ -270,7 +270,7 @@ impl<N: Transport> NetworkRole<N> {
                 "{peer}: closed: {bytes} bytes of its output wait, and {all} in all are beyond \
                  {output_bytes_all}"
             );
-            self.read_desk().tell_over_bound(|| line);
+            self.read_context().tell_over_bound(|| line);
             self.gauges.connections_dropped.add(1);
             self.hang_up(conn, How::Reset);
             (all, own) = (all - bytes, own - bytes);

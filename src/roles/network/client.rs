@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::budget::{Budgets, Grant};
 use crate::acl;
 use crate::metrics::gauges::ConnGauges;
-use crate::order::Line;
-use crate::roles::message::Pulse;
+use crate::order::PendingRequests;
+use crate::roles::message::LastHeard;
 use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 
 /// How far a connection has come.
@@ -30,7 +30,7 @@ pub struct Client {
     pub stage: Stage,
     pub session: SessionId,
     pub peer: SocketAddr,
-    pub pulse: Option<Arc<Pulse>>,
+    pub pulse: Option<Arc<LastHeard>>,
     /// Each request keeps the list it was received with: it is copied where one is added while a
     /// request still has it, and only then.
     pub identities: Arc<Vec<Identity>>,
@@ -38,7 +38,7 @@ pub struct Client {
     pub identity_bytes: usize,
     /// The session was this server's alone when it was opened or resumed.
     pub local: bool,
-    pub line: Line,
+    pub line: PendingRequests,
     /// What the open sync tickets will echo, in their order.
     pub sync_paths: VecDeque<Option<String>>,
     pub accepted: Millis,
@@ -77,7 +77,7 @@ impl Client {
             identities: Arc::new(vec![acl::ip_identity(peer.ip().to_canonical())]),
             identity_bytes: 0,
             local: false,
-            line: Line::default(),
+            line: PendingRequests::default(),
             sync_paths: VecDeque::new(),
             accepted: now,
             asked: None,
@@ -106,7 +106,8 @@ impl Client {
     }
 
     /// The connection proves something more. What is beyond its budget, or that of the server, of which
-    /// the core has been `granted` a part and holds `core_bytes`, is refused as if it had not been proven: the
+    /// the core has been `granted` a part and holds `core_bytes`, is refused as if it had not been
+    /// proven: the
     /// leader would refuse each write that carries it (I14).
     pub fn add_identities(
         &mut self,

@@ -1,7 +1,7 @@
 //! One request: decoded, then answered on the spot, passed on, held in its line, or refused.
 
 use super::client::Client;
-use super::reads::{Read, ReadDesk};
+use super::reads::{Read, ReadContext};
 use crate::acl;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, WriteOp, opcode};
@@ -51,7 +51,7 @@ pub(super) enum Handled {
 /// Decodes a frame and does what can be done on the spot. `hears`: somebody takes the answer; for
 /// nobody nothing is read.
 pub(super) fn handle(
-    desk: &mut ReadDesk<'_>,
+    desk: &mut ReadContext<'_>,
     client: &mut Client,
     core: CoreId,
     (turn, hears): (Turn, bool),
@@ -114,7 +114,7 @@ pub(super) fn handle(
 /// A write goes to the control core, unless the tree here already denies it.
 #[allow(clippy::too_many_arguments)] // What [`handle`] has.
 fn write(
-    desk: &mut ReadDesk<'_>,
+    desk: &mut ReadContext<'_>,
     client: &mut Client,
     conn: ConnRef,
     xid: Xid,
@@ -145,7 +145,7 @@ fn write(
 /// What a connection is told whatever it asks for: that it has proven too little, or that no server
 /// can do this on its own.
 fn refuse_all(
-    desk: &ReadDesk<'_>,
+    desk: &ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     frame: &[u8],
@@ -153,10 +153,10 @@ fn refuse_all(
     out: &mut Vec<u8>,
 ) -> Option<Handled> {
     if !matches!(header.opcode, opcode::AUTH | opcode::SASL)
-        && !acl::has_proven_enough(&desk.commons.policy, &client.identities)
+        && !acl::has_proven_enough(&desk.shared.policy, &client.identities)
     {
         // AuthenticationHelper.enforceAuthentication: whatever it is, and before it is read.
-        let unproven = desk.commons.lines.unproven.note(turn.received(), || {
+        let unproven = desk.shared.lines.unproven.note(turn.received(), || {
             format!("{} has proven none of enforce.auth.schemes: closed", client.peer)
         });
         if let Some(line) = unproven {
@@ -229,7 +229,7 @@ fn refuse(
 
 /// An auth packet, and a line for one that proves nothing.
 fn prove(
-    desk: &mut ReadDesk<'_>,
+    desk: &mut ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     scheme: Option<&str>,
@@ -240,7 +240,7 @@ fn prove(
     let Err(how) = authenticate(desk, client, header, scheme, auth, out) else {
         return Handled::Done;
     };
-    let failed = desk.commons.lines.auth_failed.note(turn.received(), || {
+    let failed = desk.shared.lines.auth_failed.note(turn.received(), || {
         let scheme = scheme.unwrap_or_default().escape_debug();
         format!("{}: authentication by \"{scheme:.40}\" failed", client.peer)
     });
@@ -252,14 +252,14 @@ fn prove(
 
 /// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
 fn authenticate(
-    desk: &mut ReadDesk<'_>,
+    desk: &mut ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     scheme: Option<&str>,
     auth: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), How> {
-    let code = match acl::authenticate(&desk.commons.policy, scheme, auth) {
+    let code = match acl::authenticate(&desk.shared.policy, scheme, auth) {
         Ok(identities) => {
             let (bytes, granted) = (&mut *desk.identity_bytes, &mut *desk.identities_granted);
             match client.add_identities(identities, desk.budgets, bytes, granted) {

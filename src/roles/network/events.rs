@@ -30,7 +30,7 @@ impl<N: Transport> NetworkRole<N> {
     /// Tells every watcher of this core, each through its own output and in Java's order.
     pub(super) fn fire(&mut self, change: &Change) {
         let mut fired = std::mem::take(&mut self.fired);
-        let (clients, policy) = (&self.clients, &self.commons.policy);
+        let (clients, policy) = (&self.clients, &self.shared.policy);
         let verdicts = &mut self.verdicts;
         let mut readable = |conn, list: &AclList| {
             let client = clients.look(conn)?;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::client::{Client, Stage};
 use super::dispatch::{Handled, Turn, handle};
-use super::reads::ReadDesk;
+use super::reads::ReadContext;
 use super::{NetworkRole, NetworkSettings, Parts, Transport, limits};
 use crate::admin::words;
 use crate::codec::request;
 use crate::metrics::gauges::Tally;
 use crate::net::How;
-use crate::order::{Held, Line};
+use crate::order::{Held, PendingRequests};
 use crate::roles::message::ToControl;
 use crate::runtime::mailbox::Sender;
-use crate::tree::{Tree, WARM};
+use crate::tree::{PREFETCH, Tree};
 use crate::types::limits::{TURN_WORK, reached};
 use crate::types::{ConnId, CoreId, Millis};
 
@@ -54,7 +54,7 @@ impl<N: Transport> NetworkRole<N> {
         match why {
             Stall::Output => {}
             Stall::Work => self.defer(conn),
-            Stall::Line => self.net.throttle(conn, true),
+            Stall::PendingRequests => self.net.throttle(conn, true),
             Stall::Shared => {
                 self.net.throttle(conn, true);
                 self.over_limit.push_back(conn);
@@ -202,7 +202,7 @@ impl<N: Transport> NetworkRole<N> {
             self.gauges.received.add(run.frames);
             self.gauges.bytes_received.add(run.used as i64);
             if let Some(pulse) = &client.pulse {
-                pulse.beat(self.now);
+                pulse.touch(self.now);
             }
         }
         if run.others > 0 {
@@ -318,7 +318,7 @@ impl<N: Transport> NetworkRole<N> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stall {
     /// Its line: it goes on when that is shorter.
-    Line,
+    PendingRequests,
     /// Its output: it goes on when its answers have left.
     Output,
     /// Its share of the turn: it goes on in a later one.
@@ -356,7 +356,7 @@ struct Run {
 
 /// What a run works with.
 struct Frames<'a> {
-    desk: ReadDesk<'a>,
+    desk: ReadContext<'a>,
     client: &'a mut Client,
     core: CoreId,
     settings: &'a NetworkSettings,
@@ -393,8 +393,8 @@ impl Frames<'_> {
             if reached(run.work, self.share) {
                 break End::Stall(Stall::Work);
             }
-            if run.frames % WARM as i64 == 0 {
-                warm(&self.desk.commons.tree, &input[run.used..], self.settings.frame_max);
+            if run.frames % PREFETCH as i64 == 0 {
+                warm(&self.desk.shared.tree, &input[run.used..], self.settings.frame_max);
             }
             run.used += frame.len() + LENGTH_BYTES;
             run.frames += 1;
@@ -461,7 +461,7 @@ impl Open {
 
 /// Whether more of a connection's input may be looked at.
 fn must_stall(
-    line: &Line,
+    line: &PendingRequests,
     unsent: usize,
     (limits, open, to_control): (&NetworkSettings, Open, &Sender<ToControl>),
 ) -> Option<Stall> {
@@ -472,7 +472,7 @@ fn must_stall(
         || reached(line.held_bytes(), limits.held_bytes_max)
         || reached(line.open_bytes(), limits.budgets.open_bytes)
     {
-        return Some(Stall::Line);
+        return Some(Stall::PendingRequests);
     }
     let shared = line.open_tickets() > 0 && (open.is_full(limits) || !to_control.has_room());
     shared.then_some(Stall::Shared)
@@ -489,9 +489,9 @@ fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
 
 /// Pipelined reads wait for their nodes together.
 fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
-    let mut paths: [&[u8]; WARM] = [&[]; WARM];
+    let mut paths: [&[u8]; PREFETCH] = [&[]; PREFETCH];
     let (mut count, mut rest) = (0, input);
-    for _ in 0..WARM {
+    for _ in 0..PREFETCH {
         let Some(Ok(frame)) = whole_frame(rest, frame_max) else { break };
         if let Some(path) = request::path_to_read(frame) {
             paths[count] = path;
@@ -530,8 +530,8 @@ mod tests {
         Ticket { xid: Xid(1), kind: TicketKind::Write, work: 1, received: Millis(0), bytes }
     }
 
-    fn line(tickets: usize, held: &[usize]) -> Line {
-        let mut line = Line::default();
+    fn line(tickets: usize, held: &[usize]) -> PendingRequests {
+        let mut line = PendingRequests::default();
         (0..tickets).for_each(|_| line.open(ticket(1)));
         held.iter().for_each(|n| line.hold(&vec![0; *n], Millis(0), Waits::ForAnswers));
         line
@@ -541,7 +541,7 @@ mod tests {
     fn a_connection_is_stopped_from_exactly_its_bounds_on() {
         // Goal: one below, at, and one above each; whoever wakes it asks the same.
         let (sender, _receiver) = mailbox(16, waker::for_ring().unwrap().1);
-        let stops = |line: &Line, unsent, tickets| {
+        let stops = |line: &PendingRequests, unsent, tickets| {
             must_stall(line, unsent, (&SETTINGS, Open { tickets, bytes: 0 }, &sender))
         };
         for (unsent, stop) in
@@ -549,18 +549,26 @@ mod tests {
         {
             assert_eq!(stops(&line(0, &[]), unsent, 0), stop, "{unsent} bytes unsent");
         }
-        for (tickets, stop) in [(4, None), (5, Some(Stall::Line)), (6, Some(Stall::Line))] {
+        for (tickets, stop) in
+            [(4, None), (5, Some(Stall::PendingRequests)), (6, Some(Stall::PendingRequests))]
+        {
             assert_eq!(stops(&line(tickets, &[]), 0, 0), stop, "{tickets} requests in line");
         }
-        for (bytes, stop) in [(49, None), (50, Some(Stall::Line)), (51, Some(Stall::Line))] {
+        for (bytes, stop) in
+            [(49, None), (50, Some(Stall::PendingRequests)), (51, Some(Stall::PendingRequests))]
+        {
             assert_eq!(stops(&line(0, &[bytes]), 0, 0), stop, "{bytes} bytes held");
         }
         for (open, stop) in [(2, None), (3, Some(Stall::Shared)), (4, Some(Stall::Shared))] {
             assert_eq!(stops(&line(1, &[]), 0, open), stop, "{open} requests of the core");
             assert_eq!(stops(&line(0, &[]), 0, open), None, "none of its own");
         }
-        for (bytes, stop) in [(999, None), (1000, Some(Stall::Line)), (1001, Some(Stall::Line))] {
-            let mut line = Line::default();
+        for (bytes, stop) in [
+            (999, None),
+            (1000, Some(Stall::PendingRequests)),
+            (1001, Some(Stall::PendingRequests)),
+        ] {
+            let mut line = PendingRequests::default();
             line.open(ticket(bytes));
             assert_eq!(stops(&line, 0, 0), stop, "{bytes} bytes with the control core");
         }

@@ -7,7 +7,7 @@ use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
 use crate::net::How;
-use crate::roles::message::{Pulse, Service, ToControl};
+use crate::roles::message::{LastHeard, Service, ToControl};
 use crate::types::{ConnId, SessionId, Zxid};
 
 impl<N: Transport> NetworkRole<N> {
@@ -25,7 +25,7 @@ impl<N: Transport> NetworkRole<N> {
         {
             // The client has seen more than we hold: it must find another server (I8).
             let (seen, peer) = (request.last_zxid_seen, self.clients.look(conn).map(|c| c.peer));
-            let ahead = self.commons.lines.ahead.note(self.now, || {
+            let ahead = self.shared.lines.ahead.note(self.now, || {
                 let peer = peer.map_or(String::new(), |peer| peer.to_string());
                 format!("client {peer} has seen {seen} and is ahead of this server: closed")
             });
@@ -55,11 +55,12 @@ impl<N: Transport> NetworkRole<N> {
         self.outgoing.push(message);
     }
 
-    /// Who has seen nothing newer sees nothing older here (I8). What was seen of earlier epochs is in
+    /// A client that has seen nothing newer sees nothing older here (I8). What was seen of earlier
+    /// epochs is in
     /// the history that this one began with; its first zxid, which a ZooKeeper leader shows to the
     /// clients of an epoch in which nothing is written, stands for just that history.
     fn known_upto(&self) -> Zxid {
-        let applied = self.commons.tree.applied();
+        let applied = self.shared.tree.applied();
         match self.reign.filter(|reign| applied >= reign.history) {
             Some(reign) if !crate::mutants::on("epoch-client-refused") => applied.max(reign.first),
             Some(_) | None => applied,
@@ -72,7 +73,7 @@ impl<N: Transport> NetworkRole<N> {
         conn: ConnId,
         session: SessionId,
         timeout: i32,
-        pulse: Arc<Pulse>,
+        pulse: Arc<LastHeard>,
         zxid: Zxid,
     ) {
         // The connection may have gone while its session came; the session lives on.

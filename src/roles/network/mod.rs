@@ -37,10 +37,10 @@ pub use transport::Transport;
 
 use budget::Grant;
 use frames::Open;
-use reads::ReadDesk;
+use reads::ReadContext;
 
-use super::message::{Question, Reign, Service, ToControl, ToNetwork};
-use super::quiet::ClientLines;
+use super::message::{Query, Service, ServingEpoch, ToControl, ToNetwork};
+use super::quiet::ClientLogLines;
 use super::stream::Stream;
 use super::turns::Turns;
 use crate::acl::{self, Policy};
@@ -75,7 +75,7 @@ pub struct NetworkSettings {
 }
 
 /// What a network core shares with the others.
-pub struct Commons {
+pub struct Shared {
     pub tree: Arc<Tree>,
     pub policy: Arc<Policy>,
     /// Writes that the tree here denies are refused here.
@@ -84,11 +84,11 @@ pub struct Commons {
     pub admission: Arc<Admission>,
     pub pools: Pools,
     /// Log lines that clients cause.
-    pub lines: ClientLines,
+    pub lines: ClientLogLines,
     /// The control role's.
     pub turns: Arc<Turns>,
     /// Takes the words that take time.
-    pub clerk: SyncSender<Question>,
+    pub clerk: SyncSender<Query>,
     /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
     pub peers: Vec<Sender<ToNetwork>>,
 }
@@ -99,7 +99,7 @@ pub struct NetworkRole<N = Net> {
     net: N,
     clients: Clients,
     watches: Watches,
-    commons: Arc<Commons>,
+    shared: Arc<Shared>,
     gauges: Arc<CoreGauges>,
     stream: Arc<Stream>,
     inbox: Receiver<ToNetwork>,
@@ -149,7 +149,7 @@ pub struct NetworkRole<N = Net> {
     /// What clients get at present.
     service: Service,
     /// The epoch it is served in, in an ensemble.
-    reign: Option<Reign>,
+    reign: Option<ServingEpoch>,
     /// `drained` was set back to where a new role began.
     began_anew: bool,
     stopping: bool,
@@ -159,7 +159,7 @@ pub struct NetworkRole<N = Net> {
 
 /// What a run over frames needs of the role, side by side.
 struct Parts<'a, N> {
-    desk: ReadDesk<'a>,
+    desk: ReadContext<'a>,
     net: &'a mut N,
     clients: &'a mut Clients,
     settings: &'a NetworkSettings,
@@ -175,7 +175,7 @@ pub struct NetworkParts<N = Net> {
     pub core: CoreId,
     pub settings: NetworkSettings,
     pub net: N,
-    pub commons: Arc<Commons>,
+    pub shared: Arc<Shared>,
     pub gauges: Arc<CoreGauges>,
     pub stream: Arc<Stream>,
     pub inbox: Receiver<ToNetwork>,
@@ -193,7 +193,7 @@ const SWEEP_MS: i64 = 500;
 
 impl<N: Transport> NetworkRole<N> {
     pub fn new(parts: NetworkParts<N>) -> NetworkRole<N> {
-        let pools = &parts.commons.pools;
+        let pools = &parts.shared.pools;
         let [identities_granted, watches_granted, requests_granted] =
             [&pools.identities, &pools.watches, &pools.requests].map(Grant::new);
         NetworkRole {
@@ -202,7 +202,7 @@ impl<N: Transport> NetworkRole<N> {
             net: parts.net,
             clients: Clients::default(),
             watches: Watches::new(parts.hash_seed),
-            commons: parts.commons,
+            shared: parts.shared,
             gauges: parts.gauges,
             stream: parts.stream,
             inbox: parts.inbox,
@@ -243,8 +243,8 @@ impl<N: Transport> NetworkRole<N> {
 
     fn parts(&mut self) -> Parts<'_, N> {
         Parts {
-            desk: ReadDesk {
-                commons: &self.commons,
+            desk: ReadContext {
+                shared: &self.shared,
                 stream: &self.stream,
                 watches: &mut self.watches,
                 drained: self.drained,
@@ -290,7 +290,7 @@ impl<N: Transport> NetworkRole<N> {
         if !self.outgoing.is_empty() {
             return Some(self.now + 1);
         }
-        (!self.clients.is_empty() || self.commons.lines.is_busy()).then_some(self.next_sweep)
+        (!self.clients.is_empty() || self.shared.lines.is_busy()).then_some(self.next_sweep)
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -309,7 +309,7 @@ impl<N: Transport> NetworkRole<N> {
         self.work = 0;
         self.take_stream();
         if self.service == Service::All
-            && self.commons.turns.is_standing_still()
+            && self.shared.turns.is_standing_still()
             && !crate::mutants::on("serves-while-hung")
         {
             // The control role's word for it comes behind, when it goes on.
@@ -350,9 +350,9 @@ impl<N: Transport> NetworkRole<N> {
         if self.stopping {
             return;
         }
-        if let Err(refused) = self.commons.admission.enter(peer.ip().to_canonical()) {
+        if let Err(refused) = self.shared.admission.enter(peer.ip().to_canonical()) {
             let line = || format!("connection of {peer} refused: {refused}");
-            if let Some(line) = self.commons.lines.refused.note(self.now, line) {
+            if let Some(line) = self.shared.lines.refused.note(self.now, line) {
                 tracing::warn!("{line}");
             }
             self.gauges.connections_rejected.add(1);
@@ -360,11 +360,11 @@ impl<N: Transport> NetworkRole<N> {
             self.net.close(conn, How::Reset);
             return;
         }
-        self.next_core = (self.next_core + 1) % self.commons.peers.len();
+        self.next_core = (self.next_core + 1) % self.shared.peers.len();
         if self.next_core == usize::from(self.core.0) {
             self.adopt(fd, peer);
         } else {
-            self.commons.peers[self.next_core].push(ToNetwork::Adopt { fd, peer });
+            self.shared.peers[self.next_core].push(ToNetwork::Adopt { fd, peer });
         }
     }
 
@@ -384,7 +384,7 @@ impl<N: Transport> NetworkRole<N> {
     fn heard(&mut self, conn: ConnId) {
         let Some(client) = self.clients.get(conn) else { return };
         if let Some(pulse) = &client.pulse {
-            pulse.beat(self.now);
+            pulse.touch(self.now);
         }
         // Whoever stalled it serves it again.
         if !client.stalled {
@@ -440,7 +440,7 @@ impl<N: Transport> NetworkRole<N> {
     fn forget(&mut self, conn: ConnId) {
         self.net.release(conn);
         let Some(client) = self.clients.remove(conn) else { return };
-        self.commons.admission.leave(client.peer.ip().to_canonical());
+        self.shared.admission.leave(client.peer.ip().to_canonical());
         self.gauges.conns.lock().remove(&client.id);
         self.open.give_back(client.line.open_tickets(), client.line.open_bytes());
         self.identity_bytes -= client.identity_bytes;
@@ -481,7 +481,7 @@ impl<N: Transport> NetworkRole<N> {
             return;
         }
         self.next_sweep = self.now + SWEEP_MS;
-        self.commons.lines.settle(self.now);
+        self.shared.lines.settle(self.now);
         // Other cores count what waits here, though it may have left since.
         self.look_at_output();
         let oldest = self.now + -self.settings.sessionless_ms;
@@ -534,7 +534,7 @@ impl<N: Transport> NetworkRole<N> {
             Err(error) => {
                 tracing::error!(%error, %to, "cannot serve clients there");
                 if same_port && let Err(error) = self.net.listen(from, backlog) {
-                    tracing::error!(%error, %from, "nor where they were served before");
+                    tracing::error!(%error, %from, "previous client port not available either");
                 }
             }
         }

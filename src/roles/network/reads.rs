@@ -3,7 +3,7 @@
 
 use super::budget::{Budgets, Grant, Share};
 use super::client::Client;
-use super::{Commons, NetworkRole, Transport};
+use super::{NetworkRole, Shared, Transport};
 use crate::acl::{self, Permit};
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
@@ -17,8 +17,8 @@ use crate::types::{
 use crate::watch::{Table, WatcherKind, Watches};
 
 /// What a read needs beside its connection.
-pub(super) struct ReadDesk<'a> {
-    pub commons: &'a Commons,
+pub(super) struct ReadContext<'a> {
+    pub shared: &'a Shared,
     pub stream: &'a Stream,
     pub watches: &'a mut Watches,
     pub drained: Zxid,
@@ -68,7 +68,7 @@ type Answer = Result<(), ErrorCode>;
 
 /// One connection's read in the making.
 struct Reading<'a, 'd> {
-    desk: &'a mut ReadDesk<'d>,
+    desk: &'a mut ReadContext<'d>,
     identities: &'a [Identity],
     xid: Xid,
     out: &'a mut Vec<u8>,
@@ -76,7 +76,7 @@ struct Reading<'a, 'd> {
     start: usize,
 }
 
-impl<'d> ReadDesk<'d> {
+impl<'d> ReadContext<'d> {
     /// Executes a read and appends its answer to `out`.
     pub(super) fn read(
         &mut self,
@@ -133,7 +133,7 @@ impl<'d> ReadDesk<'d> {
     }
 }
 
-impl ReadDesk<'_> {
+impl ReadContext<'_> {
     /// The work that the request in hand was, in operations as [`crate::types::limits::TURN_WORK`]
     /// counts them; `made` are the bytes of its answer. Another request begins.
     pub(super) fn work(&mut self, received: usize, made: usize) -> usize {
@@ -145,7 +145,7 @@ impl ReadDesk<'_> {
 
     /// A client would hold more than it may.
     pub(super) fn tell_over_bound(&self, line: impl FnOnce() -> String) {
-        if let Some(line) = self.commons.lines.over_bound.note(self.now, line) {
+        if let Some(line) = self.shared.lines.over_bound.note(self.now, line) {
             tracing::warn!("{line}");
         }
     }
@@ -171,13 +171,13 @@ impl ReadDesk<'_> {
     /// The change from which on this core is told of all. Shards are asked when its first watch
     /// comes; as long as it has one, nothing passes it by.
     pub(super) fn told_from(&mut self) -> Zxid {
-        let tree = &self.commons.tree;
+        let tree = &self.shared.tree;
         *self.told_from.get_or_insert_with(|| tree.newest_change())
     }
 
     /// What a write is refused with where it arrived, if the server is told to look.
     pub(super) fn refusal(&mut self, client: &Client, op: &WriteOp) -> Option<ErrorCode> {
-        let Commons { tree, policy, eager_acl_check, .. } = self.commons;
+        let Shared { tree, policy, eager_acl_check, .. } = self.shared;
         if !eager_acl_check {
             return None;
         }
@@ -234,7 +234,7 @@ impl Reading<'_, '_> {
         put: impl FnOnce(&mut Vec<u8>, Node<'_>, Permit),
     ) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Commons { tree, policy, .. } = self.desk.commons;
+        let Shared { tree, policy, .. } = self.desk.shared;
         let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
@@ -252,7 +252,7 @@ impl Reading<'_, '_> {
             let seen = self.desk.drained;
             return self.done(Err(ErrorCode::BadArguments), seen);
         }
-        let Commons { tree, policy, .. } = self.desk.commons;
+        let Shared { tree, policy, .. } = self.desk.shared;
         let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
@@ -270,7 +270,7 @@ impl Reading<'_, '_> {
     /// (CVE-2019-0201).
     fn get_acl(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Commons { tree, policy, .. } = self.desk.commons;
+        let Shared { tree, policy, .. } = self.desk.shared;
         let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
@@ -291,7 +291,7 @@ impl Reading<'_, '_> {
 
     fn descendants(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Commons { tree, policy, .. } = self.desk.commons;
+        let Shared { tree, policy, .. } = self.desk.shared;
         let decisions = &mut self.desk.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
@@ -313,7 +313,7 @@ impl Reading<'_, '_> {
     }
 
     fn ephemerals(mut self, session: crate::types::SessionId, prefix: Option<&str>) -> Read {
-        let tree = &self.desk.commons.tree;
+        let tree = &self.desk.shared.tree;
         let (mut paths, seen) = tree.ephemerals_seen(session);
         self.desk.looked_at += paths.len();
         let is_all = |prefix: &&str| matches!(java_trim(prefix), "" | "/");
@@ -331,7 +331,7 @@ impl Reading<'_, '_> {
     /// carried out, and bytes before they are copied (ZooKeeperServer.multiReadMaxOps and
     /// multiReadMaxResponseBytes of 3.9.7, CVE-2026-100302).
     fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
-        let Commons { tree, policy, .. } = self.desk.commons;
+        let Shared { tree, policy, .. } = self.desk.shared;
         let mut newest = self.desk.drained;
         let mut room = Some(self.desk.budgets.multi_read_bytes);
         if ops.len() > self.desk.budgets.multi_read_ops {
@@ -402,7 +402,7 @@ impl Reading<'_, '_> {
         let seen = match mode {
             WatchMode::PersistentRecursive => self.desk.told_from(),
             WatchMode::Persistent | WatchMode::Standard => {
-                self.desk.commons.tree.read(path, |_| ()).1
+                self.desk.shared.tree.read(path, |_| ()).1
             }
         };
         reply::add_watch(self.out, self.xid, LATER);
@@ -431,7 +431,7 @@ impl Reading<'_, '_> {
 
     fn who_am_i(mut self) -> Read {
         let seen = self.desk.drained;
-        let shown = acl::who_am_i(&self.desk.commons.policy, self.identities);
+        let shown = acl::who_am_i(&self.desk.shared.policy, self.identities);
         let pairs = shown.iter().map(|who| (&*who.scheme, &*who.id));
         reply::who_am_i(self.out, self.xid, LATER, pairs);
         self.done(Ok(()), seen)
@@ -458,7 +458,7 @@ impl Read {
     }
 
     /// `since`: changes up to there are not the watch's.
-    fn register(&self, desk: &mut ReadDesk<'_>, conn: ConnId, since: Zxid) {
+    fn register(&self, desk: &mut ReadContext<'_>, conn: ConnId, since: Zxid) {
         let Some(watch) = &self.watch else { return };
         desk.watches.settle(desk.drained);
         match watch.kind {
@@ -473,7 +473,7 @@ impl Read {
     }
 
     /// Makes the answer whole and registers the watch: the read may leave.
-    pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadDesk<'_>, conn: ConnId) {
+    pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadContext<'_>, conn: ConnId) {
         assert!(self.may_leave(desk.drained), "I7");
         self.register(desk, conn, self.seen);
         if let Some(zxid) = answer.get_mut(ZXID_AT) {
@@ -483,7 +483,7 @@ impl Read {
 }
 
 impl<N: Transport> NetworkRole<N> {
-    pub(super) fn read_desk(&mut self) -> ReadDesk<'_> {
+    pub(super) fn read_context(&mut self) -> ReadContext<'_> {
         self.parts().desk
     }
 
@@ -494,12 +494,12 @@ impl<N: Transport> NetworkRole<N> {
         if !read.may_leave(self.drained) {
             if crate::mutants::on("watch-hears-the-past") {
                 let drained = self.drained;
-                read.register(&mut self.read_desk(), conn, drained);
+                read.register(&mut self.read_context(), conn, drained);
             }
             self.drain_upto(read.seen);
         }
         let xid = read.xid;
-        let mut desk = self.read_desk();
+        let mut desk = self.read_context();
         read.seal(&mut staged, &mut desk, conn);
         let bytes = staged.len();
         self.staged = staged;

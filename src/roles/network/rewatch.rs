@@ -24,7 +24,7 @@ enum List {
 }
 
 /// Who takes its watches up.
-struct Asker {
+struct Requester {
     conn: ConnId,
     peer: SocketAddr,
     identities: Arc<Vec<Identity>>,
@@ -57,13 +57,13 @@ impl<N: Transport> NetworkRole<N> {
                     "{peer}: closed: {own} bytes of watches are held of {limit}, {all} by all, and \
                      its list has {wanted}"
                 );
-                self.read_desk().tell_over_bound(|| line);
+                self.read_context().tell_over_bound(|| line);
             }
             return self.hang_up(conn, How::Now);
         }
         let Some(client) = self.clients.get(conn) else { return };
         client.has_watches = true;
-        let mut asker = Asker {
+        let mut asker = Requester {
             conn,
             peer: client.peer,
             identities: client.identities.clone(),
@@ -81,7 +81,7 @@ impl<N: Transport> NetworkRole<N> {
                 asker.peer
             );
             self.gauges.watches_refused.add(lists.paths().count() as i64);
-            self.read_desk().tell_over_bound(|| line);
+            self.read_context().tell_over_bound(|| line);
             return self.hang_up(conn, How::Now);
         }
         let Some(out) = self.net.output(conn) else { return };
@@ -91,12 +91,12 @@ impl<N: Transport> NetworkRole<N> {
         self.count_reply(conn, header.xid, self.drained, bytes, received, false);
     }
 
-    fn take_up(&mut self, asker: &mut Asker, lists: &SetWatches<'_>) {
+    fn take_up(&mut self, asker: &mut Requester, lists: &SetWatches<'_>) {
         let since = lists.relative_zxid;
         let lasting = |mode| List::Lasting(mode);
         if !lists.recursive.is_empty() {
             // Of what changed beneath these paths nobody may have told this core until now.
-            let newest = self.read_desk().told_from();
+            let newest = self.read_context().told_from();
             if newest > self.drained {
                 self.drain_upto(newest);
             }
@@ -114,10 +114,10 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
-    fn take_up_one(&mut self, asker: &mut Asker, list: List, path: &str, since: Zxid) {
-        let Asker { conn, identities, decisions, .. } = asker;
-        let (conn, policy) = (*conn, &self.commons.policy);
-        let (missed, seen) = self.commons.tree.read_or_gone(path, |node, acl| {
+    fn take_up_one(&mut self, asker: &mut Requester, list: List, path: &str, since: Zxid) {
+        let Requester { conn, identities, decisions, .. } = asker;
+        let (conn, policy) = (*conn, &self.shared.policy);
+        let (missed, seen) = self.shared.tree.read_or_gone(path, |node, acl| {
             let kind = missed(list, node.map(|node| node.stat()), since)?;
             let permit = match crate::mutants::on("rewatch-without-permit") {
                 true => acl::check(policy, &[], Perms::READ, &[]),

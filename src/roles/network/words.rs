@@ -3,7 +3,7 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
-use crate::roles::message::Question;
+use crate::roles::message::Query;
 use crate::roles::message::{WatchesAsked, WatchesTold};
 use crate::types::ConnId;
 
@@ -13,7 +13,7 @@ const MASK_AT: std::ops::Range<usize> = 4..12;
 impl<N: Transport> NetworkRole<N> {
     /// A connection began with a word. `stmk` waits for all its bytes.
     pub(super) fn take_word(&mut self, conn: ConnId, word: &'static str) {
-        let desk = &self.commons.desk;
+        let desk = &self.shared.desk;
         if word == "stmk" && desk.whitelist.allows(word) {
             let Some(mask) = self.net.input(conn).get(MASK_AT) else { return };
             let mask = mask.iter().fold(0, |mask, byte| mask << 8 | i64::from(*byte));
@@ -28,8 +28,8 @@ impl<N: Transport> NetworkRole<N> {
             return self.say(conn, &text);
         }
         let asker = client.gauges.clone();
-        let question = Question { word, conn: self.conn_ref(conn), asker };
-        if self.commons.clerk.try_send(question).is_err() {
+        let question = Query { word, conn: self.conn_ref(conn), asker };
+        if self.shared.clerk.try_send(question).is_err() {
             let peer = client.peer;
             tracing::warn!(%peer, word, "closed: too many words wait for their answers");
             return self.close(conn, How::Now);

@@ -22,15 +22,15 @@ const LOOKUP_MS: i64 = 10_000;
 
 /// For whom a connection is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Whom {
+pub(super) enum Target {
     Election(Dial),
     Leader,
 }
 
 /// How a call has ended.
 pub(super) enum Called {
-    Connected { whom: Whom, conn: ConnId, address: SocketAddr },
-    Failed { whom: Whom, why: String },
+    Connected { whom: Target, conn: ConnId, address: SocketAddr },
+    Failed { whom: Target, why: String },
 }
 
 /// A name that is being looked up.
@@ -42,7 +42,7 @@ struct Lookup {
 }
 
 struct Call {
-    whom: Whom,
+    whom: Target,
     timeout_ms: i64,
     lookup: Option<Lookup>,
     tried: Vec<SocketAddr>,
@@ -57,19 +57,19 @@ struct Call {
 }
 
 #[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct Dials {
     calls: BTreeMap<CallId, Call>,
     last: u64,
     ended: VecDeque<Called>,
 }
 
-impl Calls {
-    /// Begins to call. [`Calls::take_ended`] says what became of it: `timeout_ms` after its names are
+impl Dials {
+    /// Begins to call. [`Dials::take_ended`] says what became of it: `timeout_ms` after its names are
     /// known at the latest.
     pub fn begin(
         &mut self,
         around: &mut CallsAround<'_>,
-        whom: Whom,
+        whom: Target,
         names: impl IntoIterator<Item = (String, u16)>,
         timeout_ms: i64,
     ) {
@@ -92,7 +92,7 @@ impl Calls {
 
     /// Nobody wants it any more; nothing is said of it. A connection that was being tried is to be
     /// forgotten.
-    pub fn cancel(&mut self, net: &mut Net, whom: Whom) -> Option<ConnId> {
+    pub fn cancel(&mut self, net: &mut Net, whom: Target) -> Option<ConnId> {
         let id = *self.calls.iter().find(|(_, call)| call.whom == whom)?.0;
         let call = self.calls.remove(&id)?;
         let (conn, _) = call.trying?;
@@ -193,8 +193,8 @@ impl Calls {
                 let share = 1 + (call.targets.len() + call.names.len()) as u64;
                 let timeout = Duration::from_millis((left / share).max(1));
                 let options = match call.whom {
-                    Whom::Election(_) => &around.mesh_options,
-                    Whom::Leader => &around.options,
+                    Target::Election(_) => &around.mesh_options,
+                    Target::Leader => &around.options,
                 };
                 match around.net.connect(address, timeout, options) {
                     Ok(conn) => {

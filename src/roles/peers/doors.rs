@@ -87,7 +87,7 @@ impl Door {
         resolver: &Resolver,
         places: Vec<(String, u16)>,
         now: Millis,
-    ) -> Result<(), Tried> {
+    ) -> Result<(), BindError> {
         if !self.is_shut() && self.places == places {
             return Ok(());
         }
@@ -104,14 +104,19 @@ impl Door {
         self.failures = 0;
     }
 
-    pub fn tick(&mut self, net: &mut Net, resolver: &Resolver, now: Millis) -> Result<(), Tried> {
+    pub fn tick(
+        &mut self,
+        net: &mut Net,
+        resolver: &Resolver,
+        now: Millis,
+    ) -> Result<(), BindError> {
         match self.deadline() {
             Some(until) if until <= now => self.try_to(net, resolver, now),
             _ => Ok(()),
         }
     }
 
-    fn try_to(&mut self, net: &mut Net, resolver: &Resolver, now: Millis) -> Result<(), Tried> {
+    fn try_to(&mut self, net: &mut Net, resolver: &Resolver, now: Millis) -> Result<(), BindError> {
         self.number += 1;
         self.state = State::LookingUp(vec![None; self.places.len()]);
         for (place, (host, port)) in self.places.clone().into_iter().enumerate() {
@@ -129,7 +134,7 @@ impl Door {
         attempt: Attempt,
         answer: Answer,
         now: Millis,
-    ) -> Result<(), Tried> {
+    ) -> Result<(), BindError> {
         let State::LookingUp(found) = &mut self.state else { return Ok(()) };
         if attempt.number != self.number {
             return Ok(());
@@ -139,7 +144,7 @@ impl Door {
             Err(why) => {
                 // A name may become known later than its server: that is no reason to give up.
                 self.state = State::Waiting(now + self.retry_ms);
-                return Err(Tried { port: self.port, failures: self.failures, why });
+                return Err(BindError { port: self.port, failures: self.failures, why });
             }
         };
         if let Some(slot) = found.get_mut(attempt.place) {
@@ -164,16 +169,16 @@ impl Door {
         }
     }
 
-    fn failed(&mut self, why: String, now: Millis) -> Tried {
+    fn failed(&mut self, why: String, now: Millis) -> BindError {
         self.failures += 1;
         self.state = State::Waiting(now + self.retry_ms);
-        Tried { port: self.port, failures: self.failures, why }
+        BindError { port: self.port, failures: self.failures, why }
     }
 }
 
 /// A try to listen that has failed.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(super) struct BindError {
     pub port: Port,
     /// How often an address that is known could not be bound.
     pub failures: u32,

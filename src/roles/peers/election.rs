@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use super::calls::Whom;
+use super::calls::Target;
 use super::shell::{Peers, Use};
 use crate::election::links::{Dial, Links, LinksEffect, LinksInput};
 use crate::net::{How, Net};
@@ -38,9 +38,9 @@ impl Peers {
                 LinksEffect::Connect { dial, server: _, address } => {
                     let name = (address.host, address.port);
                     let timeout_ms = self.settings.links.connect_timeout_ms;
-                    self.call(net, Whom::Election(dial), [name], timeout_ms);
+                    self.call(net, Target::Election(dial), [name], timeout_ms);
                 }
-                LinksEffect::Cancel { dial } => self.uncall(net, Whom::Election(dial)),
+                LinksEffect::Cancel { dial } => self.cancel_dial(net, Target::Election(dial)),
                 LinksEffect::Write { link, bytes } => {
                     if let Some(&conn) = self.mesh.conns.get(&link)
                         && let Some(output) = net.output(conn)
@@ -58,7 +58,7 @@ impl Peers {
                     out.push(PeerEvent::Heard { from, notification });
                 }
                 LinksEffect::Unread { from, why } => {
-                    tracing::warn!(server = from.0, why, "election message passed over");
+                    tracing::warn!(server = from.0, why, "election notification ignored");
                 }
                 LinksEffect::Reachable { server } => out.push(PeerEvent::Reachable { server }),
                 LinksEffect::Unreachable { server } => out.push(PeerEvent::Unreachable { server }),

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 
-use super::calls::Whom;
+use super::calls::Target;
 use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
 use crate::codec::jute::DecodeError;
@@ -43,12 +43,12 @@ impl Peers {
         out: &mut Vec<PeerEvent>,
     ) {
         if self.quorum.len() >= LINKS_MAX {
-            tracing::warn!(%peer, "learner turned away: there are {LINKS_MAX} links");
+            tracing::warn!(%peer, "learner refused: there are {LINKS_MAX} links");
             return;
         }
         let conn = net.adopt_with(fd, peer, &self.settings.options());
         let link = self.enter_quorum(conn, peer, false);
-        tracing::debug!(link = link.0, %peer, "a learner has connected");
+        tracing::debug!(link = link.0, %peer, "learner connected");
         out.push(PeerEvent::Opened { link });
     }
 
@@ -74,7 +74,7 @@ impl Peers {
 
     /// Looks for the leader at its quorum addresses, those to come included.
     pub(super) fn connect_leader(&mut self, net: &mut Net, server: ServerId) {
-        self.uncall(net, Whom::Leader);
+        self.cancel_dial(net, Target::Leader);
         let electorate = &self.settings.electorate;
         let configurations = std::iter::once(&electorate.committed).chain(&electorate.next);
         let members = configurations.filter_map(|members| members.get(server));
@@ -86,7 +86,7 @@ impl Peers {
             }
         }
         let timeout_ms = self.settings.leader_connect_ms;
-        self.call(net, Whom::Leader, names, timeout_ms);
+        self.call(net, Target::Leader, names, timeout_ms);
     }
 
     pub(super) fn send_packet(&mut self, net: &mut Net, link: Link, packet: &Packet) {
@@ -141,7 +141,7 @@ impl Peers {
     /// Closes the port and all links.
     pub(super) fn stop_quorum(&mut self, net: &mut Net) {
         self.quorum_door.shut(net);
-        self.uncall(net, Whom::Leader);
+        self.cancel_dial(net, Target::Leader);
         let links: Vec<Link> = self.quorum.keys().copied().collect();
         links.into_iter().for_each(|link| self.leave_quorum(net, link, How::AfterFlush));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::calls::{Called, Calls, CallsAround, Whom};
-use super::doors::{Door, Port, Tried};
+use super::calls::{Called, CallsAround, Dials, Target};
+use super::doors::{BindError, Door, Port};
 use super::election::Mesh;
 use super::quorum::QuorumLinks;
 use super::resolver::{Answer, Asked, Resolver};
@@ -45,7 +45,7 @@ pub struct Peers {
     pub(super) uses: BTreeMap<ConnId, Use>,
     pub(super) quorum_door: Door,
     election_door: Door,
-    calls: Calls,
+    calls: Dials,
     resolver: Resolver,
     answers: VecDeque<Answer>,
     last_link: u64,
@@ -66,7 +66,7 @@ impl Peers {
             uses: BTreeMap::new(),
             quorum_door: Door::new(Port::Quorum, QUORUM_RETRY_MS),
             election_door: Door::new(Port::Election, ELECTION_RETRY_MS),
-            calls: Calls::default(),
+            calls: Dials::default(),
             resolver,
             answers: VecDeque::new(),
             last_link: 0,
@@ -260,7 +260,7 @@ impl Peers {
     pub(super) fn call(
         &mut self,
         net: &mut Net,
-        whom: Whom,
+        whom: Target,
         names: impl IntoIterator<Item = (String, u16)>,
         timeout_ms: i64,
     ) {
@@ -275,7 +275,7 @@ impl Peers {
         self.uses.extend(given_up.into_iter().map(|conn| (conn, Use::Leaving)));
     }
 
-    pub(super) fn uncall(&mut self, net: &mut Net, whom: Whom) {
+    pub(super) fn cancel_dial(&mut self, net: &mut Net, whom: Target) {
         if let Some(conn) = self.calls.cancel(net, whom) {
             self.uses.insert(conn, Use::Leaving);
         }
@@ -285,17 +285,17 @@ impl Peers {
     fn end_calls(&mut self, net: &mut Net, out: &mut Vec<PeerEvent>) {
         while let Some(called) = self.calls.take_ended() {
             match called {
-                Called::Connected { whom: Whom::Election(dial), conn, .. } => {
+                Called::Connected { whom: Target::Election(dial), conn, .. } => {
                     self.election_connected(net, dial, conn, out);
                 }
-                Called::Connected { whom: Whom::Leader, conn, address } => {
+                Called::Connected { whom: Target::Leader, conn, address } => {
                     self.leader_connected(conn, address, out);
                 }
-                Called::Failed { whom: Whom::Election(dial), why } => {
+                Called::Failed { whom: Target::Election(dial), why } => {
                     tracing::debug!(why, "no election connection");
                     self.elect(net, LinksInput::ConnectFailed { dial }, out);
                 }
-                Called::Failed { whom: Whom::Leader, why } => {
+                Called::Failed { whom: Target::Leader, why } => {
                     out.push(PeerEvent::ConnectFailed { why });
                 }
             }
@@ -331,8 +331,8 @@ impl Peers {
     }
 
     /// A try to listen that has failed is followed by another, for the election port so many times.
-    fn judge(&self, tried: Result<(), Tried>) -> Result<(), PeersError> {
-        let Err(Tried { port, failures, why }) = tried else { return Ok(()) };
+    fn judge(&self, tried: Result<(), BindError>) -> Result<(), PeersError> {
+        let Err(BindError { port, failures, why }) = tried else { return Ok(()) };
         tracing::error!(port = port.word(), why, "cannot listen for other servers; trying again");
         match (port, self.settings.bind_retries) {
             (Port::Election, Some(tries)) if failures >= tries.max(1) => {

@@ -11,7 +11,7 @@ use crate::snapshot::directory::{self, Directories};
 use crate::snapshot::{RestoreOptions, restore, write_file};
 
 const OPTIONS: RestoreOptions = RestoreOptions {
-    conveyor: in_turn,
+    pipeline: sequential,
     trust_empty: false,
     autocreate: false,
     digest: true,

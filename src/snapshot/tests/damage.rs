@@ -44,7 +44,7 @@ fn load_and_compare(
     sessions: &[(SessionId, i32)],
     expected: &(Vec<String>, Figures),
 ) -> bool {
-    let Ok(loaded) = load(source, at, FIELD_MAX, in_turn, writer) else { return false };
+    let Ok(loaded) = load(source, at, FIELD_MAX, sequential, writer) else { return false };
     assert_eq!((&dump(tree), &figures(tree)), (&expected.0, &expected.1));
     assert_eq!(loaded.sessions.into_iter().collect::<Vec<_>>(), sessions);
     true
@@ -81,20 +81,25 @@ fn what_is_loaded_does_not_depend_on_how_far_ahead_it_is_decoded() {
     }
     let at = work.zxid();
     let whole = written(&tree, &[(SessionId(1), 5)], &options(at));
-    let outcome = |bytes: &[u8], conveyor: Conveyor| {
+    let outcome = |bytes: &[u8], pipeline: Pipeline| {
         let (tree, mut writer) = new_tree();
-        let loaded = load(bytes, at, FIELD_MAX, conveyor, &mut writer);
+        let loaded = load(bytes, at, FIELD_MAX, pipeline, &mut writer);
         loaded.map(|loaded| (loaded, dump(&tree), figures(&tree))).map_err(|e| format!("{e:?}"))
     };
-    let expected = outcome(&whole, in_turn);
+    let expected = outcome(&whole, sequential);
     assert_eq!(expected.as_ref().unwrap().1, dump(&tree));
     assert_eq!(outcome(&whole, far_ahead), expected);
     for n in 1..40 {
         let cut = &whole[..whole.len() / 40 * n];
-        assert_eq!(outcome(cut, far_ahead), outcome(cut, in_turn), "cut after {} bytes", cut.len());
+        assert_eq!(
+            outcome(cut, far_ahead),
+            outcome(cut, sequential),
+            "cut after {} bytes",
+            cut.len()
+        );
         let mut wrong = whole.clone();
         wrong[whole.len() / 40 * n] ^= 4;
-        assert_eq!(outcome(&wrong, far_ahead), outcome(&wrong, in_turn), "byte {}", cut.len());
+        assert_eq!(outcome(&wrong, far_ahead), outcome(&wrong, sequential), "byte {}", cut.len());
     }
 }
 

@@ -40,7 +40,7 @@ fn javas_snapshots_restore_to_javas_tree_and_digest() {
     {
         let (tree, mut writer) = new_tree();
         let source = Unpacker::new(compression, bytes);
-        let loaded = load(source, AT, FIELD_MAX, in_turn, &mut writer).unwrap();
+        let loaded = load(source, AT, FIELD_MAX, sequential, &mut writer).unwrap();
         assert_eq!(dump(&tree), java_nodes(), "{compression:?}");
         assert_eq!(loaded.sessions, java_sessions());
         assert_eq!(tree.digest(), DIGEST);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::load::{Batch, Conveyor, LoadError, Loaded, in_turn, load};
+use super::load::{Batch, LoadError, Loaded, Pipeline, load, sequential};
 use super::pack::Compression;
 use super::write::{WriteOptions, write};
 use crate::tree::{Node, Tree, TreeOptions, TreeWriter};
@@ -43,7 +43,7 @@ fn written(tree: &Tree, sessions: &[(SessionId, i32)], options: &WriteOptions) -
 }
 
 fn loaded(bytes: &[u8], zxid: Zxid, writer: &mut TreeWriter) -> Result<Loaded, LoadError> {
-    load(bytes, zxid, FIELD_MAX, in_turn, writer)
+    load(bytes, zxid, FIELD_MAX, sequential, writer)
 }
 
 /// Everything a tree holds, one line a node, as TreeDump.java prints it.

@@ -22,7 +22,7 @@ struct Server {
 }
 
 const OPTIONS: RestoreOptions = RestoreOptions {
-    conveyor: in_turn,
+    pipeline: sequential,
     trust_empty: false,
     autocreate: true,
     digest: true,

@@ -97,7 +97,7 @@ fn warming_finds_nothing_to_fear() {
     let names: Vec<String> = (0..120).map(|n| format!("/n{n}")).collect();
     let mut paths: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
     paths.extend([&b""[..], b"/", b"no path", &[0xff, 0, 0xfe]]);
-    for few in 0..=crate::tree::WARM + 1 {
+    for few in 0..=crate::tree::PREFETCH + 1 {
         for some in paths.chunks(few.max(1)) {
             world.tree.warm(some);
         }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
-use super::doubts;
 use super::learner::{Learner, Stage};
+use super::read_index;
 use crate::codec::quorum::Packet;
 use crate::types::{Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
@@ -23,7 +23,7 @@ impl Leader {
             self.counting = false;
             self.commit_agreed(window, out);
         }
-        self.resolve_doubts(out);
+        self.resolve_reads(out);
         self.read_on(out);
         self.close_doomed(out);
         self.take_claims(window, out);
@@ -94,7 +94,7 @@ impl Leader {
                 }
             }
             (Packet::Ping { zxid, touches }, _) => {
-                learner.certain = learner.certain.max(doubts::round_of(zxid));
+                learner.certain = learner.certain.max(read_index::round_of(zxid));
                 if let Some(sessions) = touches.filter(|touches| !touches.is_empty()) {
                     out.push(LeaderEffect::Touched { link, sessions });
                 }
@@ -234,7 +234,7 @@ impl Leader {
             let activates = leader.map(|leader| (upto, leader));
             tell_committed(learner, &batch, activates, live_bytes, out);
         }
-        let done = self.doubts.done();
+        let done = self.read_index.done();
         for learner in self.learners.values_mut() {
             learner.answer_settled_syncs(upto, done, out);
         }
@@ -250,7 +250,7 @@ impl Leader {
     }
 
     /// The turn of a learner's client sync: answered when everything proposed until now is
-    /// committed and no other leader can have committed more ([`doubts`]), and always before
+    /// committed and no other leader can have committed more ([`read_index`]), and always before
     /// anything that is proposed later: a learner's clients hear answers in the order of their
     /// requests.
     pub(super) fn client_sync(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
@@ -261,7 +261,7 @@ impl Leader {
         }
         // Not `proposed`: an epoch's beginning is never committed.
         let behind = self.outstanding.back().map_or(self.committed, |(zxid, _)| *zxid);
-        learner.syncs.push_back((behind, self.doubts.ask()));
+        learner.syncs.push_back((behind, self.read_index.ask()));
     }
 }
 

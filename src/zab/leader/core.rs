@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::doubts::Doubts;
 use super::learner::{Beat, Learner, LearnerFigures, Stage};
+use super::read_index::ReadIndex;
 use super::readers::Heard;
 use super::{LeaderEffect, LeaderInput, LeaderParts};
 use crate::codec::quorum::Packet;
@@ -90,7 +90,7 @@ pub struct Leader {
     /// What members read.
     pub(super) heard: Heard,
     /// Questions whether a quorum still follows.
-    pub(super) doubts: Doubts,
+    pub(super) read_index: ReadIndex,
     pub(super) beat: Beat,
     pub(super) next_beat: Millis,
 }
@@ -118,7 +118,7 @@ impl Leader {
             lost_voter: false,
             let_go: false,
             heard: Heard::default(),
-            doubts: Doubts::default(),
+            read_index: ReadIndex::default(),
             log_broken_at: Zxid(-1),
             beat: 0,
             next_beat: now,
@@ -167,7 +167,7 @@ impl Leader {
                 }
             }
             LeaderInput::SyncFor { link } => self.client_sync(link, out),
-            LeaderInput::Doubted => self.doubts.ask_for_own(),
+            LeaderInput::ReadIndexAsked => self.read_index.ask_for_own(),
             LeaderInput::LogRead { link, chunk } => self.log_read(link, chunk, window, out),
             LeaderInput::SnapshotSent { link, zxid } => {
                 self.snapshot_sent(link, zxid, window, out);

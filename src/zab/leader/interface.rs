@@ -110,8 +110,8 @@ pub enum LeaderInput {
         chunk: LogChunk,
     },
     /// Something is to be said that only the leader of a quorum may say. Answered by
-    /// [`LeaderEffect::Certain`].
-    Doubted,
+    /// [`LeaderEffect::Confirmed`].
+    ReadIndexAsked,
     /// The snapshot's last byte is on its way; it holds everything up to `zxid`.
     SnapshotSent {
         link: Link,
@@ -166,8 +166,8 @@ pub enum LeaderEffect {
         members: Arc<Members>,
         leader: Option<ServerId>,
     },
-    /// A quorum followed when [`LeaderInput::Doubted`] was said for the `count`-th time.
-    Certain {
+    /// A quorum followed when [`LeaderInput::ReadIndexAsked`] was said for the `count`-th time.
+    Confirmed {
         count: u64,
     },
     /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one

@@ -111,9 +111,9 @@ pub(super) struct Learner {
     /// The beat in which it was heard last.
     pub heard: Beat,
     /// Client syncs, each behind the proposal that was the last when its turn came, and the round of
-    /// doubts that it began.
+    /// questions that it began.
     pub syncs: VecDeque<(Zxid, u64)>,
-    /// The newest round of doubts that it has answered.
+    /// The newest round of questions that it has answered.
     pub certain: u64,
     /// The last proposal sent to it, to an observer the last transaction, once it is live.
     pub sent: Zxid,
@@ -332,7 +332,7 @@ impl Learner {
         matches!(self.stage, Stage::Acked | Stage::UpToDate)
     }
 
-    /// Who it says it is. What an observer says never counts, so it stands in no voter's way.
+    /// The server id it claims. What an observer says never counts, so it stands in no voter's way.
     pub fn claim(&self) -> Option<(ServerId, bool)> {
         Some((self.server?, self.observer))
     }

@@ -40,7 +40,7 @@ impl Leader {
         if self.phase == Phase::Broadcast && self.beat % 2 == 0 && !self.is_followed() {
             return self.step_down("no quorum is connected".into(), out);
         }
-        let zxid = self.doubts.ping().unwrap_or(self.proposed);
+        let zxid = self.read_index.ping().unwrap_or(self.proposed);
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
             learner.send(Packet::Ping { zxid, touches: None }, out);
         }
@@ -49,7 +49,8 @@ impl Leader {
     }
 
     /// The own log has not moved for syncLimit while proposals wait for it: others commit without it,
-    /// and what is served here is the past. Who has all the votes alone can give up to nobody.
+    /// and what is served here is the past. A leader that holds a quorum by itself has nobody to
+    /// yield to.
     fn is_stuck(&mut self) -> Option<String> {
         let waits = self.outstanding.back().is_some_and(|(zxid, _)| *zxid > self.durable)
             || self.committed > self.durable;

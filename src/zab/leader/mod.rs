@@ -24,7 +24,7 @@
 //! * [`syncing`] making a learner's history this one
 //! * [`lagging`] learners whose links do not keep up
 //! * [`broadcast`] proposals, acks and commits; the end of an epoch's numbers
-//! * [`doubts`] whether a quorum still follows
+//! * [`read_index`] whether a quorum still follows
 //! * [`readers`] the largest transaction that every member can read
 //! * [`reconfig`] another configuration: its quorums, and who leads in it
 //! * [`liveness`] ticks: pings, silence, lost quorums
@@ -32,11 +32,11 @@
 mod broadcast;
 mod core;
 mod discovery;
-mod doubts;
 mod interface;
 mod lagging;
 mod learner;
 mod liveness;
+mod read_index;
 mod readers;
 mod reconfig;
 mod syncing;

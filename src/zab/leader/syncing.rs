@@ -30,7 +30,7 @@ impl Leader {
         let Some(learner) = self.learners.get(&link) else { return };
         let Stage::Promised { last } = learner.stage else { return };
         let claim = learner.claim();
-        let zxid = self.doubts.ping().unwrap_or(self.proposed);
+        let zxid = self.read_index.ping().unwrap_or(self.proposed);
         let mut rivalled = false;
         for other in self.learners.values_mut() {
             if other.claim() != claim || !other.holds() {

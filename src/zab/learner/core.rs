@@ -571,7 +571,7 @@ impl Learner {
     }
 
     fn diff(&mut self, zxid: Zxid, out: Out<'_>) -> Step {
-        self.must_have_committed(zxid, out)?;
+        self.refuse_older_history(zxid, out)?;
         let last = self.history.position();
         if self.needs_snapshot {
             return Err("a snapshot was asked for, a DIFF came".into());
@@ -592,7 +592,7 @@ impl Learner {
         }
         // Where nothing would be cut too: the epoch may be another ensemble's of that number, whose
         // transactions this log has not, though it has others of their zxids.
-        self.must_have_committed(after, out)?;
+        self.refuse_older_history(after, out)?;
         self.phase = Phase::Synchronization;
         if after < last && last.epoch() == self.epoch {
             self.history.rejoin(after);
@@ -607,7 +607,7 @@ impl Learner {
         if zxid.0 < 0 || zxid.epoch() > self.epoch {
             return Err(format!("SNAP at {zxid} from a leader of epoch {}", self.epoch.0));
         }
-        self.must_have_committed(zxid, out)?;
+        self.refuse_older_history(zxid, out)?;
         self.phase = Phase::Loading { zxid, received: false };
         out.push(LearnerEffect::LoadSnapshot { zxid });
         Ok(())

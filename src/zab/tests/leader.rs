@@ -117,7 +117,7 @@ fn inputs(part: &str) -> Vec<LeaderInput> {
             valid: words.get("valid") == "true",
         },
         "sync-for" => LeaderInput::SyncFor { link: link() },
-        "doubted" => LeaderInput::Doubted,
+        "doubted" => LeaderInput::ReadIndexAsked,
         "log" => LeaderInput::LogRead { link: link(), chunk: chunk(&words) },
         "snapshot-sent" => LeaderInput::SnapshotSent { link: link(), zxid: words.zxid("zxid") },
         // The transaction that is proposed next.
@@ -204,7 +204,7 @@ impl Playing {
                 let leader = leader.map_or("none".into(), |leader| leader.0.to_string());
                 format!("activate {}@{:x} leader={leader}", voters.join(","), members.version())
             }
-            LeaderEffect::Certain { count } => format!("certain {count}"),
+            LeaderEffect::Confirmed { count } => format!("certain {count}"),
             LeaderEffect::Request { link, server, request } => {
                 let packet = Packet::Request(request.clone());
                 format!("{} from={} server={}", text(&packet), link.0, server.0)

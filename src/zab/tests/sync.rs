@@ -63,7 +63,7 @@ struct World {
 }
 
 /// One epoch: who leads, the proposals, and how many of them are committed.
-struct Reign {
+struct ServingEpoch {
     leader: usize,
     proposed: Vec<Zxid>,
     committed: usize,
@@ -71,7 +71,7 @@ struct Reign {
 
 impl World {
     /// A leader is elected and its history taken over by some; if by a quorum, it proposes.
-    fn reign(&mut self, random: &mut Random, established: bool) -> Reign {
+    fn reign(&mut self, random: &mut Random, established: bool) -> ServingEpoch {
         self.epoch += 1 + random.below(2) as u32;
         let epoch = Epoch(self.epoch);
         let count = self.servers.len();
@@ -109,7 +109,7 @@ impl World {
             assert!(whole.starts_with(&self.committed), "the model itself loses nothing");
             self.committed = whole;
         }
-        Reign { leader, proposed, committed }
+        ServingEpoch { leader, proposed, committed }
     }
 }
 

@@ -412,7 +412,7 @@ impl World {
                     self.seen.handovers += usize::from(why.contains("used up"));
                     return self.end_role(at, Role::Idle);
                 }
-                LeaderEffect::Certain { .. }
+                LeaderEffect::Confirmed { .. }
                 | LeaderEffect::Touched { .. }
                 | LeaderEffect::Revalidate { .. }
                 | LeaderEffect::Activate { .. }

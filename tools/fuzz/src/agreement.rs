@@ -420,7 +420,7 @@ pub fn fuzz_leader(data: &[u8]) {
                 | LeaderEffect::Reading { .. }
                 | LeaderEffect::Serve { .. }
                 | LeaderEffect::Activate { .. }
-                | LeaderEffect::Certain { .. }
+                | LeaderEffect::Confirmed { .. }
                 | LeaderEffect::Touched { .. }
                 | LeaderEffect::LearnerReady { .. }
                 | LeaderEffect::LearnerGone { .. } => {}
@@ -448,7 +448,7 @@ pub fn fuzz_leader(data: &[u8]) {
                 Some(LeaderInput::Opened { link: Link(links) })
             }
             85 => Some(LeaderInput::Closed { link: Link(u64::from(draw.byte()) % (links + 1)) }),
-            86 => Some(LeaderInput::Doubted),
+            86 => Some(LeaderInput::ReadIndexAsked),
             87..=90 => {
                 now = now + i64::from(draw.byte());
                 Some(LeaderInput::Tick)

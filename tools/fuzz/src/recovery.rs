@@ -103,7 +103,7 @@ fn load(
     let (tree, mut writer) =
         Tree::new(TreeOptions { shards: 4, hash_seed: 1, types, digest: true });
     let options = RestoreOptions {
-        conveyor: ringkeeper::snapshot::load::in_turn,
+        pipeline: ringkeeper::snapshot::load::sequential,
         trust_empty: true,
         autocreate: true,
         digest: true,

@@ -60,7 +60,7 @@ impl World {
         let of = &self.servers[server];
         let (Some((since, until)), Some(up)) = (of.control_hangs, &of.up) else { return };
         if self.now.min(until) - since >= patience {
-            up.commons.turns.stand_still();
+            up.shared.turns.stand_still();
         }
     }
 

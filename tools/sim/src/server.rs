@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use ringkeeper::acl::Policy;
-use ringkeeper::admin::words::{Facts, Whitelist};
+use ringkeeper::admin::words::{ShownSettings, Whitelist};
 use ringkeeper::disk::Dir;
 use ringkeeper::election::ElectionSettings;
 use ringkeeper::log::LogSettings;
@@ -22,8 +22,8 @@ use ringkeeper::roles::control::{self, Control, ControlSettings};
 use ringkeeper::roles::jobs::LogInput;
 use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob};
 use ringkeeper::roles::log::check_nothing_is_lost;
-use ringkeeper::roles::message::{Question, ToControl};
-use ringkeeper::roles::network::{Admission, Budgets, Commons, NetworkRole, NetworkSettings};
+use ringkeeper::roles::message::{Query, ToControl};
+use ringkeeper::roles::network::{Admission, Budgets, NetworkRole, NetworkSettings, Shared};
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
 use ringkeeper::snapshot::{Directories, RestoreOptions, Restored, WriteOptions};
@@ -115,13 +115,13 @@ pub struct Running {
     /// Logs of new histories.
     pub log_started: mpsc::Receiver<(Zxid, Receiver<LogInput>)>,
     /// Nobody asks words that take time; the queue's other end must live.
-    pub questions: mpsc::Receiver<Question>,
+    pub questions: mpsc::Receiver<Query>,
     pub tree: Arc<Tree>,
     pub gauges: Arc<Gauges>,
     pub to_control: Sender<ToControl>,
     pub dirs: Arc<Directories>,
     pub options: WriteOptions,
-    pub commons: Arc<Commons>,
+    pub shared: Arc<Shared>,
     pub next_core: usize,
     pub stopping: bool,
 }
@@ -343,7 +343,7 @@ impl Server {
             to_control: roles.to_control,
             dirs,
             options: roles.write,
-            commons: roles.commons,
+            shared: roles.shared,
             next_core: 0,
             stopping: false,
         })
@@ -364,7 +364,7 @@ impl Server {
             network: network_settings(knobs),
             eager_acl_check: false,
             whitelist: Whitelist::new("*"),
-            facts: Facts::default(),
+            facts: ShownSettings::default(),
             admission: Admission::new(0, 0),
             restore: restore_options(knobs),
             ensemble: electorate.map(|all| ensemble_plan(me, knobs, all, self.rng.u64())),
@@ -482,7 +482,7 @@ fn write_options(knobs: &Knobs) -> WriteOptions {
 
 fn restore_options(knobs: &Knobs) -> RestoreOptions {
     RestoreOptions {
-        conveyor: ringkeeper::snapshot::load::in_turn,
+        pipeline: ringkeeper::snapshot::load::sequential,
         trust_empty: false,
         autocreate: true,
         digest: true,

@@ -82,7 +82,7 @@ impl World {
         let conn = role.net().open(wire, room);
         let peer = std::net::SocketAddr::from(([10, 0, 0, 1], 1 + client as u16));
         // Counted as an accepted connection is; without limits nobody is refused.
-        let _ = up.commons.admission.enter(peer.ip());
+        let _ = up.shared.admission.enter(peer.ip());
         role.welcome(conn, peer);
         self.add_wire(client, server, incarnation, core, Some(conn));
         self.client_wire[client] = Some(wire);

@@ -6,7 +6,7 @@ use crate::disk::sim::{Change, Failure, SimDisk};
 use crate::disk::{Dir, RealDir, reserve};
 use crate::log::{Append, IoChoice, LogEvent, LogSettings, settle};
 use crate::roles::jobs::LogInput;
-use crate::roles::log::{LogParts, OpenError, spawn, spawn_lent};
+use crate::roles::log::{LogParts, OpenError, spawn, spawn_inline};
 use crate::runtime::waker;
 use crate::types::Zxid;
 use std::sync::{Arc, mpsc};
@@ -38,12 +38,12 @@ fn parts(dir: Arc<dyn Dir>, settings: LogSettings) -> (LogParts, mpsc::Receiver<
 
 /// Whose time is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum By {
+enum Caller {
     LogThread,
     Sender,
 }
 
-const BOTH: [By; 2] = [By::LogThread, By::Sender];
+const BOTH: [Caller; 2] = [Caller::LogThread, Caller::Sender];
 
 /// Appends `count` transactions one by one, each when the one before it is durable, then stops.
 /// Returns the horizon, and the text of the failure if one came.
@@ -51,14 +51,14 @@ fn live(
     dir: Arc<dyn Dir>,
     settings: LogSettings,
     count: i64,
-    by: By,
+    by: Caller,
 ) -> Result<(Zxid, Option<String>), OpenError> {
     let (parts, hears) = parts(dir, settings);
     let (handle, sender, lent) = match by {
-        By::LogThread => spawn(parts).map(|(handle, sender)| (handle, sender, None))?,
-        By::Sender => {
+        Caller::LogThread => spawn(parts).map(|(handle, sender)| (handle, sender, None))?,
+        Caller::Sender => {
             let (_, waker) = waker::for_thread();
-            let (handle, sender, lent) = spawn_lent(parts, waker)?;
+            let (handle, sender, lent) = spawn_inline(parts, waker)?;
             (handle, sender, Some(lent))
         }
     };
@@ -97,7 +97,7 @@ fn live(
 #[test]
 fn a_life_without_failures_reports_every_transaction_and_stops() {
     let disk = SimDisk::new();
-    let (horizon, ended) = live(Arc::new(disk.clone()), settings(), 6, By::LogThread).unwrap();
+    let (horizon, ended) = live(Arc::new(disk.clone()), settings(), 6, Caller::LogThread).unwrap();
     assert_eq!((horizon, ended), (Zxid(6), None));
     assert_eq!(recover(&disk, Zxid(1)).unwrap().len(), 6);
     let names: Vec<String> = disk.contents().into_keys().collect();
@@ -117,7 +117,7 @@ fn a_life_without_failures_reports_every_transaction_and_stops() {
 #[test]
 fn whatever_call_fails_and_however_nothing_is_acknowledged_after_it() {
     let whole = SimDisk::new();
-    live(Arc::new(whole.clone()), settings(), 6, By::LogThread).unwrap();
+    live(Arc::new(whole.clone()), settings(), 6, Caller::LogThread).unwrap();
     let mut ends = 0;
     for number in 0..whole.change_count() {
         let hows = [Failure::Error, Failure::Short, Failure::Full];
@@ -203,7 +203,7 @@ fn every_way_to_the_disk_works_on_real_files() {
 #[test]
 fn a_log_that_holds_more_than_was_loaded_is_not_written_over() {
     let disk = SimDisk::new();
-    live(Arc::new(disk.clone()), settings(), 6, By::LogThread).unwrap();
+    live(Arc::new(disk.clone()), settings(), 6, Caller::LogThread).unwrap();
     let (parts, _hears) = parts(Arc::new(disk.clone()), settings());
     let refused = spawn(LogParts { last: Zxid(4), ..parts }).map(drop).unwrap_err();
     assert!(

@@ -9,7 +9,7 @@ use crate::log::frame::{self, HEADER, Nonce};
 use crate::log::horizon;
 use crate::log::name::{log_name, side_name};
 use crate::log::scan::Cause;
-use crate::log::{Replay, ReplayError, settle, settle_beside, truncate};
+use crate::log::{Replay, ReplayError, settle, settle_with_snapshots, truncate};
 use crate::types::{Epoch, Zxid};
 
 /// A log of a live ZooKeeper 3.9.5, its padding cut off.
@@ -271,7 +271,7 @@ fn a_sealed_segment_that_changed_is_refused_and_one_that_java_cut_is_not() {
     let refused = recover(&cut(), Zxid(1)).unwrap_err();
     assert!(matches!(refused, ReplayError::Promised { length: 242, .. }), "{refused}");
     let disk = cut();
-    assert_eq!(settle_beside(&disk, ENTRY_MAX, 1).unwrap().last, Some(Zxid(1)));
+    assert_eq!(settle_with_snapshots(&disk, ENTRY_MAX, 1).unwrap().last, Some(Zxid(1)));
     assert_eq!(zxids(recover(&disk, Zxid(1))), [1], "and no word is left of what Java cut");
     for records in [vec![2, 3], vec![]] {
         let disk = cut();

@@ -18,7 +18,7 @@ impl Learner {
     /// whose history ends before what is known to be, leads servers that have forgotten: their disks
     /// are empty, or are older copies. To follow it would delete what may be the last copy, and to
     /// vouch for its history would make the loss the ensemble's word.
-    pub(super) fn must_have_committed(&self, ends: Zxid, out: Out<'_>) -> Step {
+    pub(super) fn refuse_older_history(&self, ends: Zxid, out: Out<'_>) -> Step {
         let committed = self.parts.committed;
         if ends >= committed || crate::mutants::on("committed-cut-off") {
             return Ok(());

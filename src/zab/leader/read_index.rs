@@ -15,7 +15,7 @@ use crate::codec::quorum::Packet;
 use crate::types::Zxid;
 
 #[derive(Debug, Default)]
-pub(super) struct Doubts {
+pub(super) struct ReadIndex {
     /// The newest round that is wanted, that was begun, that a quorum has answered.
     wanted: u64,
     begun: u64,
@@ -25,7 +25,7 @@ pub(super) struct Doubts {
     answered: u64,
 }
 
-impl Doubts {
+impl ReadIndex {
     /// The round whose end answers what is asked now: not the one under way.
     pub fn ask(&mut self) -> u64 {
         self.wanted = self.begun + 1;
@@ -58,21 +58,21 @@ pub(super) fn round_of(zxid: Zxid) -> u64 {
 
 impl Leader {
     /// Once a turn: answers what a quorum has made certain, and asks for what is new.
-    pub(super) fn resolve_doubts(&mut self, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn resolve_reads(&mut self, out: &mut Vec<LeaderEffect>) {
         if self.phase != Phase::Broadcast {
             return;
         }
-        let before = self.doubts.done;
+        let before = self.read_index.done;
         loop {
-            let Doubts { wanted, begun, done, .. } = self.doubts;
+            let ReadIndex { wanted, begun, done, .. } = self.read_index;
             if begun > done {
                 let alone = crate::mutants::on("deposed-leader-answers");
                 if !alone && !self.is_quorum(|learner| learner.certain >= begun) {
                     break;
                 }
-                self.doubts.done = begun;
+                self.read_index.done = begun;
             } else if wanted > begun {
-                self.doubts.begun = wanted;
+                self.read_index.begun = wanted;
                 for learner in self.learners.values_mut() {
                     if learner.is_live() && !learner.observer {
                         learner.send(Packet::Ping { zxid: zxid_of(wanted), touches: None }, out);
@@ -82,21 +82,21 @@ impl Leader {
                 break;
             }
         }
-        if self.doubts.done > before {
-            self.tell_certain(out);
+        if self.read_index.done > before {
+            self.tell_confirmed(out);
         }
     }
 
-    fn tell_certain(&mut self, out: &mut Vec<LeaderEffect>) {
-        let (done, committed) = (self.doubts.done, self.committed);
+    fn tell_confirmed(&mut self, out: &mut Vec<LeaderEffect>) {
+        let (done, committed) = (self.read_index.done, self.committed);
         for learner in self.learners.values_mut() {
             learner.answer_settled_syncs(committed, done, out);
         }
-        let count = self.doubts.own.partition_point(|round| *round <= done);
+        let count = self.read_index.own.partition_point(|round| *round <= done);
         if count > 0 {
-            self.doubts.own.drain(..count);
-            self.doubts.answered += count as u64;
-            out.push(LeaderEffect::Certain { count: self.doubts.answered });
+            self.read_index.own.drain(..count);
+            self.read_index.answered += count as u64;
+            out.push(LeaderEffect::Confirmed { count: self.read_index.answered });
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
 use crate::admin::words::Desk;
 use crate::metrics::gauges::ConnGauges;
-use crate::roles::message::{Question, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
+use crate::roles::message::{Query, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::runtime::{Sender, clock};
 use crate::types::{Millis, SessionId, limits};
 
@@ -30,22 +30,22 @@ const SESSION_TEXT: usize = 24;
 const CUT: &str = "and more: this answer is cut\n";
 
 /// What the thread works with.
-pub struct Clerk {
+pub struct SlowCommands {
     pub desk: Arc<Desk>,
     /// The network cores' mailboxes, by core.
     pub cores: Vec<Sender<ToNetwork>>,
     pub to_control: Sender<ToControl>,
 }
 
-impl Clerk {
+impl SlowCommands {
     /// Starts the thread. It ends with the network cores, whose end closes the queue.
-    pub fn spawn(self, questions: Receiver<Question>) -> io::Result<()> {
+    pub fn spawn(self, questions: Receiver<Query>) -> io::Result<()> {
         std::thread::Builder::new().name("clerk".into()).spawn(move || self.run(&questions))?;
         Ok(())
     }
 
-    fn run(self, questions: &Receiver<Question>) {
-        for Question { word, conn, asker } in questions {
+    fn run(self, questions: &Receiver<Query>) {
+        for Query { word, conn, asker } in questions {
             let text = self.answer(word, &asker).unwrap_or_else(|| {
                 tracing::warn!(word, "not answered: a role did not tell what it has");
                 String::new()

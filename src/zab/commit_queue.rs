@@ -42,9 +42,9 @@ pub enum Due<O> {
 /// Proposals in zxid order, waiting; `O` is whoever wants to know.
 ///
 /// Its length is bounded by the requests in flight (limits::GLOBAL_OUTSTANDING and the lines of
-/// the connections), which the network cores keep, and by [`Line::bytes_not_durable`], which the
+/// the connections), which the network cores keep, and by [`CommitQueue::bytes_not_durable`], which the
 /// control core asks before it takes more.
-pub struct Line<O> {
+pub struct CommitQueue<O> {
     proposals: VecDeque<Waiting<O>>,
     /// How many of them are durable, and the bytes of the others.
     durable_count: usize,
@@ -52,7 +52,7 @@ pub struct Line<O> {
     /// Client syncs, each with the transaction that must be applied first, never falling, and the
     /// number of the doubt that must be settled.
     syncs: VecDeque<(Zxid, u64, O)>,
-    /// Doubts up to this number are settled.
+    /// Questions up to this number are settled.
     certain: u64,
     proposed: Zxid,
     durable: Zxid,
@@ -68,10 +68,10 @@ struct Waiting<O> {
     origin: O,
 }
 
-impl<O> Line<O> {
+impl<O> CommitQueue<O> {
     /// `last`: everything up to it is in the tree already.
-    pub fn new(last: Zxid) -> Line<O> {
-        Line {
+    pub fn new(last: Zxid) -> CommitQueue<O> {
+        CommitQueue {
             proposals: VecDeque::new(),
             durable_count: 0,
             bytes_not_durable: 0,
@@ -95,16 +95,17 @@ impl<O> Line<O> {
 
     /// A client sync takes its place behind all that is proposed.
     pub fn sync(&mut self, origin: O) {
-        self.sync_doubted(0, origin);
+        self.sync_after_confirmation(0, origin);
     }
 
-    /// The same, but not before this doubt is settled: by [`Line::certain`], or because something
+    /// The same, but not before this doubt is settled: by [`CommitQueue::certain`], or because
+    /// something
     /// later is agreed. What is later waits behind it.
-    pub fn sync_doubted(&mut self, doubt: u64, origin: O) {
+    pub fn sync_after_confirmation(&mut self, doubt: u64, origin: O) {
         self.syncs.push_back((self.proposed, doubt, origin));
     }
 
-    /// Doubts up to this number are settled.
+    /// Questions up to this number are settled.
     pub fn certain(&mut self, doubt: u64) {
         self.certain = doubt;
     }
@@ -171,7 +172,7 @@ impl<O> Line<O> {
         self.bytes_not_durable
     }
 
-    /// Who waits is told nothing: the role in which they asked is over.
+    /// Waiting clients get no answer: the role in which they asked has ended.
     pub fn forget_origins(&mut self, nobody: impl Fn() -> O) {
         for waiting in &mut self.proposals {
             waiting.origin = nobody();
@@ -232,7 +233,7 @@ mod tests {
         Durable::assumed(Zxid(zxid))
     }
 
-    fn applies(line: &mut Line<char>) -> Option<i64> {
+    fn applies(line: &mut CommitQueue<char>) -> Option<i64> {
         match line.next_due()? {
             Due::Apply(committed) => Some(committed.entry().header.zxid.0),
             Due::Synced(_) => panic!("a sync"),
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn alone_nothing_is_committed_before_the_log_holds_it() {
-        let mut line = Line::new(Zxid(4));
+        let mut line = CommitQueue::new(Zxid(4));
         line.propose(entry(5), bytes(5), 'a');
         line.sync('s');
         line.propose(entry(6), bytes(6), 'b');
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn both_horizons_must_have_passed() {
-        let mut line = Line::new(Zxid(4));
+        let mut line = CommitQueue::new(Zxid(4));
         line.propose(entry(5), bytes(5), 'a');
         line.propose(entry(6), bytes(6), 'b');
         line.agree(Agreed(Zxid(6)));
@@ -276,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_sync_the_leader_answered_waits_for_what_it_had_committed() {
-        let mut line = Line::new(Zxid(4));
+        let mut line = CommitQueue::new(Zxid(4));
         line.propose(entry(5), bytes(5), 'a');
         line.propose(entry(6), bytes(6), 'b');
         line.agree(Agreed(Zxid(5)));
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn at_the_end_of_a_role_the_log_is_the_history() {
-        let mut line = Line::new(Zxid(4));
+        let mut line = CommitQueue::new(Zxid(4));
         line.propose(entry(5), bytes(5), 'a');
         line.propose(entry(6), bytes(6), 'b');
         line.sync('s');
@@ -307,7 +308,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "I1")]
     fn a_horizon_ahead_of_the_proposals_is_a_fault() {
-        let mut line: Line<()> = Line::new(Zxid(4));
+        let mut line: CommitQueue<()> = CommitQueue::new(Zxid(4));
         line.durable(durable(5));
     }
 }
