@@ -83,11 +83,9 @@ fn refuses(member: &Member) -> bool {
         && log.contains("stop the other servers, move their version-2 folders away")
 }
 
-/// The members that have forgotten begin anew. The first epoch that they come to is one that the
-/// third has
+/// The members that have forgotten begin anew. The first epoch that they come to is one that the third has
 /// been in: a leader of ours sends it away, for its transactions were never proposed there. So ours
-/// begin twice. A leader of ZooKeeper's has the beginning of its epoch for its last zxid, which is
-/// above
+/// begin twice. A leader of ZooKeeper's has the beginning of its epoch for its last zxid, which is above
 /// all that the third knows from the second epoch on.
 fn begin_anew(ensemble: &mut Ensemble, ids: [u64; 2]) {
     let times = if ensemble.member(ids[0]).kind == Kind::Java { 1 } else { 2 };
@@ -149,8 +147,7 @@ fn servers_that_begin_in_an_epoch_long_past_are_refused_with_the_way_out() {
 
 #[test]
 fn a_tree_that_comes_under_the_beginning_of_an_epoch_is_looked_at() {
-    // Goal: a ZooKeeper leader names its tree for the beginning of its epoch, which from the second
-    // epoch
+    // Goal: a ZooKeeper leader names its tree for the beginning of its epoch, which from the second epoch
     // of those who have forgotten on is above all that the third knows. It is refused all the same:
     // with older copies, with empty disks, and when clients have come meanwhile.
     let kinds = [Kind::Java, Kind::Java, Kind::Ringkeeper];

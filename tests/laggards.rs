@@ -74,8 +74,7 @@ fn lag(quorum: u16, id: i64, first: i64, last: i64) -> usize {
 
 #[test]
 fn thirty_observers_a_hundred_megabytes_behind_cost_about_one_reading_of_the_log() {
-    // Goal: pieces of the log are read once for all of them, or nearly, and what is on its way to
-    // them is
+    // Goal: pieces of the log are read once for all of them, or nearly, and what is on its way to them is
     // bounded. How long it takes is printed.
     let plan = Plan::new(&[Kind::under_test(); 3])
         .set("preAllocSize", "65536")

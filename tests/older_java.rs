@@ -1,5 +1,4 @@
-//! Apache ZooKeeper 3.8.4 and 3.6.4 in one ensemble with ours. Followers of 3.6.3 to 3.9.1 hand
-//! what was
+//! Apache ZooKeeper 3.8.4 and 3.6.4 in one ensemble with ours. Followers of 3.6.3 to 3.9.1 hand what was
 //! proposed before NEWLEADER to their log, and a thread of its own may acknowledge it before
 //! NEWLEADER (ZOOKEEPER-4685). ZooKeeper's leader passes that over; it must cost no link of ours.
 
@@ -88,8 +87,7 @@ struct State {
     links: Vec<Link>,
 }
 
-/// Stands before a leader's quorum port, for one learner: lets it in when it is told to, and reads
-/// along.
+/// Stands before a leader's quorum port, for one learner: lets it in when it is told to, and reads along.
 struct Gate {
     port: u16,
     shared: Arc<(Mutex<State>, Condvar)>,

@@ -178,8 +178,7 @@ const SHORT_MS: i32 = 15_000;
 
 #[test]
 fn seventy_thousand_sessions_that_are_due_together_cost_nobody_anything() {
-    // Goal: a new leader gives every session its full timeout again, so those whose clients are
-    // gone are
+    // Goal: a new leader gives every session its full timeout again, so those whose clients are gone are
     // due in one bucket. Their ends are proposed in slices: the follower keeps its link, and others are
     // served meanwhile.
     let count = support::setting("RK_TEST_SESSIONS", 70_000) as usize;

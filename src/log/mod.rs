@@ -10,8 +10,7 @@
 //! * [`core`]: the decisions, pure
 //! * [`name`], [`frame`]: file names and bytes
 //! * [`settings`]: what can be configured; [`figures`]: what is measured
-//! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the
-//! newest
+//! * [`side`]: the record beside a sealed segment; [`horizon`]: what is known to be durable of the newest
 //! * [`scan`], [`settle`], [`replay`]: reading, and what a start does first
 //! * [`truncate`], [`purge`]: what is taken away at the new end, and at the old
 

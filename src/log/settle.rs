@@ -76,8 +76,7 @@ pub fn settle_with_snapshots(
 }
 
 /// A segment that was being prepared, half a side record, side records of what is gone (ZooKeeper's
-/// zkCleanup.sh does not know of them): nothing of them is needed. A probe may be at work beside
-/// this; it
+/// zkCleanup.sh does not know of them): nothing of them is needed. A probe may be at work beside this; it
 /// removes what one before it has left.
 fn remove_leftovers(dir: &dyn Dir, logs: &[LogFile], settled: &mut Settled) -> io::Result<()> {
     for file in dir.list()? {

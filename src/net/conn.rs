@@ -183,8 +183,7 @@ impl Conn {
         self.receiving = Some(ring.connect(&self.socket, self.peer.into(), token(id)));
     }
 
-    /// Order in which connections are read when buffers are scarce, smallest first: whose request
-    /// is still short,
+    /// Order in which connections are read when buffers are scarce, smallest first: whose request is still short,
     /// and among those who had none before.
     pub(super) fn place(&self) -> (usize, bool) {
         (self.input.len(), !self.starved)
@@ -307,8 +306,7 @@ impl Conn {
             self.mark = None;
             around.events.push(NetEvent::Drained(id));
         }
-        // A connection over its limit of output is still read: its client's pings keep its session.
-        // One that hears
+        // A connection over its limit of output is still read: its client's pings keep its session. One that hears
         // nothing more is read to its end, which may be all that its role waits for.
         let wanted =
             !self.peer_ended && (!self.paused || self.deaf) && !self.is_full(around.settings);

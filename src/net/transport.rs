@@ -102,8 +102,7 @@ impl Net {
         self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Clients)
     }
 
-    /// As [`Net::listen`], for other servers: there are descriptors for them when clients have
-    /// taken all
+    /// As [`Net::listen`], for other servers: there are descriptors for them when clients have taken all
     /// that they may.
     pub fn listen_for_servers(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
         let bound = listener::bind(addr)?;

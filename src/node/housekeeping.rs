@@ -82,8 +82,7 @@ impl Housekeeping {
         let mut resumed = began;
         let (tree, at, txn_count) = (&self.tree, self.options.at.0, self.txn_count as i64);
         let mut pace = |bytes| {
-            // Across epochs the numbers are far apart: a snapshot that started in an older epoch is
-            // not throttled
+            // Across epochs the numbers are far apart: a snapshot that started in an older epoch is not throttled
             let late = tree.applied().0.saturating_sub(at) > txn_count;
             let (elapsed, worked) = (began.elapsed(), resumed.elapsed());
             std::thread::sleep(limits.rest(&Progress { bytes, elapsed, worked, late }));

@@ -243,8 +243,7 @@ impl Sessions {
         }
     }
 
-    /// Whether a request may go on (SessionTrackerImpl.checkSession): what [`UnknownSessions`] says
-    /// of a
+    /// Whether a request may go on (SessionTrackerImpl.checkSession): what [`UnknownSessions`] says of a
     /// session that is not there, SessionExpired when closing, SessionMoved when another connection
     /// owns the session. A session without an owner is anybody's, and `None` for `from` asks about
     /// the session alone.

@@ -98,8 +98,7 @@ impl<O> CommitQueue<O> {
         self.sync_after_confirmation(0, origin);
     }
 
-    /// The same, but not before this doubt is settled: by [`CommitQueue::certain`], or because
-    /// something
+    /// The same, but not before this doubt is settled: by [`CommitQueue::certain`], or because something
     /// later is agreed. What is later waits behind it.
     pub fn sync_after_confirmation(&mut self, doubt: u64, origin: O) {
         self.syncs.push_back((self.proposed, doubt, origin));

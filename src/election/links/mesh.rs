@@ -94,8 +94,7 @@ impl Links {
             let peer = self.peers.entry(id).or_insert_with(|| Peer::new(me < id));
             peer.configure(addresses, electorate.is_voter(id), now);
         }
-        // A server that was removed may still connect, as a non-member. Connections that we opened
-        // to it end.
+        // A server that was removed may still connect, as a non-member. Connections that we opened to it end.
         for (_, peer) in self.peers.iter_mut().filter(|(id, _)| !ids.contains(id)) {
             peer.configure(Vec::new(), false, now);
             if let Line::Dialing { dial, .. } = peer.line {
@@ -264,8 +263,7 @@ impl Links {
 
     /// Somebody says that he is a server whose connection stands. Whoever waits already keeps his
     /// place for as long as silence of the other may take: if the next connection took it, a
-    /// non-member that reconnects
-    /// again and again would keep the peer itself from ever being heard.
+    /// non-member that reconnects again and again would keep the peer itself from ever being heard.
     fn claims(&mut self, now: Millis, server: ServerId, link: Link, out: &mut Vec<LinksEffect>) {
         let Some(peer) = self.peers.get_mut(&server) else { return };
         if let Some(greeting) = &self.greeting {

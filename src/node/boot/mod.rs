@@ -1,8 +1,7 @@
 //! Start and stop: recovery, threads, signals.
 //!
 //! ```text
-//! settings ─► kernel probe ─► clients' port ─► folders, lock ─► restore ─► threads ─► serve ─►
-//! SIGTERM ─► stop
+//!  settings ─► kernel probe ─► clients' port ─► folders, lock ─► restore ─► threads ─► serve ─► SIGTERM ─► stop
 //! ```
 //!
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a

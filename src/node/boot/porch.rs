@@ -44,8 +44,7 @@ impl StartupWords {
                 guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
                 std::thread::sleep(PAUSE);
             }
-            // Pending words are answered; silent connections are closed, so that the start does not
-            // wait for them.
+            // Pending words are answered; silent connections are closed, so that the start does not wait for them.
             let until = Instant::now() + LEAVE;
             while !guests.is_empty() && Instant::now() < until {
                 guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));

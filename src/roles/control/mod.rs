@@ -7,8 +7,7 @@
 //! ```
 //!
 //! A turn takes what is in the mailbox, hands all new entries to the log in one push, applies
-//! what has become durable, looks at the timers, and flushes what it has for the network cores. It
-//! never waits.
+//! what has become durable, looks at the timers, and flushes what it has for the network cores. It never waits.
 
 mod ages;
 mod apply;

@@ -137,8 +137,7 @@ impl Control {
             self.expiring = Some(now);
             return;
         }
-        // A deadline missed by a tick or more means that this process was paused, not that its
-        // clients were silent (a stopped process, a machine that was moved). Its
+        // A deadline missed by a tick or more means that this process was paused, not that its clients were silent (a stopped process, a machine that was moved). Its
         // clients have waited; they may have words on their way, or be about to connect again.
         if now.0 - due.0 >= self.settings.tick_time {
             tracing::warn!(

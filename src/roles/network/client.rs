@@ -106,8 +106,7 @@ impl Client {
     }
 
     /// The connection proves something more. What is beyond its budget, or that of the server, of which
-    /// the core has been `granted` a part and holds `core_bytes`, is refused as if it had not been
-    /// proven: the
+    /// the core has been `granted` a part and holds `core_bytes`, is refused as if it had not been proven: the
     /// leader would refuse each write that carries it (I14).
     pub fn add_identities(
         &mut self,

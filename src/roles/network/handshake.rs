@@ -55,8 +55,7 @@ impl<N: Transport> NetworkRole<N> {
         self.outgoing.push(message);
     }
 
-    /// A client that has seen nothing newer sees nothing older here (I8). What was seen of earlier
-    /// epochs is in
+    /// A client that has seen nothing newer sees nothing older here (I8). What was seen of earlier epochs is in
     /// the history that this one began with; its first zxid, which a ZooKeeper leader shows to the
     /// clients of an epoch in which nothing is written, stands for just that history.
     fn known_upto(&self) -> Zxid {

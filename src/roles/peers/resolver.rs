@@ -14,8 +14,7 @@ use super::calls::CallId;
 use super::doors::Attempt;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 
-/// A request for a name that is being looked up waits for that lookup. One that takes longer than
-/// this is
+/// A request for a name that is being looked up waits for that lookup. One that takes longer than this is
 /// not waited for: another is begun beside it.
 const LOOKUP_MAX: Duration = Duration::from_secs(15);
 

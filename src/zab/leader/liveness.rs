@@ -49,8 +49,7 @@ impl Leader {
     }
 
     /// The own log has not moved for syncLimit while proposals wait for it: others commit without it,
-    /// and what is served here is the past. A leader that holds a quorum by itself has nobody to
-    /// yield to.
+    /// and what is served here is the past. A leader that holds a quorum by itself has nobody to yield to.
     fn is_stuck(&mut self) -> Option<String> {
         let waits = self.outstanding.back().is_some_and(|(zxid, _)| *zxid > self.durable)
             || self.committed > self.durable;

@@ -3,8 +3,7 @@
 use super::*;
 
 impl Learner {
-    /// The leader's time is up, and has been for `late_ms`. A deadline missed by a tick or more
-    /// means that this process was paused, not that its clients were silent,
+    /// The leader's time is up, and has been for `late_ms`. A deadline missed by a tick or more means that this process was paused, not that its clients were silent,
     /// perhaps together with its leader (a machine that was moved): what the leader has said lies
     /// unread, or comes within a tick.
     pub(super) fn silent(&mut self, now: Millis, late_ms: i64) -> Step {
