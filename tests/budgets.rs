@@ -269,8 +269,7 @@ fn readers_have_stopped(name: &str, cores: usize) {
     }
     assert!(listening.join().unwrap(), "who reads hears all");
     let (peak, closed) = (peak(server.pid()), figure(&server, "zk_connection_drop_count"));
-    // `limits::OUTBOUND_ALL`, and what is made between two looks at it, on each core at worst. A
-    // byte has
+    // `limits::OUTBOUND_ALL`, and what is made between two looks at it, on each core at worst. A byte has
     // two places while the vector that it waits in grows, and the old one stays with the allocator for
     // a second. 64 MiB are the server's own.
     let (all, look) = (384 * MIB, 16 * MIB);
@@ -534,8 +533,7 @@ fn digests_are_javas_under_every_name() {
 #[test]
 fn beginnings_of_requests_have_a_bound_in_sum() {
     // Goal: each connection may send nearly the whole of a long request and then nothing. A thousand of
-    // them held a gigabyte, for as long as their sessions lived. Those that hold the most are
-    // closed, and
+    // them held a gigabyte, for as long as their sessions lived. Those that hold the most are closed, and
     // who sends whole requests is served.
     const CONNECTIONS: usize = 500;
     let server = ours("beginnings", &[("maxClientCnxns", "0")]);

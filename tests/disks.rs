@@ -1,6 +1,5 @@
 //! Disks, descriptors and starts, seen from outside: what a crash cannot have made is refused with the
-//! way out, and a diagnostic, a full disk, a lack of descriptors or a port in use cost no more than
-//! they
+//! way out, and a diagnostic, a full disk, a lack of descriptors or a port in use cost no more than they
 //! must.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]

@@ -5,8 +5,7 @@
 //! No acknowledged write is lost, no session ends, no client sees more than a reconnect, and at
 //! every pause the trees of all members are equal to the last field.
 //!
-//! The same on an idle ensemble, where nothing is written from one epoch to the next: sessions that
-//! only
+//! The same on an idle ensemble, where nothing is written from one epoch to the next: sessions that only
 //! ping have seen the beginnings of epochs, which a ZooKeeper leader shows before anything else.
 //!
 //! `RK_ROLLING=all` adds five members, observers, and clients of kazoo with locks and watches.
@@ -66,8 +65,7 @@ fn every_way_of_replacing() {
 
 #[test]
 fn an_idle_ensemble_is_replaced_and_back() {
-    // Goal: Java → ours → ours restarted → Java, while 50 sessions only ping: none is lost, and
-    // ours turns
+    // Goal: Java → ours → ours restarted → Java, while 50 sessions only ping: none is lost, and ours turns
     // nobody away for what it has seen.
     let passes = [Kind::under_test(), Kind::under_test(), Kind::Java];
     roll_idle("idle", Plan::new(&[Kind::Java; 3]), &passes, &Idle::GLOBAL);

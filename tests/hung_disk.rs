@@ -220,8 +220,7 @@ fn two_cores() -> Plan {
 
 #[test]
 fn a_leader_whose_disk_hangs_stops_serving_and_comes_back() {
-    // Goal: no answer from the past behind its patience, not even when the disk goes on; the others
-    // have
+    // Goal: no answer from the past behind its patience, not even when the disk goes on; the others have
     // a leader; nothing acknowledged is lost.
     a_hung_disk("hung-leader", &plan(), Whose::Leader);
 }

@@ -3,8 +3,7 @@
 //! * [`metrics`]: `mntr`, the list of [`crate::metrics`] in ZooKeeper's form
 //! * [`listings`]: the long answers, from what the roles tell
 //! * [`words`]: the four-letter words' texts; [`conf`]: what one of them tells of an ensemble
-//! * [`machine`]: what the system says of this machine and this process; [`version`]: which server
-//! this is
+//! * [`machine`]: what the system says of this machine and this process; [`version`]: which server this is
 //! * [`report`](mod@report): what SIGQUIT has told
 //!
 //! Reads figures and settings; changes nothing but its own counters.

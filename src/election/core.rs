@@ -9,9 +9,9 @@
 //! ```
 //!
 //! What is quicker here than in Java, with the same messages: a choice on which every voter that
-//! can be reached, of those that ever could be, agrees is final at once; who votes for less than we do, or votes for the first
-//! time in our round, is told our vote, since it may have missed it; observers that asked are told
-//! the end; and who connects is told the current vote (`Greeting`).
+//! can be reached, of those that ever could be, agrees is final at once; who votes for less than we
+//! do, or votes for the first time in our round, is told our vote, since it may have missed it;
+//! observers that asked are told the end; and who connects is told the current vote (`Greeting`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

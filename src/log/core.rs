@@ -14,8 +14,7 @@
 //!   then carries data only; growing a live file would make its flushes wait for the journal.
 //!   (Java grows its file; where files end means nothing to a reader.)
 //! * A process never appends to a file that it did not begin (FileTxnLog.append).
-//! * Space that is short ends nothing before it is needed: the current segment is used to its last
-//! byte,
+//! * Space that is short ends nothing before it is needed: the current segment is used to its last byte,
 //!   and the next is made as small as it must be.
 //! * Without `forceSync` a segment is flushed once, when it is finished: what stands before a newer
 //!   segment is whole, here too.

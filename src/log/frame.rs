@@ -86,15 +86,13 @@ pub fn header(nonce: Nonce, prepared: bool) -> [u8; HEADER] {
     out
 }
 
-/// crc32c of a segment's header, where a sum of the whole file begins. Whether space was laid out
-/// is left
+/// crc32c of a segment's header, where a sum of the whole file begins. Whether space was laid out is left
 /// out of it: a file that is cut no longer says so ([`cut`]).
 pub fn header_crc(nonce: Nonce) -> u32 {
     crc32c::crc32c(&header(nonce, false))
 }
 
-/// Ends the file at `at`, durably. On the way a crash may leave it any length: it must not say then
-/// that
+/// Ends the file at `at`, durably. On the way a crash may leave it any length: it must not say then that
 /// it never ends within a record.
 pub fn cut(file: &dyn File, of: Header, at: u64) -> io::Result<()> {
     if let Header::Ours { nonce, prepared: true } = of {

@@ -6,21 +6,17 @@
 //! every request's way: less than this record says is damage, never a crash.
 //!
 //! ```text
-//! 0     "RKHORIZ1" │ sequence 8 │ identity 16 │ first 8 │ last 8 │ nonce 4 │ length 8 │ crc 4 │
-//! crc32c of these 64
+//! 0     "RKHORIZ1" │ sequence 8 │ identity 16 │ first 8 │ last 8 │ nonce 4 │ length 8 │ crc 4 │ crc32c of these 64
 //! 4096  the same, older or newer
 //! ```
 //!
 //! * It is written only after the flush that it speaks of. So it promises too little at any moment, and
 //!   never too much.
-//! * The two places are written in turns, each within a sector: a crash that tears one leaves the
-//! other,
+//! * The two places are written in turns, each within a sector: a crash that tears one leaves the other,
 //!   which promises less. Without either the log is judged as before.
-//! * What it says of a segment stays true until that is cut or removed for a change of history, and
-//! then
+//! * What it says of a segment stays true until that is cut or removed for a change of history, and then
 //!   the record goes first, durably ([`remove`]).
-//! * It names the file it lies in, by inode and time of birth. A copy of the folder, made while a
-//! server
+//! * It names the file it lies in, by inode and time of birth. A copy of the folder, made while a server
 //!   runs, may hold less of the log than the record copied after it; a copied record says nothing.
 //! * ZooKeeper does not know of it. Whoever finds that one has written to the folder since removes it
 //!   ([`super::settle`]).

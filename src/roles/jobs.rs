@@ -36,8 +36,7 @@ pub enum Job {
 
 /// Work on files for a learner that is far behind, on a thread beside.
 pub enum LearnerJob {
-    /// Answered by [`super::message::ToControl::LogRead`]. `upto`: the log's horizon; what is
-    /// behind may be half
+    /// Answered by [`super::message::ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
     /// written. `share`: see [`crate::zab::LeaderEffect::ReadLog`]. `epoch`: the reign it is asked in.
     ReadLog { link: Link, after: Zxid, upto: Zxid, share: Option<u32>, epoch: Epoch },
     /// Answered by [`super::message::ToControl::SnapshotPiece`], each piece but the first on a credit.

@@ -4,8 +4,7 @@
 //! * [`control`]: the line from request to commit, sessions, election and ZAB
 //! * [`peers`]: sockets towards other servers of the ensemble
 //! * [`log`]: batches to the disk
-//! * [`message`]: what the roles say to one another; [`stream`]: the order in which network cores
-//! are told
+//! * [`message`]: what the roles say to one another; [`stream`]: the order in which network cores are told
 //!   (`stream_state`: what both ends of it look at)
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
 //! * [`jobs`]: work for threads beside them; [`chunks`]: byte strings that share memory

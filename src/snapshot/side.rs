@@ -2,8 +2,7 @@
 //! blocks swapped or zeroed among them.
 //!
 //! ```text
-//! "RKSIDE02" │ size of the snapshot 8 │ crc32c of its bytes 4 │ modified 8 │ identity 16 │ crc32c
-//! of these 44
+//! "RKSIDE02" │ size of the snapshot 8 │ crc32c of its bytes 4 │ modified 8 │ identity 16 │ crc32c of these 44
 //! ```
 //!
 //! It speaks of one file only, the one it was made for: Java, started on the same folder, writes

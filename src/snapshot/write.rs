@@ -82,8 +82,7 @@ impl WriteError {
     }
 }
 
-/// Called after each slice with the bytes of all records so far, unpacked. May sleep; false calls
-/// the snapshot off.
+/// Called after each slice with the bytes of all records so far, unpacked. May sleep; false calls the snapshot off.
 /// See [`super::pace`].
 pub type Pace<'a> = &'a mut dyn FnMut(u64) -> bool;
 

@@ -177,8 +177,7 @@ impl Tree {
         Zxid(self.shown.applied())
     }
 
-    /// The newest transaction that a stat in this tree tells of: created, changed, or a child
-    /// created or
+    /// The newest transaction that a stat in this tree tells of: created, changed, or a child created or
     /// deleted. It never falls from one transaction to the next, for what a deletion takes away the
     /// parent tells of.
     pub fn shown(&self) -> Zxid {

@@ -112,8 +112,7 @@ impl Side {
         lines
     }
 
-    /// Whether a slot's connection may read a node, now that all is quiet: `None` if nobody can
-    /// tell, as
+    /// Whether a slot's connection may read a node, now that all is quiet: `None` if nobody can tell, as
     /// the connection has ended, or the node is gone and was for some only.
     pub fn may_read(&mut self, slot: usize, path: &str) -> Option<bool> {
         let conn = self.slots[slot].conn.as_mut()?;

@@ -99,8 +99,7 @@ fn a_build_of_the_workspace_makes_the_server_that_ships() {
 
 #[test]
 fn nothing_is_printed_past_the_one_writer_that_cannot_fail() {
-    // Goal: no output of a diagnostic can end the server: `eprintln!` and its like panic when
-    // nobody reads.
+    // Goal: no output of a diagnostic can end the server: `eprintln!` and its like panic when nobody reads.
     let past =
         ["eprintln!", "println!", "eprint!", "print!", "dbg!", "io::stdout()", "with_writer(io"];
     let mut found = Vec::new();

@@ -205,8 +205,7 @@ pub(super) enum Work {
     Promise,
 }
 
-/// What the last flush made durable. The log thread notes it at each flush; it is written down once
-/// in a
+/// What the last flush made durable. The log thread notes it at each flush; it is written down once in a
 /// while.
 #[derive(Debug, Default)]
 pub(super) struct Latest(Mutex<(Option<SideRecord>, bool)>);
@@ -226,8 +225,7 @@ impl Latest {
     }
 }
 
-/// Between a flush and the record of it lies this much at least, and so many times what writing a
-/// record
+/// Between a flush and the record of it lies this much at least, and so many times what writing a record
 /// takes: it keeps the disk busy for a two-hundredth of the time at most.
 const PROMISE_AFTER: Duration = Duration::from_millis(100);
 const PROMISE_REST: u32 = 200;

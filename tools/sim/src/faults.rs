@@ -66,8 +66,7 @@ pub enum Fault {
     LeaderDiskHang {
         for_us: i64,
     },
-    /// The control role takes no turn for so long, on a thread that a disk holds up, while network
-    /// cores
+    /// The control role takes no turn for so long, on a thread that a disk holds up, while network cores
     /// go on: that of the leader, or of this server.
     ControlHang {
         server: Option<usize>,

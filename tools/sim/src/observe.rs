@@ -141,8 +141,7 @@ impl World {
         }
     }
 
-    /// A server whose control role takes no turn does not know what others have agreed on
-    /// meanwhile: from
+    /// A server whose control role takes no turn does not know what others have agreed on meanwhile: from
     /// syncLimit and a tick on its clients hear nothing of it.
     pub fn check_present(&self, server: usize, sent: &[Sent]) -> Checked {
         let Some((since, until)) = self.servers[server].control_hangs else { return Ok(()) };
