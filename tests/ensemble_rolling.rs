@@ -198,7 +198,7 @@ impl Drop for Pings {
 
 fn ping(shared: &Pinged, ports: &[u16], index: usize, sort: &Idle) -> Result<(), String> {
     let begin = || Roaming::new(ports, index, support::load::SESSION_TIMEOUT);
-    let stays = !sort.local || index % 2 == 0;
+    let stays = !sort.local || index.is_multiple_of(2);
     let mut session = begin();
     if sort.local && stays {
         session.attach(PATIENCE).map_err(|lost| format!("at first: {lost:?}"))?;

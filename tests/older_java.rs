@@ -221,7 +221,7 @@ impl Waiting {
 fn no_link_was_cut(ensemble: &Ensemble) {
     for member in ensemble.members.iter().filter(|member| member.kind == Kind::Ringkeeper) {
         let log = member.log();
-        assert!(!log.contains("learner disconnected"), "member {}:\n{log}", member.id);
+        assert!(!log.contains("learner dropped"), "member {}:\n{log}", member.id);
     }
 }
 

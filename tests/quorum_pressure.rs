@@ -44,7 +44,7 @@ fn reign(ensemble: &Ensemble) -> (u64, String) {
 /// What the members say of links and roles that ended since they served.
 fn losses(ensemble: &Ensemble) -> Vec<String> {
     let told = ensemble.logs();
-    let bad = ["role ended, back to LOOKING", "learner disconnected", "link has ended"];
+    let bad = ["role ended, back to LOOKING", "learner dropped", "learner disconnected"];
     told.lines().filter(|line| bad.iter().any(|b| line.contains(b))).map(str::to_owned).collect()
 }
 

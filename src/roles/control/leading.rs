@@ -174,7 +174,7 @@ impl Control {
                 self.command(PeerCommand::Send { link, packet });
             }
             LeaderEffect::Close { link, why } => {
-                tracing::warn!(link = link.0, why, "learner disconnected");
+                tracing::warn!(link = link.0, why, "learner dropped");
                 self.stop_sending(link);
                 self.command(PeerCommand::Close { link });
             }
