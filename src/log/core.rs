@@ -164,6 +164,8 @@ pub struct LogCore {
     random: u64,
     /// Bounded by the mailbox: the shell takes no more from it while a batch is full.
     waiting: VecDeque<Waiting>,
+    /// A batch is due and waits for prepared space: time changes nothing before that comes.
+    lacks_space: bool,
     waiting_records: usize,
     in_flight: Option<InFlight>,
     current: Option<Current>,
@@ -196,6 +198,7 @@ impl LogCore {
             settings,
             random: seed,
             waiting: VecDeque::new(),
+            lacks_space: false,
             waiting_records: 0,
             in_flight: None,
             current: None,
@@ -276,6 +279,7 @@ impl LogCore {
     pub fn deadline(&self) -> Option<Millis> {
         let waits = self.settings.flush_delay_ms > 0
             && self.in_flight.is_none()
+            && !self.lacks_space
             && self.waiting_records > 0;
         waits.then(|| {
             let delayed = self.last_flush + self.settings.flush_delay_ms;
@@ -313,6 +317,7 @@ impl LogCore {
         if self.in_flight.is_some() || (!at_once && self.may_wait(now)) {
             return;
         }
+        self.lacks_space = false;
         while let Some(Waiting::Roll) = self.waiting.front() {
             self.waiting.pop_front();
             self.roll_due = true;
@@ -322,6 +327,7 @@ impl LogCore {
         let (zxid, need) = (first.zxid, (first.entry.len() + RECORD_EXTRA + TRAILER) as u64);
         let fits = self.current.as_ref().is_some_and(|c| c.position + need <= c.capacity);
         if (self.roll_due || !fits) && !self.adopt(zxid, need, out) {
+            self.lacks_space = true;
             return;
         }
         self.write_batch(out);

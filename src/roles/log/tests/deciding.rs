@@ -174,6 +174,22 @@ fn a_flush_delay_lets_a_batch_wait_for_company_but_not_for_ever() {
 }
 
 #[test]
+fn a_batch_that_waits_for_space_asks_for_no_time() {
+    // Goal: the log's thread sleeps until the space is there, where a delay of flushes is over too.
+    let delayed = LogSettings { flush_delay_ms: 30, poll_ms: 10, ..settings() };
+    let mut core = LogCore::new(delayed, Zxid::ZERO, 1, Millis(0));
+    let mut effects = Vec::new();
+    core.start(&mut effects);
+    let append = Append { zxid: Zxid(1), entry: entry(Zxid(1), 40, 1) };
+    core.step(Millis(5), Input::Append(append), &mut effects);
+    assert_eq!(core.deadline(), Some(Millis(15)));
+    core.step(Millis(40), Input::Quiet, &mut effects);
+    assert_eq!(core.deadline(), None, "there is no space: {effects:?}");
+    core.step(Millis(41), Input::Prepared { segment: 0, upto: 1 << 20 }, &mut effects);
+    assert!(effects.iter().any(|e| matches!(e, Effect::Write { records: 1, .. })), "{effects:?}");
+}
+
+#[test]
 fn without_force_sync_nothing_is_flushed() {
     let mut core =
         LogCore::new(LogSettings { force_sync: false, ..settings() }, Zxid::ZERO, 1, Millis(0));
