@@ -285,9 +285,8 @@ impl Control {
         } else {
             control.init_config();
             if let Some(ensemble) = &control.ensemble {
-                control
-                    .sessions
-                    .set_unknown_sessions(ensemble.clients.unknown_sessions(ensemble.me));
+                let unknown = ensemble.clients.unknown_sessions(ensemble.me);
+                control.sessions.set_unknown_sessions(unknown);
                 let members = &ensemble.electorate.committed;
                 control.gauges.quorum.set_members(members, members.get(ensemble.me));
             }
