@@ -102,6 +102,21 @@ fn stop(ensemble: &mut Ensemble) {
     }
 }
 
+/// What the refusal says: the others' folders away, the third and one more first.
+fn go_on_with_the_third(ensemble: &mut Ensemble, name: &str) {
+    stop(ensemble);
+    for id in [1, 2] {
+        std::fs::remove_dir_all(ensemble.member(id).data().join("version-2")).unwrap();
+    }
+    ensemble.member(3).spawn();
+    ensemble.member(1).spawn();
+    assert_eq!(ensemble.wait_all(), 3, "{name}");
+    ensemble.member(2).spawn();
+    ensemble.wait_all();
+    let tree = ensemble.assert_equal_trees(name);
+    assert_eq!(tree.iter().filter(|line| line.contains("/late")).count(), 20, "{name}");
+}
+
 #[test]
 fn a_member_that_remembers_refuses_a_leader_that_has_forgotten() {
     // Goal: two members with older copies of their disks do not take from the third what only it has
@@ -113,18 +128,7 @@ fn a_member_that_remembers_refuses_a_leader_that_has_forgotten() {
         wait_for("the refusal", || refuses(ensemble.member(3)));
         assert!(ensemble.member(3).has_logged(b"late write"), "{name}");
         assert!(!matches!(ensemble.member(3).role(), Role::Following | Role::Leading), "{name}");
-        // As the message says.
-        stop(&mut ensemble);
-        for id in [1, 2] {
-            std::fs::remove_dir_all(ensemble.member(id).data().join("version-2")).unwrap();
-        }
-        ensemble.member(3).spawn();
-        ensemble.member(1).spawn();
-        assert_eq!(ensemble.wait_all(), 3, "{name}");
-        ensemble.member(2).spawn();
-        ensemble.wait_all();
-        let tree = ensemble.assert_equal_trees(name);
-        assert_eq!(tree.iter().filter(|line| line.contains("/late")).count(), 20, "{name}");
+        go_on_with_the_third(&mut ensemble, name);
     }
 }
 
@@ -174,17 +178,7 @@ fn a_tree_that_comes_under_the_beginning_of_an_epoch_is_looked_at() {
         assert!(!holds(member, b"late write", "ringkeeper.aside."), "{}", member.log());
         assert!(member.has_logged(b"late write"), "{name}");
         assert!(!matches!(member.role(), Role::Following | Role::Leading), "{name}");
-        stop(&mut ensemble);
-        for id in [1, 2] {
-            std::fs::remove_dir_all(ensemble.member(id).data().join("version-2")).unwrap();
-        }
-        ensemble.member(3).spawn();
-        ensemble.member(1).spawn();
-        assert_eq!(ensemble.wait_all(), 3, "{name}");
-        ensemble.member(2).spawn();
-        ensemble.wait_all();
-        let tree = ensemble.assert_equal_trees(name);
-        assert_eq!(tree.iter().filter(|line| line.contains("/late")).count(), 20, "{name}");
+        go_on_with_the_third(&mut ensemble, name);
     }
 }
 

@@ -14,9 +14,8 @@
 use super::aside::{self, Aside, SETS_MAX};
 use crate::disk::{Dir, remove_if_present};
 use crate::log::truncate;
-use crate::snapshot::directory;
 use crate::snapshot::restore::{RestoreError, RestoreOptions, Restored, RestoredAt};
-use crate::snapshot::{Directories, restore, restore_at, side};
+use crate::snapshot::{Directories, directory, restore, restore_at, side};
 use crate::tree::TreeWriter;
 use crate::types::Zxid;
 use std::io;

@@ -7,8 +7,7 @@
 //! queues and threads of Java's pipeline, its caches of answers) is left out: a flat zero would read as
 //! health.
 
-use super::figure::Figure;
-use super::figure::{Summary, SummaryValues};
+use super::figure::{Figure, Summary, SummaryValues};
 use super::gauges::{CoreGauges, Gauges};
 use super::quorum::{Mode, QuorumGauges};
 use crate::log::figures::Values;

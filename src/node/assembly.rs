@@ -16,7 +16,7 @@ use crate::membership::Electorate;
 use crate::metrics::gauges::{CoreGauges, Gauges};
 use crate::prep::PrepSettings;
 use crate::roles::control::{
-    ClientRules, Control, ControlParts, ControlSettings, Disk, EnsembleParts, Reconfig, Rest,
+    Control, ControlParts, ControlSettings, Disk, EnsembleParts, MemberSettings, Reconfig,
 };
 use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
 use crate::roles::log::OpenError;
@@ -30,7 +30,7 @@ use crate::session::IdSource;
 use crate::snapshot::{Directories, RestoreOptions, WriteOptions};
 use crate::tree::Tree;
 use crate::types::{CoreId, Millis, ServerId, WallMillis, Zxid, limits};
-use crate::zab::{Readers, SyncRules, Timing, Window};
+use crate::zab::Window;
 
 /// What the roles are told, each in its own words.
 pub struct Plan {
@@ -51,19 +51,9 @@ pub struct Plan {
 
 /// What a server of an ensemble is told besides.
 pub struct EnsemblePlan {
-    pub me: ServerId,
+    pub settings: MemberSettings,
     pub electorate: Electorate,
     pub election: ElectionSettings,
-    pub timing: Timing,
-    pub rules: SyncRules,
-    pub readers: Readers,
-    /// From this counter on an epoch is handed over.
-    pub handover_counter: u32,
-    pub connect_ms: i64,
-    pub connect_pause_ms: i64,
-    pub epoch_wait_ms: Option<i64>,
-    pub rest: Rest,
-    pub clients: ClientRules,
     /// Told the core that takes clients' connections.
     pub reconfig: Box<dyn FnOnce(Sender<ToNetwork>) -> Reconfig>,
 }
@@ -306,16 +296,7 @@ fn parts_of(
         );
     }
     Ok(EnsembleParts {
-        me: plan.me,
-        timing: plan.timing,
-        rules: plan.rules,
-        readers: plan.readers,
-        handover_counter: plan.handover_counter,
-        connect_ms: plan.connect_ms,
-        connect_pause_ms: plan.connect_pause_ms,
-        epoch_wait_ms: plan.epoch_wait_ms,
-        rest: plan.rest,
-        clients: plan.clients,
+        settings: plan.settings,
         reconfig: (plan.reconfig)(listens),
         accepted: epochs.accepted,
         current: epochs.current,

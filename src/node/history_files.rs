@@ -13,8 +13,7 @@ use std::sync::mpsc::Receiver;
 use parking_lot::Mutex;
 
 use crate::history::{self, CutOff, Rewind, committed};
-use crate::roles::jobs::LogInput;
-use crate::roles::jobs::{Change, Changed, HistoryJob, Outcome, Received};
+use crate::roles::jobs::{Change, Changed, HistoryJob, LogInput, Outcome, Received};
 use crate::roles::log::OpenError;
 use crate::roles::message::ToControl;
 use crate::runtime::Sender;

@@ -19,9 +19,8 @@ use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
-use crate::snapshot::directory;
 use crate::snapshot::pace::{Pace, Progress};
-use crate::snapshot::{self, WriteError, WriteOptions};
+use crate::snapshot::{self, WriteError, WriteOptions, directory};
 use crate::tree::Tree;
 use crate::types::{Millis, SessionId};
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::txn::Entry;
-use crate::snapshot::{self, Directories, RestoreError, RestoreOptions, Restored};
-use crate::snapshot::{WriteError, WriteOptions};
+use crate::snapshot::{
+    self, Directories, RestoreError, RestoreOptions, Restored, WriteError, WriteOptions,
+};
 use crate::tree::{Tree, TreeOptions, TreeWriter};
 use crate::types::limits;
 use crate::zab::Window;

@@ -15,8 +15,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::tree::{Node, Tree, digest};
-use crate::types::StoredStat;
-use crate::types::{AclList, SessionId, Zxid};
+use crate::types::{AclList, SessionId, StoredStat, Zxid};
 
 /// A node as the transactions in flight will have left it.
 #[derive(Clone, PartialEq, Eq, Debug)]

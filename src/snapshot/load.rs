@@ -7,8 +7,7 @@ use std::ops::Range;
 use crate::codec::quorum::snapshot::StreamError;
 use crate::codec::snapfile::{SnapshotDigest, SnapshotError, SnapshotReader};
 use crate::tree::{PREFETCH, RestoreError as TreeError, TreeWriter};
-use crate::types::StoredStat;
-use crate::types::{SessionId, Zxid};
+use crate::types::{SessionId, StoredStat, Zxid};
 
 /// What a snapshot held besides the nodes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -19,8 +19,7 @@ use hashbrown::HashSet;
 
 use crate::codec::snapfile::OPEN_ACL_KEY;
 use crate::tree::{Node, Tree};
-use crate::types::StoredStat;
-use crate::types::{Acl, AclList, Perms, Zxid};
+use crate::types::{Acl, AclList, Perms, StoredStat, Zxid};
 
 /// Directories with more children than this give their names in slices of so many: copying names
 /// keeps the shard locked, and the writer waits.

@@ -11,8 +11,7 @@ use super::layout::{Head, NO_CHILDREN, OPEN_ACL, Record};
 use super::quota::LIMITS_NODE;
 use super::store::key_of;
 use super::{CONFIG_PATH, QUOTA_PATH, TreeWriter, digest};
-use crate::types::StoredStat;
-use crate::types::{AclList, Zxid, parent_and_name};
+use crate::types::{AclList, StoredStat, Zxid, parent_and_name};
 
 /// A snapshot that cannot be a tree. The snapshot is to be given up.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

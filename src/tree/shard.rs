@@ -10,8 +10,7 @@ use super::digest;
 use super::gone::Gone;
 use super::layout::{NO_CHILDREN, OPEN_ACL, Record};
 use super::store::Tree;
-use crate::types::StoredStat;
-use crate::types::{AclList, NodeKind, Stat, Zxid};
+use crate::types::{AclList, NodeKind, Stat, StoredStat, Zxid};
 
 /// Seeded hashing of paths and names, the same in every run with the same seed.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,7 @@ use super::snapshot::{Progress, Record, SnapshotParser, StreamError, put_end, pu
 use super::*;
 use crate::codec::generate::{Gen, unhex};
 use crate::codec::jute::{put_i32, put_i64, put_null, put_str};
-use crate::types::StoredStat;
-use crate::types::{AclList, WallMillis};
+use crate::types::{AclList, StoredStat, WallMillis};
 
 const LIMITS: Limits = Limits { data: 4096, identities: 8 };
 

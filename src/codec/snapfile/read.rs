@@ -8,8 +8,7 @@ use simd_adler32::Adler32;
 use super::{FILE_END, FILE_HEADER, SEAL_BYTES, SnapshotDigest, SnapshotError, Tail};
 use crate::codec::jute::{DecodeError, Reader};
 use crate::codec::record::read_acl;
-use crate::types::StoredStat;
-use crate::types::{AclList, SessionId, WallMillis, Zxid};
+use crate::types::{AclList, SessionId, StoredStat, WallMillis, Zxid};
 
 /// Bytes asked of the source at once.
 const CHUNK: usize = 64 << 10;

@@ -3,8 +3,7 @@
 use super::*;
 use crate::codec::generate::{Gen, unhex};
 use crate::codec::jute::{put_i32, put_i64, put_str};
-use crate::types::StoredStat;
-use crate::types::{SessionId, WallMillis};
+use crate::types::{SessionId, StoredStat, WallMillis};
 
 const MAX: usize = 2 << 20;
 

@@ -7,8 +7,7 @@ use simd_adler32::Adler32;
 use super::{FILE_END, FILE_HEADER, SnapshotDigest, Tail};
 use crate::codec::jute::{put_i32, put_i64, put_len, put_opt_buffer, put_str};
 use crate::codec::record::put_acl;
-use crate::types::StoredStat;
-use crate::types::{Acl, AclList, SessionId};
+use crate::types::{Acl, AclList, SessionId, StoredStat};
 
 /// Bytes collected before they are summed and handed to the sink.
 const CHUNK: usize = 64 << 10;

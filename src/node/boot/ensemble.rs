@@ -1,13 +1,11 @@
 //! What the control role of an ensemble's server is made of.
 
-use crate::config::EnsembleSettings;
-use crate::config::Settings;
+use crate::config::{EnsembleSettings, Settings};
 use crate::election::ElectionSettings;
 use crate::history::ConfigFile;
-use crate::membership::Role;
-use crate::membership::{ChangeRules, ClientAddress};
+use crate::membership::{ChangeRules, ClientAddress, Role};
 use crate::node::assembly::EnsemblePlan;
-use crate::roles::control::{ClientPort, ClientRules, MoveClients, Reconfig, Rest};
+use crate::roles::control::{ClientPort, ClientRules, MemberSettings, MoveClients, Reconfig, Rest};
 use crate::roles::message::ToNetwork;
 use crate::runtime::{Sender, entropy};
 use crate::types::limits;
@@ -31,30 +29,32 @@ pub fn plan(
     let sync = &settings.learner_sync;
     let (file, of) = (Changes::of(all, settings), at);
     EnsemblePlan {
-        me: settings.me,
+        settings: MemberSettings {
+            me: settings.me,
+            timing: settings.timing,
+            rules: SyncRules {
+                force_snapshot: sync.always_snapshot,
+                use_log: sync.log_share.is_some(),
+                // 0 of a snapshot's size is Java's word for no limit.
+                log_share: sync.log_share.map(|share| (share * 1000.0) as u32).filter(|s| *s > 0),
+                snap_syncs: sync.snapshots as usize,
+                diff_syncs: sync.diffs as usize,
+                ..SyncRules::default()
+            },
+            readers: Readers {
+                own: all.field_max(),
+                // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
+                untold: 2 * settings.zookeeper_maxbuffer,
+            },
+            handover_counter: limits::HANDOVER_COUNTER,
+            connect_ms: settings.connect_ms,
+            connect_pause_ms: settings.connect_retry_ms,
+            epoch_wait_ms: settings.epoch_wait_ms,
+            rest: rest(settings),
+            clients,
+        },
         electorate: settings.electorate.clone(),
         election,
-        timing: settings.timing,
-        rules: SyncRules {
-            force_snapshot: sync.always_snapshot,
-            use_log: sync.log_share.is_some(),
-            // 0 of a snapshot's size is Java's word for no limit.
-            log_share: sync.log_share.map(|share| (share * 1000.0) as u32).filter(|s| *s > 0),
-            snap_syncs: sync.snapshots as usize,
-            diff_syncs: sync.diffs as usize,
-            ..SyncRules::default()
-        },
-        readers: Readers {
-            own: all.field_max(),
-            // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
-            untold: 2 * settings.zookeeper_maxbuffer,
-        },
-        handover_counter: limits::HANDOVER_COUNTER,
-        connect_ms: settings.connect_ms,
-        connect_pause_ms: settings.connect_retry_ms,
-        epoch_wait_ms: settings.epoch_wait_ms,
-        rest: rest(settings),
-        clients,
         reconfig: Box::new(move |listens| file.reconfig(of, listens)),
     }
 }

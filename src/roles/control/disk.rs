@@ -12,8 +12,7 @@
 use super::Control;
 use crate::history::{self, CutOff, Known};
 use crate::prep::Prep;
-use crate::roles::jobs::LogInput;
-use crate::roles::jobs::{Change, Changed, HistoryJob, Received};
+use crate::roles::jobs::{Change, Changed, HistoryJob, LogInput, Received};
 use crate::roles::stream::Publisher;
 use crate::snapshot::Directories;
 use crate::snapshot::stream::StreamLoad;

@@ -35,9 +35,9 @@ use crate::zab::{
 const REFUSAL_SAID_MS: i64 = 60_000;
 
 /// What a server of an ensemble is told at start.
-pub struct EnsembleParts {
+#[derive(Clone, Debug)]
+pub struct MemberSettings {
     pub me: ServerId,
-    pub electorate: Electorate,
     pub timing: Timing,
     /// How learners are synchronised when this server leads.
     pub rules: SyncRules,
@@ -53,6 +53,12 @@ pub struct EnsembleParts {
     pub epoch_wait_ms: Option<i64>,
     pub rest: Rest,
     pub clients: ClientRules,
+}
+
+/// What the control role of such a server is made of besides.
+pub struct EnsembleParts {
+    pub settings: MemberSettings,
+    pub electorate: Electorate,
     pub reconfig: Reconfig,
     pub accepted: Epoch,
     pub current: Epoch,
@@ -147,20 +153,21 @@ pub(super) struct Ensemble {
 impl Ensemble {
     pub fn new(parts: EnsembleParts) -> Ensemble {
         let commands = vec![PeerCommand::Electorate(parts.electorate.clone())];
+        let settings = parts.settings;
         Ensemble {
-            me: parts.me,
+            me: settings.me,
             electorate: parts.electorate,
-            timing: parts.timing,
-            rules: parts.rules,
-            readers: parts.readers,
-            handover_counter: parts.handover_counter,
-            connect_ms: parts.connect_ms,
-            connect_pause_ms: parts.connect_pause_ms,
-            epoch_wait_ms: parts.epoch_wait_ms,
-            rest: parts.rest,
-            numbers: Numbers::new(parts.me, parts.rest.seed),
+            timing: settings.timing,
+            rules: settings.rules,
+            readers: settings.readers,
+            handover_counter: settings.handover_counter,
+            connect_ms: settings.connect_ms,
+            connect_pause_ms: settings.connect_pause_ms,
+            epoch_wait_ms: settings.epoch_wait_ms,
+            rest: settings.rest,
+            numbers: Numbers::new(settings.me, settings.rest.seed),
             delayed_until: Millis(0),
-            clients: parts.clients,
+            clients: settings.clients,
             reconfig: parts.reconfig,
             leaving: None,
             appointed: None,

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A turn takes what is in the mailbox, hands all new entries to the log in one push, applies
-//! what has become durable, looks at the timers, and flushes what it has for the network cores. It never waits.
+//! what has become durable, looks at the timers, and flushes what it has for the network cores. It
+//! never waits.
 
 mod ages;
 mod apply;
@@ -31,13 +32,12 @@ use std::sync::mpsc::{self, SyncSender};
 use ages::Ages;
 pub use disk::Disk;
 use ensemble::{Ensemble, Role};
-pub use ensemble::{EnsembleParts, Rest};
+pub use ensemble::{EnsembleParts, MemberSettings, Rest};
 pub use locals::ClientRules;
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::chunks::Chunks;
-use super::jobs::LogInput;
-use super::jobs::{Job, LearnerJob};
+use super::jobs::{Job, LearnerJob, LogInput};
 use super::message::{LastHeard, Service, ToControl, ToNetwork};
 use super::quiet::Quiet;
 use super::stream::StreamSender;

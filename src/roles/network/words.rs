@@ -3,8 +3,7 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
-use crate::roles::message::Query;
-use crate::roles::message::{WatchesAsked, WatchesTold};
+use crate::roles::message::{Query, WatchesAsked, WatchesTold};
 use crate::types::ConnId;
 
 /// `stmk` is followed by the new trace mask.

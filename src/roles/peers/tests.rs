@@ -16,8 +16,7 @@ use crate::membership::{Electorate, Members};
 use crate::net::{Net, NetEvent, NetSettings};
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::runtime::{Waker, clock};
-use crate::types::StoredStat;
-use crate::types::{Link, Millis, ServerId, SessionId, Zxid};
+use crate::types::{Link, Millis, ServerId, SessionId, StoredStat, Zxid};
 
 const FIELD_MAX: usize = 1 << 20;
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::types::StoredStat;
-use crate::types::{Acl, ErrorCode, Perms, parent_and_name};
+use crate::types::{Acl, ErrorCode, Perms, StoredStat, parent_and_name};
 
 /// Randomness from a seed, so that a failure can be run again.
 pub(super) struct Rolls(pub u64);

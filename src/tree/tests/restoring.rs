@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::tree::RestoreError;
-use crate::types::StoredStat;
-use crate::types::{Acl, ErrorCode, Perms, read_acl};
+use crate::types::{Acl, ErrorCode, Perms, StoredStat, read_acl};
 
 fn stat(czxid: i64) -> StoredStat {
     StoredStat::created(Zxid(czxid), time_of(czxid), 0)

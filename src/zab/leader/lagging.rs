@@ -97,14 +97,7 @@ impl Leader {
         learner.awaits_log = false;
         let began_at = learner.sent;
         let goes_on = chunk.goes_on(began_at);
-        for (zxid, entry) in chunk.entries {
-            if zxid <= learner.sent || zxid > committed {
-                continue;
-            }
-            // A hole in the log must not become one in a learner's history (ZOOKEEPER-4925, 5094).
-            if !follows(zxid, learner.sent) {
-                break;
-            }
+        for (zxid, entry) in chunk.following(began_at, committed) {
             let leader = named(&self.activations, zxid);
             send_late(learner, zxid, entry, leader, out);
         }
@@ -158,6 +151,24 @@ fn send_late(
 }
 
 impl LogChunk {
+    /// Those of its entries that are committed and follow `after` without a hole: a hole in the log
+    /// must not become one in a learner's history (ZOOKEEPER-4925, 5094).
+    pub(super) fn following(
+        self,
+        after: Zxid,
+        committed: Zxid,
+    ) -> impl Iterator<Item = (Zxid, Bytes)> {
+        let (mut last, mut is_whole) = (after, true);
+        self.entries.into_iter().filter(move |(zxid, _)| {
+            if !is_whole || *zxid <= last || *zxid > committed {
+                return false;
+            }
+            is_whole = follows(*zxid, last);
+            last = if is_whole { *zxid } else { last };
+            is_whole
+        })
+    }
+
     /// The one it was asked to begin with may fill a piece alone.
     pub(super) fn goes_on(&self, after: Zxid) -> bool {
         let is_old = |(zxid, _): &(Zxid, Bytes)| *zxid <= after;

@@ -13,7 +13,6 @@ use super::learner::{Learner, Stage, SyncKind};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, Zxid};
 use crate::zab::sync::{self, Disk, History, Peer, Plan};
-use crate::zab::window::follows;
 use crate::zab::{LogChunk, LogEnd, Window};
 
 impl Leader {
@@ -310,14 +309,7 @@ impl Leader {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let began_at = learner.position;
         let goes_on = chunk.goes_on(began_at);
-        for (zxid, entry) in chunk.entries {
-            if zxid <= learner.position || zxid > committed {
-                continue;
-            }
-            // A hole in the log must not become one in a learner's history (ZOOKEEPER-4925, 5094).
-            if !follows(zxid, learner.position) {
-                break;
-            }
+        for (zxid, entry) in chunk.following(began_at, committed) {
             send_committed(learner, zxid, entry, out);
         }
         if crate::mutants::on("diff-skips") {

@@ -19,8 +19,7 @@ use ringkeeper::node::history_files::{HistoryFiles, StartLog};
 use ringkeeper::node::recover::{RecoverPlan, Recovered, recover};
 use ringkeeper::prep::PrepSettings;
 use ringkeeper::roles::control::{self, Control, ControlSettings};
-use ringkeeper::roles::jobs::LogInput;
-use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob};
+use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob, LogInput};
 use ringkeeper::roles::log::check_nothing_is_lost;
 use ringkeeper::roles::message::{Query, ToControl};
 use ringkeeper::roles::network::{Admission, Budgets, NetworkRole, NetworkSettings, Shared};
@@ -439,31 +438,33 @@ fn ensemble_plan(
     let (tick_ms, init_ticks) = (knobs.tick_ms, knobs.init_ticks);
     let reconfig = control::Reconfig { enabled: knobs.reconfig, ..control::Reconfig::default() };
     EnsemblePlan {
-        me,
+        settings: control::MemberSettings {
+            me,
+            timing: Timing { tick_ms, init_ticks, sync_ticks: knobs.sync_ticks },
+            rules: SyncRules {
+                force_snapshot: knobs.force_snapshot,
+                use_log: knobs.use_log,
+                live_bytes: knobs.live_bytes,
+                sync_bytes: knobs.sync_bytes,
+                ..SyncRules::default()
+            },
+            readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },
+            handover_counter: knobs.handover_counter,
+            clients: control::ClientRules {
+                local_sessions: knobs.local_sessions,
+                upgrading: knobs.upgrading,
+                ..control::ClientRules::default()
+            },
+            connect_ms: 5000,
+            connect_pause_ms: 100,
+            epoch_wait_ms: None,
+            rest: control::Rest { below_ms: 0, seed: numbers },
+        },
         election: ElectionSettings {
             observer,
             adopts: knobs.reconfig,
             ..ElectionSettings::new(me)
         },
-        timing: Timing { tick_ms, init_ticks, sync_ticks: knobs.sync_ticks },
-        rules: SyncRules {
-            force_snapshot: knobs.force_snapshot,
-            use_log: knobs.use_log,
-            live_bytes: knobs.live_bytes,
-            sync_bytes: knobs.sync_bytes,
-            ..SyncRules::default()
-        },
-        readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },
-        handover_counter: knobs.handover_counter,
-        clients: control::ClientRules {
-            local_sessions: knobs.local_sessions,
-            upgrading: knobs.upgrading,
-            ..control::ClientRules::default()
-        },
-        connect_ms: 5000,
-        connect_pause_ms: 100,
-        epoch_wait_ms: None,
-        rest: control::Rest { below_ms: 0, seed: numbers },
         reconfig: Box::new(|_| reconfig),
         electorate,
     }

@@ -4,12 +4,12 @@ use super::machine::{Doing, ENTRY_MAX, Machine, Preparing, Writer, entry, poke, 
 use crate::codec::txn::decode_entry;
 use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Dir, RealDir};
-use crate::log::LogSettings;
 use crate::log::frame::{self, HEADER, Nonce};
-use crate::log::horizon;
 use crate::log::name::{log_name, side_name};
 use crate::log::scan::Cause;
-use crate::log::{Replay, ReplayError, settle, settle_with_snapshots, truncate};
+use crate::log::{
+    LogSettings, Replay, ReplayError, horizon, settle, settle_with_snapshots, truncate,
+};
 use crate::types::{Epoch, Zxid};
 
 /// A log of a live ZooKeeper 3.9.5, its padding cut off.
