@@ -253,7 +253,7 @@ impl Control {
         self.line = CommitQueue::new(last);
         self.prep = Prep::new(self.prep_settings.clone(), last);
         self.init_config();
-        tracing::info!(%last, "history truncated or replaced: continues at zxid");
+        tracing::info!(%last, "history truncated or replaced, it ends here now");
         self.learn(outcome.tell);
         self.enter_epoch_of(last);
     }
