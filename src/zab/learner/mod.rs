@@ -28,16 +28,33 @@
 //! for a cut before it, or sends a tree of before it, is refused: it leads a quorum that has
 //! forgotten. What lies behind, the tail of a deposed leader, is cut as ever.
 //!
-//! * [`effects`]: what goes in and comes out
-//! * [`core`]: the phases
-//! * [`history`]: which transactions there are, agreed, to be acknowledged
-//! * [`held`]: packets that must wait for the disk
+//! * [`effects`] what goes in and what comes out
+//! * [`core`](mod@self::core) the state, and who handles which input
+//! * [`phase`] where a learner stands
+//! * [`connecting`] the connection, and its tries
+//! * [`discovery`] which epoch, and whether it can be promised
+//! * [`syncing`] the leader's history becomes this one
+//! * [`epochs`] what is promised and entered, on disk
+//! * [`broadcast`] transactions, commits and acknowledgements
+//! * [`liveness`] deadlines: silence, a log that stands still
+//! * [`forgotten`] leaders that lack what is committed
+//! * [`history`] which transactions there are, agreed, to be acknowledged
+//! * [`held`] packets that must wait for the disk
 
+mod broadcast;
+mod connecting;
 pub mod core;
+mod discovery;
 pub mod effects;
+mod epochs;
+mod forgotten;
 mod held;
 mod history;
+mod liveness;
+mod phase;
+mod syncing;
 
-pub use self::core::{Learner, Phase};
+pub use self::core::Learner;
 pub use effects::{LearnerEffect, LearnerInput, LearnerParts};
 pub use history::follows;
+pub use phase::Phase;

@@ -1,6 +1,8 @@
 //! Leaders whose history lacks what this server knows to be committed.
 
-use super::{Epoch, Learner, LearnerEffect, LearnerParts, Out, Step, Zxid};
+use super::core::{Learner, Out, Step};
+use super::effects::{LearnerEffect, LearnerParts};
+use crate::types::{Epoch, Zxid};
 
 impl Learner {
     /// Nobody is elected to an older epoch than one in which something was committed, by servers that
