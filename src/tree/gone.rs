@@ -9,25 +9,31 @@ use std::collections::VecDeque;
 
 use crate::types::{Acl, AclList, limits};
 
+/// Behind a pointer, and none until there is a list: what every read of a shard looks at stays on one
+/// cache line (see [`super::store::Slot`]).
 #[derive(Debug, Default)]
-pub(super) struct Gone {
-    /// By the hash of the path, oldest first: it is seeded, and a path may be long.
-    lists: VecDeque<(u64, AclList)>,
-}
+pub(super) struct Gone(Option<Box<Lists>>);
+
+/// By the hash of the path, oldest first: it is seeded, and a path may be long.
+type Lists = VecDeque<(u64, AclList)>;
 
 impl Gone {
     /// A node has been removed; `None`: everybody could read it, or nobody knows who could.
     pub fn note(&mut self, hash: u64, list: Option<&AclList>) {
-        self.lists.retain(|(other, _)| *other != hash);
-        let Some(list) = list.filter(|list| size(list) <= limits::GONE_LIST_BYTES) else { return };
-        if self.lists.len() == limits::GONE_LISTS {
-            self.lists.pop_front();
+        if let Some(lists) = &mut self.0 {
+            lists.retain(|(other, _)| *other != hash);
         }
-        self.lists.push_back((hash, AclList::clone(list)));
+        let Some(list) = list.filter(|list| size(list) <= limits::GONE_LIST_BYTES) else { return };
+        let lists = self.0.get_or_insert_default();
+        if lists.len() == limits::GONE_LISTS {
+            lists.pop_front();
+        }
+        lists.push_back((hash, AclList::clone(list)));
     }
 
     pub fn list(&self, hash: u64) -> Option<&AclList> {
-        self.lists.iter().find(|(other, _)| *other == hash).map(|(_, list)| list)
+        let mut lists = self.0.iter().flat_map(|lists| lists.iter());
+        lists.find(|(other, _)| *other == hash).map(|(_, list)| list)
     }
 }
 

@@ -38,14 +38,16 @@ impl Seed {
     }
 }
 
+/// In this order: what every read looks at comes first, and lies beside the lock.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Shard {
     nodes: HashTable<Record>,
-    pub families: Families,
-    pub acls: ShardAcls,
-    pub gone: Gone,
     /// Of the last transaction that locked this shard.
     pub zxid: Zxid,
+    pub acls: ShardAcls,
+    pub families: Families,
+    pub gone: Gone,
 }
 
 impl Shard {

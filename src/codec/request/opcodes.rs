@@ -19,13 +19,23 @@ macro_rules! opcodes {
         impl TryFrom<i32> for OpCode {
             type Error = UnknownOpCode;
 
+            // Twice for every request, so a look into a table.
+            #[inline]
             fn try_from(number: i32) -> Result<OpCode, UnknownOpCode> {
-                match number {
-                    $($number => Ok(OpCode::$name),)*
-                    unknown => Err(UnknownOpCode(unknown)),
-                }
+                let at = number.wrapping_sub(LEAST) as usize;
+                KNOWN.get(at).copied().flatten().ok_or(UnknownOpCode(number))
             }
         }
+
+        /// The least of the numbers.
+        const LEAST: i32 = -11;
+
+        /// By number, from the least on.
+        static KNOWN: [Option<OpCode>; 128] = {
+            let mut known = [None; 128];
+            $(known[($number - LEAST) as usize] = Some(OpCode::$name);)*
+            known
+        };
 
         /// Their numbers, as they stand in a header.
         pub mod opcode {
