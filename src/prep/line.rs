@@ -273,7 +273,6 @@ impl Prep {
         // No transaction may be longer, so neither may its lists together (I14).
         self.acl_room = self.settings.entry_len_max;
         self.entries += self.decisions.next_request();
-        self.decisions.forget();
         Start { overlay: self.overlay.begin(tree), quota: self.quota.mark() }
     }
 
