@@ -13,11 +13,11 @@ use std::sync::mpsc::Receiver;
 use parking_lot::Mutex;
 
 use crate::history::{self, CutOff, Rewind, committed};
-use crate::roles::jobs::{Change, Changed, HistoryJob, LogInput, Outcome, Received};
+use crate::roles::jobs::{Change, ChangeError, Changed, HistoryJob, LogInput, Outcome, Received};
 use crate::roles::log::OpenError;
 use crate::roles::message::ToControl;
 use crate::runtime::Sender;
-use crate::snapshot::{self, Directories, RestoreOptions, Restored, WriteOptions};
+use crate::snapshot::{self, Directories, RestoreError, RestoreOptions, Restored, WriteOptions};
 use crate::tree::TreeWriter;
 use crate::types::{Epoch, Zxid};
 use crate::zab::LearnerInput;
@@ -75,7 +75,11 @@ impl HistoryFiles {
         }
     }
 
-    fn carry_out(&mut self, change: Change, writer: &mut TreeWriter) -> Result<Outcome, String> {
+    fn carry_out(
+        &mut self,
+        change: Change,
+        writer: &mut TreeWriter,
+    ) -> Result<Outcome, ChangeError> {
         let removing = self.removing.clone();
         let _guard = removing.lock();
         let (restored, tell) = match change {
@@ -85,8 +89,7 @@ impl HistoryFiles {
             }
             Change::Reload => {
                 let restored =
-                    snapshot::restore(&self.folders, writer, &self.restore, &mut |_, _| {})
-                        .map_err(|e| e.to_string())?;
+                    snapshot::restore(&self.folders, writer, &self.restore, &mut |_, _| {})?;
                 (restored, LearnerInput::Tick)
             }
         };
@@ -95,8 +98,12 @@ impl HistoryFiles {
             restored_upto: restored.czxid_max,
             sessions: restored.sessions,
             tell,
-            log: (self.start_log)(restored.zxid).map_err(|e| e.to_string())?,
+            log: self.start_log(restored.zxid)?,
         })
+    }
+
+    fn start_log(&mut self, last: Zxid) -> Result<Sender<LogInput>, ChangeError> {
+        (self.start_log)(last).map_err(|error| ChangeError::Log(error.into()))
     }
 
     fn rewind(
@@ -104,9 +111,8 @@ impl HistoryFiles {
         after: Zxid,
         cut_off: CutOff,
         writer: &mut TreeWriter,
-    ) -> Result<(Restored, LearnerInput), String> {
-        let rewound = history::rewind(&self.folders, writer, &self.restore, after, cut_off)
-            .map_err(|e| e.to_string())?;
+    ) -> Result<(Restored, LearnerInput), RestoreError> {
+        let rewound = history::rewind(&self.folders, writer, &self.restore, after, cut_off)?;
         Ok(match rewound {
             Rewind::Done { restored, removed, cut } => {
                 let cut = cut.map(|(file, at)| format!("{file} at byte {at}")).unwrap_or_default();
@@ -126,7 +132,7 @@ impl HistoryFiles {
         received: Received,
         current: Epoch,
         writer: &TreeWriter,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, ChangeError> {
         let sessions: Vec<_> = received.sessions.iter().map(|(id, t)| (*id, *t)).collect();
         let options = WriteOptions {
             at: zxid,
@@ -141,8 +147,7 @@ impl HistoryFiles {
             current,
             entry_max: self.restore.field_max,
         };
-        let replaced =
-            history::replace(&self.folders, &parts, &mut |_| true).map_err(|e| e.to_string())?;
+        let replaced = history::replace(&self.folders, &parts, &mut |_| true)?;
         tracing::info!(%zxid, bytes = replaced.report.file_bytes, "SNAP from leader stored");
         if !replaced.aside.is_empty() {
             let (files, folder) = (replaced.aside.join(" "), self.folders.snapshots.show(""));
@@ -153,7 +158,7 @@ impl HistoryFiles {
             sessions: received.sessions,
             restored_upto: received.czxid_max,
             tell: LearnerInput::SnapshotLoaded { zxid },
-            log: (self.start_log)(zxid).map_err(|e| e.to_string())?,
+            log: self.start_log(zxid)?,
         })
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
-use crate::history::{CutOff, Known};
+use crate::history::{CutOff, Known, ReplaceError};
 use crate::log::Append;
 use crate::runtime::Sender;
+use crate::snapshot::RestoreError;
 use crate::tree::{Cleared, TreeWriter};
 use crate::types::{Epoch, Link, SessionId, Zxid};
 use crate::zab::LearnerInput;
@@ -76,10 +77,23 @@ pub struct Received {
     pub czxid_max: Zxid,
 }
 
-/// A job's end. An error ends the process (I11).
+/// A job's end.
 pub struct Changed {
     pub writer: TreeWriter,
-    pub outcome: Result<Outcome, String>,
+    pub outcome: Result<Outcome, ChangeError>,
+}
+
+/// A change of history that has not come about. The process ends (I11), and the next start goes on
+/// from whatever is on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// The history is as it should be, and no log goes on behind it.
+    #[error("{0}")]
+    Log(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A change of history that is on disk and in the tree.

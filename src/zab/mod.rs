@@ -17,8 +17,10 @@ pub mod sync;
 pub mod window;
 
 pub use commit_queue::{CommitQueue, Committed, Due};
-pub use leader::{Leader, LeaderEffect, LeaderInput, LeaderParts, Readers, SyncRules};
-pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts, follows};
+pub use leader::{
+    CloseReason, Leader, LeaderEffect, LeaderInput, LeaderParts, Readers, StepDownReason, SyncRules,
+};
+pub use learner::{Learner, LearnerEffect, LearnerInput, LearnerParts, LeaveReason, follows};
 pub use window::Window;
 
 /// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.

@@ -73,7 +73,20 @@ pub enum Plan {
         after: Zxid,
     },
     /// No leader of this epoch may touch this history.
-    Refuse(&'static str),
+    Refuse(Conflict),
+}
+
+/// A history that cannot be of this leader's ensemble. The caller closes the connection and says so:
+/// an operator has to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Conflict {
+    #[error("its history has an epoch that is newer than this one")]
+    NewerEpoch,
+    #[error(
+        "it has transactions of this epoch that were never proposed: members that lead it have lost \
+         theirs, or it is of another ensemble"
+    )]
+    NeverProposed,
 }
 
 /// The choice.
@@ -88,13 +101,10 @@ pub fn choose(peer: Peer, history: &History<'_>) -> Plan {
         return Plan::Snap;
     }
     if last.epoch() > history.epoch {
-        return Plan::Refuse("its history has an epoch that is newer than this one");
+        return Plan::Refuse(Conflict::NewerEpoch);
     }
     if last.epoch() == history.epoch && last > history.proposed {
-        return Plan::Refuse(
-            "it has transactions of this epoch that were never proposed: members that lead it have \
-             lost theirs, or it is of another ensemble",
-        );
+        return Plan::Refuse(Conflict::NeverProposed);
     }
     if history.force_snapshot {
         return Plan::Snap;

@@ -10,6 +10,7 @@
 //! files are [`crate::node::history_files`]'s; this thread only feeds the tree while a stream comes.
 
 use super::Control;
+use super::reason::DiskError;
 use crate::history::{self, CutOff, Known};
 use crate::prep::Prep;
 use crate::roles::jobs::{Change, Changed, HistoryJob, LogInput, Received};
@@ -73,9 +74,9 @@ impl Disk {
         }
     }
 
-    pub(super) fn store(&mut self, stored: Stored) -> Result<(), String> {
+    pub(super) fn store(&mut self, stored: Stored) -> Result<(), DiskError> {
         history::epochs::store(self.folders.snapshots.as_ref(), stored)
-            .map_err(|e| format!("cannot store {stored}: {e}"))
+            .map_err(|cause| DiskError::Epoch { stored, cause })
     }
 
     /// How far this server's history is known to be committed.
@@ -190,10 +191,10 @@ impl Control {
                         self.learn(LearnerInput::SnapshotReceived { shows: self.tree.shown() });
                         self.try_disk();
                     }
-                    Err(error) => self.leave_role(&format!("the leader's snapshot: {error}")),
+                    Err(error) => self.leave_role(error.into()),
                 }
             }
-            Err(error) => self.leave_role(&format!("the leader's snapshot: {error}")),
+            Err(error) => self.leave_role(error.into()),
         }
     }
 
@@ -228,7 +229,7 @@ impl Control {
         };
         let Some(writer) = self.writer.take() else { return };
         if disk.jobs.send(HistoryJob::Change { change, writer }).is_err() {
-            self.fail("the thread that changes files has ended".into());
+            self.fail(DiskError::ThreadEnded);
         }
     }
 
@@ -237,7 +238,7 @@ impl Control {
         self.writer = Some(changed.writer);
         let outcome = match changed.outcome {
             Ok(outcome) => outcome,
-            Err(why) => return self.fail(why),
+            Err(error) => return self.fail(error.into()),
         };
         let last = outcome.last;
         let Some(ensemble) = &mut self.ensemble else { return };

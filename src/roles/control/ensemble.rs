@@ -19,6 +19,7 @@ use super::disk::Disk;
 use super::leading::Leading;
 use super::learning::Learning;
 use super::numbers::Numbers;
+use super::reason::RoleEnd;
 use super::reconfiguring::{ConfigSource, Leaving, Reconfig};
 use super::{ClientRules, Control};
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput};
@@ -252,7 +253,7 @@ impl Control {
         match &self.role {
             Role::Leading(leading) if due(leading.patience()) => {
                 self.gauges.quorum.disloyal_voters.add(1);
-                self.leave_role("a voter looks again, and a quorum has not come in time");
+                self.leave_role(RoleEnd::QuorumLate);
             }
             Role::Leading(leading) if due(leading.leader.deadline()) => self.lead_tick(),
             Role::Learning(learning) if due(learning.learner.deadline()) => self.learn_tick(),
@@ -329,7 +330,7 @@ impl Control {
             return;
         }
         self.gauges.quorum.disloyal_voters.add(1);
-        self.leave_role(&format!("server {} looks again before a quorum has come", by.0));
+        self.leave_role(RoleEnd::Deserted { by });
     }
 
     fn decided(&mut self, leader: ServerId, role: ElectedRole) {
@@ -400,11 +401,11 @@ impl Control {
     }
 
     /// The role is over, for whatever reason. Clients go, links go; the log keeps what it has.
-    pub(super) fn leave_role(&mut self, why: &str) {
+    pub(super) fn leave_role(&mut self, why: RoleEnd) {
         if matches!(self.role, Role::Alone | Role::Settling | Role::Looking) {
             return;
         }
-        tracing::warn!(why, "role ended, back to LOOKING");
+        tracing::warn!(why = why.to_string(), "role ended, back to LOOKING");
         let observed =
             matches!(&self.role, Role::Learning(learning) if learning.learner.is_observer());
         let unanswered = match &self.role {

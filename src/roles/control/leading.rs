@@ -174,7 +174,7 @@ impl Control {
                 self.command(PeerCommand::Send { link, packet });
             }
             LeaderEffect::Close { link, why } => {
-                tracing::warn!(link = link.0, why, "learner dropped");
+                tracing::warn!(link = link.0, why = why.to_string(), "learner dropped");
                 self.stop_sending(link);
                 self.command(PeerCommand::Close { link });
             }
@@ -221,7 +221,7 @@ impl Control {
                 self.count_learners();
                 self.stop_sending(link);
             }
-            LeaderEffect::StepDown { why } => self.leave_role(&why),
+            LeaderEffect::StepDown { why } => self.leave_role(why.into()),
         }
     }
 

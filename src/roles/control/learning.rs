@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::ensemble::Role;
+use super::reason::RoleEnd;
 use super::{Control, Origin, work_of};
 use crate::codec::quorum::{Forwarded, Limits, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
@@ -200,7 +201,7 @@ impl Control {
             LearnerEffect::NewConfig { text, leader, .. } => self.config_in_force(&text, leader),
             LearnerEffect::Refuse { ends, committed } => self.refuse_history(ends, committed),
             LearnerEffect::Serve { epoch } => self.serve_as_learner(epoch),
-            LearnerEffect::Leave { why } => self.leave_role(&why),
+            LearnerEffect::Leave { why } => self.leave_role(why.into()),
         }
     }
 
@@ -225,10 +226,10 @@ impl Control {
                 self.line.propose(entry, (bytes, len), Origin::Remote);
             }
             Ok(entry) => {
-                let named = entry.header.zxid;
-                self.leave_role(&format!("proposal {zxid} holds transaction {named}"));
+                let (proposal, found) = (zxid, entry.header.zxid);
+                self.leave_role(RoleEnd::OtherTransaction { proposal, found });
             }
-            Err(error) => self.leave_role(&format!("proposal {zxid} cannot be read: {error}")),
+            Err(error) => self.leave_role(RoleEnd::Unreadable { proposal: zxid, error }),
         }
     }
 

@@ -19,6 +19,7 @@ mod leading;
 mod learning;
 mod locals;
 mod numbers;
+mod reason;
 mod reconfiguring;
 mod requests;
 mod sessions;
@@ -34,6 +35,8 @@ pub use disk::Disk;
 use ensemble::{Ensemble, Role};
 pub use ensemble::{EnsembleParts, MemberSettings, Rest};
 pub use locals::ClientRules;
+pub use reason::DiskError;
+use reason::RoleEnd;
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 
 use super::chunks::Chunks;
@@ -123,14 +126,14 @@ enum Stopping {
 }
 
 /// What the shell does after a turn.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Verdict {
     /// Call again when a message arrives or at this time.
     WaitUntil(Option<Millis>),
     /// Everything in flight is done and the log has stopped.
     Finished,
     /// The disk has failed: the process must end, with this as its last word (I11).
-    Failed(String),
+    Failed(DiskError),
 }
 
 pub struct Control {
@@ -181,7 +184,7 @@ pub struct Control {
     /// Digests count behind this. `None`: a leader's snapshot may show more than the log has, until
     /// that leader, or another, has sent everything.
     exact_from: Option<Zxid>,
-    failed: Option<String>,
+    failed: Option<DiskError>,
     now: Millis,
     wall: WallMillis,
     next_container_check: Millis,
@@ -327,8 +330,7 @@ impl Control {
         self.wall = wall;
         (self.work, self.work_before) = (0, 0);
         if self.turns.begin() {
-            // Others may have gone on without this server, and have said so in what lies unread.
-            self.leave_role("the control thread took no turn for syncLimit");
+            self.leave_role(RoleEnd::Standstill);
         }
         self.take_mail();
         self.peer_turn();
@@ -431,8 +433,8 @@ impl Control {
     }
 
     /// Nothing is promised after a disk has failed (I11).
-    fn fail(&mut self, why: String) {
-        tracing::error!(why, "cannot go on");
+    fn fail(&mut self, why: DiskError) {
+        tracing::error!(why = why.to_string(), "cannot go on");
         self.failed.get_or_insert(why);
     }
 

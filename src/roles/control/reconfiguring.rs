@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ensemble::Role;
+use super::reason::RoleEnd;
 use super::{Control, Origin};
 use crate::codec::request::ReconfigOp;
 use crate::election::ElectionInput;
@@ -254,7 +255,7 @@ impl Control {
             ConfigSource::NewLeader
                 if self.learns() && (!leads_on || !members.leads_as_in(before, current)) =>
             {
-                self.leave_role("the configuration has another role or leader");
+                self.leave_role(RoleEnd::OtherRole);
             }
             ConfigSource::Committed { .. } | ConfigSource::NewLeader | ConfigSource::Vote => {}
         }
@@ -265,7 +266,7 @@ impl Control {
         let applied = self.tree.applied();
         let leaving = self.ensemble.as_ref().and_then(|ensemble| ensemble.leaving.as_ref());
         if leaving.is_some_and(|leaving| leaving.upto <= applied) {
-            self.leave_role("a reconfiguration has given this server another role or leader");
+            self.leave_role(RoleEnd::Reconfigured);
         }
     }
 

@@ -7,6 +7,7 @@ use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
 use super::read_index;
+use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
@@ -31,11 +32,11 @@ impl Leader {
         // would know nothing. Java's leader goes on until the next tick.
         let lost_voter = std::mem::take(&mut self.lost_voter);
         if lost_voter && self.phase == Phase::Broadcast && !self.is_followed() {
-            return self.step_down("no quorum is connected any more".into(), out);
+            return self.step_down(StepDownReason::QuorumLost, out);
         }
         if self.is_handed_over() {
             let at = self.proposed;
-            self.step_down(format!("the numbers of this epoch are used up ({at})"), out);
+            self.step_down(StepDownReason::NumbersUsedUp { at }, out);
         }
     }
 
@@ -111,7 +112,9 @@ impl Leader {
                     self.hold_back(link, out);
                 }
             }
-            (packet, _) => self.close(link, format!("{} came out of turn", packet.name()), out),
+            (packet, _) => {
+                self.close(link, CloseReason::OutOfTurn { packet: packet.name() }, out);
+            }
         }
     }
 
@@ -159,14 +162,12 @@ impl Leader {
         }
         let sent = learner.sent.max(learner.position);
         if zxid > sent {
-            let why = format!("it acknowledged {zxid}, and was sent no more than {sent}");
-            return self.close(link, why, out);
+            return self.close(link, CloseReason::AckBeyondSent { zxid, sent }, out);
         }
         // What is not committed are this epoch's proposals, without a gap. A number between the
         // history and the first of them names none, and must not be counted as if it did.
         if zxid > self.committed && zxid.epoch() != self.epoch {
-            let why = format!("it acknowledged {zxid}, which names no transaction");
-            return self.close(link, why, out);
+            return self.close(link, CloseReason::AckOfNothing { zxid }, out);
         }
         if zxid > learner.acked {
             learner.acked = zxid;
@@ -256,8 +257,8 @@ impl Leader {
     pub(super) fn client_sync(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         if learner.syncs.len() >= limits::OUTSTANDING_PROPOSALS {
-            let why = format!("{} client syncs of it wait already", learner.syncs.len());
-            return self.close(link, why, out);
+            let waiting = learner.syncs.len();
+            return self.close(link, CloseReason::ManySyncs { waiting }, out);
         }
         // Not `proposed`: an epoch's beginning is never committed.
         let behind = self.outstanding.back().map_or(self.committed, |(zxid, _)| *zxid);

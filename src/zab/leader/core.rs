@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::learner::{Beat, Learner, LearnerFigures, Stage};
 use super::read_index::ReadIndex;
 use super::readers::Heard;
+use super::reason::{CloseReason, StepDownReason};
 use super::{LeaderEffect, LeaderInput, LeaderParts};
 use crate::codec::quorum::Packet;
 use crate::membership::Members;
@@ -129,7 +130,7 @@ impl Leader {
         if leader.parts.electorate.is_voter(leader.parts.me) {
             leader.consider_epoch(out);
         } else {
-            leader.step_down("this server is no voter of the configuration".into(), out);
+            leader.step_down(StepDownReason::NoVoter, out);
         }
         leader
     }
@@ -206,15 +207,15 @@ impl Leader {
             | Stage::Reading
             | Stage::Sending
             | Stage::Snapshot) => {
-                let why = format!("{} came out of turn: {}", packet.name(), stage.words());
-                self.close(link, why, out);
+                let (packet, stage) = (packet.name(), stage.words());
+                self.close(link, CloseReason::TooEarly { packet, stage }, out);
             }
         }
     }
 
     fn opened(&mut self, link: Link, out: &mut Vec<LeaderEffect>) {
         if self.learners.len() >= limits::LEARNERS {
-            let why = format!("{} learners are connected already", limits::LEARNERS);
+            let why = CloseReason::TooMany;
             // Links count upwards: the first is the oldest.
             let unproven = self.learners.values().filter(|learner| !learner.holds());
             let oldest = unproven.min_by_key(|l| (l.stage != Stage::Opened, l.link));
@@ -228,7 +229,7 @@ impl Leader {
         self.learners.insert(link, Learner::new(link, silent_by, counts_until));
     }
 
-    pub(super) fn close(&mut self, link: Link, why: String, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn close(&mut self, link: Link, why: CloseReason, out: &mut Vec<LeaderEffect>) {
         if self.learners.contains_key(&link) {
             out.push(LeaderEffect::Close { link, why });
             self.forget(link, out);
@@ -246,7 +247,7 @@ impl Leader {
 
     /// Closes those that grew too slow while something was sent to all.
     pub(super) fn close_doomed(&mut self, out: &mut Vec<LeaderEffect>) {
-        let doomed: Vec<(Link, String)> = self
+        let doomed: Vec<(Link, CloseReason)> = self
             .learners
             .values_mut()
             .filter_map(|learner| Some((learner.link, learner.doomed.take()?)))
@@ -256,7 +257,7 @@ impl Leader {
         }
     }
 
-    pub(super) fn step_down(&mut self, why: String, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn step_down(&mut self, why: StepDownReason, out: &mut Vec<LeaderEffect>) {
         self.phase = Phase::Over;
         out.push(LeaderEffect::StepDown { why });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
+use super::reason::{CloseReason, Disbelieved, StepDownReason};
 use crate::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet};
 use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
@@ -16,7 +17,7 @@ impl Leader {
         let Packet::LearnerInfo { observer, accepted, server, protocol, config_version, reads } =
             packet
         else {
-            return self.close(link, format!("{} came first", packet.name()), out);
+            return self.close(link, CloseReason::NotIntroduced { packet: packet.name() }, out);
         };
         let known = match self.is_serving() {
             true => self.announced.version().max(self.parts.electorate.committed.version()),
@@ -29,11 +30,11 @@ impl Leader {
             }
         };
         let refusal = if protocol < PROTOCOL {
-            Some(format!("learner protocol {protocol:#x} is older than {PROTOCOL:#x}"))
+            Some(CloseReason::OldProtocol { protocol })
         } else if server == self.parts.me {
-            Some(format!("it says that it is server {}, which is this one", server.0))
+            Some(CloseReason::OwnId { server })
         } else if config_version > known {
-            Some(format!("its configuration {config_version:x} is newer than {known:x}"))
+            Some(CloseReason::NewerConfiguration { version: config_version, known })
         } else {
             None
         };
@@ -45,12 +46,12 @@ impl Leader {
             && accepted > self.epoch
         {
             out.push(LeaderEffect::Store(Stored::Accepted(accepted)));
-            return self.step_down("a newer epoch is promised".into(), out);
+            return self.step_down(StepDownReason::NewerPromised, out);
         }
         if crate::mutants::on("claim-costs-a-link") {
             let mut claimed = self.learners.values().filter(|l| l.server == Some(server));
             if let Some(old) = claimed.next().map(|learner| learner.link) {
-                self.close(old, "it has connected again".into(), out);
+                self.close(old, CloseReason::ConnectedAgain, out);
             }
         }
         let Some(learner) = self.learners.get_mut(&link) else { return };
@@ -86,28 +87,19 @@ impl Leader {
         let promised = voters.map(|l| l.accepted).max().unwrap_or_default();
         let epoch = Epoch(self.own_epoch.0.max(promised.0).saturating_add(1));
         if epoch.0 > limits::EPOCH_LAST {
-            let why =
-                format!("epoch {} is promised, which leaves no room for another", epoch.0 - 1);
-            return self.step_down(why, out);
+            let promised = Epoch(epoch.0 - 1);
+            return self.step_down(StepDownReason::LastEpoch { promised }, out);
         }
         self.epoch = epoch;
         self.enter(Phase::Accepting);
         out.push(LeaderEffect::Store(Stored::Accepted(self.epoch)));
     }
 
-    /// Why a quorum has not come: for the log.
-    pub(super) fn disbelieved(&self) -> String {
+    /// Why a quorum may not have come: for the log.
+    pub(super) fn disbelieved(&self) -> Option<Disbelieved> {
         let most = self.own_epoch.0.saturating_add(limits::EPOCH_JUMP);
-        let told = self.learners.values().find(|l| l.accepted.0 > most);
-        let told = told.and_then(|l| Some((l.server?.0, l.accepted.0)));
-        told.map_or_else(String::new, |(server, epoch)| {
-            let (own, jump) = (self.own_epoch.0, limits::EPOCH_JUMP);
-            format!(
-                "; server {server} says that it has promised epoch {epoch}, which is not believed: \
-                 this server's is {own}, and no more than {jump} elections are thought to have \
-                 failed without it (file acceptedEpoch)"
-            )
-        })
+        let told = self.learners.values().find(|l| l.accepted.0 > most)?;
+        Some(Disbelieved { server: told.server?, promised: told.accepted, own: self.own_epoch })
     }
 
     /// The own promise is durable: no other server may hear of the epoch before.
@@ -158,14 +150,13 @@ impl Leader {
         out: &mut Vec<LeaderEffect>,
     ) {
         let Packet::AckEpoch { last, current } = packet else {
-            let why = format!("{} came in place of ACKEPOCH", packet.name());
-            return self.close(link, why, out);
+            let (packet, wanted) = (packet.name(), "ACKEPOCH");
+            return self.close(link, CloseReason::InPlaceOf { packet, wanted }, out);
         };
         // Later ones are brought back by synchronisation: a quorum without them has decided.
         if self.phase == Phase::Promises && current.is_some_and(|c| self.is_behind(c, last)) {
-            let (epoch, own) = (self.parts.current.0, self.parts.last);
-            let why = format!("its history up to {last} is newer than {own} of epoch {epoch} here");
-            return self.close(link, why, out);
+            let (epoch, own) = (self.parts.current, self.parts.last);
+            return self.close(link, CloseReason::NewerHistory { last, own, epoch }, out);
         }
         let Some(learner) = self.learners.get_mut(&link) else { return };
         // None: it promised this epoch on another connection, and what it said there is not known

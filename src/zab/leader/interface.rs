@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::readers::Readers;
+use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::log::Durable;
 use crate::membership::{Electorate, Members};
@@ -135,7 +136,7 @@ pub enum LeaderEffect {
     },
     Close {
         link: Link,
-        why: String,
+        why: CloseReason,
     },
     /// Answer `Drained` when everything sent until now is in the socket.
     WhenDrained {
@@ -213,6 +214,6 @@ pub enum LeaderEffect {
     },
     /// Lead no longer. Nothing comes after it.
     StepDown {
-        why: String,
+        why: StepDownReason,
     },
 }

@@ -17,6 +17,7 @@
 use super::LeaderEffect;
 use super::core::Leader;
 use super::learner::{Learner, Stage};
+use super::reason::CloseReason;
 use crate::codec::quorum::Packet;
 use crate::types::{Link, ServerId, Zxid};
 use crate::zab::window::follows;
@@ -107,7 +108,7 @@ impl Leader {
             return self.catch_up(link, window, out);
         }
         self.log_broken_at = self.log_broken_at.max(at);
-        self.close(link, format!("the log on disk has nothing that follows {at}"), out);
+        self.close(link, CloseReason::LogHasHole { at }, out);
     }
 
     /// Whom reconfigurations have named to lead: those that lag hear of it with the commit. Kept as

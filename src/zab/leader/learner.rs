@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::LeaderEffect;
+use super::reason::CloseReason;
 use crate::codec::quorum::Packet;
 use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 
@@ -130,7 +131,7 @@ pub(super) struct Learner {
     pub counts_until: Beat,
     queue: Queue,
     /// It has to be closed, for this reason; it gets nothing any more.
-    pub doomed: Option<String>,
+    pub doomed: Option<CloseReason>,
 }
 
 /// Bytes on their way to the learner.
@@ -231,11 +232,7 @@ impl Learner {
         self.queue.bytes += weight(&packet);
         // It is sent no proposals long before: these are answers to what it goes on asking for.
         if self.queue.bytes > limits::PEER_OUTBOUND {
-            self.doomed = Some(format!(
-                "{} bytes wait to be sent to it, more than {}",
-                self.queue.bytes,
-                limits::PEER_OUTBOUND
-            ));
+            self.doomed = Some(CloseReason::ManyBytes { bytes: self.queue.bytes });
             return;
         }
         out.push(LeaderEffect::Send { link: self.link, packet });
@@ -280,7 +277,7 @@ impl Learner {
             self.lags = true;
             self.mark(out);
             if crate::mutants::on("full-queue-ends-role") {
-                self.doomed = Some("too much waits to be sent to it".into());
+                self.doomed = Some(CloseReason::TooSlow);
             }
         }
         self.lags

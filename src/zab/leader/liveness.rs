@@ -4,6 +4,7 @@
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Beat, Learner, Stage};
+use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, Millis};
 use crate::zab::Window;
@@ -25,12 +26,11 @@ impl Leader {
         self.next_beat = now + self.half_tick();
         self.beat += 1;
         if self.phase < Phase::Broadcast && self.beat >= self.phase_ends {
-            let told = self.disbelieved();
-            let why = format!("no quorum within initLimit ({}){told}", self.phase.words());
-            return self.step_down(why, out);
+            let (phase, disbelieved) = (self.phase.words(), self.disbelieved());
+            return self.step_down(StepDownReason::NoQuorum { phase, disbelieved }, out);
         }
         if self.phase == Phase::HandingOver && self.beat >= self.phase_ends {
-            return self.step_down("another server leads now".into(), out);
+            return self.step_down(StepDownReason::HandedOver, out);
         }
         if let Some(why) = self.is_stuck() {
             return self.step_down(why, out);
@@ -38,7 +38,7 @@ impl Leader {
         self.catch_up_all(window, out);
         self.close_silent(out);
         if self.phase == Phase::Broadcast && self.beat % 2 == 0 && !self.is_followed() {
-            return self.step_down("no quorum is connected".into(), out);
+            return self.step_down(StepDownReason::QuorumSilent, out);
         }
         let zxid = self.read_index.ping().unwrap_or(self.proposed);
         for learner in self.learners.values_mut().filter(|learner| learner.is_live()) {
@@ -50,7 +50,7 @@ impl Leader {
 
     /// The own log has not moved for syncLimit while proposals wait for it: others commit without it,
     /// and what is served here is the past. A leader that holds a quorum by itself has nobody to yield to.
-    fn is_stuck(&mut self) -> Option<String> {
+    fn is_stuck(&mut self) -> Option<StepDownReason> {
         let waits = self.outstanding.back().is_some_and(|(zxid, _)| *zxid > self.durable)
             || self.committed > self.durable;
         if self.phase != Phase::Broadcast || !waits {
@@ -62,10 +62,7 @@ impl Leader {
             return None;
         }
         let (durable, proposed) = (self.durable, self.proposed);
-        Some(format!(
-            "the log here has not moved for syncLimit: it is durable to {durable}, and {proposed} \
-             is proposed"
-        ))
+        Some(StepDownReason::LogStandsStill { durable, proposed })
     }
 
     /// Asks of those of whom nothing was heard for a tick, or whose acknowledgement is awaited so
@@ -92,7 +89,7 @@ impl Leader {
     }
 
     fn close_silent(&mut self, out: &mut Vec<LeaderEffect>) {
-        let late: Vec<(Link, String)> = self
+        let late: Vec<(Link, CloseReason)> = self
             .learners
             .values()
             .filter(|learner| !learner.paused)
@@ -103,13 +100,13 @@ impl Leader {
         }
     }
 
-    fn lateness(&self, learner: &Learner) -> Option<String> {
+    fn lateness(&self, learner: &Learner) -> Option<CloseReason> {
         if learner.silent_by.is_some_and(|by| by <= self.beat) {
             let limit = match learner.stage {
                 Stage::UpToDate => "syncLimit",
                 _ => "initLimit",
             };
-            return Some(format!("no progress within {limit}: {}", learner.stage.words()));
+            return Some(CloseReason::NoProgress { limit, stage: learner.stage.words() });
         }
         if let Some(why) = self.is_outlived(learner) {
             return Some(why);
@@ -120,12 +117,12 @@ impl Leader {
         // make its disk faster.
         let goes_on = || self.is_quorum(|l| l.link != learner.link && l.counts_until >= self.beat);
         let is_spared = !learner.observer && !goes_on();
-        (late && !is_spared).then(|| "a proposal was not acknowledged within syncLimit".into())
+        (late && !is_spared).then_some(CloseReason::NotAcknowledged)
     }
 
     /// A learner that is pinged answers at once; one that does not, while another connection claims
     /// its id and has spoken, has probably been given up by its server.
-    fn is_outlived(&self, learner: &Learner) -> Option<String> {
+    fn is_outlived(&self, learner: &Learner) -> Option<CloseReason> {
         let silent = self.beat - learner.heard;
         if !learner.has_joined() || silent < CLAIM_BEATS.min(self.sync_beats()) {
             return None;
@@ -133,8 +130,7 @@ impl Leader {
         let claim = learner.claim();
         let spoken = |l: &Learner| matches!(l.stage, Stage::Promised { .. });
         let claims = |l: &Learner| spoken(l) && l.claim() == claim;
-        let id = learner.server?.0;
-        let why = || format!("it is silent, and server {id} has connected again");
-        self.learners.values().any(claims).then(why)
+        let server = learner.server?;
+        self.learners.values().any(claims).then_some(CloseReason::Outlived { server })
     }
 }

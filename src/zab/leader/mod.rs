@@ -27,6 +27,7 @@
 //! * [`read_index`] whether a quorum still follows
 //! * [`readers`] the largest transaction that every member can read
 //! * [`reconfig`] another configuration: its quorums, and who leads in it
+//! * [`reason`] why a connection is closed, and why it leads no longer
 //! * [`liveness`] ticks: pings, silence, lost quorums
 
 mod broadcast;
@@ -38,6 +39,7 @@ mod learner;
 mod liveness;
 mod read_index;
 mod readers;
+mod reason;
 mod reconfig;
 mod syncing;
 
@@ -45,3 +47,4 @@ pub use self::core::Leader;
 pub use interface::{LeaderEffect, LeaderInput, LeaderParts, SyncRules};
 pub use learner::LearnerFigures;
 pub use readers::Readers;
+pub use reason::{CloseReason, StepDownReason};

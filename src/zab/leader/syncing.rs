@@ -10,6 +10,7 @@
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage, SyncKind};
+use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
 use crate::types::{Link, Zxid};
 use crate::zab::sync::{self, Disk, History, Peer, Plan};
@@ -76,8 +77,7 @@ impl Leader {
         let rivals = self.learners.values().filter(|l| l.claim() == claim && l.link != link);
         let rivals = rivals.filter(|l| l.holds()).map(|l| l.link);
         for rival in rivals.collect::<Vec<Link>>() {
-            let why = "another connection of its id has taken over the history first".to_owned();
-            self.close(rival, why, out);
+            self.close(rival, CloseReason::Rivalled, out);
         }
     }
 
@@ -113,8 +113,7 @@ impl Leader {
         // and a snapshot from before would take from the learner what it has acknowledged.
         let is_behind = last.epoch() == self.epoch && last > self.durable;
         if is_behind && matches!(plan, Plan::Snap | Plan::AskDisk { .. }) {
-            let why = format!("history up to {last}: the log here is behind it ({})", self.durable);
-            self.close(link, why, out);
+            self.close(link, CloseReason::LogBehind { last, durable: self.durable }, out);
             return false;
         }
         match plan {
@@ -142,8 +141,8 @@ impl Leader {
                 out.push(LeaderEffect::ReadLog { link, after, share: rules.log_share });
                 false
             }
-            Plan::Refuse(why) => {
-                self.close(link, format!("history up to {last}: {why}"), out);
+            Plan::Refuse(conflict) => {
+                self.close(link, CloseReason::Conflict { last, conflict }, out);
                 false
             }
         }
@@ -166,7 +165,7 @@ impl Leader {
         let Some(learner) = self.learners.get_mut(&link) else { return false };
         if learner.observer && busy >= most {
             let how = kind.words();
-            self.close(link, format!("{busy} learners are being synchronised {how}"), out);
+            self.close(link, CloseReason::Busy { busy, how }, out);
             return false;
         }
         learner.sync = Some(kind);
@@ -321,7 +320,7 @@ impl Leader {
         let at = learner.position;
         // When it connects again it will be given a snapshot.
         self.log_broken_at = self.log_broken_at.max(at);
-        self.close(link, format!("the log on disk has nothing that follows {at}"), out);
+        self.close(link, CloseReason::LogHasHole { at }, out);
     }
 
     pub(super) fn snapshot_sent(
@@ -355,8 +354,8 @@ impl Leader {
             return;
         }
         if packet != (Packet::Ack { zxid }) {
-            let why = format!("{} came in place of NEWLEADER's ack", packet.name());
-            return self.close(link, why, out);
+            let (packet, wanted) = (packet.name(), "NEWLEADER's ack");
+            return self.close(link, CloseReason::InPlaceOf { packet, wanted }, out);
         }
         let counts_until = self.beat + self.sync_beats();
         let Some(learner) = self.learners.get_mut(&link) else { return };
@@ -401,7 +400,7 @@ impl Leader {
         }
         if !stays {
             // UPTODATE has put the configuration in force elsewhere too.
-            self.step_down("the configuration agreed on has another leader".into(), out);
+            self.step_down(StepDownReason::OtherLeader, out);
         }
     }
 

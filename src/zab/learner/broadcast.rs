@@ -6,6 +6,7 @@ use super::core::{Learner, Out, Step};
 use super::effects::LearnerEffect;
 use super::history::{Place, StreamError, follows};
 use super::phase::Phase;
+use super::reason::LeaveReason;
 use super::syncing::version_of;
 use crate::codec::quorum::Packet;
 use crate::codec::txn::{Txn, decode_entry, decode_entry_header, kind};
@@ -56,9 +57,9 @@ impl Learner {
         zxid: Zxid,
         entry: Bytes,
         out: Out<'_>,
-    ) -> Result<Option<Place>, String> {
+    ) -> Result<Option<Place>, LeaveReason> {
         if zxid.epoch() > self.epoch {
-            return Err(format!("{zxid} from a leader of epoch {}", self.epoch.0));
+            return Err(LeaveReason::BeyondEpoch { zxid, epoch: self.epoch });
         }
         let config = inspect(zxid, &entry)?;
         if zxid.epoch() > self.current {
@@ -89,7 +90,7 @@ impl Learner {
                 self.gap(now, zxid, out)?;
                 Ok(None)
             }
-            Err(e) => Err(e.to_string()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -98,14 +99,14 @@ impl Learner {
             true => self.history.agree_upto(zxid),
             false => self.history.agree(zxid),
         };
-        let Some(config) = agreed.map_err(|e| e.to_string())? else { return Ok(()) };
+        let Some(config) = agreed? else { return Ok(()) };
         out.push(LearnerEffect::Agreed(Agreed(zxid)));
         match (leader, config) {
             (None, _) => {}
             (leader @ Some(_), Some(text)) => {
                 out.push(LearnerEffect::NewConfig { text, version: zxid.0, leader });
             }
-            (Some(_), None) => return Err(format!("{zxid} is activated and has no configuration")),
+            (Some(_), None) => return Err(LeaveReason::NoConfiguration { zxid }),
         }
         self.serve_if_settled(out);
         Ok(())
@@ -157,11 +158,11 @@ impl Learner {
 }
 
 /// Whether the entry is the transaction that the packet says; gives the configuration in it.
-fn inspect(zxid: Zxid, entry: &Bytes) -> Result<Option<String>, String> {
-    let bad = |e| format!("transaction {zxid}: {e}");
+fn inspect(zxid: Zxid, entry: &Bytes) -> Result<Option<String>, LeaveReason> {
+    let bad = |error| LeaveReason::Unreadable { zxid, error };
     let (header, number) = decode_entry_header(entry).map_err(bad)?;
     if header.zxid != zxid {
-        return Err(format!("a packet of {zxid} holds transaction {}", header.zxid));
+        return Err(LeaveReason::OtherTransaction { packet: zxid, found: header.zxid });
     }
     if number != kind::RECONFIG {
         return Ok(None);

@@ -4,6 +4,7 @@
 use super::core::{Learner, Out, Step};
 use super::effects::LearnerEffect;
 use super::phase::{Phase, Raise};
+use super::reason::LeaveReason;
 use crate::codec::quorum::{PROTOCOL_OWN, Packet};
 use crate::types::Millis;
 
@@ -39,7 +40,7 @@ impl Learner {
     pub(super) fn connect_failed(&mut self, now: Millis, why: String) -> Step {
         let Phase::Connecting { tries, since, again: None } = self.phase else { return Ok(()) };
         if tries >= TRIES {
-            return Err(format!("no connection to the leader after {tries} tries: {why}"));
+            return Err(LeaveReason::Unreachable { tries, why });
         }
         let pause = (PAUSE_FIRST_MS << (tries - 1)).min(self.parts.connect_pause_ms);
         self.phase = Phase::Connecting { tries, since, again: Some(now + pause) };
@@ -48,7 +49,7 @@ impl Learner {
 
     /// The connection has ended, and with it the role; but not where the leader has said nothing:
     /// something before it took the connection and could not pass it on, as it does not listen yet.
-    pub(super) fn closed(&mut self, now: Millis, why: &str, out: Out<'_>) {
+    pub(super) fn closed(&mut self, now: Millis, why: String, out: Out<'_>) {
         let (tries, since) = self.connecting;
         if self.phase == Phase::Discovery && tries < TRIES {
             let tries = (tries + TRIES_A_CLOSE).min(TRIES);
@@ -58,13 +59,13 @@ impl Learner {
         }
         // Nothing is left to be closed.
         self.phase = Phase::Left;
-        out.push(LearnerEffect::Leave { why: format!("the leader has gone: {why}") });
+        out.push(LearnerEffect::Leave { why: LeaveReason::Closed { why } });
     }
 
     /// Once more from the beginning, and this time nothing in the log is built upon. -1 says so,
     /// and keeps the leader from counting this server for its history (LearnerHandler: StateSummary
     /// of -1; such a learner gets a snapshot).
-    pub(super) fn start_over(&mut self, now: Millis, why: String, out: Out<'_>) -> Step {
+    pub(super) fn start_over(&mut self, now: Millis, why: LeaveReason, out: Out<'_>) -> Step {
         if self.needs_snapshot {
             return Err(why);
         }

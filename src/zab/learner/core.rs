@@ -8,12 +8,13 @@ use super::effects::{LearnerEffect, LearnerInput, LearnerParts};
 use super::held::Held;
 use super::history::History;
 use super::phase::{Phase, Raise};
+use super::reason::LeaveReason;
 use crate::codec::quorum::{PROTOCOL_OWN, Packet};
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 
 pub(super) type Out<'a> = &'a mut Vec<LearnerEffect>;
 /// An error is why the learner leaves.
-pub(super) type Step = Result<(), String>;
+pub(super) type Step = Result<(), LeaveReason>;
 
 #[derive(Debug)]
 pub struct Learner {
@@ -117,7 +118,7 @@ impl Learner {
             LearnerInput::Connected => return self.connected(now, out),
             LearnerInput::ConnectFailed { why } => return self.connect_failed(now, why),
             LearnerInput::Closed { why } => {
-                self.closed(now, &why, out);
+                self.closed(now, why, out);
                 return Ok(());
             }
             LearnerInput::Packet(packet) => {
@@ -134,13 +135,13 @@ impl Learner {
             LearnerInput::SnapshotLoaded { zxid } => self.snapshot_loaded(zxid, out),
             LearnerInput::SnapshotFailed { why } => {
                 if matches!(self.phase, Phase::Loading { .. }) {
-                    return Err(why);
+                    return Err(LeaveReason::SnapshotFailed { why });
                 }
             }
             LearnerInput::Truncated { last } => self.truncated(now, last, out)?,
             LearnerInput::CannotTruncate { why } => {
                 if matches!(self.phase, Phase::Truncating { .. }) {
-                    self.start_over(now, why, out)?;
+                    self.start_over(now, LeaveReason::CannotTruncate { why }, out)?;
                 }
             }
             LearnerInput::Stored(stored) => self.stored(stored, out),
@@ -158,7 +159,7 @@ impl Learner {
         Ok(())
     }
 
-    fn leave(&mut self, why: String, out: Out<'_>) {
+    fn leave(&mut self, why: LeaveReason, out: Out<'_>) {
         self.phase = Phase::Left;
         self.held.clear();
         out.push(LearnerEffect::Close);
@@ -266,7 +267,10 @@ impl Learner {
                 out.push(LearnerEffect::Revalidated { session, valid });
                 Ok(())
             }
-            other => Err(format!("{} is out of place ({})", other.name(), self.phase.words())),
+            other => {
+                let (packet, phase) = (other.name(), self.phase.words());
+                Err(LeaveReason::OutOfPlace { packet, phase })
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::core::{Learner, Out, Step};
 use super::effects::LearnerEffect;
 use super::phase::Phase;
+use super::reason::LeaveReason;
 use crate::codec::quorum::Packet;
 use crate::types::{Epoch, Zxid, limits};
 use crate::zab::Stored;
@@ -10,7 +11,7 @@ use crate::zab::Stored;
 impl Learner {
     pub(super) fn leader_info(&mut self, epoch: Epoch, out: Out<'_>) -> Step {
         if epoch.0 > limits::EPOCH_LAST {
-            return Err(format!("the leader's epoch {} leaves no room for another", epoch.0));
+            return Err(LeaveReason::LastEpoch { epoch });
         }
         self.epoch = epoch;
         self.must_be_late_enough(epoch, out)?;
@@ -20,12 +21,10 @@ impl Learner {
         // election all is well. Of ZooKeeper's leaders that cannot be known.
         let unneeded = self.leader_is_ours || self.parts.observer;
         if epoch < self.accepted && !unneeded {
-            let accepted = self.accepted.0;
-            return Err(format!("the leader's epoch {} is below {accepted}, promised", epoch.0));
+            return Err(LeaveReason::EpochBelowPromised { epoch, accepted: self.accepted });
         }
         if epoch < self.current {
-            let current = self.current.0;
-            return Err(format!("the leader's epoch {} is below {current}, entered", epoch.0));
+            return Err(LeaveReason::EpochBelowEntered { epoch, current: self.current });
         }
         if epoch > self.accepted {
             self.phase = Phase::Promising;

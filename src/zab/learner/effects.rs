@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::reason::LeaveReason;
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::types::{Epoch, ServerId, SessionId, Zxid};
@@ -145,6 +146,6 @@ pub enum LearnerEffect {
     },
     /// The role is over and takes no more input. An open connection was closed before.
     Leave {
-        why: String,
+        why: LeaveReason,
     },
 }

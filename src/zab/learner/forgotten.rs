@@ -2,6 +2,7 @@
 
 use super::core::{Learner, Out, Step};
 use super::effects::{LearnerEffect, LearnerParts};
+use super::reason::LeaveReason;
 use crate::types::{Epoch, Zxid};
 
 impl Learner {
@@ -13,7 +14,7 @@ impl Learner {
             return Ok(());
         }
         out.push(LearnerEffect::Refuse { ends: Zxid::new(epoch, 0), committed });
-        Err(format!("the leader's epoch is {}, and {committed} is committed", epoch.0))
+        Err(LeaveReason::EpochForgotten { epoch, committed })
     }
 
     /// A leader elected by a quorum of this ensemble has everything that was ever committed. One
@@ -26,7 +27,7 @@ impl Learner {
             return Ok(());
         }
         out.push(LearnerEffect::Refuse { ends, committed });
-        Err(format!("the leader's history ends with {ends}, and {committed} is committed"))
+        Err(LeaveReason::HistoryForgotten { ends, committed })
     }
 
     /// The zxid that a tree comes under may be the beginning of an epoch, which is above everything and
@@ -39,9 +40,6 @@ impl Learner {
             return Ok(());
         }
         out.push(LearnerEffect::Refuse { ends: shows, committed });
-        Err(format!(
-            "the leader's tree tells of nothing newer than {shows}, and {shown} has changed it and is \
-             committed"
-        ))
+        Err(LeaveReason::TreeForgotten { shows, shown })
     }
 }

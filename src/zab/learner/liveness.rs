@@ -3,6 +3,7 @@
 use super::core::{Learner, Out, Step};
 use super::effects::LearnerEffect;
 use super::phase::Phase;
+use super::reason::LeaveReason;
 use crate::types::Millis;
 
 impl Learner {
@@ -50,7 +51,7 @@ impl Learner {
             return self.silent(now, now.0 - at.0);
         };
         if now >= since + self.parts.connect_ms {
-            return Err(format!("no connection to the leader within {} ms", self.parts.connect_ms));
+            return Err(LeaveReason::ConnectTimeout { ms: self.parts.connect_ms });
         }
         self.phase = Phase::Connecting { tries: tries + 1, since, again: None };
         out.push(LearnerEffect::Connect);
@@ -67,8 +68,7 @@ impl Learner {
             self.heard = Millis(now.0 - patience + tick_ms.min(patience));
             return Ok(());
         }
-        let silent = now.0 - self.heard.0;
-        Err(format!("nothing heard from the leader for {silent} ms ({})", self.phase.words()))
+        Err(LeaveReason::Silent { ms: now.0 - self.heard.0, phase: self.phase.words() })
     }
 
     /// The same of the own log, whose last word may lie unread.
@@ -78,7 +78,7 @@ impl Learner {
             self.log_moved = Millis(now.0 - patience + tick_ms.min(patience));
             return Ok(());
         }
-        let (still, end) = (now.0 - self.log_moved.0, self.history.position());
-        Err(format!("the log here has not moved for {still} ms, and is to hold {end}"))
+        let (ms, end) = (now.0 - self.log_moved.0, self.history.position());
+        Err(LeaveReason::LogStandsStill { ms, end })
     }
 }

@@ -38,6 +38,7 @@
 //! * [`broadcast`] transactions, commits and acknowledgements
 //! * [`liveness`] deadlines: silence, a log that stands still
 //! * [`forgotten`] leaders that lack what is committed
+//! * [`reason`] why a learner leaves
 //! * [`history`] which transactions there are, agreed, to be acknowledged
 //! * [`held`] packets that must wait for the disk
 
@@ -52,9 +53,11 @@ mod held;
 mod history;
 mod liveness;
 mod phase;
+mod reason;
 mod syncing;
 
 pub use self::core::Learner;
 pub use effects::{LearnerEffect, LearnerInput, LearnerParts};
 pub use history::follows;
 pub use phase::Phase;
+pub use reason::LeaveReason;

@@ -5,6 +5,7 @@ use super::core::{Learner, Out, Step};
 use super::effects::LearnerEffect;
 use super::history::{History, StreamError};
 use super::phase::Phase;
+use super::reason::LeaveReason;
 use crate::types::{Millis, Zxid};
 
 impl Learner {
@@ -12,12 +13,12 @@ impl Learner {
         self.refuse_older_history(zxid, out)?;
         let last = self.history.position();
         if self.needs_snapshot {
-            return Err("a snapshot was asked for, a DIFF came".into());
+            return Err(LeaveReason::NoSnapshot);
         }
         // A log that ends with the beginning of an epoch has no transaction of that number, and no
         // leader's window holds it; DIFF is the answer whatever its number (LearnerHandler).
         if zxid < last && last.counter() != 0 {
-            return Err(format!("DIFF up to {zxid}, and the log goes on to {last}"));
+            return Err(LeaveReason::DiffBehindLog { zxid, last });
         }
         self.phase = Phase::Synchronization;
         Ok(())
@@ -26,7 +27,7 @@ impl Learner {
     pub(super) fn trunc(&mut self, after: Zxid, out: Out<'_>) -> Step {
         let last = self.history.position();
         if self.needs_snapshot || after > last || after.0 < 0 {
-            return Err(format!("TRUNC to {after}, and the log ends with {last}"));
+            return Err(LeaveReason::TruncBeyondLog { after, last });
         }
         // Where nothing would be cut too: the epoch may be another ensemble's of that number, whose
         // transactions this log has not, though it has others of their zxids.
@@ -43,7 +44,7 @@ impl Learner {
 
     pub(super) fn snap(&mut self, zxid: Zxid, out: Out<'_>) -> Step {
         if zxid.0 < 0 || zxid.epoch() > self.epoch {
-            return Err(format!("SNAP at {zxid} from a leader of epoch {}", self.epoch.0));
+            return Err(LeaveReason::SnapshotOfOtherEpoch { zxid, epoch: self.epoch });
         }
         self.refuse_older_history(zxid, out)?;
         self.phase = Phase::Loading { zxid, received: false };
@@ -55,7 +56,7 @@ impl Learner {
         let Phase::Truncating { after } = self.phase else { return Ok(()) };
         self.history = History::new(last);
         if last != after {
-            return self.start_over(now, format!("the log ends with {last}, not {after}"), out);
+            return self.start_over(now, LeaveReason::CutElsewhere { last, after }, out);
         }
         self.phase = Phase::Synchronization;
         Ok(())
@@ -76,12 +77,12 @@ impl Learner {
     /// its snapshot has none.
     pub(super) fn gap(&mut self, now: Millis, found: Zxid, out: Out<'_>) -> Step {
         let after = self.history.position();
-        self.start_over(now, StreamError::Gap { after, found }.to_string(), out)
+        self.start_over(now, StreamError::Gap { after, found }.into(), out)
     }
 
     pub(super) fn new_leader(&mut self, zxid: Zxid, config: Option<String>, out: Out<'_>) -> Step {
         if zxid != Zxid::new(self.epoch, 0) {
-            return Err(format!("NEWLEADER of {zxid} from a leader of epoch {}", self.epoch.0));
+            return Err(LeaveReason::NewLeaderOfOtherEpoch { zxid, epoch: self.epoch });
         }
         // One without a version is no configuration, and is passed over as in Java.
         self.config = config.filter(|text| version_of(text).is_some());

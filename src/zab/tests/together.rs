@@ -12,7 +12,7 @@ use crate::membership::{Electorate, Members};
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid};
 use crate::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, Learner, LearnerEffect, LearnerInput,
-    LearnerParts, LogChunk, LogEnd, Readers, Stored, SyncRules, Timing, Window,
+    LearnerParts, LogChunk, LogEnd, Readers, StepDownReason, Stored, SyncRules, Timing, Window,
 };
 
 const TIMING: Timing = Timing { tick_ms: 200, init_ticks: 10, sync_ticks: 5 };
@@ -409,7 +409,8 @@ impl World {
                     self.push(link, Item::Snapshot(history));
                 }
                 LeaderEffect::StepDown { why } => {
-                    self.seen.handovers += usize::from(why.contains("used up"));
+                    self.seen.handovers +=
+                        usize::from(matches!(why, StepDownReason::NumbersUsedUp { .. }));
                     return self.end_role(at, Role::Idle);
                 }
                 LeaderEffect::Confirmed { .. }

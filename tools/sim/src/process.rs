@@ -167,7 +167,7 @@ impl World {
             }
             Verdict::WaitUntil(None) => {}
             Verdict::Failed(why) => {
-                self.failed(server, &why);
+                self.failed(server, &why.to_string());
                 return Ok(());
             }
             Verdict::Finished => {
