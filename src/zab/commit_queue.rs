@@ -1,4 +1,4 @@
-//! The line of proposals between the log and the tree.
+//! Proposals between the log and the tree.
 //!
 //! A transaction leaves it when it is agreed upon *and* durable here: what is applied can neither
 //! be taken back by the ensemble nor lost by this server (I1, I5, I6).
@@ -33,27 +33,28 @@ impl<O> Committed<O> {
 
 /// Something whose turn has come.
 #[derive(Debug)]
-pub enum Due<O> {
+pub enum Due<O, R> {
     Apply(Committed<O>),
-    /// A client sync: everything that had to be before it is applied.
-    Synced(O),
+    /// Everything that had to be before this is applied.
+    Reply(R),
 }
 
-/// Proposals in zxid order, waiting; `O` is whoever wants to know.
+/// Proposals in zxid order, waiting; `O` is who waits for one, and `R` what is said once everything
+/// before is applied, as the answer to a client sync.
 ///
 /// Its length is bounded by the requests in flight (limits::GLOBAL_OUTSTANDING and the lines of
 /// the connections), which the network cores keep, and by [`CommitQueue::bytes_not_durable`], which the
 /// control core asks before it takes more.
-pub struct CommitQueue<O> {
+pub struct CommitQueue<O, R> {
     proposals: VecDeque<Waiting<O>>,
     /// How many of them are durable, and the bytes of the others.
     durable_count: usize,
     bytes_not_durable: usize,
-    /// Client syncs, each with the transaction that must be applied first, never falling, and the
-    /// number of the doubt that must be settled.
-    syncs: VecDeque<(Zxid, u64, O)>,
+    /// Each with the transaction that must be applied first, never falling, and the number of the
+    /// question that must be settled ([`super::leader`]'s read index).
+    replies: VecDeque<(Zxid, u64, R)>,
     /// Questions up to this number are settled.
-    certain: u64,
+    confirmed: u64,
     proposed: Zxid,
     durable: Zxid,
     agreed: Zxid,
@@ -68,15 +69,15 @@ struct Waiting<O> {
     origin: O,
 }
 
-impl<O> CommitQueue<O> {
+impl<O, R> CommitQueue<O, R> {
     /// `last`: everything up to it is in the tree already.
-    pub fn new(last: Zxid) -> CommitQueue<O> {
+    pub fn new(last: Zxid) -> CommitQueue<O, R> {
         CommitQueue {
             proposals: VecDeque::new(),
             durable_count: 0,
             bytes_not_durable: 0,
-            syncs: VecDeque::new(),
-            certain: 0,
+            replies: VecDeque::new(),
+            confirmed: 0,
             proposed: last,
             durable: last,
             agreed: last,
@@ -93,26 +94,26 @@ impl<O> CommitQueue<O> {
         self.proposals.push_back(Waiting { entry, bytes, len, origin });
     }
 
-    /// A client sync takes its place behind all that is proposed.
-    pub fn sync(&mut self, origin: O) {
-        self.sync_after_confirmation(0, origin);
+    /// To be said behind all that is proposed.
+    pub fn reply(&mut self, reply: R) {
+        self.reply_when_confirmed(0, reply);
     }
 
-    /// The same, but not before this doubt is settled: by [`CommitQueue::certain`], or because something
-    /// later is agreed. What is later waits behind it.
-    pub fn sync_after_confirmation(&mut self, doubt: u64, origin: O) {
-        self.syncs.push_back((self.proposed, doubt, origin));
+    /// The same, but not before this question is settled: by [`CommitQueue::confirmed`], or because
+    /// something later is agreed. What is later waits behind it.
+    pub fn reply_when_confirmed(&mut self, question: u64, reply: R) {
+        self.replies.push_back((self.proposed, question, reply));
     }
 
     /// Questions up to this number are settled.
-    pub fn certain(&mut self, doubt: u64) {
-        self.certain = doubt;
+    pub fn confirmed(&mut self, question: u64) {
+        self.confirmed = question;
     }
 
-    /// A client sync that the leader has answered: behind all that it has committed until now.
-    pub fn sync_agreed(&mut self, origin: O) {
-        let upto = self.agreed.max(self.syncs.back().map_or(Zxid::ZERO, |(upto, ..)| *upto));
-        self.syncs.push_back((upto, 0, origin));
+    /// The leader has answered: to be said behind all that it has committed until now.
+    pub fn reply_when_agreed(&mut self, reply: R) {
+        let upto = self.agreed.max(self.replies.back().map_or(Zxid::ZERO, |(upto, ..)| *upto));
+        self.replies.push_back((upto, 0, reply));
     }
 
     /// The log's horizon has moved.
@@ -137,17 +138,17 @@ impl<O> CommitQueue<O> {
     /// True when nothing waits for the log any more.
     pub fn own_history(&mut self) -> bool {
         self.agreed = self.agreed.max(self.durable);
-        self.syncs.clear();
+        self.replies.clear();
         self.durable >= self.proposed
     }
 
     /// What may happen next, in order; `None` until a horizon moves.
-    pub fn next_due(&mut self) -> Option<Due<O>> {
-        if let Some((upto, doubt, _)) = self.syncs.front()
+    pub fn next_due(&mut self) -> Option<Due<O, R>> {
+        if let Some((upto, question, _)) = self.replies.front()
             && *upto <= self.applied
-            && (*doubt <= self.certain || *upto < self.agreed)
+            && (*question <= self.confirmed || *upto < self.agreed)
         {
-            return self.syncs.pop_front().map(|(_, _, origin)| Due::Synced(origin));
+            return self.replies.pop_front().map(|(_, _, reply)| Due::Reply(reply));
         }
         let front = self.proposals.front()?;
         if front.entry.header.zxid > self.durable.min(self.agreed)
@@ -176,8 +177,8 @@ impl<O> CommitQueue<O> {
         for waiting in &mut self.proposals {
             waiting.origin = nobody();
         }
-        self.syncs.clear();
-        self.certain = 0;
+        self.replies.clear();
+        self.confirmed = 0;
     }
 
     /// The last transaction taken in.
@@ -197,11 +198,11 @@ impl<O> CommitQueue<O> {
 
     /// Steps in flight.
     pub fn len(&self) -> usize {
-        self.proposals.len() + self.syncs.len()
+        self.proposals.len() + self.replies.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.proposals.is_empty() && self.syncs.is_empty()
+        self.proposals.is_empty() && self.replies.is_empty()
     }
 }
 
@@ -210,6 +211,7 @@ mod tests {
     use super::*;
     use crate::codec::txn::{Txn, TxnHeader};
     use crate::types::{ErrorCode, SessionId, WallMillis};
+    use crate::zab::Alone;
 
     fn entry(zxid: i64) -> Entry {
         Entry {
@@ -232,82 +234,82 @@ mod tests {
         Durable::assumed(Zxid(zxid))
     }
 
-    fn applies(line: &mut CommitQueue<char>) -> Option<i64> {
-        match line.next_due()? {
+    fn applies(queue: &mut CommitQueue<char, char>) -> Option<i64> {
+        match queue.next_due()? {
             Due::Apply(committed) => Some(committed.entry().header.zxid.0),
-            Due::Synced(_) => panic!("a sync"),
+            Due::Reply(_) => panic!("a reply"),
         }
     }
 
     #[test]
     fn alone_nothing_is_committed_before_the_log_holds_it() {
-        let mut line = CommitQueue::new(Zxid(4));
-        line.propose(entry(5), bytes(5), 'a');
-        line.sync('s');
-        line.propose(entry(6), bytes(6), 'b');
-        assert!(line.next_due().is_none());
-        line.durable(durable(5));
-        line.agree(Agreed::alone(durable(5)));
-        assert_eq!(applies(&mut line), Some(5));
-        assert!(matches!(line.next_due(), Some(Due::Synced('s'))));
-        assert!(line.next_due().is_none());
-        line.durable(durable(6));
-        line.agree(Agreed::alone(durable(6)));
-        assert_eq!(applies(&mut line), Some(6));
-        assert!(line.is_empty());
+        let mut queue = CommitQueue::new(Zxid(4));
+        queue.propose(entry(5), bytes(5), 'a');
+        queue.reply('s');
+        queue.propose(entry(6), bytes(6), 'b');
+        assert!(queue.next_due().is_none());
+        queue.durable(durable(5));
+        queue.agree(Alone::configured().agreed(durable(5)));
+        assert_eq!(applies(&mut queue), Some(5));
+        assert!(matches!(queue.next_due(), Some(Due::Reply('s'))));
+        assert!(queue.next_due().is_none());
+        queue.durable(durable(6));
+        queue.agree(Alone::configured().agreed(durable(6)));
+        assert_eq!(applies(&mut queue), Some(6));
+        assert!(queue.is_empty());
     }
 
     #[test]
     fn both_horizons_must_have_passed() {
-        let mut line = CommitQueue::new(Zxid(4));
-        line.propose(entry(5), bytes(5), 'a');
-        line.propose(entry(6), bytes(6), 'b');
-        line.agree(Agreed(Zxid(6)));
-        assert_eq!(applies(&mut line), None);
-        assert_eq!(line.bytes_not_durable(), 11, "agreed, and still the log's");
-        line.durable(durable(5));
-        assert_eq!(line.bytes_not_durable(), 6);
-        assert_eq!(applies(&mut line), Some(5));
-        assert_eq!(applies(&mut line), None);
-        line.durable(durable(6));
-        assert_eq!(line.bytes_not_durable(), 0);
-        assert_eq!(applies(&mut line), Some(6));
+        let mut queue = CommitQueue::new(Zxid(4));
+        queue.propose(entry(5), bytes(5), 'a');
+        queue.propose(entry(6), bytes(6), 'b');
+        queue.agree(Agreed(Zxid(6)));
+        assert_eq!(applies(&mut queue), None);
+        assert_eq!(queue.bytes_not_durable(), 11, "agreed, and still the log's");
+        queue.durable(durable(5));
+        assert_eq!(queue.bytes_not_durable(), 6);
+        assert_eq!(applies(&mut queue), Some(5));
+        assert_eq!(applies(&mut queue), None);
+        queue.durable(durable(6));
+        assert_eq!(queue.bytes_not_durable(), 0);
+        assert_eq!(applies(&mut queue), Some(6));
     }
 
     #[test]
     fn a_sync_the_leader_answered_waits_for_what_it_had_committed() {
-        let mut line = CommitQueue::new(Zxid(4));
-        line.propose(entry(5), bytes(5), 'a');
-        line.propose(entry(6), bytes(6), 'b');
-        line.agree(Agreed(Zxid(5)));
-        line.sync_agreed('s');
-        assert!(line.next_due().is_none());
-        line.durable(durable(6));
-        assert_eq!(applies(&mut line), Some(5));
-        assert!(matches!(line.next_due(), Some(Due::Synced('s'))));
-        assert_eq!(applies(&mut line), None);
+        let mut queue = CommitQueue::new(Zxid(4));
+        queue.propose(entry(5), bytes(5), 'a');
+        queue.propose(entry(6), bytes(6), 'b');
+        queue.agree(Agreed(Zxid(5)));
+        queue.reply_when_agreed('s');
+        assert!(queue.next_due().is_none());
+        queue.durable(durable(6));
+        assert_eq!(applies(&mut queue), Some(5));
+        assert!(matches!(queue.next_due(), Some(Due::Reply('s'))));
+        assert_eq!(applies(&mut queue), None);
     }
 
     #[test]
     fn at_the_end_of_a_role_the_log_is_the_history() {
-        let mut line = CommitQueue::new(Zxid(4));
-        line.propose(entry(5), bytes(5), 'a');
-        line.propose(entry(6), bytes(6), 'b');
-        line.sync('s');
-        line.durable(durable(5));
-        assert!(!line.own_history());
-        assert_eq!(applies(&mut line), Some(5));
-        assert_eq!(applies(&mut line), None);
-        line.durable(durable(6));
-        assert!(line.own_history());
-        assert_eq!(applies(&mut line), Some(6));
-        assert!(line.is_empty());
+        let mut queue = CommitQueue::new(Zxid(4));
+        queue.propose(entry(5), bytes(5), 'a');
+        queue.propose(entry(6), bytes(6), 'b');
+        queue.reply('s');
+        queue.durable(durable(5));
+        assert!(!queue.own_history());
+        assert_eq!(applies(&mut queue), Some(5));
+        assert_eq!(applies(&mut queue), None);
+        queue.durable(durable(6));
+        assert!(queue.own_history());
+        assert_eq!(applies(&mut queue), Some(6));
+        assert!(queue.is_empty());
     }
 
     #[test]
     #[should_panic(expected = "I1")]
     fn a_horizon_ahead_of_the_proposals_is_a_fault() {
-        let mut line: CommitQueue<()> = CommitQueue::new(Zxid(4));
-        line.durable(durable(5));
+        let mut queue: CommitQueue<(), ()> = CommitQueue::new(Zxid(4));
+        queue.durable(durable(5));
     }
 }

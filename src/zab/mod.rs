@@ -65,12 +65,25 @@ impl fmt::Display for Stored {
 pub struct Agreed(Zxid);
 
 impl Agreed {
-    /// A server on its own agrees with its log.
-    pub fn alone(durable: Durable) -> Agreed {
-        Agreed(durable.zxid())
-    }
     pub fn zxid(self) -> Zxid {
         self.0
+    }
+}
+
+/// Held by a server on its own, which agrees with its log. A server of an ensemble has none: there one
+/// line that takes its own log for a quorum's word would lose what was acknowledged, and compile.
+#[derive(Debug)]
+pub struct Alone(());
+
+impl Alone {
+    /// For a server that no ensemble was configured for. (`tests/tidy` knows the one place.)
+    pub fn configured() -> Alone {
+        Alone(())
+    }
+
+    /// What is durable here is committed.
+    pub fn agreed(&self, durable: Durable) -> Agreed {
+        Agreed(durable.zxid())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{assert_none, code, sources};
+use super::{assert_none, code, is_test, sources};
 
 #[test]
 fn every_limit_binds_something() {
@@ -36,6 +36,20 @@ fn every_limit_binds_something() {
         }
     }
     assert_none("limits that bind nothing", unused);
+}
+
+#[test]
+fn a_server_agrees_with_its_own_log_only_where_it_has_no_ensemble() {
+    // Goal: I6: in an ensemble, a server that took its own log for a quorum's word would lose what was
+    // acknowledged. Whoever holds an `Alone` can; one place makes it, for a server without members.
+    let mut made = Vec::new();
+    for (name, text) in sources(&["src", "tools", "perf"]).iter().filter(|(name, _)| !is_test(name))
+    {
+        made.extend(
+            code(text).filter(|(_, line)| line.contains("Alone::configured")).map(|_| name.clone()),
+        );
+    }
+    assert_eq!(made, ["src/roles/control/mod.rs"]);
 }
 
 #[test]

@@ -3,18 +3,17 @@
 
 use std::collections::VecDeque;
 
-use super::Control;
 use crate::metrics::figure::Run;
-use crate::types::{Millis, WallMillis, Zxid};
+use crate::types::{Millis, Zxid};
 
 /// What one turn has seen, and a leader's proposals that wait for their quorum.
 #[derive(Default)]
 pub(super) struct Ages {
     /// At their application here.
-    applied: Run,
+    pub applied: Run,
     /// At their arrival from the leader.
-    arrived: Run,
-    agreed: Run,
+    pub arrived: Run,
+    pub agreed: Run,
     /// The last proposal of each millisecond that had one, and when that was.
     asked: VecDeque<(Zxid, Millis)>,
 }
@@ -33,7 +32,7 @@ impl Ages {
     }
 
     /// Proposals behind `before` up to `upto` have their quorum: ages, and how many have each.
-    fn take_agreed(&mut self, mut before: Zxid, upto: Zxid, now: Millis) -> Vec<(i64, u32)> {
+    pub fn take_agreed(&mut self, mut before: Zxid, upto: Zxid, now: Millis) -> Vec<(i64, u32)> {
         let mut ages = Vec::new();
         while before < upto {
             let Some((last, at)) = self.asked.front().copied() else { break };
@@ -48,36 +47,6 @@ impl Ages {
             }
         }
         ages
-    }
-}
-
-impl Control {
-    /// The age of a transaction by the clocks of two servers, which may differ.
-    fn age(&self, time: WallMillis) -> i64 {
-        (self.wall.0 - time.0).max(0)
-    }
-
-    pub(super) fn note_applied(&mut self, time: WallMillis) {
-        let age = self.age(time);
-        self.ages.applied.record(age, &self.gauges.propagation);
-    }
-
-    pub(super) fn note_arrived(&mut self, time: WallMillis) {
-        let age = self.age(time);
-        self.ages.arrived.record(age, &self.gauges.quorum.proposal_latency);
-    }
-
-    pub(super) fn note_agreed(&mut self, before: Zxid, upto: Zxid) {
-        for (age, count) in self.ages.take_agreed(before, upto, self.now) {
-            self.ages.agreed.record_many(age, count, &self.gauges.quorum.quorum_ack_latency);
-        }
-    }
-
-    /// At the end of a turn.
-    pub(super) fn publish_ages(&mut self) {
-        self.ages.applied.flush(&self.gauges.propagation);
-        self.ages.arrived.flush(&self.gauges.quorum.proposal_latency);
-        self.ages.agreed.flush(&self.gauges.quorum.quorum_ack_latency);
     }
 }
 

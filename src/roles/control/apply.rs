@@ -1,54 +1,91 @@
-//! Committed transactions reach the tree here, and their answers the stream.
+//! What is committed reaches the tree here, and answers the stream.
 
-use super::ensemble::Role;
-use super::{Control, Origin, work_of};
-use crate::codec::txn::{Txn, TxnDigest};
+use super::Control;
+use super::base::Base;
+use super::ensemble::Ensemble;
+use super::origin::{Origin, PendingReply};
+use super::pipeline::work_of;
+use super::role::{Role, Server};
+use crate::codec::txn::{Entry, Txn, TxnDigest};
+use crate::log::Durable;
 use crate::roles::message::{Service, ToNetwork};
 use crate::roles::stream::Publisher;
 use crate::tree::Outcome;
-use crate::types::{ErrorCode, Owner, SessionId, Zxid};
-use crate::zab::Committed;
+use crate::types::{ErrorCode, Owner, SessionId, Zxid, limits};
+use crate::zab::{Committed, Due, LeaderInput, LearnerInput};
+
+use bytes::Bytes;
 
 impl Control {
-    pub(super) fn apply(&mut self, committed: Committed<Origin>) {
+    /// The log's horizon has moved. A server on its own agrees with its log; a leader's own
+    /// acknowledgement is this, and a learner's too.
+    pub(super) fn durable(&mut self, upto: Durable) {
+        let base = &mut self.base;
+        base.pipeline.queue.durable(upto);
+        match &mut self.server {
+            Server::Alone(alone) => base.pipeline.queue.agree(alone.agreed(upto)),
+            Server::Ensemble(ensemble) => match ensemble.role {
+                Role::Leading(_) => ensemble.lead(base, LeaderInput::Durable(upto)),
+                Role::Learning(_) => ensemble.learn(base, LearnerInput::Durable(upto)),
+                Role::Settling | Role::Looking => {}
+            },
+        }
+    }
+
+    /// Nothing is applied while a change of history is pending, whatever was agreed and became
+    /// durable before (I6).
+    fn may_apply(&self) -> bool {
+        self.server.disk_is_settled() || crate::mutants::on("applied-while-changing")
+    }
+
+    /// Applies what the log has made durable, as long as the network cores keep up. What is more than
+    /// a turn's share waits for the next; the share is more than was taken in, so that what waits here
+    /// never grows for its sake.
+    pub(super) fn apply_due(&mut self) {
+        self.base.budget.begin_step();
+        let share = limits::TURN_WORK + self.base.budget.work_before;
+        self.is_cut = false;
+        while self.may_apply() && self.base.pipeline.outlets_have_room() {
+            if self.base.budget.work >= share {
+                self.is_cut = true;
+                break;
+            }
+            match self.base.pipeline.queue.next_due() {
+                Some(Due::Apply(committed)) => self.apply(committed),
+                Some(Due::Reply(reply)) => self.reply(reply),
+                None => break,
+            }
+        }
+    }
+
+    fn apply(&mut self, committed: Committed<Origin>) {
         assert!(self.may_apply(), "I6: nothing is applied while a change of history is pending");
-        let Some(writer) = &mut self.writer else { return };
+        let base = &mut self.base;
+        let Some(writer) = &mut base.pipeline.writer else { return };
         let (entry, bytes, origin) = committed.into_parts();
         let zxid = entry.header.zxid;
-        self.work += work_of(&entry.txn);
-        let before = self.tree.applied();
+        base.budget.work += work_of(&entry.txn);
+        let before = base.pipeline.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");
-        let mut publisher = Publisher { stream_senders: &mut self.stream_senders, before };
+        let stream_senders = &mut base.pipeline.stream_senders;
+        let mut publisher = Publisher { stream_senders, before };
         let outcome = writer.apply(&entry.header, &entry.txn, &mut publisher);
-        self.prep.applied(zxid);
-        self.note_applied(entry.header.time);
-        if self.ensemble.is_some() {
-            self.gauges.quorum.commits_queued.add(1);
-        }
+        base.pipeline.prep.applied(zxid);
+        base.note_applied(entry.header.time);
         if let Some(digest) = entry.digest {
-            self.check_digest(zxid, digest);
+            base.check_digest(zxid, digest);
         }
-        let origin = match (origin, &mut self.role) {
-            (Origin::Remote, Role::Learning(learning)) => {
-                learning.origin_of(&entry).unwrap_or(Origin::Server)
-            }
-            (Origin::Remote, _) => Origin::Server,
-            (origin, _) => origin,
+        let origin = match &mut self.server {
+            Server::Alone(_) => origin,
+            Server::Ensemble(ensemble) => ensemble.applied(base, &entry, bytes, origin),
         };
-        // A leader's window has it since it was committed.
-        if let Some(ensemble) = &mut self.ensemble
-            && !ensemble.window.has_seen(zxid)
-            && (self.service == Service::All || !crate::mutants::on("hole-in-window"))
-        {
-            ensemble.window.push(zxid, bytes);
-        }
         match &entry.txn {
             Txn::CreateSession { timeout } => {
-                self.durable_sessions.insert(entry.header.session, *timeout);
+                base.sessions.durable.insert(entry.header.session, *timeout);
             }
             Txn::CloseSession { .. } => {
-                self.durable_sessions.remove(&entry.header.session);
-                self.session_ended(entry.header.session, &origin, zxid);
+                base.sessions.durable.remove(&entry.header.session);
+                base.session_ended(entry.header.session, &origin, zxid);
             }
             Txn::Error(_) | Txn::Op(_) | Txn::Multi(_) | Txn::Reconfig { .. } => {}
         }
@@ -56,18 +93,17 @@ impl Control {
     }
 
     fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome) {
+        let pipeline = &mut self.base.pipeline;
         match origin {
             Origin::Server | Origin::Remote => {}
-            // These wait for no transaction of their own.
-            Origin::Sync { .. } | Origin::Gone { .. } | Origin::GoneAt { .. } => {}
             // A session that has moved speaks through its new connection alone, and the old one
             // must not be told of anything (FinalRequestProcessor).
             Origin::Write { conn } if outcome.has_failed_with(ErrorCode::SessionMoved) => {
-                self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
+                pipeline.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
             }
             Origin::Write { conn } | Origin::Close { conn: Some(conn) } => {
                 let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
-                self.send(conn, reply);
+                pipeline.send(conn, reply);
             }
             Origin::Refused { conn, code } => {
                 let outcome = match outcome {
@@ -75,22 +111,58 @@ impl Control {
                     other => other,
                 };
                 let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
-                self.send(conn, reply);
+                pipeline.send(conn, reply);
             }
             Origin::Open { conn, session } => self.session_opened(conn, session),
-            Origin::Close { conn: None } => self.gauges.stale_sessions_expired.add(1),
+            Origin::Close { conn: None } => self.base.gauges.stale_sessions_expired.add(1),
         }
     }
 
+    fn reply(&mut self, reply: PendingReply) {
+        match reply {
+            PendingReply::Synced { conn } => {
+                let zxid = self.base.pipeline.tree.applied();
+                self.base.pipeline.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
+            }
+            PendingReply::SessionGone { conn } => self.base.session_gone(conn),
+            PendingReply::SessionGoneAt { link, session } => {
+                let input = LeaderInput::Revalidated { link, session, valid: false };
+                self.as_member(|ensemble, base| ensemble.lead(base, input));
+            }
+        }
+    }
+}
+
+impl Ensemble {
+    /// Whose transaction that was, which the tree has now.
+    fn applied(&mut self, base: &mut Base, entry: &Entry, bytes: Bytes, origin: Origin) -> Origin {
+        base.gauges.quorum.commits_queued.add(1);
+        // A leader's window has it since it was committed.
+        let zxid = entry.header.zxid;
+        if !self.window.has_seen(zxid)
+            && (base.service == Service::All || !crate::mutants::on("hole-in-window"))
+        {
+            self.window.push(zxid, bytes);
+        }
+        match (origin, &mut self.role) {
+            (Origin::Remote, Role::Learning(learning)) => {
+                learning.origin_of(entry).unwrap_or(Origin::Server)
+            }
+            (Origin::Remote, _) => Origin::Server,
+            (origin, _) => origin,
+        }
+    }
+}
+
+impl Base {
     /// The session is no more. Whoever still speaks for it here, and did not ask for this, goes.
     fn session_ended(&mut self, session: SessionId, origin: &Origin, zxid: Zxid) {
-        let owner = self.sessions.owner(session);
+        let owner = self.sessions.table.owner(session);
         self.sessions.remove(session);
-        self.pulses.remove(&session);
         if let Some(Owner::Conn(conn)) = owner
             && !matches!(origin, Origin::Close { conn: Some(asked) } if *asked == conn)
         {
-            self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
+            self.pipeline.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
         }
     }
 
@@ -98,17 +170,14 @@ impl Control {
     /// (I13). A difference is reported, never fatal: one stays after a create counter overflow,
     /// as on Java servers.
     fn check_digest(&mut self, zxid: Zxid, digest: TxnDigest) {
-        if self.exact_from.is_none_or(|from| zxid <= from)
-            || digest.version != TxnDigest::VERSION
-            || digest.digest == self.tree.digest()
-        {
+        if !self.pipeline.differs_from(zxid, digest) {
             return;
         }
         if self.gauges.digest_mismatches.get() == 0 {
             tracing::error!(
                 %zxid,
                 proposed = format_args!("0x{:x}", digest.digest),
-                tree = format_args!("0x{:x}", self.tree.digest()),
+                tree = format_args!("0x{:x}", self.pipeline.tree.digest()),
                 "digest differs from the proposal's"
             );
         }

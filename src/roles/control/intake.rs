@@ -6,18 +6,19 @@
 //! (`network::frames`). Nothing that is full ends a role or a connection (I9).
 
 use super::Control;
-use super::ensemble::Role;
+use super::base::Base;
+use super::ensemble::Ensemble;
+use super::role::{Role, Server};
 use crate::roles::message::ToControl;
 use crate::roles::peer_message::PeerCommand;
 use crate::types::limits;
 
 impl Control {
     pub(super) fn take_mail(&mut self) {
-        self.turn_bytes = limits::TURN_BYTES;
-        self.begin_step();
-        let (now, wall) = (self.now, self.wall);
+        self.base.budget.bytes = limits::TURN_BYTES;
+        self.base.budget.begin_step();
         while let Some(message) = self.next_request() {
-            self.take(message, now, wall);
+            self.take(message);
         }
         self.inbox.drain_into(&mut self.pending);
         while let Some(message) = self.pending.pop_front() {
@@ -25,7 +26,7 @@ impl Control {
             if is_request(&message) && (!self.waiting.is_empty() || !self.takes_requests()) {
                 self.waiting.push_back(message);
             } else {
-                self.take(message, now, wall);
+                self.take(message);
             }
         }
     }
@@ -38,27 +39,35 @@ impl Control {
     }
 
     fn takes_requests(&self) -> bool {
-        let goes_on = self.turn_bytes > 0 && self.may_go_on();
-        goes_on && self.outlets_have_room() && self.has_room()
+        let goes_on = self.base.budget.bytes > 0 && self.base.budget.may_go_on();
+        goes_on && self.base.pipeline.outlets_have_room() && self.has_room()
     }
 
     /// Whether a turn would begin with a request that has waited.
     pub(super) fn has_requests(&self) -> bool {
-        let lost = !self.lost_sessions.is_empty() && self.may_propose();
+        let lost = !self.base.sessions.lost.is_empty() && self.may_propose();
         let waits = !self.waiting.is_empty() || lost;
-        waits && self.outlets_have_room() && self.has_room()
+        waits && self.base.pipeline.outlets_have_room() && self.has_room()
     }
 
     /// Whether there is room for what another request brings: in the own log, and with those who
     /// have to agree. Whoever proposes asks before, and comes again.
     pub(super) fn has_room(&self) -> bool {
-        let log_has_room = self.line.bytes_not_durable() < limits::LOG_WAITING_BYTES;
+        match &self.server {
+            Server::Alone(_) => !self.base.pipeline.log_is_full(),
+            Server::Ensemble(ensemble) => ensemble.has_room(&self.base),
+        }
+    }
+}
+
+impl Ensemble {
+    pub(super) fn has_room(&self, base: &Base) -> bool {
         match &self.role {
             Role::Leading(leading) => {
-                log_has_room && (leading.leader.has_room() || !leading.leader.accepts())
+                let has_room = leading.leader.has_room() || !leading.leader.accepts();
+                has_room && !base.pipeline.log_is_full()
             }
             Role::Learning(learning) => learning.has_room(),
-            Role::Alone => log_has_room,
             // Nothing becomes of them here.
             Role::Settling | Role::Looking => true,
         }
@@ -67,19 +76,18 @@ impl Control {
     /// A learner takes no more from its leader than its own log can follow: the rest waits with the
     /// leader, where it is kept anyway. What is agreed plays no part: the commits that make room
     /// come by the same link.
-    pub(super) fn pace_leader(&mut self) {
-        let is_full = self.line.bytes_not_durable() >= limits::LOG_WAITING_BYTES;
+    pub(super) fn pace_leader(&mut self, log_is_full: bool) {
         if let Role::Learning(learning) = &mut self.role
-            && learning.log_is_full != is_full
+            && learning.log_is_full != log_is_full
         {
-            learning.log_is_full = is_full;
+            learning.log_is_full = log_is_full;
             self.read_leader();
         }
     }
 
     /// Whether the leader's link is read: neither the log nor what is held for the disk is too much.
     pub(super) fn read_leader(&mut self) {
-        if let Role::Learning(learning) = &mut self.role
+        if let Role::Learning(learning) = &self.role
             && let Some(link) = learning.link
         {
             let on = !learning.log_is_full && !learning.holds_much;

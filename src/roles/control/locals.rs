@@ -2,7 +2,10 @@
 //! no other server knows them, and the first ephemeral makes them the ensemble's
 //! (UpgradeableSessionTracker).
 
-use super::{Control, Origin};
+use super::Control;
+use super::base::Base;
+use super::origin::Origin;
+use super::role::Server;
 use crate::codec::request::{CreateCall, CreateOp, MultiOp, WriteOp};
 use crate::roles::message::ToNetwork;
 use crate::session::{Scope, UnknownSessions};
@@ -36,32 +39,9 @@ impl ClientRules {
 
 impl Control {
     pub(super) fn client_rules(&self) -> ClientRules {
-        self.ensemble.as_ref().map(|ensemble| ensemble.clients).unwrap_or_default()
-    }
-
-    pub(super) fn open_local(&mut self, conn: ConnRef, timeout: i32) {
-        let session = self.unused_id();
-        self.sessions.create_as(Scope::Local, session, timeout, self.now);
-        self.sessions.set_owner(session, conn.into());
-        self.session_ready(conn, session, timeout);
-    }
-
-    /// The client's own close. Its connection has no older request that is not answered.
-    pub(super) fn close_local(&mut self, conn: ConnRef, session: SessionId) {
-        self.sessions.remove(session);
-        self.pulses.remove(&session);
-        let zxid = self.tree.applied();
-        let outcome = Box::new(Outcome::SessionClosed);
-        self.send(conn, ToNetwork::Reply { conn: conn.conn, zxid, outcome });
-    }
-
-    pub(super) fn expire_local(&mut self, session: SessionId) {
-        let owner = self.sessions.owner(session);
-        self.sessions.remove(session);
-        self.pulses.remove(&session);
-        self.gauges.stale_sessions_expired.add(1);
-        if let Some(Owner::Conn(conn)) = owner {
-            self.drop_connection(conn);
+        match &self.server {
+            Server::Alone(_) => ClientRules::default(),
+            Server::Ensemble(ensemble) => ensemble.clients,
         }
     }
 
@@ -69,23 +49,43 @@ impl Control {
     /// transaction that makes the session. The error is what the client is to hear if that may not
     /// be; its request goes on all the same, and fails.
     pub(super) fn upgrade_for(&mut self, session: SessionId, op: &WriteOp) -> Option<ErrorCode> {
-        if !self.sessions.is_local(session) || !wants_ephemeral(op) {
+        if !self.base.sessions.table.is_local(session) || !wants_ephemeral(op) {
             return None;
         }
         if !self.client_rules().upgrading {
             return Some(ErrorCode::EphemeralOnLocalSession);
         }
-        let learns = self.learns();
-        let scope = if learns { Scope::Remote } else { Scope::Global };
-        let timeout = self.sessions.upgrade(session, scope, self.now)?;
+        let scope = if self.server.learns() { Scope::Remote } else { Scope::Global };
+        let timeout = self.base.sessions.table.upgrade(session, scope, self.base.now)?;
         tracing::info!(%session, "local session becomes global");
-        if learns {
-            self.forward_session(session, timeout, Origin::Server);
-        } else {
-            let entry = self.prep.create_session(&self.tree, self.wall, session, timeout);
-            self.propose(entry, Origin::Server);
-        }
+        self.begin_session(session, timeout, Origin::Server);
         None
+    }
+}
+
+impl Base {
+    pub(super) fn open_local(&mut self, conn: ConnRef, timeout: i32) {
+        let session = self.sessions.unused_id();
+        self.sessions.table.create_as(Scope::Local, session, timeout, self.now);
+        self.sessions.table.set_owner(session, conn.into());
+        self.session_ready(conn, session, timeout);
+    }
+
+    /// The client's own close. Its connection has no older request that is not answered.
+    pub(super) fn close_local(&mut self, conn: ConnRef, session: SessionId) {
+        self.sessions.remove(session);
+        let zxid = self.pipeline.tree.applied();
+        let outcome = Box::new(Outcome::SessionClosed);
+        self.pipeline.send(conn, ToNetwork::Reply { conn: conn.conn, zxid, outcome });
+    }
+
+    pub(super) fn expire_local(&mut self, session: SessionId) {
+        let owner = self.sessions.table.owner(session);
+        self.sessions.remove(session);
+        self.gauges.stale_sessions_expired.add(1);
+        if let Some(Owner::Conn(conn)) = owner {
+            self.pipeline.drop_connection(conn);
+        }
     }
 }
 

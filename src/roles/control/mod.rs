@@ -1,64 +1,88 @@
-//! The control role: one straight line from request to commit, and the only writer of the tree.
+//! The control role: one straight way from request to commit, and the only writer of the tree.
 //!
 //! ```text
-//!  network cores ──ToControl──► prep ──Entry──► line (agreement) ──Committed──► tree ──► network
-//!                                 └──bytes──► log ──Durable──► line                      │
+//!  network cores ──ToControl──► prep ──Entry──► queue (agreement) ──Committed──► tree ──► network
+//!                                 └──bytes──► log ──Durable──► queue                     │
 //!                                                                     ToNetwork ◄────────┘
 //! ```
 //!
 //! A turn takes what is in the mailbox, hands all new entries to the log in one push, applies
 //! what has become durable, looks at the timers, and flushes what it has for the network cores. It
 //! never waits.
+//!
+//! State has one owner each: what every server has is [`Base`], in it the [`pipeline`] of writes and
+//! the [`session_state`]; what only members of an ensemble have is [`Ensemble`], in it the role. A
+//! function that has one of them by name cannot find it missing, nor reach the other.
+//!
+//! * [`base`] what every server has, and the turn's budget; [`pipeline`], [`session_state`]
+//! * [`role`] on its own, or one of an ensemble: [`ensemble`], in one of four roles
+//! * [`intake`] what a turn begins with, [`requests`] on their way to proposals, [`origin`] who waits
+//! * [`apply`] what is committed, and its answers
+//! * [`sessions`], [`locals`] begun, resumed, ended; [`reaping`] of containers
+//! * [`electing`] a leader, and [`serving`] clients under one
+//! * [`leading`]: what [`learners`] ask for, and [`sending`] them what they lack
+//! * [`learning`], and [`forwarding`] clients' requests to the leader
+//! * [`reconfiguring`] the ensemble; [`disk`] another history
+//! * [`effects`], [`numbers`], [`ages`], [`reason`] smaller things
 
 mod ages;
 mod apply;
+mod base;
 mod disk;
+mod effects;
+mod electing;
 mod ensemble;
+mod forwarding;
 mod intake;
 mod leading;
+mod learners;
 mod learning;
 mod locals;
 mod numbers;
+mod origin;
+mod pipeline;
+mod reaping;
 mod reason;
 mod reconfiguring;
 mod requests;
+mod role;
+mod sending;
+mod serving;
+mod session_state;
 mod sessions;
 
-use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, SyncSender};
 
 use ages::Ages;
+use base::{Base, Budget};
 pub use disk::Disk;
-use ensemble::{Ensemble, Role};
-pub use ensemble::{EnsembleParts, MemberSettings, Rest};
+pub use electing::Rest;
+use ensemble::Ensemble;
+pub use ensemble::{EnsembleParts, MemberSettings};
 pub use locals::ClientRules;
+use pipeline::{Pipeline, PipelineParts};
 pub use reason::DiskError;
 use reason::RoleEnd;
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
+use role::Server;
+use session_state::SessionState;
 
-use super::chunks::Chunks;
 use super::jobs::{Job, LearnerJob, LogInput};
-use super::message::{LastHeard, Service, ToControl, ToNetwork};
-use super::quiet::Quiet;
+use super::message::{Service, ToControl, ToNetwork};
+use super::peer_message::{PeerCommand, PeerEvent};
 use super::stream::StreamSender;
 use super::turns::Turns;
-use crate::codec::{
-    self,
-    txn::{Entry, Op, SubTxn, Txn},
-};
-use crate::log::{Append, LogEvent};
+use crate::log::LogEvent;
 use crate::metrics::gauges::Gauges;
-use crate::prep::{Prep, PrepSettings};
+use crate::prep::PrepSettings;
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
-use crate::tree::{Tree, TreeWriter};
-use crate::types::{
-    AclList, ConnRef, Data, ErrorCode, Link, Millis, SessionId, WallMillis, Zxid, limits,
-};
-use crate::zab::{CommitQueue, LeaderEffect, LeaderInput, LearnerEffect};
+use crate::tree::TreeWriter;
+use crate::types::{Millis, SessionId, WallMillis, Zxid};
+use crate::zab::Alone;
 
 /// A network core that has fallen behind is looked at again after this long.
 const OUTLET_RETRY_MS: i64 = 1;
@@ -73,44 +97,6 @@ pub struct ControlSettings {
     pub shutdown_grace_ms: i64,
     /// Sessions from which on clients get no new one.
     pub sessions_max: usize,
-}
-
-/// Who waits for a proposal.
-#[derive(Debug)]
-pub enum Origin {
-    /// Nobody here: container deletion, another server's client.
-    Server,
-    /// The leader's proposal: if one of our clients asked for it, the line of forwarded requests
-    /// knows.
-    Remote,
-    Open {
-        conn: ConnRef,
-        session: SessionId,
-    },
-    Write {
-        conn: ConnRef,
-    },
-    /// An ephemeral of a local session, which the leader will refuse: what the client is told.
-    Refused {
-        conn: ConnRef,
-        code: ErrorCode,
-    },
-    Sync {
-        conn: ConnRef,
-    },
-    /// The session a client has come back with is not there: the client, or the learner it has come
-    /// to, is told.
-    Gone {
-        conn: ConnRef,
-    },
-    GoneAt {
-        link: Link,
-        session: SessionId,
-    },
-    /// The client's own close, or (without a connection) expiry.
-    Close {
-        conn: Option<ConnRef>,
-    },
 }
 
 /// How far an orderly stop has come.
@@ -137,71 +123,18 @@ pub enum Verdict {
 }
 
 pub struct Control {
-    settings: ControlSettings,
-    /// `None` while a thread beside changes the history.
-    writer: Option<TreeWriter>,
-    tree: Arc<Tree>,
-    prep: Prep,
-    prep_settings: PrepSettings,
-    sessions: Sessions,
-    /// Sessions as the applied transactions have them: what a snapshot holds.
-    durable_sessions: BTreeMap<SessionId, i32>,
-    ages: Ages,
-    /// Lines of sessions that have expired.
-    expired: Quiet,
-    pulses: BTreeMap<SessionId, Arc<LastHeard>>,
-    line: CommitQueue<Origin>,
+    base: Base,
+    server: Server,
     inbox: Receiver<ToControl>,
+    /// Of this turn.
     pending: VecDeque<ToControl>,
-    /// Requests of this server's clients that have to wait for room, and what this turn may still
-    /// begin with, in bytes.
+    /// Requests of this server's clients that have to wait for room.
     waiting: VecDeque<ToControl>,
-    turn_bytes: usize,
-    /// When expired sessions were looked at last, and some were left for the next turn.
-    expiring: Option<Millis>,
-    /// Sessions whose ephemerals nobody owns, to be closed.
-    lost_sessions: VecDeque<SessionId>,
-    stream_senders: Vec<StreamSender>,
-    log: Sender<LogInput>,
-    to_log: Vec<LogInput>,
-    jobs: SyncSender<Job>,
-    learner_jobs: mpsc::Sender<LearnerJob>,
-    /// The flag of the snapshot that is being written.
-    snapshot_running: Option<Arc<AtomicBool>>,
-    role: Role,
-    ensemble: Option<Box<Ensemble>>,
-    /// Effects not yet executed.
-    leader_effects: Vec<LeaderEffect>,
-    learner_effects: Vec<LearnerEffect>,
-    /// Empty outside of the loops over the two; they keep their memory.
-    leader_effects_spare: Vec<LeaderEffect>,
-    learner_effects_spare: Vec<LearnerEffect>,
-    in_effects: bool,
-    /// What clients get: everything when alone, else as long as there is a leader.
-    service: Service,
-    /// Nodes up to here came from a file or a leader's snapshot.
-    restored_upto: Zxid,
-    /// Digests count behind this. `None`: a leader's snapshot may show more than the log has, until
-    /// that leader, or another, has sent everything.
-    exact_from: Option<Zxid>,
-    failed: Option<DiskError>,
-    now: Millis,
-    wall: WallMillis,
-    next_container_check: Millis,
-    check: Option<sessions::Check>,
-    /// What a step of this turn has taken on so far: see [`limits::TURN_WORK`].
-    work: usize,
-    /// And the steps before it.
-    work_before: usize,
+    check: Option<reaping::Check>,
     /// The last turn left work of its own behind.
     is_cut: bool,
-    stopping: Stopping,
     log_stopped: bool,
-    gauges: Arc<Gauges>,
     turns: Arc<Turns>,
-    encode: Vec<u8>,
-    /// For entries.
-    chunks: Chunks,
 }
 
 /// Everything the role is made of.
@@ -231,92 +164,81 @@ pub struct ControlParts {
 
 impl Control {
     pub fn new(parts: ControlParts) -> Control {
-        let tree = parts.writer.tree().clone();
-        let last = tree.applied();
         let alone = parts.ensemble.is_none();
-        let mut control = Control {
-            next_container_check: parts.now + parts.settings.container_check_ms,
-            check: None,
-            work: 0,
-            work_before: 0,
-            is_cut: false,
-            sessions: Sessions::new(parts.settings.tick_time, parts.ids),
-            settings: parts.settings,
-            writer: Some(parts.writer),
-            tree,
-            prep: Prep::new(parts.prep.clone(), last),
-            prep_settings: parts.prep,
-            durable_sessions: parts.sessions,
-            ages: Ages::default(),
-            expired: Quiet::default(),
-            pulses: BTreeMap::new(),
-            line: CommitQueue::new(last),
-            inbox: parts.inbox,
-            pending: VecDeque::new(),
-            waiting: VecDeque::new(),
-            turn_bytes: 0,
-            expiring: None,
-            lost_sessions: VecDeque::new(),
+        let pipeline = Pipeline::new(PipelineParts {
+            writer: parts.writer,
+            prep: parts.prep,
             stream_senders: parts.stream_senders,
             log: parts.log,
-            to_log: Vec::new(),
-            jobs: parts.jobs,
-            learner_jobs: parts.learner_jobs,
-            snapshot_running: None,
-            role: if alone { Role::Alone } else { Role::Settling },
-            ensemble: parts.ensemble.map(|parts| Box::new(Ensemble::new(parts))),
-            leader_effects: Vec::new(),
-            learner_effects: Vec::new(),
-            leader_effects_spare: Vec::new(),
-            learner_effects_spare: Vec::new(),
-            in_effects: false,
-            service: if alone { Service::All } else { Service::Off },
             restored_upto: parts.restored_upto,
             exact_from: alone.then_some(Zxid::ZERO),
-            failed: None,
+        });
+        let table = Sessions::new(parts.settings.tick_time, parts.ids);
+        let mut base = Base {
+            next_container_check: parts.now + parts.settings.container_check_ms,
+            settings: parts.settings,
+            pipeline,
+            sessions: SessionState::new(table, parts.sessions),
+            service: if alone { Service::All } else { Service::Off },
+            budget: Budget::default(),
             now: parts.now,
             wall: parts.wall,
             stopping: Stopping::No,
-            log_stopped: false,
+            failed: None,
+            jobs: parts.jobs,
+            learner_jobs: parts.learner_jobs,
+            snapshot_running: None,
+            ages: Ages::default(),
             gauges: parts.gauges,
-            turns: parts.turns,
-            encode: Vec::new(),
-            chunks: Chunks::default(),
         };
-        if alone {
-            control.track_recovered_sessions();
-        } else {
-            control.init_config();
-            if let Some(ensemble) = &control.ensemble {
-                let unknown = ensemble.clients.unknown_sessions(ensemble.me);
-                control.sessions.set_unknown_sessions(unknown);
-                let members = &ensemble.electorate.committed;
-                control.gauges.quorum.set_members(members, members.get(ensemble.me));
+        let server = match parts.ensemble {
+            None => {
+                base.track_recovered_sessions();
+                Server::Alone(Alone::configured())
             }
-            control.gauges.quorum.looking(control.now);
-        }
+            Some(parts) => Server::Ensemble(Box::new(Ensemble::begin(parts, &mut base))),
+        };
+        let mut control = Control {
+            base,
+            server,
+            inbox: parts.inbox,
+            pending: VecDeque::new(),
+            waiting: VecDeque::new(),
+            check: None,
+            is_cut: false,
+            log_stopped: false,
+            turns: parts.turns,
+        };
         if parts.snapshot_due {
             control.snapshot();
         }
         control
     }
 
-    /// A recovered session gets its full timeout again: its client must find us first.
-    fn track_recovered_sessions(&mut self) {
-        for (id, timeout) in &self.durable_sessions {
-            self.sessions.create(*id, *timeout, self.now);
-            let pulse = Arc::new(LastHeard::default());
-            pulse.touch(self.now);
-            self.pulses.insert(*id, pulse);
+    /// Where this server has an ensemble.
+    fn as_member(&mut self, act: impl FnOnce(&mut Ensemble, &mut Base)) {
+        if let Server::Ensemble(ensemble) = &mut self.server {
+            act(ensemble, &mut self.base);
         }
+    }
+
+    /// What the sockets have brought; taken in by the next turn.
+    pub fn peer_events(&mut self, events: &mut Vec<PeerEvent>) {
+        self.as_member(|ensemble, _| ensemble.take_events(events));
+    }
+
+    /// What the sockets are to do.
+    pub fn take_peer_commands(&mut self, into: &mut Vec<PeerCommand>) {
+        self.as_member(|ensemble, _| into.append(&mut ensemble.commands));
     }
 
     /// Whether a turn would find something to do.
     pub fn has_mail(&self) -> bool {
-        !self.inbox.is_empty()
-            || self.has_requests()
-            || self.is_cut
-            || self.ensemble.as_ref().is_some_and(|e| !e.events.is_empty())
+        let of_peers = match &self.server {
+            Server::Alone(_) => false,
+            Server::Ensemble(ensemble) => !ensemble.events.is_empty(),
+        };
+        !self.inbox.is_empty() || self.has_requests() || self.is_cut || of_peers
     }
 
     /// The mailbox, for the shell's sleep protocol.
@@ -326,42 +248,45 @@ impl Control {
 
     /// One turn. `now` and `wall` are read by the shell.
     pub fn turn(&mut self, now: Millis, wall: WallMillis) -> Verdict {
-        self.now = now;
-        self.wall = wall;
-        (self.work, self.work_before) = (0, 0);
+        (self.base.now, self.base.wall) = (now, wall);
+        self.base.budget = Budget::default();
         if self.turns.begin() {
-            self.leave_role(RoleEnd::Standstill);
+            self.as_member(|ensemble, base| ensemble.leave_role(base, RoleEnd::Standstill));
         }
         self.take_mail();
-        self.peer_turn();
-        self.pace_leader();
-        self.expire(now, wall);
-        self.close_lost_sessions();
-        self.reap(now, wall);
-        self.lead_settle();
-        if !self.to_log.is_empty() {
-            self.log.push_all(&mut self.to_log);
+        self.base.budget.begin_step();
+        self.as_member(Ensemble::turn);
+        self.settle();
+        self.as_member(|ensemble, base| ensemble.pace_leader(base.pipeline.log_is_full()));
+        self.expire();
+        self.as_member(Ensemble::close_lost_sessions);
+        self.reap();
+        self.as_member(Ensemble::lead_settle);
+        self.base.pipeline.push_log();
+        self.apply_due();
+        self.as_member(|ensemble, base| {
+            ensemble.send_waiting_snapshots(base);
+            ensemble.leave_when_applied(base);
+            ensemble.persist_committed(base, false);
+        });
+        self.settle();
+        self.base.pipeline.flush_outlets();
+        self.base.gauges.outstanding.set(self.base.pipeline.queue.len() as i64);
+        self.count_sessions();
+        self.base.publish_ages();
+        self.verdict()
+    }
+
+    /// Where a role has ended: what the log was given is applied, and then another leader looked for.
+    fn settle(&mut self) {
+        let Server::Ensemble(ensemble) = &mut self.server else { return };
+        if !ensemble.settles(&mut self.base) {
+            return;
         }
         self.apply_due();
-        self.send_waiting_snapshots();
-        self.leave_when_applied();
-        self.persist_committed(false);
-        self.settle();
-        self.flush_outlets();
-        self.gauges.outstanding.set(self.line.len() as i64);
-        self.count_sessions();
-        self.publish_ages();
-        self.verdict(now)
-    }
-
-    /// What comes has a share of each turn, and so have other servers and what is to be applied:
-    /// none of them keeps the others waiting for longer than its share takes.
-    fn begin_step(&mut self) {
-        self.work_before += std::mem::take(&mut self.work);
-    }
-
-    fn may_go_on(&self) -> bool {
-        self.work < limits::TURN_WORK
+        if self.base.pipeline.queue.is_empty() {
+            self.as_member(Ensemble::look);
+        }
     }
 
     /// Whether the last turn ended for its length: the thread should look at its sockets before the
@@ -370,35 +295,41 @@ impl Control {
         self.is_cut || self.has_requests()
     }
 
-    fn take(&mut self, message: ToControl, now: Millis, wall: WallMillis) {
-        self.work += 1;
+    fn take(&mut self, message: ToControl) {
+        self.base.budget.work += 1;
         match message {
-            ToControl::Open { conn, timeout } => self.open(conn, timeout, wall),
+            ToControl::Open { conn, timeout } => self.open(conn, timeout),
             ToControl::Resume { conn, session, timeout } => self.resume(conn, session, timeout),
             ToControl::Write { conn, session, xid, op, identities } => {
-                self.write(conn, session, xid, &op, &identities, wall);
+                self.write(conn, session, xid, &op, &identities);
             }
             ToControl::Sync { conn, session } => self.sync(conn, session),
-            ToControl::Close { conn, session, xid } => self.close(conn, session, xid, wall),
+            ToControl::Close { conn, session, xid } => self.close(conn, session, xid),
             ToControl::Snapshot => self.snapshot(),
             ToControl::SnapshotDone => {
-                self.snapshot_running = None;
-                self.try_disk();
+                self.base.snapshot_running = None;
+                self.as_member(Ensemble::try_disk);
             }
-            ToControl::LogRead { link, chunk } => self.log_read(link, chunk),
-            ToControl::SnapshotPiece { link, piece } => self.snapshot_piece(link, piece),
+            ToControl::LogRead { link, chunk } => {
+                self.as_member(|ensemble, base| ensemble.log_read(base, link, chunk));
+            }
+            ToControl::SnapshotPiece { link, piece } => {
+                self.as_member(|ensemble, base| ensemble.snapshot_piece(base, link, piece));
+            }
             ToControl::Log(LogEvent::Durable { upto }) => self.durable(upto),
             ToControl::Log(LogEvent::SnapshotDue { .. }) => self.snapshot(),
-            ToControl::Log(LogEvent::Stopped) if self.stopping == Stopping::Log => {
+            ToControl::Log(LogEvent::Stopped) if self.base.stopping == Stopping::Log => {
                 self.log_stopped = true;
             }
-            ToControl::Log(LogEvent::Stopped) => self.log_ended(),
-            ToControl::HistoryChanged(changed) => self.history_changed(*changed),
+            ToControl::Log(LogEvent::Stopped) => self.as_member(Ensemble::log_ended),
+            ToControl::HistoryChanged(changed) => {
+                self.as_member(|ensemble, base| ensemble.history_changed(base, *changed));
+            }
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::Stop => {
-                if matches!(self.stopping, Stopping::No) {
-                    let until = now + self.settings.shutdown_grace_ms;
-                    self.stopping = Stopping::Finishing { until };
+                if self.base.stopping == Stopping::No {
+                    let until = self.base.now + self.base.settings.shutdown_grace_ms;
+                    self.base.stopping = Stopping::Finishing { until };
                 }
             }
         }
@@ -406,74 +337,69 @@ impl Control {
 
     /// Starts a snapshot of what is applied now, unless one is being written.
     fn snapshot(&mut self) {
-        if self.snapshot_running.is_some() || !self.disk_is_settled() {
+        if self.base.snapshot_running.is_some() || !self.server.disk_is_settled() {
             return;
         }
+        let base = &mut self.base;
         let abandoned = Arc::new(AtomicBool::new(false));
         let job = Job::Snapshot {
-            sessions: self
-                .durable_sessions
+            sessions: base
+                .sessions
+                .durable
                 .iter()
                 .skip(usize::from(crate::mutants::on("snapshot-forgets-session")))
                 .map(|(id, t)| (*id, *t))
                 .collect(),
-            at: self.tree.applied(),
-            restored_upto: self.restored_upto,
+            at: base.pipeline.tree.applied(),
+            restored_upto: base.pipeline.restored_upto,
             abandoned: abandoned.clone(),
         };
         // The queue holds one job and none is running, so this only fails when the thread is gone.
-        self.snapshot_running = self.jobs.try_send(job).is_ok().then_some(abandoned);
+        base.snapshot_running = base.jobs.try_send(job).is_ok().then_some(abandoned);
     }
 
-    /// The tree is about to become another one.
-    fn abandon_snapshot(&mut self) {
-        if let Some(abandoned) = &self.snapshot_running {
-            abandoned.store(true, Ordering::SeqCst);
-        }
-    }
-
-    /// Nothing is promised after a disk has failed (I11).
-    fn fail(&mut self, why: DiskError) {
-        tracing::error!(why = why.to_string(), "cannot go on");
-        self.failed.get_or_insert(why);
-    }
-
-    fn verdict(&mut self, now: Millis) -> Verdict {
-        if let Some(why) = self.failed.take() {
+    fn verdict(&mut self) -> Verdict {
+        let now = self.base.now;
+        if let Some(why) = self.base.failed.take() {
             return Verdict::Failed(why);
         }
-        match self.stopping {
+        match self.base.stopping {
             Stopping::No => {}
             Stopping::Finishing { until } => {
-                // What an unfinished change of history was to have of the line nobody waits for.
-                let is_done = self.line.is_empty() || !self.disk_is_settled();
-                if (is_done && !self.is_changing_files()) || now >= until {
-                    self.persist_committed(true);
-                    self.stopping = Stopping::Log;
+                // What an unfinished change of history was to have of the queue nobody waits for.
+                let pipeline = &self.base.pipeline;
+                let is_done = pipeline.queue.is_empty() || !self.server.disk_is_settled();
+                if (is_done && !pipeline.is_lent()) || now >= until {
+                    self.as_member(|ensemble, base| ensemble.persist_committed(base, true));
+                    self.base.stopping = Stopping::Log;
                     // A change of history has asked for its end, or seen it.
-                    self.log_stopped = !self.log_runs();
-                    self.log.push(LogInput::Stop);
+                    self.log_stopped = !self.server.log_runs();
+                    self.base.pipeline.log.push(LogInput::Stop);
                 }
                 return Verdict::WaitUntil(Some(until));
             }
             Stopping::Log if self.log_stopped => {
                 // The last message of each stream: all answers are before it.
-                for stream_sender in &mut self.stream_senders {
+                for stream_sender in &mut self.base.pipeline.stream_senders {
                     stream_sender.send(ToNetwork::Stop);
                 }
-                self.flush_outlets();
+                self.base.pipeline.flush_outlets();
                 return Verdict::Finished;
             }
             Stopping::Log => return Verdict::WaitUntil(None),
         }
-        if !self.outlets_have_room() {
+        if !self.base.pipeline.outlets_have_room() {
             return Verdict::WaitUntil(Some(now + OUTLET_RETRY_MS));
         }
-        let decides = self.decides();
+        let of_peers = match &self.server {
+            Server::Alone(_) => None,
+            Server::Ensemble(ensemble) => ensemble.deadline(now),
+        };
+        let expiry = self.base.sessions.table.next_due();
         let timers = [
-            self.sessions.next_due().filter(|_| self.lets_expire() && self.has_room()),
-            Some(self.next_check()).filter(|_| decides),
-            self.peer_deadline(),
+            expiry.filter(|_| self.lets_expire() && self.has_room()),
+            self.decides().then(|| self.next_check()),
+            of_peers,
         ];
         Verdict::WaitUntil(timers.into_iter().flatten().min())
     }
@@ -481,57 +407,6 @@ impl Control {
     /// Whether this server makes the ensemble's transactions: sessions expire here and nowhere
     /// else (I12).
     fn decides(&self) -> bool {
-        self.serves_all()
-            && self.may_propose()
-            && matches!(self.role, Role::Alone | Role::Leading(_))
-    }
-
-    /// A proposal goes three ways at once: to the log, into the line of what may be applied, and
-    /// to the learners.
-    fn propose(&mut self, entry: Entry, origin: Origin) {
-        self.encode.clear();
-        codec::txn::encode_entry(&entry, &mut self.encode);
-        let bytes = self.chunks.copy(&self.encode);
-        let zxid = entry.header.zxid;
-        self.work += work_of(&entry.txn) + self.prep.take_entries() / limits::WORK_ENTRIES;
-        self.gauges.prepared.add(1);
-        let len = bytes.len();
-        self.turn_bytes = self.turn_bytes.saturating_sub(len);
-        if self.ensemble.is_none() {
-            // The log alone wants the bytes: shared, they would be freed across threads.
-            self.to_log.push(LogInput::Append(Append { zxid, entry: bytes }));
-            return self.line.propose(entry, (Bytes::new(), len), origin);
-        }
-        self.to_log.push(LogInput::Append(Append { zxid, entry: bytes.clone() }));
-        self.line.propose(entry, (bytes.clone(), len), origin);
-        if matches!(self.role, Role::Leading(_)) {
-            self.gauges.quorum.proposed(bytes.len());
-            self.ages.asked(zxid, self.now);
-            self.lead(LeaderInput::Proposed { zxid, entry: bytes });
-        }
-    }
-}
-
-/// What making or applying a transaction costs, in operations.
-fn work_of(txn: &Txn) -> usize {
-    let bytes = |data: &Data| data.as_ref().map_or(0, |data| data.len() / limits::WORK_BYTES);
-    let entries = |acl: &AclList| acl.len() / limits::WORK_ENTRIES;
-    let of = |op: &Op| match op {
-        Op::Create(create) => 1 + bytes(&create.data) + entries(&create.acl),
-        Op::SetData { data, .. } => 1 + bytes(data),
-        Op::SetAcl { acl, .. } => 1 + entries(acl),
-        Op::Delete { .. } | Op::DeleteContainer { .. } | Op::Check { .. } => 1,
-    };
-    match txn {
-        Txn::Op(op) => of(op),
-        Txn::Multi(steps) => steps
-            .iter()
-            .map(|step| match step {
-                SubTxn::Op(op) => of(op),
-                SubTxn::Error(_) => 1,
-            })
-            .sum(),
-        Txn::CloseSession { paths } => paths.as_ref().map_or(1, Vec::len),
-        Txn::CreateSession { .. } | Txn::Error(_) | Txn::Reconfig { .. } => 1,
+        self.base.serves_all() && self.may_propose() && self.server.makes_transactions()
     }
 }

@@ -13,9 +13,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::ensemble::Role;
+use super::base::Base;
+use super::ensemble::Ensemble;
+use super::origin::Origin;
 use super::reason::RoleEnd;
-use super::{Control, Origin};
+use super::role::Role;
 use crate::codec::request::ReconfigOp;
 use crate::election::ElectionInput;
 use crate::history::ConfigFile;
@@ -111,83 +113,85 @@ pub(super) struct Leaving {
     pub leader: ServerId,
 }
 
-impl Control {
+impl Ensemble {
     /// A leader's client, or another server's, wants another configuration.
     pub(super) fn reconfigure(
         &mut self,
+        base: &mut Base,
         requester: &Requester<'_>,
         op: &ReconfigOp,
         origin: Origin,
     ) {
-        let (Role::Leading(leading), Some(ensemble)) = (&self.role, &self.ensemble) else { return };
+        let Role::Leading(leading) = &self.role else { return };
         let seats = Seats {
-            electorate: &ensemble.electorate,
-            rules: ensemble.reconfig.rules,
+            electorate: &self.electorate,
+            rules: self.reconfig.rules,
             has_quorum: &|members| leading.leader.has_synced_quorum(members),
-            keep: &mut |members| ensemble.reconfig.propose(members),
+            keep: &mut |members| self.reconfig.propose(members),
         };
-        let place = (&*self.tree, &self.sessions);
-        let (entry, next) = self.prep.reconfigure(place, self.wall, requester, op, seats);
+        let place = (&*base.pipeline.tree, &base.sessions.table);
+        let (entry, next) = base.pipeline.prep.reconfigure(place, base.wall, requester, op, seats);
         match next {
             Ok(members) => {
                 let text = members.text().replace('\n', " ");
                 tracing::info!(zxid = %entry.header.zxid, text, "reconfiguration proposed");
                 let members = Arc::new(members);
-                self.lead(LeaderInput::Reconfiguring { members: Arc::clone(&members) });
-                self.await_next(Some(members));
+                self.lead(base, LeaderInput::Reconfiguring { members: Arc::clone(&members) });
+                self.await_next(base, Some(members));
             }
             Err(why) => tracing::warn!(%why, "reconfiguration refused"),
         }
-        self.propose(entry, origin);
+        self.propose(base, entry, origin);
     }
 
     /// The leader has proposed it (QuorumPeer.setLastSeenQuorumVerifier).
-    pub(super) fn config_proposed(&mut self, text: &str) {
+    pub(super) fn config_proposed(&mut self, base: &mut Base, text: &str) {
         let Some(members) = self.readable(text) else { return };
-        let Some(ensemble) = &self.ensemble else { return };
-        let electorate = &ensemble.electorate;
+        let electorate = &self.electorate;
         let known = electorate.next.as_ref().is_some_and(|n| n.version() == members.version());
         if known || members.version() <= electorate.committed.version() {
             return;
         }
         // As Java's learner, it goes on where that cannot be written, and says so.
-        ensemble.reconfig.propose(&members);
-        self.await_next(Some(Arc::new(members)));
+        self.reconfig.propose(&members);
+        self.await_next(base, Some(Arc::new(members)));
     }
 
     /// NEWLEADER's: what was seen before and is not this came to nothing.
-    pub(super) fn config_announced(&mut self, text: &str) {
+    pub(super) fn config_announced(&mut self, base: &mut Base, text: &str) {
         let Some(members) = self.readable(text) else { return };
-        let Some(ensemble) = &self.ensemble else { return };
-        let electorate = &ensemble.electorate;
+        let electorate = &self.electorate;
         if members.version() > electorate.committed.version() {
-            return self.config_proposed(text);
+            return self.config_proposed(base, text);
         }
         if electorate.next.is_some() {
-            ensemble.reconfig.withdraw();
-            self.await_next(None);
+            self.reconfig.withdraw();
+            self.await_next(base, None);
         }
     }
 
-    fn await_next(&mut self, next: Option<Arc<Members>>) {
-        if let Some(ensemble) = &mut self.ensemble {
-            ensemble.electorate.next = next;
-        }
-        self.tell_electorate();
+    fn await_next(&mut self, base: &mut Base, next: Option<Arc<Members>>) {
+        self.electorate.next = next;
+        self.tell_electorate(base);
     }
 
     /// A leader's word that a configuration is in force.
-    pub(super) fn config_in_force(&mut self, text: &str, leader: Option<ServerId>) {
+    pub(super) fn config_in_force(
+        &mut self,
+        base: &mut Base,
+        text: &str,
+        leader: Option<ServerId>,
+    ) {
         if let Some(members) = self.readable(text) {
             let whence =
                 leader.map_or(ConfigSource::NewLeader, |leader| ConfigSource::Committed { leader });
-            self.activate(Arc::new(members), whence);
+            self.activate(base, Arc::new(members), whence);
         }
     }
 
     /// `None` where configurations do not change, too.
     fn readable(&self, text: &str) -> Option<Members> {
-        if !self.ensemble.as_ref().is_some_and(|ensemble| ensemble.reconfig.enabled) {
+        if !self.reconfig.enabled {
             return None;
         }
         let parsed = Members::parse(text);
@@ -198,11 +202,15 @@ impl Control {
     }
 
     /// QuorumPeer.processReconfig.
-    pub(super) fn activate(&mut self, members: Arc<Members>, whence: ConfigSource) {
-        let Some(ensemble) = &mut self.ensemble else { return };
-        let electorate = &mut ensemble.electorate;
+    pub(super) fn activate(
+        &mut self,
+        base: &mut Base,
+        members: Arc<Members>,
+        whence: ConfigSource,
+    ) {
+        let electorate = &mut self.electorate;
         let version = members.version();
-        if !ensemble.reconfig.enabled || version <= electorate.committed.version() {
+        if !self.reconfig.enabled || version <= electorate.committed.version() {
             return;
         }
         tracing::info!(
@@ -212,70 +220,72 @@ impl Control {
             "configuration in force"
         );
         electorate.next = electorate.next.take().filter(|next| next.version() > version);
-        ensemble.reconfig.commit(&members, ensemble.me, electorate.next.as_deref());
+        self.reconfig.commit(&members, self.me, electorate.next.as_deref());
         let before = std::mem::replace(&mut electorate.committed, Arc::clone(&members));
-        let own = members.get(ensemble.me);
+        let own = members.get(self.me);
         let client = own.and_then(|member| member.client.as_ref());
-        let was = before.get(ensemble.me).and_then(|member| member.client.as_ref());
+        let was = before.get(self.me).and_then(|member| member.client.as_ref());
         if let Some(client) = client.filter(|client| Some(*client) != was)
-            && let Some(port) = &mut ensemble.reconfig.clients
+            && let Some(port) = &mut self.reconfig.clients
         {
             port.follow(client);
         }
-        self.gauges.quorum.set_members(&members, own);
+        base.gauges.quorum.set_members(&members, own);
         // A reconfiguration's transaction brings the node itself.
         if !matches!(whence, ConfigSource::Committed { .. }) {
-            self.init_config();
+            self.init_config(base);
         }
-        self.tell_electorate();
-        self.judge_role(&before, &members, whence);
-        self.count_learners();
+        self.tell_electorate(base);
+        self.judge_role(base, &before, &members, whence);
+        self.count_learners(base);
     }
 
     /// Whether the role can go on.
-    fn judge_role(&mut self, before: &Members, members: &Members, whence: ConfigSource) {
-        let Some(ensemble) = &mut self.ensemble else { return };
-        let observes = members
-            .get(ensemble.me)
-            .is_some_and(|member| member.role == membership::Role::Observer);
+    fn judge_role(
+        &mut self,
+        base: &mut Base,
+        before: &Members,
+        members: &Members,
+        whence: ConfigSource,
+    ) {
+        let observes =
+            members.get(self.me).is_some_and(|member| member.role == membership::Role::Observer);
         let (leads_on, current) = match &self.role {
-            Role::Leading(leading) => (leading.leader.is_serving(), ensemble.me),
+            Role::Leading(leading) => (leading.leader.is_serving(), self.me),
             Role::Learning(learning) => {
                 (learning.learner.is_observer() == observes, learning.learner.leader())
             }
-            Role::Alone | Role::Settling | Role::Looking => return,
+            Role::Settling | Role::Looking => return,
         };
         match whence {
             ConfigSource::Committed { leader } if !leads_on || leader != current => {
                 let upto = Zxid(members.version());
                 tracing::info!(leader = leader.0, "role changed by reconfiguration");
-                ensemble.leaving = Some(Leaving { upto, leader });
+                self.leaving = Some(Leaving { upto, leader });
             }
             // Without a word on who leads, an election says it.
             ConfigSource::NewLeader
                 if self.learns() && (!leads_on || !members.leads_as_in(before, current)) =>
             {
-                self.leave_role(RoleEnd::OtherRole);
+                self.leave_role(base, RoleEnd::OtherRole);
             }
             ConfigSource::Committed { .. } | ConfigSource::NewLeader | ConfigSource::Vote => {}
         }
     }
 
     /// Once a turn, when all that is due is applied.
-    pub(super) fn leave_when_applied(&mut self) {
-        let applied = self.tree.applied();
-        let leaving = self.ensemble.as_ref().and_then(|ensemble| ensemble.leaving.as_ref());
-        if leaving.is_some_and(|leaving| leaving.upto <= applied) {
-            self.leave_role(RoleEnd::Reconfigured);
+    pub(super) fn leave_when_applied(&mut self, base: &mut Base) {
+        let applied = base.pipeline.tree.applied();
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.upto <= applied) {
+            self.leave_role(base, RoleEnd::Reconfigured);
         }
     }
 
     /// Sockets and election know the configurations too.
-    fn tell_electorate(&mut self) {
-        let Some(ensemble) = &self.ensemble else { return };
-        let electorate = ensemble.electorate.clone();
+    fn tell_electorate(&mut self, base: &mut Base) {
+        let electorate = self.electorate.clone();
         self.command(PeerCommand::Electorate(electorate.clone()));
-        self.elect(ElectionInput::Members(electorate));
+        self.elect(base, ElectionInput::Members(electorate));
     }
 }
 

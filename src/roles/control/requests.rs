@@ -1,14 +1,15 @@
-//! Requests of clients, on their way to becoming proposals.
+//! Requests of clients, on their way to becoming proposals: here, or at the leader.
 
-use super::ensemble::Role;
-use super::{Control, Origin};
+use super::Control;
+use super::base::Base;
+use super::ensemble::Ensemble;
+use super::origin::{Origin, PendingReply};
+use super::role::{Role, Server};
 use crate::codec::request::WriteOp;
-use crate::log::Durable;
+use crate::codec::txn::Entry;
 use crate::prep::Requester;
-use crate::roles::message::ToNetwork;
-use crate::roles::stream;
-use crate::types::{ConnRef, Identity, SessionId, WallMillis, Xid, limits};
-use crate::zab::{Agreed, Due, LeaderInput, LearnerInput};
+use crate::types::{ConnRef, Identity, SessionId, Xid};
+use crate::zab::LeaderInput;
 
 impl Control {
     pub(super) fn write(
@@ -18,130 +19,110 @@ impl Control {
         xid: Xid,
         op: &WriteOp,
         identities: &[Identity],
-        wall: WallMillis,
     ) {
         if !self.is_owner(conn, session) {
-            return self.drop_connection(conn);
+            return self.base.pipeline.drop_connection(conn);
         }
         let refused = self.upgrade_for(session, op);
-        if self.learns() {
+        let requester = Requester { session, xid, from: Some(conn.into()), identities };
+        if let Server::Ensemble(ensemble) = &mut self.server {
             let origin = match refused {
                 Some(code) => Origin::Refused { conn, code },
                 None => Origin::Write { conn },
             };
-            return self.forward_write(origin, session, xid, op, identities);
+            match (&ensemble.role, op) {
+                (Role::Learning(_), _) => {
+                    return ensemble.forward_write(&mut self.base, origin, &requester, op);
+                }
+                (Role::Leading(_), WriteOp::Reconfig(op)) => {
+                    let origin = Origin::Write { conn };
+                    return ensemble.reconfigure(&mut self.base, &requester, op, origin);
+                }
+                (Role::Leading(_) | Role::Settling | Role::Looking, _) => {}
+            }
         }
-        let requester = Requester { session, xid, from: Some(conn.into()), identities };
-        if let (WriteOp::Reconfig(op), Role::Leading(_)) = (op, &self.role) {
-            return self.reconfigure(&requester, op, Origin::Write { conn });
-        }
-        let entry = self.prep.write(&self.tree, &self.sessions, wall, &requester, op);
+        let entry = self.base.write(&requester, op);
         self.propose(entry, Origin::Write { conn });
     }
 
     pub(super) fn sync(&mut self, conn: ConnRef, session: SessionId) {
         if !self.is_owner(conn, session) {
-            return self.drop_connection(conn);
+            return self.base.pipeline.drop_connection(conn);
         }
-        if self.learns() && !crate::mutants::on("sync-not-forwarded") {
-            return self.forward_sync(conn, session);
+        match &mut self.server {
+            Server::Ensemble(ensemble)
+                if ensemble.learns() && !crate::mutants::on("sync-not-forwarded") =>
+            {
+                ensemble.forward_sync(conn, session);
+            }
+            Server::Alone(_) | Server::Ensemble(_) => {
+                self.reply_when_confirmed(PendingReply::Synced { conn });
+            }
         }
-        self.reply_when_confirmed(Origin::Sync { conn });
     }
 
-    pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid, wall: WallMillis) {
-        if self.sessions.is_local(session) && self.sessions.owner(session) == Some(conn.into()) {
-            return self.close_local(conn, session);
+    pub(super) fn close(&mut self, conn: ConnRef, session: SessionId, xid: Xid) {
+        let table = &self.base.sessions.table;
+        if table.is_local(session) && table.owner(session) == Some(conn.into()) {
+            return self.base.close_local(conn, session);
         }
         if !self.is_owner(conn, session) {
-            return self.drop_connection(conn);
+            return self.base.pipeline.drop_connection(conn);
         }
-        if self.learns() {
-            return self.forward_close(conn, session, xid);
+        if let Server::Ensemble(ensemble) = &mut self.server
+            && ensemble.learns()
+        {
+            return ensemble.forward_close(&mut self.base, conn, session, xid);
         }
-        let entry = self.prep.close_session(&self.tree, wall, session, xid.0);
-        self.sessions.set_closing(session);
+        let entry = self.base.close_session(session, xid.0);
+        self.base.sessions.table.set_closing(session);
         self.propose(entry, Origin::Close { conn: Some(conn) });
-    }
-
-    /// Whether requests go to a leader.
-    pub(super) fn learns(&self) -> bool {
-        matches!(self.role, Role::Learning(_))
     }
 
     /// Whether this connection speaks for the session. It does not once the session has moved to
     /// another connection or is gone; Java then closes the connection without a word.
     fn is_owner(&self, conn: ConnRef, session: SessionId) -> bool {
-        self.serves_all() && self.may_propose() && self.sessions.owner(session) == Some(conn.into())
+        let owner = self.base.sessions.table.owner(session);
+        self.base.serves_all() && self.may_propose() && owner == Some(conn.into())
     }
 
-    pub(super) fn drop_connection(&mut self, conn: ConnRef) {
-        let zxid = self.tree.applied();
-        self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
-    }
-
-    pub(super) fn send(&mut self, conn: ConnRef, message: ToNetwork) {
-        if let Some(stream_sender) = self.stream_senders.get_mut(usize::from(conn.core.0)) {
-            stream_sender.send(message);
+    /// Whether a request may become a proposal.
+    pub(super) fn may_propose(&self) -> bool {
+        match &self.server {
+            Server::Alone(_) => true,
+            Server::Ensemble(ensemble) => ensemble.may_propose(),
         }
     }
 
-    pub(super) fn outlets_have_room(&self) -> bool {
-        self.stream_senders.iter().all(|stream_sender| stream_sender.has_room())
-    }
-
-    pub(super) fn flush_outlets(&mut self) {
-        stream::flush(&mut self.stream_senders, self.tree.applied());
-    }
-
-    /// Applies what the log has made durable, as long as the network cores keep up. What is more than
-    /// a turn's share waits for the next; the share is more than was taken in, so that what waits here
-    /// never grows for its sake.
-    pub(super) fn apply_due(&mut self) {
-        self.begin_step();
-        let share = limits::TURN_WORK + self.work_before;
-        self.is_cut = false;
-        while self.may_apply() && self.outlets_have_room() {
-            if self.work >= share {
-                self.is_cut = true;
-                break;
-            }
-            match self.line.next_due() {
-                Some(Due::Apply(committed)) => self.apply(committed),
-                Some(Due::Synced(origin)) => self.synced(origin),
-                None => break,
-            }
+    /// To the log, and to what is to be applied once the log has it.
+    pub(super) fn propose(&mut self, entry: Entry, origin: Origin) {
+        match &mut self.server {
+            Server::Alone(_) => self.base.propose_alone(entry, origin),
+            Server::Ensemble(ensemble) => ensemble.propose(&mut self.base, entry, origin),
         }
     }
 
-    /// The log's horizon has moved. A server on its own agrees with its log; a leader's own
-    /// acknowledgement is this, and a learner's too.
-    pub(super) fn durable(&mut self, upto: Durable) {
-        self.line.durable(upto);
-        match self.role {
-            Role::Alone => self.line.agree(Agreed::alone(upto)),
-            Role::Leading(_) => self.lead(LeaderInput::Durable(upto)),
-            Role::Learning(_) => self.learn(LearnerInput::Durable(upto)),
-            Role::Settling | Role::Looking => {}
+    /// Has something said behind all that is proposed until now; in an ensemble, only if no other
+    /// leader can have committed more.
+    pub(super) fn reply_when_confirmed(&mut self, reply: PendingReply) {
+        match &mut self.server {
+            Server::Alone(_) => self.base.pipeline.queue.reply(reply),
+            Server::Ensemble(ensemble) => ensemble.reply_when_confirmed(&mut self.base, reply),
         }
     }
+}
 
-    fn synced(&mut self, origin: Origin) {
-        match origin {
-            Origin::Sync { conn } => {
-                let zxid = self.tree.applied();
-                self.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
-            }
-            Origin::Gone { conn } => self.session_gone(conn),
-            Origin::GoneAt { link, session } => {
-                self.lead(LeaderInput::Revalidated { link, session, valid: false });
-            }
-            Origin::Server
-            | Origin::Remote
-            | Origin::Open { .. }
-            | Origin::Write { .. }
-            | Origin::Refused { .. }
-            | Origin::Close { .. } => {}
+impl Ensemble {
+    /// A proposal goes three ways at once: to the log, to what is to be applied, and to the learners.
+    pub(super) fn propose(&mut self, base: &mut Base, entry: Entry, origin: Origin) {
+        let bytes = base.encode(&entry);
+        let (zxid, len) = (entry.header.zxid, bytes.len());
+        base.pipeline.append(zxid, bytes.clone());
+        base.pipeline.queue.propose(entry, (bytes.clone(), len), origin);
+        if matches!(self.role, Role::Leading(_)) {
+            base.gauges.quorum.proposed(len);
+            base.ages.asked(zxid, base.now);
+            self.lead(base, LeaderInput::Proposed { zxid, entry: bytes });
         }
     }
 }
