@@ -27,8 +27,8 @@ pub mod rewind;
 pub use committed::{Committed, Known};
 pub use epochs::{EpochError, Epochs};
 pub use members::ConfigFile;
-pub use purging::purge;
-pub use read::{LogReader, log_bytes_behind, read_log_chunk};
+pub use purging::{purge, tidy};
+pub use read::{LogReader, log_bytes_behind};
 pub use replace::{ReplaceError, Replaced, replace};
 pub use rewind::{CutOff, Rewind, rewind};
 

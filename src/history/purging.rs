@@ -28,3 +28,10 @@ pub fn purge((snapshots, logs): (&dyn Dir, &dyn Dir), retain: usize) -> io::Resu
     aside::purge((snapshots, logs), &whole, retain)?;
     directory::remove_leftovers(snapshots).map(drop)
 }
+
+/// Removes records of files that others have removed (zkCleanup.sh), and what snapshots that came to
+/// nothing have left. No snapshot may be under way; a segment has its side record behind it.
+pub fn tidy((snapshots, logs): (&dyn Dir, &dyn Dir)) -> io::Result<()> {
+    purge::remove_lone_side_records(logs)?;
+    directory::remove_leftovers(snapshots).map(drop)
+}

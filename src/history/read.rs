@@ -13,7 +13,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::disk::{Access, Dir};
-use crate::log::{Replay, ReplayError, name};
+use crate::log::{Position, Replay, ReplayError, name};
 use crate::snapshot::directory;
 use crate::types::Zxid;
 use crate::zab::{LogChunk, LogEnd, follows};
@@ -23,14 +23,12 @@ const ZEROS: usize = 4096;
 
 /// Reads on from where it stopped, chunk by chunk.
 #[derive(Debug)]
-pub struct LogReader<'a> {
-    logs: &'a dyn Dir,
-    snapshots: &'a dyn Dir,
+pub struct LogReader {
     entry_max: usize,
     position: Zxid,
     /// The transaction at `position` is not in the log: only its successor by number can be next.
     exact: bool,
-    replay: Option<Replay<'a>>,
+    replay: Option<Position>,
     /// Why it ended with [`LogEnd::NotThere`].
     trouble: Option<String>,
 }
@@ -59,35 +57,10 @@ pub fn log_bytes_behind(logs: &dyn Dir, after: Zxid) -> io::Result<u64> {
     Ok(whole.iter().map(|file| file.size).sum::<u64>() + from * ZEROS as u64)
 }
 
-/// One chunk of what comes after `after`: see [`LogReader::next_chunk`]. To read more than one, keep
-/// a reader.
-pub fn read_log_chunk(
-    (logs, snapshots): (&dyn Dir, &dyn Dir),
-    after: Zxid,
-    upto: Zxid,
-    max_bytes: usize,
-    entry_max: usize,
-) -> LogChunk {
-    LogReader::new(logs, snapshots, after, entry_max).next_chunk(upto, max_bytes)
-}
-
-impl<'a> LogReader<'a> {
+impl LogReader {
     /// Will give what comes after `after`.
-    pub fn new(
-        logs: &'a dyn Dir,
-        snapshots: &'a dyn Dir,
-        after: Zxid,
-        entry_max: usize,
-    ) -> LogReader<'a> {
-        LogReader {
-            logs,
-            snapshots,
-            entry_max,
-            position: after,
-            exact: false,
-            replay: None,
-            trouble: None,
-        }
+    pub fn new(after: Zxid, entry_max: usize) -> LogReader {
+        LogReader { entry_max, position: after, exact: false, replay: None, trouble: None }
     }
 
     /// The last transaction given.
@@ -101,10 +74,17 @@ impl<'a> LogReader<'a> {
 
     /// The next entries, in order and without a hole: at least one, and no more once there are
     /// `max_bytes` of them. `upto`: the log's horizon when asked; what is behind it may be half
-    /// written and is not looked at. [`LogEnd::Done`]: `upto` was reached.
-    pub fn next_chunk(&mut self, upto: Zxid, max_bytes: usize) -> LogChunk {
+    /// written and is not looked at. [`LogEnd::Done`]: `upto` was reached. The folders are the same
+    /// each time.
+    pub fn next_chunk(
+        &mut self,
+        (logs, snapshots): (&dyn Dir, &dyn Dir),
+        upto: Zxid,
+        max_bytes: usize,
+    ) -> LogChunk {
         let mut entries = Vec::new();
-        let end = self.read(upto, max_bytes, &mut entries).unwrap_or_else(|why| {
+        let read = self.read((logs, snapshots), upto, max_bytes, &mut entries);
+        let end = read.unwrap_or_else(|why| {
             self.trouble = Some(why);
             LogEnd::NotThere
         });
@@ -113,6 +93,7 @@ impl<'a> LogReader<'a> {
 
     fn read(
         &mut self,
+        (logs, snapshots): (&dyn Dir, &dyn Dir),
         upto: Zxid,
         max_bytes: usize,
         entries: &mut Vec<(Zxid, Bytes)>,
@@ -129,11 +110,11 @@ impl<'a> LogReader<'a> {
                 return Ok(LogEnd::More);
             }
             let mut replay = match self.replay.take() {
-                Some(replay) => replay,
+                Some(position) => Replay::resume(logs, position),
                 None if is_fresh => return Err(format!("the log ends with {}", self.position)),
                 None => {
                     is_fresh = true;
-                    self.open()?
+                    self.open(logs)?
                 }
             };
             let (zxid, entry) = match replay.next_record() {
@@ -144,7 +125,7 @@ impl<'a> LogReader<'a> {
             };
             // Java's log may have some twice.
             if zxid > self.position {
-                self.check(zxid)?;
+                self.check(zxid, snapshots)?;
                 if zxid > upto {
                     return Ok(LogEnd::Done);
                 }
@@ -152,14 +133,14 @@ impl<'a> LogReader<'a> {
                 bytes += entry.len();
                 (self.position, self.exact, is_fresh) = (zxid, false, false);
             }
-            self.replay = Some(replay);
+            self.replay = Some(replay.into_position());
         }
     }
 
     /// At the record of `position`, or, if that is not in the log, before its successor.
-    fn open(&mut self) -> Result<Replay<'a>, String> {
+    fn open<'a>(&mut self, logs: &'a dyn Dir) -> Result<Replay<'a>, String> {
         let text = |e: ReplayError| e.to_string();
-        let mut replay = Replay::open(self.logs, self.position, self.entry_max).map_err(text)?;
+        let mut replay = Replay::open(logs, self.position, self.entry_max).map_err(text)?;
         let found = match replay.next_record() {
             Ok(Some(record)) => record.zxid == self.position,
             Ok(None) | Err(ReplayError::Gap { .. }) => false,
@@ -171,11 +152,11 @@ impl<'a> LogReader<'a> {
         // Whoever has nothing comes before the first epoch's first, which has another number.
         self.exact = self.position != Zxid::ZERO;
         let next = Zxid(self.position.0.saturating_add(1));
-        Replay::open(self.logs, next, self.entry_max).map_err(text)
+        Replay::open(logs, next, self.entry_max).map_err(text)
     }
 
     /// Whether this transaction comes right after `position` (I4).
-    fn check(&self, zxid: Zxid) -> Result<(), String> {
+    fn check(&self, zxid: Zxid, snapshots: &dyn Dir) -> Result<(), String> {
         let position = self.position;
         if position.next() == Some(zxid) {
             return Ok(());
@@ -183,7 +164,7 @@ impl<'a> LogReader<'a> {
         if self.exact || !follows(position, zxid) {
             return Err(format!("the log goes on with {zxid} behind {position}"));
         }
-        let snapshots = directory::snapshots(self.snapshots).map_err(|e| e.to_string())?;
+        let snapshots = directory::snapshots(snapshots).map_err(|e| e.to_string())?;
         match snapshots.iter().find(|file| file.zxid > position && file.zxid < zxid) {
             None => Ok(()),
             Some(file) => Err(format!("{} may stand for what is missing before {zxid}", file.name)),

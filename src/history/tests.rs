@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::epochs;
 use super::replace::{Received, replace};
 use super::rewind::{CutOff, Rewind, rewind};
-use super::{LogReader, log_bytes_behind, read_log_chunk};
+use super::{LogReader, log_bytes_behind};
 use bytes::Bytes;
 
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, encode_entry};
@@ -412,8 +412,11 @@ fn what_is_logged_behind_a_received_snapshot_has_no_hole_before_it() {
     replace_now(&server.disk, z(3, 4), &leader);
     server.log(&[z(3, 5), z(4, 1)]);
     let read = |after| {
-        let chunk =
-            read_log_chunk((&server.disk, &server.disk), after, z(4, 1), 1 << 20, FIELD_MAX);
+        let chunk = LogReader::new(after, FIELD_MAX).next_chunk(
+            (&server.disk, &server.disk),
+            z(4, 1),
+            1 << 20,
+        );
         (chunk.entries.len(), chunk.end)
     };
     assert_eq!(read(z(3, 4)), (2, LogEnd::Done));
@@ -484,10 +487,10 @@ fn a_damaged_snapshot_is_passed_over_where_the_log_has_all_of_it() {
 
 /// All of it, in chunks of so many bytes.
 fn read_all(server: &Server, after: Zxid, upto: Zxid, bytes: usize) -> (Vec<Zxid>, LogEnd) {
-    let mut reader = LogReader::new(&server.disk, &server.disk, after, FIELD_MAX);
+    let mut reader = LogReader::new(after, FIELD_MAX);
     let mut all = Vec::new();
     loop {
-        let chunk = reader.next_chunk(upto, bytes);
+        let chunk = reader.next_chunk((&server.disk, &server.disk), upto, bytes);
         all.extend(chunk.entries.iter().map(|(zxid, _)| *zxid));
         if chunk.end != LogEnd::More {
             assert_eq!(chunk.end == LogEnd::NotThere, reader.trouble().is_some());
@@ -579,11 +582,12 @@ fn a_hole_is_never_read_across() {
 fn a_reader_goes_on_in_a_log_that_grows() {
     let server = Server::new();
     server.log(&range(1, 1..=4));
-    let mut reader = LogReader::new(&server.disk, &server.disk, z(1, 1), FIELD_MAX);
-    assert_eq!(reader.next_chunk(z(1, 4), 1 << 20).entries.len(), 3);
-    assert_eq!(reader.next_chunk(z(1, 4), 1 << 20).end, LogEnd::Done);
+    let mut reader = LogReader::new(z(1, 1), FIELD_MAX);
+    let dirs: (&dyn Dir, &dyn Dir) = (&server.disk, &server.disk);
+    assert_eq!(reader.next_chunk(dirs, z(1, 4), 1 << 20).entries.len(), 3);
+    assert_eq!(reader.next_chunk(dirs, z(1, 4), 1 << 20).end, LogEnd::Done);
     server.log(&range(1, 5..=6));
-    let chunk = reader.next_chunk(z(1, 6), 1 << 20);
+    let chunk = reader.next_chunk(dirs, z(1, 6), 1 << 20);
     assert_eq!((chunk.entries.len(), chunk.end), (2, LogEnd::Done));
 }
 

@@ -31,7 +31,7 @@ pub mod truncate;
 pub use self::core::Append;
 pub use event::{Durable, LogEvent};
 pub use figures::Figures;
-pub use replay::{Replay, ReplayError};
+pub use replay::{Position, Replay, ReplayError};
 pub use settings::{IoChoice, LogSettings};
 pub use settle::{Settled, settle, settle_with_snapshots};
 pub use truncate::{Truncated, set_aside, truncate};

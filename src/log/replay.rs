@@ -98,6 +98,12 @@ pub struct Record<'a> {
 #[derive(Debug)]
 pub struct Replay<'a> {
     dir: &'a dyn Dir,
+    at: Position,
+}
+
+/// How far a replay has come, without its folder: kept between two questions of a learner.
+#[derive(Debug)]
+pub struct Position {
     files: VecDeque<LogFile>,
     from: Zxid,
     entry_max: usize,
@@ -125,57 +131,59 @@ impl<'a> Replay<'a> {
         let unneeded = name::passed_over(&logs, from);
         let files: VecDeque<LogFile> = logs.into_iter().skip(unneeded).collect();
         let highest = Zxid(from.0.saturating_sub(1));
-        Ok(Replay {
-            dir,
-            files,
-            from,
-            entry_max,
-            current: None,
-            highest,
-            has_any: false,
-            torn: None,
-        })
+        let at =
+            Position { files, from, entry_max, current: None, highest, has_any: false, torn: None };
+        Ok(Replay { dir, at })
+    }
+
+    /// Goes on in the same folder.
+    pub fn resume(dir: &'a dyn Dir, at: Position) -> Replay<'a> {
+        Replay { dir, at }
+    }
+
+    pub fn into_position(self) -> Position {
+        self.at
     }
 
     /// Bytes of all files still to be read, for progress (FileTxnIterator.getStorageSize).
     pub fn bytes_left(&self) -> u64 {
-        let rest: u64 = self.files.iter().map(|f| f.size).sum();
-        rest + self.current.as_ref().map_or(0, |c| c.scanner.size() - c.scanner.offset())
+        let rest: u64 = self.at.files.iter().map(|f| f.size).sum();
+        rest + self.at.current.as_ref().map_or(0, |c| c.scanner.size() - c.scanner.offset())
     }
 
     /// Path of the file of the record returned last.
     pub fn file(&self) -> String {
-        self.current.as_ref().map_or(String::new(), |c| self.dir.show(&c.log.name))
+        self.at.current.as_ref().map_or(String::new(), |c| self.dir.show(&c.log.name))
     }
 
     /// The newest transaction returned.
     pub fn last(&self) -> Option<Zxid> {
-        self.has_any.then_some(self.highest)
+        self.at.has_any.then_some(self.at.highest)
     }
 
     /// A torn tail that was met: file, offset and cause. After `settle` there is none.
     pub fn torn(&self) -> Option<&(String, u64, Cause)> {
-        self.torn.as_ref()
+        self.at.torn.as_ref()
     }
 
     /// The next record with a zxid of at least `from`; `None` at the end of the log. A zxid not
     /// above the highest so far is returned as well: Java servers log some twice.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, ReplayError> {
         loop {
-            if self.current.is_none() && !self.open_next()? {
+            if self.at.current.is_none() && !self.open_next()? {
                 return Ok(None);
             }
             if self.advance()? {
                 break;
             }
         }
-        let Some(open) = &self.current else { return Ok(None) };
+        let Some(open) = &self.at.current else { return Ok(None) };
         let (offset, entry) = open.scanner.current();
         Ok(Some(Record { zxid: frame::zxid_of_entry(entry), entry, offset }))
     }
 
     fn open_next(&mut self) -> Result<bool, ReplayError> {
-        let Some(log) = self.files.pop_front() else { return Ok(false) };
+        let Some(log) = self.at.files.pop_front() else { return Ok(false) };
         let io = |e| ReplayError::io(self.dir, &log.name, e);
         let scanner = self.scan(&log)?;
         let side = match scanner.header() {
@@ -185,14 +193,14 @@ impl<'a> Replay<'a> {
             }
             Header::Foreign | Header::Blank => None,
         };
-        self.current = Some(Open { log, scanner, side });
+        self.at.current = Some(Open { log, scanner, side });
         Ok(true)
     }
 
     /// To the next wanted record of the current file: whether there is one. At the file's end it
     /// is judged and closed.
     fn advance(&mut self) -> Result<bool, ReplayError> {
-        let Some(open) = &mut self.current else { return Ok(false) };
+        let Some(open) = &mut self.at.current else { return Ok(false) };
         let io = |e| ReplayError::io(self.dir, &open.log.name, e);
         let (offset, cause) = loop {
             match open.scanner.next_step().map_err(io)? {
@@ -200,22 +208,22 @@ impl<'a> Replay<'a> {
                 Step::Record { entry, .. } => {
                     debug_assert!(entry.len() >= ENTRY_MIN);
                     let zxid = frame::zxid_of_entry(entry);
-                    if zxid < self.from {
+                    if zxid < self.at.from {
                         continue;
                     }
-                    let gap = zxid > self.highest
-                        && zxid.epoch() == self.highest.epoch()
-                        && self.highest.next() != Some(zxid)
+                    let gap = zxid > self.at.highest
+                        && zxid.epoch() == self.at.highest.epoch()
+                        && self.at.highest.next() != Some(zxid)
                         && !crate::mutants::on("begun-anew");
                     if gap {
                         return Err(ReplayError::Gap {
                             file: self.dir.show(&open.log.name),
-                            expected: Zxid(self.highest.0 + 1),
+                            expected: Zxid(self.at.highest.0 + 1),
                             found: zxid,
                         });
                     }
-                    self.highest = self.highest.max(zxid);
-                    self.has_any = true;
+                    self.at.highest = self.at.highest.max(zxid);
+                    self.at.has_any = true;
                     return Ok(true);
                 }
             }
@@ -225,12 +233,12 @@ impl<'a> Replay<'a> {
     }
 
     fn close(&mut self, offset: u64, cause: Cause) -> Result<(), ReplayError> {
-        let Some(Open { log, scanner, side }) = self.current.take() else { return Ok(()) };
+        let Some(Open { log, scanner, side }) = self.at.current.take() else { return Ok(()) };
         let io = |e| ReplayError::io(self.dir, &log.name, e);
         let path = self.dir.show(&log.name);
-        let last = if self.has_any { self.highest } else { Zxid(-1) };
+        let last = if self.at.has_any { self.at.highest } else { Zxid(-1) };
         if let Cause::TooLong(length) = cause {
-            let limit = self.entry_max;
+            let limit = self.at.entry_max;
             return Err(ReplayError::TooLong { file: path, offset, length, limit });
         }
         let verdict = scanner.judge(last).map_err(io)?;
@@ -247,7 +255,7 @@ impl<'a> Replay<'a> {
             if before_ours || (!cause.is_silent_in_java() && self.any_newer_record()?) {
                 return Err(ReplayError::DamagedMiddle { file: path, offset, cause });
             }
-            self.torn = Some((path.clone(), offset, cause));
+            self.at.torn = Some((path.clone(), offset, cause));
         }
         // A file shorter than it was when it was sealed, that ends exactly after a record, was cut by a
         // TRUNC of a Java server, which does not know of side records: what follows is ZooKeeper's, or
@@ -271,13 +279,13 @@ impl<'a> Replay<'a> {
     }
 
     fn next_header(&self) -> Result<Option<Header>, ReplayError> {
-        let next = self.files.front().map(|log| self.scan(log)).transpose()?;
+        let next = self.at.files.front().map(|log| self.scan(log)).transpose()?;
         Ok(next.map(|scanner| scanner.header()))
     }
 
     /// Whether a file still to come holds a record.
     fn any_newer_record(&self) -> Result<bool, ReplayError> {
-        for log in &self.files {
+        for log in &self.at.files {
             let io = |e| ReplayError::io(self.dir, &log.name, e);
             if let Step::Record { .. } = self.scan(log)?.next_step().map_err(io)? {
                 return Ok(true);
@@ -289,6 +297,6 @@ impl<'a> Replay<'a> {
     fn scan(&self, log: &LogFile) -> Result<Scanner, ReplayError> {
         let io = |e| ReplayError::io(self.dir, &log.name, e);
         let file = self.dir.open(&log.name, Access::Read).map_err(io)?;
-        Scanner::open(file, self.entry_max).map_err(io)
+        Scanner::open(file, self.at.entry_max).map_err(io)
     }
 }

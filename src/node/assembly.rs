@@ -19,6 +19,7 @@ use crate::roles::control::{
     Control, ControlParts, ControlSettings, Disk, EnsembleParts, MemberSettings, Reconfig,
 };
 use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
+use crate::roles::learner_files::LearnerFiles;
 use crate::roles::log::OpenError;
 use crate::roles::message::{QUERIES_MAX, Query, ToControl, ToNetwork};
 use crate::roles::network::{Admission, NetworkParts, NetworkSettings, Pools, Shared};
@@ -88,6 +89,8 @@ pub struct Roles {
     pub changes: Queue<HistoryJob>,
     /// `None`: a server on its own, whose history nobody changes.
     pub history: Option<HistoryFiles>,
+    /// The same, which has no learners.
+    pub learner_files: Option<LearnerFiles>,
     /// How snapshots are written.
     pub write: WriteOptions,
     /// Held while files are removed.
@@ -167,14 +170,14 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let (change_sender, changes) = mpsc::channel();
     let (clerk, questions) = mpsc::sync_channel(QUERIES_MAX);
     let removing: Arc<Mutex<()>> = Arc::default();
-    let (mut history, mut ensemble) = (None, None);
+    let (mut history, mut learner_files, mut ensemble) = (None, None, None);
     if let Some(member) = plan.ensemble {
         let restore =
             RestoreOptions { autocreate: plan.restore.autocreate || blank, ..plan.restore };
-        let disk =
-            Disk::new(folders.clone(), restore.field_max, change_sender, committed(&folders, last));
-        let listens = to_networks[0].clone();
-        ensemble = Some(EnsembleParts { blank, ..parts_of(member, disk, window, listens)? });
+        let (known, entry_max) = (committed(&folders, last), restore.field_max);
+        learner_files = Some(LearnerFiles::new(tree.clone(), folders.clone(), entry_max));
+        let disk = Disk::new(folders.clone(), entry_max, change_sender, known);
+        ensemble = Some(parts_of(member, disk, (window, blank), &to_networks[0])?);
         let (write, removing) = (write.clone(), removing.clone());
         history = Some(HistoryFiles { folders, restore, write, start_log, removing });
     }
@@ -193,7 +196,6 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         lines: ClientLogLines::default(),
         peers: to_networks.clone(),
     });
-    let stream_senders = cores.iter().map(|core| core.stream_sender(last)).collect();
     let control = Control::new(ControlParts {
         settings: plan.control,
         writer,
@@ -201,7 +203,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         ids: IdSource::new(plan.server, wall).counting_from(entropy() as u16),
         sessions: restored.sessions,
         inbox,
-        stream_senders,
+        stream_senders: cores.iter().map(|core| core.stream_sender(last)).collect(),
         log,
         jobs: job_sender,
         learner_jobs: learner_sender,
@@ -223,6 +225,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         shared,
         jobs,
         learner_jobs,
+        learner_files,
         questions,
         changes,
         history,
@@ -283,8 +286,8 @@ fn core(waker: Waker) -> Core {
 fn parts_of(
     plan: EnsemblePlan,
     disk: Disk,
-    window: Window,
-    listens: Sender<ToNetwork>,
+    (window, blank): (Window, bool),
+    listens: &Sender<ToNetwork>,
 ) -> Result<EnsembleParts, EpochError> {
     let last = window.end().unwrap_or(Zxid::ZERO);
     let epochs = history::epochs::open(disk.folders.snapshots.as_ref(), last)?;
@@ -297,10 +300,10 @@ fn parts_of(
     }
     Ok(EnsembleParts {
         settings: plan.settings,
-        reconfig: (plan.reconfig)(listens),
+        reconfig: (plan.reconfig)(listens.clone()),
         accepted: epochs.accepted,
         current: epochs.current,
-        blank: false,
+        blank,
         election: Election::new(plan.election, plan.electorate.clone()),
         electorate: plan.electorate,
         window,

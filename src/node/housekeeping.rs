@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 use super::logs_first::LogsFirst;
 use crate::disk::Dir;
 use crate::history;
-use crate::log::purge;
 use crate::metrics::gauges::Gauges;
 use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::pace::{Pace, Progress};
-use crate::snapshot::{self, WriteError, WriteOptions, directory};
+use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;
 use crate::types::{Millis, SessionId};
 
@@ -111,13 +110,10 @@ impl Housekeeping {
         }
     }
 
-    /// Side records of files that others have removed (zkCleanup.sh). Nothing is being written: this
-    /// is the one writer of snapshots, and a segment has its side record behind it.
+    /// Nothing is being written: this is the one writer of snapshots.
     fn tidy(&self) {
         let _guard = self.removing.lock();
-        let tidied = purge::remove_lone_side_records(self.logs.as_ref())
-            .and_then(|()| directory::remove_leftovers(self.snapshots.as_ref()).map(drop));
-        if let Err(error) = tidied {
+        if let Err(error) = history::tidy((self.snapshots.as_ref(), self.logs.as_ref())) {
             tracing::warn!(%error, "cannot remove records of what is gone");
         }
     }

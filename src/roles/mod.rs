@@ -7,13 +7,15 @@
 //! * [`message`]: what the roles say to one another; [`stream`]: the order in which network cores are told
 //!   (`stream_state`: what both ends of it look at)
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
-//! * [`jobs`]: work for threads beside them; [`chunks`]: byte strings that share memory
+//! * [`jobs`]: work for threads beside them; [`learner_files`]: what is done of it for learners;
+//!   [`chunks`]: byte strings that share memory
 //! * [`quiet`]: log lines that clients can cause at will
 //! * [`turns`]: whether the control role takes any
 
 pub mod chunks;
 pub mod control;
 pub mod jobs;
+pub mod learner_files;
 pub mod log;
 pub mod message;
 pub mod network;

@@ -25,7 +25,6 @@ const LONGER: &[(&str, &str, usize)] = &[
     ("tools/sim/src/knobs.rs", "with_usual_links", 80),
     ("tools/sim/src/observe.rs", "restored", 74),
     ("tools/sim/src/observe.rs", "settled", 71),
-    ("tools/sim/src/server.rs", "assemble", 71),
     ("tools/sim/src/world.rs", "inflict", 98),
 ];
 

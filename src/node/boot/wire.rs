@@ -15,7 +15,7 @@ use crate::net::Bound;
 use crate::node::assembly::{self, Parts, Roles, Seat};
 use crate::node::hosting::{Hosted, InlineLogSlot};
 use crate::node::housekeeping::Housekeeping;
-use crate::node::learner_files::LearnerFiles;
+use crate::node::learner_files;
 use crate::node::placement::{ControlPlace, Placement};
 use crate::node::recover::Recovered;
 use crate::node::slow_commands::SlowCommands;
@@ -151,14 +151,9 @@ fn beside(
     let tree = &roles.shared.tree;
     if let Some(history) = roles.history {
         history.spawn(roles.changes, roles.to_control.clone())?;
-        LearnerFiles {
-            tree: tree.clone(),
-            logs: folders.logs.clone(),
-            snapshots: folders.snapshots.clone(),
-            entry_max: settings.field_max(),
-            to_control: roles.to_control.clone(),
-        }
-        .spawn(roles.learner_jobs)?;
+    }
+    if let Some(files) = roles.learner_files {
+        learner_files::spawn(files, roles.learner_jobs, roles.to_control.clone())?;
     }
     Housekeeping {
         tree: tree.clone(),

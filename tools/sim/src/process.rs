@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ringkeeper::history::purge;
+use ringkeeper::history::{purge, tidy};
 use ringkeeper::log::LogEvent;
 use ringkeeper::log::name::{list_logs, log_name};
 use ringkeeper::metrics::quorum::Mode;
@@ -328,6 +328,11 @@ impl World {
         }
         let outcome = written.map(|report| report.name).map_err(|e| e.to_string());
         self.note(|| format!("server {server} snapshot {outcome:?}"));
+        let tidied = tidy((dirs.snapshots.as_ref(), dirs.logs.as_ref()));
+        if self.has_died(server) {
+            return Ok(());
+        }
+        self.note(|| format!("server {server} tidies: {tidied:?}"));
         if let Some(up) = &self.servers[server].up {
             up.to_control.push(ToControl::SnapshotDone);
         }

@@ -14,12 +14,13 @@ use ringkeeper::log::LogSettings;
 use ringkeeper::membership::{Electorate, Members};
 use ringkeeper::metrics::gauges::Gauges;
 use ringkeeper::net::NetSettings;
-use ringkeeper::node::assembly::{EnsemblePlan, Parts, Plan, Seat, assemble};
+use ringkeeper::node::assembly::{EnsemblePlan, Parts, Plan, Roles, Seat, assemble};
 use ringkeeper::node::history_files::{HistoryFiles, StartLog};
 use ringkeeper::node::recover::{RecoverPlan, Recovered, recover};
 use ringkeeper::prep::PrepSettings;
 use ringkeeper::roles::control::{self, Control, ControlSettings};
 use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob, LogInput};
+use ringkeeper::roles::learner_files::{LearnerFiles, TreeStream};
 use ringkeeper::roles::log::check_nothing_is_lost;
 use ringkeeper::roles::message::{Query, ToControl};
 use ringkeeper::roles::network::{Admission, Budgets, NetworkRole, NetworkSettings, Shared};
@@ -33,7 +34,6 @@ use ringkeeper::zab::{Readers, SyncRules, Timing};
 use crate::disk::{Disk, Rot};
 use crate::history::FIELD_MAX;
 use crate::knobs::Knobs;
-use crate::learners::Sending;
 use crate::peers::Sockets;
 use crate::rng::Rng;
 use crate::storage::SimLog;
@@ -91,6 +91,9 @@ pub struct Server {
     pub rng: Rng,
 }
 
+/// Behind what a log goes on, and the mailbox of its inputs.
+type LogStarts = mpsc::Receiver<(Zxid, Receiver<LogInput>)>;
+
 /// A process.
 pub struct Running {
     pub alive: Arc<AtomicBool>,
@@ -104,15 +107,16 @@ pub struct Running {
     pub jobs: mpsc::Receiver<Job>,
     pub waiting_jobs: VecDeque<Job>,
     pub learner_jobs: mpsc::Receiver<LearnerJob>,
-    pub log_reads: VecDeque<LearnerJob>,
-    pub sending: Vec<Sending>,
+    /// What reads for learners, and the trees on their way to them.
+    pub learner_files: Option<LearnerFiles>,
+    pub streams: Vec<TreeStream>,
     pub sockets: Option<Sockets>,
     /// The thread that changes histories, and what it is to do.
     pub history: Option<HistoryFiles>,
     pub history_jobs: mpsc::Receiver<HistoryJob>,
     pub changing: VecDeque<HistoryJob>,
     /// Logs of new histories.
-    pub log_started: mpsc::Receiver<(Zxid, Receiver<LogInput>)>,
+    pub log_started: LogStarts,
     /// Nobody asks words that take time; the queue's other end must live.
     pub questions: mpsc::Receiver<Query>,
     pub tree: Arc<Tree>,
@@ -276,6 +280,7 @@ impl Server {
         Ok(Booted { running, restored, replayed })
     }
 
+    /// The roles, and what stands around them in this world.
     fn assemble(
         &mut self,
         now_us: i64,
@@ -284,32 +289,10 @@ impl Server {
         dirs: Arc<Directories>,
         recovered: Recovered,
     ) -> Result<Running, String> {
-        let (now, wall) = (Millis(BIRTH_MS), self.wall(now_us));
         let tree = recovered.tree.clone();
-        let gauges = Arc::new(Gauges::new(knobs.cores, now));
-        let (_, waker) = waker::for_thread();
-        let (log_starts, log_started) = mpsc::channel();
-        let (logs, log_waker) = (dirs.logs.clone(), waker.clone());
-        let electorate = electorate(knobs);
-        let me = ServerId(self.id as i64 + 1);
-        let sockets =
-            electorate.as_ref().map(|electorate| Sockets::new(me, electorate, knobs.tick_ms, now));
-        let plan = self.plan(me, knobs, electorate);
-        let mut rng = self.rng.clone();
-        let roles = assemble(Parts {
-            plan,
-            folders: dirs.clone(),
-            recovered,
-            gauges: gauges.clone(),
-            control: waker.clone(),
-            cores: vec![waker; knobs.cores],
-            log: Box::new(move |_| log_starter(logs, log_starts, log_waker)),
-            entropy: &mut || rng.u64(),
-            now,
-            wall,
-        })
-        .map_err(|e| e.to_string())?;
-        self.rng = rng;
+        let gauges = Arc::new(Gauges::new(knobs.cores, Millis(BIRTH_MS)));
+        let (roles, sockets, log_started) =
+            self.roles(now_us, knobs, &dirs, recovered, gauges.clone())?;
         let Ok((last, inbox)) = log_started.try_recv() else { return Err("no log".into()) };
         let log = self.new_log(knobs, &dirs, last, inbox);
         let core = |seat: Seat| Core {
@@ -317,6 +300,8 @@ impl Server {
             at: None,
             heard: Vec::new(),
         };
+        let small =
+            |files: LearnerFiles| files.with_pieces(knobs.chunk_bytes, 10 * knobs.snapshot_slice);
         Ok(Running {
             alive,
             born_us: now_us,
@@ -329,8 +314,8 @@ impl Server {
             jobs: roles.jobs,
             waiting_jobs: VecDeque::new(),
             learner_jobs: roles.learner_jobs,
-            log_reads: VecDeque::new(),
-            sending: Vec::new(),
+            learner_files: roles.learner_files.map(small),
+            streams: Vec::new(),
             sockets,
             history: roles.history,
             history_jobs: roles.changes,
@@ -346,6 +331,41 @@ impl Server {
             next_core: 0,
             stopping: false,
         })
+    }
+
+    /// The shipping assembly, with the sockets towards other servers, and the mailboxes of each log
+    /// that it starts.
+    fn roles(
+        &mut self,
+        now_us: i64,
+        knobs: &Knobs,
+        dirs: &Arc<Directories>,
+        recovered: Recovered,
+        gauges: Arc<Gauges>,
+    ) -> Result<(Roles, Option<Sockets>, LogStarts), String> {
+        let (now, wall) = (Millis(BIRTH_MS), self.wall(now_us));
+        let (_, waker) = waker::for_thread();
+        let (log_starts, log_started) = mpsc::channel();
+        let (logs, log_waker) = (dirs.logs.clone(), waker.clone());
+        let electorate = electorate(knobs);
+        let me = ServerId(self.id as i64 + 1);
+        let sockets =
+            electorate.as_ref().map(|electorate| Sockets::new(me, electorate, knobs.tick_ms, now));
+        let plan = self.plan(me, knobs, electorate);
+        let roles = assemble(Parts {
+            plan,
+            folders: dirs.clone(),
+            recovered,
+            gauges,
+            control: waker.clone(),
+            cores: vec![waker; knobs.cores],
+            log: Box::new(move |_| log_starter(logs, log_starts, log_waker)),
+            entropy: &mut || self.rng.u64(),
+            now,
+            wall,
+        })
+        .map_err(|e| e.to_string())?;
+        Ok((roles, sockets, log_started))
     }
 
     fn plan(&mut self, me: ServerId, knobs: &Knobs, electorate: Option<Electorate>) -> Plan {
