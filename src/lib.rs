@@ -31,3 +31,9 @@ pub mod metrics;
 pub mod roles;
 
 pub mod node;
+
+/// Files of `testing` are compiled into other crates, too, and name this one from there.
+#[cfg(test)]
+extern crate self as ringkeeper;
+#[cfg(test)]
+pub mod testing;

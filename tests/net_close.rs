@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use net_support::{pseudo_random, turn_until};
+use net_support::{Rng, turn_until};
 use ringkeeper::net::{CloseReason, How, Net, NetEvent, NetSettings};
 use ringkeeper::types::ConnId;
 use socket2::SockRef;
@@ -219,7 +219,7 @@ fn every_connection_ends_exactly_once_whatever_races() {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|seed| std::thread::spawn(move || misbehave(address, seed, EACH)))
         .collect();
-    let mut random = pseudo_random(99);
+    let mut rng = Rng::new(99);
     let mut alive: HashMap<ConnId, bool> = HashMap::new();
     let mut paused = Vec::new();
     let (mut ended, mut events) = (0, Vec::new());
@@ -238,7 +238,7 @@ fn every_connection_ends_exactly_once_whatever_races() {
                     assert!(alive.contains_key(&conn), "an event after the end");
                     let n = net.input(conn).len() / 2 + 1;
                     net.consume(conn, n.min(net.input(conn).len()));
-                    act(&mut net, conn, random() % 8, &mut paused);
+                    act(&mut net, conn, rng.below(8), &mut paused);
                 }
                 NetEvent::Drained(conn) => assert!(alive.contains_key(&conn)),
                 NetEvent::Ended(conn) => {
@@ -319,7 +319,7 @@ fn what_is_cut_off_does_not_look_whole() {
     assert_eq!(reading.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
-fn act(net: &mut Net, conn: ConnId, what: u64, paused: &mut Vec<ConnId>) {
+fn act(net: &mut Net, conn: ConnId, what: u32, paused: &mut Vec<ConnId>) {
     match what {
         0 => net.close(conn, How::AfterFlush),
         1 => net.close(conn, How::Now),
@@ -341,20 +341,20 @@ fn act(net: &mut Net, conn: ConnId, what: u64, paused: &mut Vec<ConnId>) {
 }
 
 fn misbehave(address: SocketAddr, seed: u64, times: u64) {
-    let mut random = pseudo_random(seed);
+    let mut rng = Rng::new(seed);
     for _ in 0..times {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        for _ in 0..random() % 6 {
-            let block = vec![0; 1 + random() as usize % 2000];
+        for _ in 0..rng.below(6) {
+            let block = vec![0; 1 + rng.below(2000)];
             if stream.write_all(&block).is_err() {
                 break;
             }
-            if random() < u64::MAX / 2 && stream.read(&mut [0; 4000]).is_ok_and(|n| n == 0) {
+            if rng.one_in(2) && stream.read(&mut [0; 4000]).is_ok_and(|n| n == 0) {
                 break;
             }
         }
-        match random() % 3 {
+        match rng.below(3) {
             0 => SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
             1 => drop(stream.shutdown(Shutdown::Write)),
             _ => {}

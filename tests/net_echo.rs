@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use net_support::{Server, echo, pseudo_random};
+use net_support::{Rng, Server, echo};
 use ringkeeper::net::NetSettings;
 
 #[test]
@@ -21,15 +21,15 @@ fn bytes_of_many_connections_come_back_whole_and_in_order() {
         .map(|seed| {
             let address = server.address;
             std::thread::spawn(move || {
-                let mut random = pseudo_random(seed);
+                let mut rng = Rng::new(seed);
                 let mut stream = TcpStream::connect(address).unwrap();
                 for _ in 0..60 {
-                    let len = match random() % 4 {
-                        0 => 1 + random() % 16,
-                        1 => 1 + random() % 600,
-                        _ => 1 + random() % 9000,
+                    let len = match rng.below(4) {
+                        0 => 1 + rng.below(16),
+                        1 => 1 + rng.below(600),
+                        _ => 1 + rng.below(9000),
                     };
-                    let sent: Vec<u8> = (0..len).map(|_| random() as u8).collect();
+                    let sent: Vec<u8> = (0..len).map(|_| rng.u64() as u8).collect();
                     stream.write_all(&sent).unwrap();
                     let mut back = vec![0; sent.len()];
                     stream.read_exact(&mut back).unwrap();

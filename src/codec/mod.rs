@@ -23,6 +23,4 @@ pub mod txn;
 pub mod txnlog;
 
 #[cfg(test)]
-mod exchanges;
-#[cfg(test)]
-pub(crate) mod generate;
+mod tests;

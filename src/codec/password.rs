@@ -29,7 +29,7 @@ pub fn is_session_password(session: SessionId, shown: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::generate::unhex;
+    use crate::testing::generate::unhex;
 
     #[test]
     fn passwords_are_those_of_a_java_server() {

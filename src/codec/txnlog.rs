@@ -36,8 +36,8 @@ pub fn put_record(out: &mut Vec<u8>, entry: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::generate::unhex;
     use crate::codec::txn::{decode_entry, encode_entry};
+    use crate::testing::generate::unhex;
 
     #[test]
     fn a_java_servers_first_record() {

@@ -9,7 +9,8 @@
 //! * [`lock`]: one process a directory
 //! * [`mixed`]: logs among snapshots, or the reverse, are a configuration mistake
 //! * [`reserve`]: room to stop cleanly on a full disk
-//! * `sim` (tests): every state a crash can leave
+//!
+//! `src/testing/disk` has one for tests and the simulator: every state a crash can leave.
 
 use crate::runtime::open_files;
 use std::fmt;
@@ -23,8 +24,6 @@ pub mod lock;
 pub mod mixed;
 pub mod real;
 pub mod reserve;
-#[cfg(test)]
-pub mod sim;
 
 pub use real::RealDir;
 

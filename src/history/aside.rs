@@ -149,7 +149,7 @@ fn sets((snapshots, logs): (&dyn Dir, &dyn Dir)) -> io::Result<BTreeMap<u64, Zxi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::sim::SimDisk;
+    use crate::testing::disk::SimDisk;
 
     #[test]
     fn a_set_is_purged_when_enough_snapshots_are_newer_than_all_of_it() {

@@ -107,7 +107,7 @@ fn decode(bytes: &[u8]) -> Option<Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::sim::SimDisk;
+    use crate::testing::disk::SimDisk;
 
     #[test]
     fn it_says_what_was_written_and_never_more_than_the_files_hold() {

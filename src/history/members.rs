@@ -107,7 +107,7 @@ impl ConfigFile {
 mod tests {
     use super::*;
     use crate::disk::Access;
-    use crate::disk::sim::SimDisk;
+    use crate::testing::disk::SimDisk;
 
     const OLD: &str = "tickTime=500\nserver.1=a:1:2\nserver.2=b:1:2\nclientPort=7\ndataDir=/d\n";
 

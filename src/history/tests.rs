@@ -10,7 +10,6 @@ use super::{LogReader, log_bytes_behind};
 use bytes::Bytes;
 
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, Txn, TxnHeader, encode_entry};
-use crate::disk::sim::{Contents, SimDisk};
 use crate::disk::{Access, Dir};
 use crate::log::frame;
 use crate::log::scan::{Scanner, Step};
@@ -19,6 +18,7 @@ use crate::snapshot::restore::RestoredAt;
 use crate::snapshot::{
     Directories, RestoreError, RestoreOptions, WriteOptions, restore, restore_at, write_file,
 };
+use crate::testing::disk::{Contents, SimDisk};
 use crate::tree::{NoSink, Tree, TreeOptions, TreeWriter};
 use crate::types::{Epoch, SessionId, TypeRules, WallMillis, Zxid, open_acl};
 use crate::zab::{LogEnd, Stored};

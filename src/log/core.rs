@@ -24,7 +24,7 @@ use super::frame::{self, HEADER, Nonce, RECORD_EXTRA, TRAILER};
 use super::settings::{BATCH_BYTES, FIRST_STEP, LogSettings, SMALLEST, STEP};
 use super::side::SideRecord;
 use crate::disk::DIRECT_ALIGN;
-use crate::types::{Millis, Zxid};
+use crate::types::{Millis, SplitMix64, Zxid};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -161,7 +161,7 @@ struct InFlight {
 #[derive(Debug)]
 pub struct LogCore {
     settings: LogSettings,
-    random: u64,
+    random: SplitMix64,
     /// Bounded by the mailbox: the shell takes no more from it while a batch is full.
     waiting: VecDeque<Waiting>,
     /// A batch is due and waits for prepared space: time changes nothing before that comes.
@@ -196,7 +196,7 @@ impl LogCore {
     pub fn new(settings: LogSettings, last: Zxid, seed: u64, now: Millis) -> LogCore {
         let mut core = LogCore {
             settings,
-            random: seed,
+            random: SplitMix64::new(seed),
             waiting: VecDeque::new(),
             lacks_space: false,
             waiting_records: 0,
@@ -219,7 +219,7 @@ impl LogCore {
             steps: (FIRST_STEP, STEP),
         };
         core.draw_snapshot_limits();
-        core.next.nonce = Nonce(core.draw() as u32);
+        core.next.nonce = Nonce(core.random.draw() as u32);
         core
     }
 
@@ -359,7 +359,7 @@ impl LogCore {
         });
         out.push(Effect::Adopt { first });
         self.roll_due = false;
-        let nonce = Nonce(self.draw() as u32);
+        let nonce = Nonce(self.random.draw() as u32);
         // A fill still under way is of the adopted file; the next waits for its end.
         self.next = Next::new(segment + 1, nonce, filling);
         self.fill(out);
@@ -513,16 +513,8 @@ impl LogCore {
     fn draw_snapshot_limits(&mut self) {
         (self.snap_records, self.snap_bytes) = (0, 0);
         let half = u64::from(self.settings.snap_count.max(2) / 2);
-        self.snap_records_limit = half + self.draw() % half;
+        self.snap_records_limit = half + self.random.draw() % half;
         let half = (self.settings.snap_size.max(2) / 2) as u64;
-        self.snap_bytes_limit = half + self.draw() % half;
-    }
-
-    /// SplitMix64.
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.snap_bytes_limit = half + self.random.draw() % half;
     }
 }

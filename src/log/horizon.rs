@@ -157,7 +157,7 @@ fn decode(bytes: &[u8; LENGTH], identity: Identity) -> Option<(u64, SideRecord)>
 mod tests {
     use super::*;
     use crate::disk::RealDir;
-    use crate::disk::sim::SimDisk;
+    use crate::testing::disk::SimDisk;
 
     fn promise(length: u64) -> SideRecord {
         SideRecord { first: Zxid(3), last: Zxid(9), nonce: Nonce(7), length, crc: 5 }

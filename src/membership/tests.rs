@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::codec::properties;
+use crate::testing::rng::Rng;
 use crate::types::{ServerId, limits};
 
 const JAVA: &str = include_str!("testdata/configs.txt");
@@ -190,13 +191,8 @@ fn refusals_name_the_line_and_what_it_must_be() {
 /// Texts that were damaged: read or refused, and what is read prints a text that is read the same.
 #[test]
 fn damaged_texts_are_refused_or_whole() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
-    let mut chance = |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed >> 11) as usize % below
-    };
+    let mut rng = Rng::new(17);
+    let mut chance = |below: usize| rng.below(below);
     let blocks: Vec<&str> =
         JAVA.split("----\n").skip(1).map(|block| block.split("====\n").next().unwrap()).collect();
     let pieces = [

@@ -54,7 +54,7 @@ impl Dir for LogsFirst {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::sim::{Change, SimDisk};
+    use crate::testing::disk::{Change, SimDisk};
 
     #[test]
     fn a_snapshot_gets_its_name_behind_the_logs_flush() {

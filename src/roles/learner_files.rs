@@ -262,8 +262,8 @@ mod tests {
 
     use super::*;
     use crate::codec::txn::{Entry, Txn, TxnHeader, encode_entry};
-    use crate::disk::sim::SimDisk;
     use crate::log::frame;
+    use crate::testing::disk::SimDisk;
     use crate::tree::TreeOptions;
     use crate::types::{Data, StoredStat, TypeRules, WallMillis};
 

@@ -381,6 +381,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::rng::Rng;
     use crate::types::{ConnId, ConnRef, CoreId, ServerId, WallMillis};
 
     fn sessions() -> Sessions {
@@ -517,11 +518,8 @@ mod tests {
 
     #[test]
     fn expiry_agrees_with_a_plain_queue_under_random_touches() {
-        let mut random = 12345u64;
-        let mut below = |n: u64| {
-            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (random >> 33) % n
-        };
+        let mut rng = Rng::new(12345);
+        let mut below = |n: u64| rng.below(n);
         let mut s = sessions();
         let mut plain: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
         let mut now = 0;

@@ -240,18 +240,10 @@ impl Many {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::rng::Rng;
     use std::collections::BTreeSet;
 
     const SEED: Seed = Seed(5);
-
-    /// A small linear congruential generator: tests bring their own randomness.
-    struct Rolls(u64);
-    impl Rolls {
-        fn below(&mut self, n: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (self.0 >> 33) % n
-        }
-    }
 
     fn check(children: &Children, model: &BTreeSet<String>) {
         let listed: Vec<&str> = children.iter().collect();
@@ -269,7 +261,7 @@ mod tests {
 
     #[test]
     fn names_match_a_plain_set_through_growth_shrinking_and_churn() {
-        let mut rolls = Rolls(1);
+        let mut rolls = Rng::new(1);
         let mut children = Children::default();
         let mut model = BTreeSet::new();
         for (steps, inserts_of_ten) in [(3000, 9), (4000, 5), (6000, 1), (2000, 8), (4000, 0)] {
@@ -308,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_walk_from_the_end_misses_no_name_that_stays() {
-        let mut rolls = Rolls(9);
+        let mut rolls = Rng::new(9);
         let mut children = Children::default();
         for n in 0..3000 {
             children.insert(&format!("stays-{n}"), SEED);

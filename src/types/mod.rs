@@ -10,6 +10,7 @@ mod ids;
 pub mod limits;
 mod node;
 mod path;
+mod random;
 mod time;
 
 pub use acl::{Acl, AclList, Identity, Perms, open_acl, read_acl};
@@ -18,6 +19,7 @@ pub use event::{EventKind, WatchMode};
 pub use ids::{ConnId, ConnRef, CoreId, Epoch, Link, Owner, ServerId, SessionId, Xid, Zxid};
 pub use node::{CreateMode, NodeKind, Stat, StoredStat, TypeRules};
 pub use path::{PathError, parent_and_name, quick_check, validate_path};
+pub use random::SplitMix64;
 pub use time::{Millis, WallMillis};
 
 /// Znode data: `None` is ZooKeeper's null (length -1), distinct from empty data.

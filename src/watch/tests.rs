@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::acl::{Permit, Policy, check};
+use crate::testing::rng::Rng;
 use crate::tree::{Change, ChangeKind};
 use crate::types::{Acl, AclList, ConnId, EventKind, Perms, WatchMode, Zxid, open_acl, read_acl};
 
@@ -234,19 +235,6 @@ fn five_thousand_watchers_come_and_go_in_order() {
     }
 }
 
-/// SplitMix64, so that a failure can be replayed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 /// WatchManager, plainly: per table, path and slot to mode bits (1, 2, 4).
 #[derive(Default)]
 struct Model([BTreeMap<(String, u32), u8>; 2]);
@@ -277,7 +265,7 @@ fn random_use_agrees_with_a_plain_model() {
     let paths = ["/", "/a", "/a/b", "/a/b/c", "/a/bc", "/d"];
     let modes = [Standard, Persistent, PersistentRecursive];
     for seed in 0..40 {
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let mut w = Watches::new(seed);
         let mut model = Model::default();
         for step in 1..600 {

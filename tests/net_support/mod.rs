@@ -1,6 +1,9 @@
 //! What the transport's tests share: a core on its own thread, running a given role.
 #![allow(dead_code)] // Each test file uses its part.
 
+#[path = "../../src/testing/rng.rs"]
+pub mod rng;
+
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
@@ -9,6 +12,8 @@ use std::time::Duration;
 
 use ringkeeper::net::{How, Net, NetEvent, NetSettings};
 use ringkeeper::runtime::Waker;
+
+pub use rng::Rng;
 
 /// A transport on a thread of its own; ends and joins when dropped.
 pub struct Server {
@@ -105,17 +110,5 @@ pub fn turn_until<T>(
             }
         }
         assert!(began.elapsed() < Duration::from_secs(30), "waited in vain");
-    }
-}
-
-/// splitmix64.
-pub fn pseudo_random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed;
-    move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }

@@ -11,12 +11,16 @@ pub mod ensemble;
 pub mod learner;
 pub mod load;
 pub mod proxy;
+#[path = "../../src/testing/rng.rs"]
+pub mod rng;
 pub mod roaming;
 pub mod server;
 pub mod tree;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
+
+pub use rng::Rng;
 
 /// A number from the environment, or `default`.
 pub fn setting(name: &str, default: u64) -> u64 {
@@ -37,38 +41,4 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     folder
-}
-
-/// Small seeded generator (splitmix64): the same stream for the same seed on every machine.
-#[derive(Clone)]
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        let mut rng = Rng(seed ^ 0x5eed_0f5e_ed5e_ed5e);
-        rng.next();
-        rng
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// True `percent` times of a hundred.
-    pub fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())]
-    }
 }

@@ -56,9 +56,10 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// Files that hold nothing but unit tests, which may use threads and clocks.
+/// Files that hold nothing but unit tests and what they share: they may use threads and clocks, and
+/// are in no server.
 fn is_test(name: &str) -> bool {
-    name.contains("/tests/") || name.ends_with("/tests.rs")
+    name.contains("/tests/") || name.ends_with("/tests.rs") || name.starts_with("src/testing/")
 }
 
 /// The room of a source: `src/tree/node.rs` and `src/tree.rs` are in `tree`.

@@ -1,8 +1,8 @@
 //! Headers and notifications: Java's bytes, every length that is accepted, and what is not.
 
 use super::*;
-use crate::codec::generate::unhex;
 use crate::codec::jute::{put_i32, put_i64};
+use crate::testing::generate::unhex;
 use crate::types::{ServerId, Zxid};
 
 fn java(name: &str) -> Vec<u8> {

@@ -3,8 +3,8 @@
 
 use super::snapshot::{Progress, Record, SnapshotParser, StreamError, put_end, put_head, put_node};
 use super::*;
-use crate::codec::generate::{Gen, unhex};
 use crate::codec::jute::{put_i32, put_i64, put_null, put_str};
+use crate::testing::generate::{Gen, unhex};
 use crate::types::{AclList, StoredStat, WallMillis};
 
 const LIMITS: Limits = Limits { data: 4096, identities: 8 };

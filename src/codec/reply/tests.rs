@@ -2,8 +2,8 @@
 
 use super::decode::{self, Reply, ReplyHeader, StepReply};
 use super::*;
-use crate::codec::generate::{Gen, unhex};
 use crate::codec::request::opcode;
+use crate::testing::generate::{Gen, unhex};
 
 /// What `write` appends, split into header and record; the length checked, and that what stood
 /// before is left alone.

@@ -1,8 +1,8 @@
 //! Requests against the wire and against themselves.
 
 use super::*;
-use crate::codec::generate::{Gen, unhex};
 use crate::codec::jute::DecodeError;
+use crate::testing::generate::{Gen, unhex};
 use crate::types::ErrorCode;
 
 /// A frame's payload.

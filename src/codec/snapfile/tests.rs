@@ -1,8 +1,8 @@
 //! Snapshots against the bytes a Java server wrote, and against themselves.
 
 use super::*;
-use crate::codec::generate::{Gen, unhex};
 use crate::codec::jute::{put_i32, put_i64, put_str};
+use crate::testing::generate::{Gen, unhex};
 use crate::types::{SessionId, StoredStat, WallMillis};
 
 const MAX: usize = 2 << 20;

@@ -1,7 +1,7 @@
 //! Entries against the bytes a Java server wrote, and against themselves.
 
 use super::*;
-use crate::codec::generate::{Gen, unhex};
+use crate::testing::generate::{Gen, unhex};
 use crate::types::{limits, open_acl};
 
 fn decode(bytes: &[u8]) -> Result<Entry, crate::codec::jute::DecodeError> {

@@ -6,8 +6,8 @@
 //! later, the election is ticked at each of its deadlines.
 
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput, ElectionSettings};
+use crate::testing::play::{Actor, play_folder};
 use crate::types::{Epoch, Millis, ServerId};
-use crate::zab::tests::play::{Actor, play_folder};
 use crate::zab::tests::words::Words;
 
 use super::words::{electorate, notification, show, zxid};

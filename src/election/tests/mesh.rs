@@ -11,8 +11,8 @@ use crate::codec::election::{
     decode_notification, encode_frame, encode_header,
 };
 use crate::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
+use crate::testing::play::{Actor, play_folder};
 use crate::types::{Link, Millis, ServerId};
-use crate::zab::tests::play::{Actor, play_folder};
 use crate::zab::tests::words::Words;
 
 use super::words::{electorate, notification, show};

@@ -1,4 +1,4 @@
-//! Elections and the mesh, as plays (`plays/*/*.txt`, see `zab::tests::play`), and elections over
+//! Elections and the mesh, as plays (`plays/*/*.txt`, see `testing::play`), and elections over
 //! a bad network.
 
 mod election;

@@ -16,30 +16,12 @@ use crate::codec::election::{HeaderProtocol, Notification};
 use crate::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput, ElectionSettings};
 use crate::membership::{Electorate, Members};
+use crate::testing::rng::Rng;
 use crate::types::{Epoch, Link, Millis, ServerId, Zxid};
 
 const STORM_MS: i64 = 8000;
 const HEALED_MS: i64 = 20_000;
 const LEADER_PATIENCE_MS: i64 = 2000;
-
-/// splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: i64) -> i64 {
-        (self.roll() % n as u64) as i64
-    }
-    fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Zab {
@@ -85,7 +67,7 @@ enum Event {
 }
 
 struct World {
-    dice: Dice,
+    dice: Rng,
     now: i64,
     queue: BTreeMap<(i64, u64), Event>,
     count: u64,
@@ -104,7 +86,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut dice = Dice(seed);
+        let mut dice = Rng::new(seed);
         let (voters, observers) = (3 + 2 * dice.below(3), dice.below(3));
         let mut text = String::new();
         for id in 1..=voters + observers {
@@ -449,7 +431,7 @@ impl World {
 
     fn weather(&mut self) {
         let ids: Vec<ServerId> = self.servers.keys().copied().collect();
-        let any = |dice: &mut Dice| ids[dice.below(ids.len() as i64) as usize];
+        let any = |dice: &mut Rng| ids[dice.below(ids.len() as i64) as usize];
         let (a, b) = (any(&mut self.dice), any(&mut self.dice));
         match self.dice.below(8) {
             0 | 1 if self.servers[&a].running.is_some() => {

@@ -2,22 +2,7 @@
 //! as one at a time; and every digest is foreseen (I13).
 
 use super::*;
-
-/// SplitMix64, so that a failure can be replayed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}
+use crate::testing::rng::Rng;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -26,7 +11,7 @@ enum Step {
     Close(SessionId),
 }
 
-fn path(random: &mut Random) -> Option<String> {
+fn path(random: &mut Rng) -> Option<String> {
     let depth = 1 + random.below(3);
     let mut path = String::new();
     for _ in 0..depth {
@@ -44,11 +29,11 @@ fn path(random: &mut Random) -> Option<String> {
     }
 }
 
-fn data(random: &mut Random) -> crate::types::Data {
+fn data(random: &mut Rng) -> crate::types::Data {
     (random.below(8) > 0).then(|| Bytes::from(vec![b'x'; random.below(20)]))
 }
 
-fn acl(random: &mut Random) -> Option<Vec<RawAcl>> {
+fn acl(random: &mut Rng) -> Option<Vec<RawAcl>> {
     match random.below(24) {
         0 => None,
         1 => Some(vec![raw(random.below(32) as i32, "digest", "u:p"), raw(1, "world", "anyone")]),
@@ -57,7 +42,7 @@ fn acl(random: &mut Random) -> Option<Vec<RawAcl>> {
     }
 }
 
-fn creation(random: &mut Random) -> CreateOp {
+fn creation(random: &mut Rng) -> CreateOp {
     let call = random.pick(&[
         CreateCall::Create,
         CreateCall::Create,
@@ -82,11 +67,11 @@ fn creation(random: &mut Random) -> CreateOp {
     CreateOp { call, path, data: data(random), acl: acl(random), flags, ttl }
 }
 
-fn version(random: &mut Random) -> i32 {
+fn version(random: &mut Rng) -> i32 {
     random.pick(&[-1, -1, -1, -1, 0, 1])
 }
 
-fn multi_step(random: &mut Random) -> MultiOp {
+fn multi_step(random: &mut Rng) -> MultiOp {
     match random.below(8) {
         0 | 1 => MultiOp::Create(create_op("/s", random.pick(&[2, 3]))),
         2 => MultiOp::Create(creation(random)),
@@ -98,7 +83,7 @@ fn multi_step(random: &mut Random) -> MultiOp {
     }
 }
 
-fn write(random: &mut Random) -> WriteOp {
+fn write(random: &mut Rng) -> WriteOp {
     match random.below(20) {
         0..7 => WriteOp::Create(creation(random)),
         7..11 => WriteOp::Delete { path: path(random), version: version(random) },
@@ -114,7 +99,7 @@ fn write(random: &mut Random) -> WriteOp {
 
 /// Requests that do not depend on answers, from sessions that live when they ask.
 fn history(seed: u64, len: usize) -> Vec<Step> {
-    let mut random = Random(seed);
+    let mut random = Rng::new(seed);
     let mut live: Vec<SessionId> = Vec::new();
     let mut next = 0x1000;
     let mut steps = Vec::with_capacity(len);
@@ -141,7 +126,7 @@ fn history(seed: u64, len: usize) -> Vec<Step> {
 
 /// Runs a history with up to `lag` entries in flight.
 fn run(steps: &[Step], lag: usize, seed: u64) -> (Vec<Entry>, Vec<Outcome>, World) {
-    let mut random = Random(seed ^ 0xabcd);
+    let mut random = Rng::new(seed ^ 0xabcd);
     let mut w = World::new(settings());
     let near = StoredStat { cversion: i32::MAX - 2, ..StoredStat::default() };
     plant(&mut w, "/max", near);

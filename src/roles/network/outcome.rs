@@ -50,9 +50,9 @@ fn multi(out: &mut Vec<u8>, xid: Xid, zxid: Zxid, steps: &[Outcome]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::generate::Gen;
     use crate::codec::reply::decode::{self, Reply, ReplyHeader, StepReply};
     use crate::codec::request::opcode;
+    use crate::testing::generate::Gen;
 
     fn written(outcome: &Outcome) -> (ReplyHeader, Vec<u8>) {
         let mut out = Vec::new();

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::workload::Workload;
 use super::*;
 use crate::disk::Dir;
-use crate::disk::sim::{Contents, Failure, SimDisk};
 use crate::snapshot::directory::{self, Directories};
 use crate::snapshot::{RestoreOptions, restore, write_file};
+use crate::testing::disk::{Contents, Failure, SimDisk};
 
 const OPTIONS: RestoreOptions = RestoreOptions {
     pipeline: sequential,

@@ -53,7 +53,7 @@ fn transactions_over_a_stream_give_the_leaders_tree() {
         trial.load.log.iter().take(1).for_each(|entry| {
             writer.apply(&entry.header, &entry.txn, &mut crate::tree::NoSink);
         });
-        let mut random = crate::codec::generate::Gen::new(seed);
+        let mut random = crate::testing::generate::Gen::new(seed);
         let (load, left) = load(&stream, || 1 + random.below(90), &mut writer).unwrap();
         assert_eq!(left, 7, "seed {seed}");
         let loaded = load.finish(at, &mut writer).unwrap();

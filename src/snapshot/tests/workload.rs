@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnDigest, TxnHeader};
+use crate::testing::rng::Rng;
 use crate::tree::{NoSink, TreeWriter};
 use crate::types::{
     Acl, AclList, Data, ErrorCode, NodeKind, Perms, SessionId, WallMillis, Zxid, open_acl,
 };
 
 pub struct Workload {
-    pub random: Random,
+    pub random: Rng,
     pub log: Vec<Entry>,
     pub sessions: BTreeMap<SessionId, i32>,
     zxid: Zxid,
@@ -22,7 +23,7 @@ pub struct Workload {
 impl Workload {
     pub fn new(seed: u64) -> Workload {
         Workload {
-            random: Random(seed),
+            random: Rng::new(seed),
             log: Vec::new(),
             sessions: BTreeMap::new(),
             zxid: Zxid::ZERO,
@@ -182,22 +183,5 @@ fn path_of(op: &Op) -> &str {
         | Op::SetData { path, .. }
         | Op::SetAcl { path, .. }
         | Op::Check { path, .. } => path,
-    }
-}
-
-/// SplitMix64.
-pub struct Random(u64);
-
-impl Random {
-    fn u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.u64() % n as u64) as usize
     }
 }

@@ -3,17 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::testing::rng::Rng;
 use crate::types::{Acl, ErrorCode, Perms, StoredStat, parent_and_name};
-
-/// Randomness from a seed, so that a failure can be run again.
-pub(super) struct Rolls(pub u64);
-
-impl Rolls {
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((self.0 >> 33) as usize) % n
-    }
-}
 
 #[derive(Clone, PartialEq, Debug)]
 struct ModelNode {
@@ -42,11 +33,11 @@ impl Model {
     }
 
     /// A path of up to three names, few enough to meet again and again.
-    fn path(rolls: &mut Rolls) -> String {
+    fn path(rolls: &mut Rng) -> String {
         (0..=rolls.below(3)).map(|_| format!("/{}", ["a", "b", "c"][rolls.below(3)])).collect()
     }
 
-    fn acl(rolls: &mut Rolls) -> AclList {
+    fn acl(rolls: &mut Rng) -> AclList {
         match rolls.below(6) {
             0..3 => open_acl(),
             n => Arc::from([Acl::new(Perms(n as i32), "digest", "u:h")]),
@@ -54,7 +45,7 @@ impl Model {
     }
 
     /// A legal operation, done to the model; `None` if the dice asked for an illegal one.
-    fn op(&mut self, rolls: &mut Rolls, header: &TxnHeader) -> Option<Op> {
+    fn op(&mut self, rolls: &mut Rng, header: &TxnHeader) -> Option<Op> {
         let path = Model::path(rolls);
         let exists = self.nodes.contains_key(&path);
         match rolls.below(10) {
@@ -84,7 +75,7 @@ impl Model {
         }
     }
 
-    fn create(&mut self, rolls: &mut Rolls, header: &TxnHeader, path: String) -> Option<Op> {
+    fn create(&mut self, rolls: &mut Rng, header: &TxnHeader, path: String) -> Option<Op> {
         use CreateTxnKind::*;
         let kind = [
             Create { ephemeral: false },
@@ -127,7 +118,7 @@ impl Model {
     }
 
     /// One more transaction for the log.
-    fn step(&mut self, rolls: &mut Rolls) -> (TxnHeader, Txn) {
+    fn step(&mut self, rolls: &mut Rng) -> (TxnHeader, Txn) {
         let session = SessionId(0x0100_0000_0000_0000 + rolls.below(3) as i64);
         let header = header(session, self.log.len() as i64 + 1);
         let txn = match rolls.below(20) {
@@ -215,7 +206,7 @@ fn check_books(world: &World, seed: u64) {
 #[test]
 fn random_histories_leave_what_a_plain_model_says() {
     for seed in 0..40 {
-        let (mut world, mut model, mut rolls) = (World::new(), Model::new(), Rolls(seed));
+        let (mut world, mut model, mut rolls) = (World::new(), Model::new(), Rng::new(seed));
         model.old_log = seed % 4 == 0;
         for step in 0..300 {
             apply(&mut world, &model.step(&mut rolls));
@@ -236,7 +227,7 @@ struct Fuzzy {
 }
 
 /// Walks the tree as a snapshot does, with transactions between any two of its steps.
-fn take_fuzzy(world: &mut World, model: &mut Model, rolls: &mut Rolls) -> Fuzzy {
+fn take_fuzzy(world: &mut World, model: &mut Model, rolls: &mut Rng) -> Fuzzy {
     let mut snapshot =
         Fuzzy { from: world.tree.applied(), acls: world.tree.acl_table(), ..Fuzzy::default() };
     let mut open = vec![String::new()];
@@ -269,7 +260,7 @@ fn restored(snapshot: &Fuzzy) -> World {
 #[test]
 fn a_log_replayed_over_a_fuzzy_snapshot_gives_the_live_tree_however_often() {
     for seed in 0..400 {
-        let (mut live, mut model, mut rolls) = (World::new(), Model::new(), Rolls(seed));
+        let (mut live, mut model, mut rolls) = (World::new(), Model::new(), Rng::new(seed));
         for _ in 0..rolls.below(80) {
             apply(&mut live, &model.step(&mut rolls));
         }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::play::{Actor, play_all};
 use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::membership::{Electorate, Members};
+use crate::testing::play::{Actor, play_all};
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid, limits};
 use crate::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, LogChunk, LogEnd, Readers, Stored, SyncRules,

@@ -1,9 +1,10 @@
 //! Plays of learners.
 
-use super::play::{Actor, play_all};
 use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
+use crate::testing::play::{Actor, play_all};
+use crate::testing::rng::Rng;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::learner::Phase;
 use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Readers, Stored, Timing};
@@ -206,7 +207,7 @@ impl Playing {
 /// A leader that sends anything at all, and a disk that takes its time.
 struct Storm {
     playing: Playing,
-    random: u64,
+    random: Rng,
     now: i64,
     stores: std::collections::VecDeque<String>,
     /// Packets that got somewhere.
@@ -216,8 +217,7 @@ struct Storm {
 
 impl Storm {
     fn below(&mut self, n: u64) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.random >> 33) % n
+        self.random.below(n)
     }
 
     fn near(&mut self, zxid: Zxid) -> Zxid {
@@ -320,7 +320,7 @@ fn whatever_a_leader_sends_the_invariants_hold() {
         });
         assert_eq!(said, ["connect"]);
         let stores = ["connected".to_owned()].into();
-        let random = seed * 7919 + 1;
+        let random = Rng::new(seed);
         let mut storm = Storm { playing: learner, random, now: 0, stores, appended: 0, served: 0 };
         for _ in 0..120 {
             storm.step();

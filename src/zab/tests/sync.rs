@@ -4,36 +4,19 @@
 
 use bytes::Bytes;
 
+use crate::testing::rng::Rng;
 use crate::types::{Epoch, Zxid};
 use crate::zab::Window;
 use crate::zab::sync::{Disk, History, Peer, Plan, choose};
 
-/// SplitMix64, so that a failure can be replayed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// More than half of the servers, in some order.
+fn quorum(random: &mut Rng, servers: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..servers).collect();
+    for at in (1..servers).rev() {
+        all.swap(at, random.below(at + 1));
     }
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-    /// More than half of the servers, in some order.
-    fn quorum(&mut self, servers: usize) -> Vec<usize> {
-        let mut all: Vec<usize> = (0..servers).collect();
-        for at in (1..servers).rev() {
-            all.swap(at, self.below(at + 1));
-        }
-        all.truncate(servers / 2 + 1 + self.below(servers.div_ceil(2)));
-        all
-    }
+    all.truncate(servers / 2 + 1 + random.below(servers.div_ceil(2)));
+    all
 }
 
 #[derive(Clone, Default, Debug)]
@@ -71,11 +54,11 @@ struct ServingEpoch {
 
 impl World {
     /// A leader is elected and its history taken over by some; if by a quorum, it proposes.
-    fn reign(&mut self, random: &mut Random, established: bool) -> ServingEpoch {
+    fn reign(&mut self, random: &mut Rng, established: bool) -> ServingEpoch {
         self.epoch += 1 + random.below(2) as u32;
         let epoch = Epoch(self.epoch);
         let count = self.servers.len();
-        let quorum = random.quorum(count);
+        let quorum = quorum(random, count);
         let newest = |server: &usize| (self.servers[*server].current, self.servers[*server].last());
         let leader = quorum.iter().copied().max_by_key(newest).unwrap();
         let mut followers = quorum;
@@ -85,7 +68,7 @@ impl World {
         }
         let history = self.servers[leader].log.clone();
         for server in followers.iter().chain([&leader]) {
-            let says_beginning = established && random.chance(30);
+            let says_beginning = established && random.percent(30);
             self.servers[*server] = Server { current: epoch, log: history.clone(), says_beginning };
         }
         let mut proposed = Vec::new();
@@ -125,14 +108,14 @@ struct Seen {
 }
 
 fn round(seed: u64, seen: &mut Seen) {
-    let mut random = Random(seed);
+    let mut random = Rng::new(seed);
     let mut world = World {
         servers: vec![Server::default(); 3 + 2 * random.below(2)],
         epoch: 0,
         committed: Vec::new(),
     };
     for _ in 0..random.below(7) {
-        let established = random.chance(80);
+        let established = random.percent(80);
         world.reign(&mut random, established);
     }
     let reign = world.reign(&mut random, true);
@@ -154,7 +137,7 @@ fn round(seed: u64, seen: &mut Seen) {
     };
 
     let learner = world.servers[random.below(world.servers.len())].clone();
-    let peer = Peer { last: learner.said(), cuts_well: random.chance(50) };
+    let peer = Peer { last: learner.said(), cuts_well: random.percent(50) };
     let about = format!("seed {seed}: {learner:?} with {whole:?} ({committed} committed)");
     let mut plan = choose(peer, &history);
     if let Plan::AskDisk { after } = plan {

@@ -9,6 +9,7 @@ use super::words::entry;
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::log::Durable;
 use crate::membership::{Electorate, Members};
+use crate::testing::rng::Rng;
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid};
 use crate::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, Learner, LearnerEffect, LearnerInput,
@@ -16,22 +17,6 @@ use crate::zab::{
 };
 
 const TIMING: Timing = Timing { tick_ms: 200, init_ticks: 10, sync_ticks: 5 };
-
-/// SplitMix64, so that a failure can be replayed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end.max(1) as u64) as usize
-    }
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// What is on its way to a learner.
 enum Item {
@@ -90,7 +75,7 @@ impl Server {
 }
 
 struct World {
-    random: Random,
+    random: Rng,
     now: Millis,
     servers: Vec<Server>,
     electorate: Electorate,
@@ -117,7 +102,7 @@ struct Seen {
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let (voters, observers) = (1 + 2 * random.below(3), random.below(2));
         let mut text = String::new();
         for id in 0..voters + observers {
@@ -152,7 +137,7 @@ impl World {
     fn run(&mut self, steps: usize) {
         self.faulty = true;
         for _ in 0..steps {
-            if self.random.chance(2) {
+            if self.random.percent(2) {
                 self.fault();
             }
             self.step();
@@ -160,7 +145,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        if self.random.chance(30) {
+        if self.random.percent(30) {
             self.now = self.now + self.random.below(40) as i64;
         }
         let at = self.random.below(self.servers.len());
@@ -183,7 +168,7 @@ impl World {
                     self.cut(*link);
                 }
             }
-            1 if self.random.chance(40) => self.crash(at),
+            1 if self.random.percent(40) => self.crash(at),
             2 => {
                 if matches!(self.servers[at].role, Role::Down) {
                     self.servers[at].role = Role::Idle;
@@ -212,7 +197,7 @@ impl World {
 
     /// The learner is gone; the leader may not hear of it, and still gets what was on its way.
     fn hang_up(&mut self, link: Link) {
-        if !self.faulty || self.random.chance(50) {
+        if !self.faulty || self.random.percent(50) {
             self.cut(link);
         }
     }
@@ -232,7 +217,7 @@ impl World {
         let server = &mut self.servers[at];
         server.durable = server.log.len();
         // An epoch file that was asked for may have been written.
-        let writes = self.random.chance(50);
+        let writes = self.random.percent(50);
         for task in std::mem::take(&mut server.tasks) {
             match task {
                 Task::Store(Stored::Accepted(epoch)) if writes => server.accepted = epoch,
@@ -283,7 +268,7 @@ impl World {
         }
         let newest = |at: &usize| (self.servers[*at].current, self.servers[*at].last(), *at);
         let mut elected = quorum.iter().copied().max_by_key(newest).unwrap();
-        if self.faulty && self.random.chance(20) {
+        if self.faulty && self.random.percent(20) {
             elected = quorum[self.random.below(quorum.len())];
         }
         self.begin_leading(elected);
@@ -294,12 +279,12 @@ impl World {
         let server = &mut self.servers[at];
         let mut window = Window::new(2 + self.random.below(6), 1 << 20);
         let from = self.random.below(server.log.len() + 1);
-        if self.random.chance(80) {
+        if self.random.percent(80) {
             window.restart(if from == 0 { Zxid::ZERO } else { server.log[from - 1] });
             server.log[from..].iter().for_each(|zxid| window.push(*zxid, entry(*zxid, None)));
         }
-        let mut rules = SyncRules { use_log: self.random.chance(80), ..SyncRules::default() };
-        if self.random.chance(50) {
+        let mut rules = SyncRules { use_log: self.random.percent(80), ..SyncRules::default() };
+        if self.random.percent(50) {
             // A few packets are much: learners lag whenever their links rest.
             rules.live_bytes = self.random.below(600);
             rules.sync_bytes = 1 + self.random.below(300);
@@ -356,7 +341,7 @@ impl World {
     }
 
     fn lead(&mut self, at: usize, input: LeaderInput) {
-        let settle = self.random.chance(70);
+        let settle = self.random.percent(70);
         let mut out = Vec::new();
         if let Role::Leading { core, window, .. } = &mut self.servers[at].role {
             core.step(self.now, input, window, &mut out);
@@ -373,14 +358,14 @@ impl World {
                 LeaderEffect::Send { link, packet } => self.push(link, Item::Packet(packet)),
                 LeaderEffect::WhenDrained { link } => self.push(link, Item::Mark),
                 LeaderEffect::AskMoved { link } => {
-                    if self.random.chance(50) {
+                    if self.random.percent(50) {
                         self.lead(at, LeaderInput::Moved { link });
                     }
                 }
                 LeaderEffect::Reading { .. } => unreachable!("there is room for all of them"),
                 LeaderEffect::Close { link, .. } => {
                     // What was sent before may still arrive.
-                    while self.random.chance(60) && self.deliver_to_learner(link) {}
+                    while self.random.percent(60) && self.deliver_to_learner(link) {}
                     self.cut(link);
                 }
                 LeaderEffect::Store(stored) => {
@@ -523,7 +508,7 @@ impl World {
         let keys: Vec<Link> = self.wires.keys().copied().collect();
         let Some(link) = keys.get(self.random.below(keys.len())).copied() else { return };
         for _ in 0..=self.random.below(4) {
-            if self.random.chance(50) {
+            if self.random.percent(50) {
                 self.deliver_to_learner(link);
                 continue;
             }
@@ -700,7 +685,7 @@ impl World {
             if self.is_one() {
                 return;
             }
-            if self.random.chance(15) {
+            if self.random.percent(15) {
                 self.now = self.now + self.random.below(10) as i64;
             }
             for at in 0..self.servers.len() {

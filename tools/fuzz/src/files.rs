@@ -8,10 +8,13 @@ use ringkeeper::log::scan::{Cause, Scanner, Step, Verdict};
 use ringkeeper::types::Zxid;
 use simd_adler32::adler32;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ringkeeper::disk::{Access, Dir, File};
+
 use super::choose;
-use super::memory::MemoryFile;
+use super::disk::SimDisk;
 
 /// Longest field or entry accepted: small, so that limits are met, too.
 pub const FIELD_MAX: usize = 1 << 12;
@@ -38,6 +41,13 @@ fn is_taken_for_a_digest(entry: &Entry) -> bool {
     paths.len() == 2 && paths.iter().all(String::is_empty) && entry.digest.is_none()
 }
 
+/// A file of these bytes.
+fn file_of(bytes: &[u8]) -> Arc<dyn File> {
+    let disk = SimDisk::holding(&BTreeMap::from([("log.1".into(), bytes.to_vec().into())]));
+    let Ok(file) = disk.open("log.1", Access::Read) else { panic!("a file that is there") };
+    file
+}
+
 /// First byte even: the rest is a log file behind its header. Odd: as well, with every checksum and
 /// end marker put right first, so that the mutations get at the entries. The scanner has to find
 /// what a simpler reading of the format finds, and the records written again are the file's bytes.
@@ -50,7 +60,7 @@ pub fn fuzz_txnlog(data: &[u8]) {
     }
     let (records, end) = read_log(&bytes);
     let mut written = FILE_HEADER.to_vec();
-    let Ok(mut scanner) = Scanner::open(Arc::new(MemoryFile::of(bytes.clone())), FIELD_MAX) else {
+    let Ok(mut scanner) = Scanner::open(file_of(&bytes), FIELD_MAX) else {
         panic!("memory cannot fail")
     };
     for entry in &records {

@@ -12,15 +12,18 @@
 //! * [`peers`]: servers of an ensemble among themselves
 //! * [`agreement`]: a leader and a learner, whatever their peers send
 //! * [`config`]: the configuration file, zoo.cfg
-//! * [`recovery`]: what a start makes of any directory; [`memory`]: that directory
+//! * [`recovery`]: what a start makes of any directory; [`disk`]: that directory
 
 pub mod agreement;
 pub mod client;
 pub mod config;
+#[path = "../../../src/testing/disk/mod.rs"]
+pub mod disk;
 pub mod files;
-pub mod memory;
 pub mod peers;
 pub mod recovery;
+#[path = "../../../src/testing/rng.rs"]
+pub mod rng;
 
 /// A target takes one input and panics if something is wrong.
 pub type Target = fn(&[u8]);

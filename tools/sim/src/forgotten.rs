@@ -16,7 +16,7 @@ use bytes::Bytes;
 use ringkeeper::history::{Committed, committed};
 use ringkeeper::types::{Epoch, ServerId, Zxid};
 
-use crate::disk::{Contents, Disk};
+use crate::disk::{Contents, SimDisk};
 use crate::server::Server;
 use crate::world::{Checked, Event, World};
 
@@ -49,7 +49,7 @@ struct Copy {
     base: Zxid,
 }
 
-fn disks(server: &Server) -> [&Disk; 3] {
+fn disks(server: &Server) -> [&SimDisk; 3] {
     [&server.logs, &server.snapshots, &server.marker]
 }
 
@@ -57,7 +57,7 @@ impl World {
     /// An operator copies what is there.
     pub fn copy_disks(&mut self) {
         let copy = |server: &Server| Copy {
-            disks: disks(server).map(Disk::contents),
+            disks: disks(server).map(SimDisk::contents),
             entries: server.entries.clone(),
             base: server.base,
         };

@@ -10,7 +10,8 @@
 //!   of clients; [`peers`], [`learners`]: servers among themselves; [`rogue`]: a peer
 //!   that is none
 //! * [`knobs`], [`faults`]: what the seed draws; [`moments`]: faults that wait for an election
-//! * [`server`], [`storage`], [`transport`], [`disk`]: the shipping code and what stands under it
+//! * [`server`], [`storage`], [`transport`], [`disk`], [`rot`]: the shipping code and what stands under
+//!   it; [`disk`] and [`rng`] are those of the unit tests (`src/testing`)
 //! * [`client`], [`wishes`]: what clients do
 //! * [`history`], [`judge`], [`answers`], [`watching`], [`observe`]: what must hold
 
@@ -29,9 +30,12 @@ pub mod faults;
 pub mod forgotten;
 pub mod knobs;
 pub mod moments;
+#[path = "../../../src/testing/rng.rs"]
 pub mod rng;
 
+#[path = "../../../src/testing/disk/mod.rs"]
 pub mod disk;
+pub mod rot;
 pub mod server;
 pub mod storage;
 pub mod transport;

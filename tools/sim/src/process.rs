@@ -12,7 +12,8 @@ use ringkeeper::roles::message::ToControl;
 use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};
 
-use crate::disk::{Disk, Trouble};
+use crate::disk::SimDisk;
+use crate::rot::Rot;
 use crate::server::Server;
 use crate::storage::Step;
 use crate::world::{Checked, Event, Stage, World};
@@ -491,7 +492,7 @@ impl World {
         if let Some((of_logs, rot)) = self.servers[server].rot.take() {
             let disk =
                 if of_logs { &self.servers[server].logs } else { &self.servers[server].snapshots };
-            disk.turn(&rot);
+            rot.turn(disk);
         }
         if !booted.running.alive.load(Ordering::SeqCst) {
             self.servers[server].end(dies.is_some_and(|(_, power)| power));
@@ -517,7 +518,7 @@ impl World {
         let rot = of.rot.take();
         if let Some((of_logs, rot)) = &rot {
             let disk = if *of_logs { &of.logs } else { &of.snapshots };
-            disk.turn(rot);
+            rot.turn(disk);
         }
         let excused = dies.is_some()
             || is_full
@@ -531,7 +532,7 @@ impl World {
         Ok(())
     }
 
-    pub fn any_disk(&mut self, server: usize) -> Disk {
+    pub fn any_disk(&mut self, server: usize) -> SimDisk {
         let logs = self.rng.below(4) > 0;
         let server = &self.servers[server];
         if logs { server.logs.clone() } else { server.snapshots.clone() }
@@ -539,7 +540,7 @@ impl World {
 
     pub fn fill(&mut self, server: usize, until: i64) {
         self.servers[server].full_until = until;
-        self.servers[server].logs.set_trouble(Some(Trouble::Full));
+        self.servers[server].logs.set_full(true);
         self.plan_fault(until, crate::faults::Fault::DiskFree { server });
     }
 
@@ -557,9 +558,9 @@ impl World {
             // The end of what is known to have been durable.
             Some(promise) => {
                 let (name, length) = (log_name(promise.first), promise.length as usize);
-                disk.shorten(&mut server.rng, &name, length)
+                Rot::of_the_end(&disk, &mut server.rng, &name, length)
             }
-            None => disk.rot(&mut server.rng, last_batch),
+            None => Rot::of_any_bit(&disk, &mut server.rng, last_batch),
         };
         server.rot = rot.map(|rot| (of_logs, rot));
         let rot = format!("{:?}", server.rot);

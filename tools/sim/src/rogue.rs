@@ -73,7 +73,7 @@ impl World {
 
     fn any_epoch(&mut self) -> u32 {
         let newest = self.primaries.keys().next_back().map_or(0, |epoch| epoch.0);
-        let far = self.rng.below(1 << 31) as u32;
+        let far = self.rng.below(1u32 << 31);
         self.rng.one_of([0, newest, newest + 1, newest + 2, newest + 60_000, far, 0x7fff_ffef])
     }
 

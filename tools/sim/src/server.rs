@@ -31,11 +31,12 @@ use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
 use ringkeeper::types::{Millis, ServerId, TypeRules, WallMillis, Zxid, limits};
 use ringkeeper::zab::{Readers, SyncRules, Timing};
 
-use crate::disk::{Disk, Rot};
+use crate::disk::SimDisk;
 use crate::history::FIELD_MAX;
 use crate::knobs::Knobs;
 use crate::peers::Sockets;
 use crate::rng::Rng;
+use crate::rot::Rot;
 use crate::storage::SimLog;
 use crate::transport::{Bounds, SimTransport};
 
@@ -47,9 +48,9 @@ const MILLION: i128 = 1_000_000;
 /// What a server keeps when its process ends.
 pub struct Server {
     pub id: usize,
-    pub logs: Disk,
-    pub snapshots: Disk,
-    pub marker: Disk,
+    pub logs: SimDisk,
+    pub snapshots: SimDisk,
+    pub marker: SimDisk,
     pub up: Option<Running>,
     /// Number of the process.
     pub incarnation: u64,
@@ -170,13 +171,13 @@ fn tree_options(knobs: &Knobs, hash_seed: u64) -> TreeOptions {
 impl Server {
     pub fn new(id: usize, knobs: &Knobs, seed: u64) -> Server {
         let mut rng = Rng::part(seed, 100 + id as u64);
-        let logs = Disk::default();
-        let snapshots = if knobs.one_folder { logs.clone() } else { Disk::default() };
+        let logs = SimDisk::unrecorded();
+        let snapshots = if knobs.one_folder { logs.clone() } else { SimDisk::unrecorded() };
         Server {
             id,
             logs,
             snapshots,
-            marker: Disk::default(),
+            marker: SimDisk::unrecorded(),
             up: None,
             incarnation: 0,
             drift_ppm: rng.one_of([0, 0, 50, -50, 2000, -2000]),

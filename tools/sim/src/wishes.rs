@@ -84,7 +84,8 @@ impl Drawer<'_> {
         if self.rng.one_in(12) {
             // Whatever there is, sequential names and deep ones too.
             let all: Vec<&str> = self.history.paths_at(self.history.last).collect();
-            if let Some(path) = self.rng.pick(&all).filter(|path| !path.starts_with("/zookeeper")) {
+            if let Some(path) = self.rng.any_of(&all).filter(|path| !path.starts_with("/zookeeper"))
+            {
                 return (*path).to_owned();
             }
         }

@@ -12,6 +12,7 @@ use ringkeeper::roles::peer_message::PeerEvent;
 use ringkeeper::types::{Epoch, Link, SessionId, Zxid};
 
 use crate::client::{Act, Client, Scene};
+use crate::disk::Failure;
 use crate::faults::{Fault, Planned};
 use crate::forgotten::Forgotten;
 use crate::history::History;
@@ -389,7 +390,6 @@ impl World {
             server.hang_us = 0;
             server.dies_at_start = None;
             for disk in [&server.logs, &server.snapshots, &server.marker] {
-                disk.set_trouble(None);
                 disk.spare();
             }
         }
@@ -465,14 +465,11 @@ impl World {
                 (server.slow_factor, server.slow_until) = (factor, now + for_us);
             }
             Fault::DiskError { server, after, short } => {
-                let trouble = match short {
-                    true => crate::disk::Trouble::Short { after },
-                    false => crate::disk::Trouble::Error { after },
-                };
-                self.servers[server].logs.set_trouble(Some(trouble));
+                let how = if short { Failure::Short } else { Failure::Error };
+                self.servers[server].logs.fail_after(after, how);
             }
             Fault::DiskFull { server, for_us } => self.fill(server, now + for_us),
-            Fault::DiskFree { server } => self.servers[server].logs.set_trouble(None),
+            Fault::DiskFree { server } => self.servers[server].logs.set_full(false),
             Fault::DiskHang { server, for_us } => self.servers[server].hang_us = for_us,
             Fault::Rot { server, down_us } => self.rot(server, down_us),
             Fault::WallClock { server, jump_ms } => {

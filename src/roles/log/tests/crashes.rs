@@ -3,9 +3,9 @@
 //! after it, is as harmless as the first.
 
 use super::machine::{Doing, Machine, Preparing, Writer, entry, recover, settings};
-use crate::disk::sim::{Change, Contents, SimDisk};
 use crate::log::name::list_logs;
 use crate::log::{LogSettings, settle};
+use crate::testing::disk::{Change, Contents, SimDisk};
 use crate::types::Zxid;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! The core's decisions, without any disk.
 
 use super::machine::{Doing, ENTRY_MAX, Machine, Preparing, Writer, entry, settings};
-use crate::disk::sim::SimDisk;
 use crate::log::LogSettings;
 use crate::log::core::{Append, Effect, Input, Job, LogCore};
 use crate::log::name::list_logs;
+use crate::testing::disk::SimDisk;
 use crate::types::{Epoch, Millis, Zxid};
 
 fn machine(settings: LogSettings) -> Machine {

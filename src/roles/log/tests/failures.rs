@@ -2,12 +2,12 @@
 //! released, the process is ended, and what was acknowledged before is there.
 
 use super::machine::{ENTRY_MAX, entry, recover};
-use crate::disk::sim::{Change, Failure, SimDisk};
 use crate::disk::{Dir, RealDir, reserve};
 use crate::log::{Append, IoChoice, LogEvent, LogSettings, settle};
 use crate::roles::jobs::LogInput;
 use crate::roles::log::{LogParts, OpenError, spawn, spawn_inline};
 use crate::runtime::waker;
+use crate::testing::disk::{Change, Failure, SimDisk};
 use crate::types::Zxid;
 use std::sync::{Arc, mpsc};
 

@@ -1,7 +1,6 @@
 //! The log without threads, on a simulated disk: the shipping machine and preparer, in an order that
 //! the test chooses.
 
-use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Dir};
 use crate::log::core::{Append, Effect, Job, LogCore};
 use crate::log::frame::ENTRY_MIN;
@@ -12,6 +11,7 @@ use crate::roles::jobs::LogInput;
 use crate::roles::log::io::{SegmentIo, calls::Calls, direct::Direct};
 use crate::roles::log::machine::{self, Did};
 use crate::roles::log::prepare::Preparer;
+use crate::testing::disk::SimDisk;
 use crate::types::{Millis, Zxid};
 use bytes::Bytes;
 use std::collections::VecDeque;

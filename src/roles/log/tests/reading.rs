@@ -2,7 +2,6 @@
 
 use super::machine::{Doing, ENTRY_MAX, Machine, Preparing, Writer, entry, poke, read, recover};
 use crate::codec::txn::decode_entry;
-use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Dir, RealDir};
 use crate::log::frame::{self, HEADER, Nonce};
 use crate::log::name::{log_name, side_name};
@@ -10,6 +9,7 @@ use crate::log::scan::Cause;
 use crate::log::{
     LogSettings, Replay, ReplayError, horizon, settle, settle_with_snapshots, truncate,
 };
+use crate::testing::disk::SimDisk;
 use crate::types::{Epoch, Zxid};
 
 /// A log of a live ZooKeeper 3.9.5, its padding cut off.

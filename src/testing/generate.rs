@@ -1,10 +1,11 @@
 //! Arbitrary messages for tests: the same seed, the same message.
 
-use super::request::{
+use super::rng::Rng;
+use crate::codec::request::{
     ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, RawAcl, ReadOp, ReconfigOp,
     Request, SetWatches, WriteOp,
 };
-use super::txn::{CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnDigest, TxnHeader};
+use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnDigest, TxnHeader};
 use crate::types::{Acl, AclList, Data, ErrorCode, Perms, SessionId, Stat, WallMillis, Zxid};
 
 use std::borrow::Cow;
@@ -18,24 +19,20 @@ pub fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// SplitMix64 with a taste for edges.
-pub struct Gen(u64);
+/// Chance with a taste for edges.
+pub struct Gen(Rng);
 
 impl Gen {
     pub fn new(seed: u64) -> Gen {
-        Gen(seed)
+        Gen(Rng::new(seed))
     }
 
     pub fn u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.u64()
     }
 
     pub fn below(&mut self, n: usize) -> usize {
-        (self.u64() % n as u64) as usize
+        self.0.below(n)
     }
 
     pub fn bool(&mut self) -> bool {

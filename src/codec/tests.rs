@@ -1,9 +1,9 @@
 //! Both directions of the client port against what a live Java server was sent and answered.
 
-use super::generate::unhex;
 use super::reply::decode::{self as replies, Reply, StepReply};
 use super::reply::{self, MultiFrame};
 use super::request::{self, BodyError, opcode};
+use crate::testing::generate::unhex;
 use crate::types::{ErrorCode, EventKind, Xid, Zxid};
 
 /// One request and all that came back for it.

@@ -1,0 +1,16 @@
+//! What tests share. None of it is in a server.
+//!
+//! * [`rng`]: chance, from a seed
+//! * [`disk`]: a disk that keeps what a disk must keep, and nothing more
+//! * [`generate`]: arbitrary messages
+//! * [`play`]: scripts of exchanges
+//!
+//! `rng` and `disk` are the simulator's, the fuzz targets' and the whole-program tests' as well. Those
+//! compile the same files by their paths (`#[path]`) and not by a feature of this crate: a workspace
+//! unites features, and would ship what tests need. So the two name this crate `ringkeeper`, from
+//! inside and from outside.
+
+pub mod disk;
+pub mod generate;
+pub mod play;
+pub mod rng;
