@@ -63,7 +63,14 @@ pub enum Access {
     DirectDurable,
 }
 
-/// One directory of regular files.
+/// One directory of regular files. `tools/sim/tests/seams` holds the real one and the simulated one
+/// against what stands here.
+///
+/// * A name is made once. Of one that is not there every call says `NotFound`.
+/// * A rename takes effect at once and whole: the name shows the old file or the new one. Who has the
+///   old one open, or one that was removed, reads and writes it still.
+/// * A name is durable after [`Dir::flush`]; before that a power loss may undo any of the changes since
+///   the last one, and leave others.
 pub trait Dir: Send + Sync + fmt::Debug {
     fn list(&self) -> io::Result<Vec<Listed>>;
     /// Makes a new, empty file, open for reading and writing; fails if the name is taken.
@@ -84,12 +91,22 @@ pub trait Dir: Send + Sync + fmt::Debug {
 }
 
 /// An open file. Shared between threads: positions are arguments.
+///
+/// * All who have it open see one content. What was never written, or cut off, reads as zeros.
+/// * What was written is there for other processes at once, and after this one's death. It survives a
+///   power loss after [`File::flush`], by whomever; before that each sector may have what it had, what
+///   was written, or a part of that. Nothing else changes.
+/// * A refused write has written a beginning of its bytes, or none; where space was lacking,
+///   [`is_no_space`] says so, and what needs none goes on.
+/// * After a refused flush what it was to write may be lost though it can be read, and no later flush
+///   writes it.
 pub trait File: Send + Sync + fmt::Debug {
     /// Bytes read; fewer than asked for only at the end of the file.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
     /// All of `bytes`, or an error; a short write is an error.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Reserves space without writing it; does nothing where the file system cannot.
+    /// Reserves space without writing it: the file is at least that long. Does nothing where the file
+    /// system cannot.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
     fn set_len(&self, len: u64) -> io::Result<()>;
     fn size(&self) -> io::Result<u64>;

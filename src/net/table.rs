@@ -53,8 +53,12 @@ impl<C> Table<C> {
     pub(super) fn remove(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
         if entry.conn.take().is_some() {
-            entry.generation = entry.generation.wrapping_add(1);
-            self.free.push(slot);
+            if !crate::mutants::on("id-given-twice") {
+                entry.generation = entry.generation.wrapping_add(1);
+            }
+            if !crate::mutants::on("slots-never-reused") {
+                self.free.push(slot);
+            }
         }
     }
 

@@ -305,7 +305,12 @@ impl Net {
         self.conns.iter().filter(|(_, c)| !c.said).map(|(id, _)| id)
     }
 
-    /// How many there are.
+    /// Connections that keep a slot: those, and the ones whose end nobody has released.
+    pub fn held(&self) -> usize {
+        self.conns.iter().count()
+    }
+
+    /// Connections of which `Closed` has not been said.
     pub fn len(&self) -> usize {
         self.open
     }

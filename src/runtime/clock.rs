@@ -1,5 +1,9 @@
 //! The two clocks: one for deadlines, one for what people read. Only shells ask them; cores are
 //! told the time.
+//!
+//! A turn looks at neither: it is told one time of each. The first never goes back and is no setting's
+//! business, and whoever has asked for a time is given its turn when that time has come. The second may
+//! be set. `tools/sim/tests/seams` holds these two and a simulated server's against that.
 
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -4,6 +4,11 @@
 //! the whole queue for an empty one and works on it without the lock. It is the same for roles on
 //! one thread and on two; only the wake-up differs, and [`Waker`] makes none for a running thread.
 //!
+//! Each sender's messages come in its order, once. Whoever sleeps is woken by a message, also by one that
+//! came between its last look and the sleep. An end takes nothing away: what a sender has said still
+//! comes, and to a receiver that is gone anybody may speak. `tools/sim/tests/seams` shows it on threads
+//! and where the simulator gives turns, `tests/mailbox_loom.rs` under every interleaving.
+//!
 //! The bound is asked for before a request is taken in ([`Sender::has_room`]), not while its
 //! consequences are being passed on: a push always succeeds, so that no role can be stopped in the
 //! middle of a transaction and two roles can never wait for each other. The overshoot is what one

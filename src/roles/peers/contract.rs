@@ -7,6 +7,8 @@
 //! * `Moved` answers `AskMoved` when bytes move that were queued at the time of the last question;
 //!   never when all of those have arrived, nor when nothing has since.
 //! * A link that is not read takes no more than sockets hold, and loses nothing.
+//! * A link that was closed has its end at the other side, behind all that was sent; then neither side
+//!   keeps anything of it, and its place is free for another.
 
 use bytes::Bytes;
 
@@ -22,6 +24,8 @@ pub trait Rig {
     fn run(&mut self) -> [Vec<PeerEvent>; 2];
     /// More than the sockets of a link hold, in bytes.
     fn much(&self) -> usize;
+    /// What both sides keep for connections between them.
+    fn kept(&self) -> usize;
 }
 
 /// Whoever waits longer waits in vain.
@@ -168,4 +172,34 @@ pub fn moved_is_said_of_bytes_on_their_way(rig: &mut impl Rig) {
     rig.command(0, PeerCommand::AskMoved { link });
     (0..50).for_each(|_| seen.look(rig));
     assert_eq!(seen.moved, 0, "everything has arrived");
+}
+
+/// What has ended takes no place.
+pub fn a_closed_link_leaves_nothing_behind(rig: &mut impl Rig) {
+    let (mut packets, mut closed) = (0, false);
+    // What has begun before comes to its end first.
+    (0..200).for_each(|_| drop(rig.run()));
+    let (link, before) = (rig.link(0), rig.kept());
+    (1..=5).for_each(|zxid| send(rig, zxid, 1000));
+    rig.command(0, PeerCommand::Close { link });
+    for _ in 0..RUNS {
+        for event in rig.run().into_iter().flatten() {
+            match event {
+                PeerEvent::Packet { .. } => {
+                    assert!(!closed, "a packet behind the end");
+                    packets += 1;
+                }
+                PeerEvent::Closed { link: of, .. } => {
+                    assert!(of == rig.link(1) && !closed, "told to the other side, once");
+                    closed = true;
+                }
+                _ => {}
+            }
+        }
+        if closed && rig.kept() + 2 == before {
+            assert_eq!(packets, 5, "all that was sent before");
+            return;
+        }
+    }
+    panic!("{packets} packets, closed: {closed}, and {} of {before} are kept", rig.kept());
 }

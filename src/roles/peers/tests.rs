@@ -532,6 +532,9 @@ impl contract::Rig for Linked {
     fn much(&self) -> usize {
         16 << 20
     }
+    fn kept(&self) -> usize {
+        self.servers.iter().map(|server| server.net.held()).sum()
+    }
 }
 
 #[test]
@@ -550,6 +553,19 @@ fn the_contract_finds_a_drained_that_means_empty() {
 #[test]
 fn a_link_that_is_not_read_stands_still() {
     contract::a_link_that_is_not_read_stands_still(&mut Linked::new());
+}
+
+#[test]
+fn a_closed_link_leaves_nothing_behind() {
+    contract::a_closed_link_leaves_nothing_behind(&mut Linked::new());
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+#[should_panic(expected = "are kept")]
+fn the_contract_finds_ids_that_never_return() {
+    crate::mutants::choose(Some("ids-never-return"));
+    contract::a_closed_link_leaves_nothing_behind(&mut Linked::new());
 }
 
 #[test]

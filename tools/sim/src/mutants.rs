@@ -104,6 +104,18 @@ pub const ALL: &[Mutant] = &[
     three("snapshot-forgets-flight", "what is committed beside a SNAP is lost (ZOOKEEPER-3104)"),
 ];
 
+/// Bugs of what the simulator has another thing for, which no seed meets: sockets, and who uses them.
+/// The contract suites must find them (`tests/transport.rs`, `roles::peers::tests`).
+pub const OF_SOCKETS: &[(&str, &str)] = &[
+    ("choked-beyond-the-pause", "another bound is told of than the one at which roles stop"),
+    ("drained-when-empty", "`Drained` waits for what was sent behind the question"),
+    ("id-given-twice", "a slot's next connection has the name of its last"),
+    ("ids-never-return", "a link that has ended keeps its connection's place"),
+    ("input-dropped-at-end", "what a client sent before it hung up is forgotten"),
+    ("slot-reused-unreleased", "a slot has a new connection before its end was looked at"),
+    ("slots-never-reused", "every connection has a slot of its own, for ever"),
+];
+
 /// The seed that found it, and how many were tried.
 #[derive(Clone, Debug)]
 pub struct Found {

@@ -52,6 +52,17 @@ mod planted {
     }
 
     #[test]
+    fn a_slot_that_is_never_used_again() {
+        is_found("slots-never-reused", contract::a_slot_is_taken_until_it_is_released::<Real>);
+    }
+
+    #[test]
+    fn an_id_that_two_connections_have() {
+        is_found("id-given-twice", contract::a_slot_is_taken_until_it_is_released::<Real>);
+        is_found("id-given-twice", contract::whatever_happens_nothing_is_lost::<Real>);
+    }
+
+    #[test]
     fn input_that_is_dropped_behind_the_end() {
         is_found("input-dropped-at-end", contract::bytes_stay_until_they_are_consumed::<Real>);
     }

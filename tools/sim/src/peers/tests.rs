@@ -78,11 +78,27 @@ impl contract::Rig for Held {
     fn much(&self) -> usize {
         64_000
     }
+    /// An end each, as long as anything is left.
+    fn kept(&self) -> usize {
+        let is_kept = |end: &End| {
+            let sockets = self.world.servers[end.server].up.as_ref().unwrap().sockets.as_ref();
+            let sockets = sockets.unwrap();
+            sockets.links.contains_key(&end.link) || sockets.quorum.contains_key(&end.link)
+        };
+        let is_held = |pipe: &Pipe| pipe.ends == [self.ends[1], self.ends[0]];
+        let is_left = self.ends.iter().any(is_kept) || self.world.pipes.values().any(is_held);
+        2 * usize::from(is_left)
+    }
 }
 
 #[test]
 fn drained_does_not_wait_for_what_is_sent_behind_it() {
     contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Held::new());
+}
+
+#[test]
+fn a_closed_link_leaves_nothing_behind() {
+    contract::a_closed_link_leaves_nothing_behind(&mut Held::new());
 }
 
 #[test]
