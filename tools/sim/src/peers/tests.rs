@@ -4,6 +4,7 @@ use ringkeeper::roles::peers::contract;
 
 use super::*;
 use crate::knobs::Knobs;
+use crate::world::Event;
 
 /// A world of three servers in which one has a link to its leader: its pipe's number.
 fn with_a_learner() -> (World, u64) {
