@@ -17,15 +17,6 @@ const LONGER: &[(&str, &str, usize)] = &[
     ("tests/ensemble_faults.rs", "inject", 79),
     ("tests/ensemble_locals.rs", "script", 71),
     ("tests/side_by_side/stream.rs", "turns", 72),
-    ("tools/fuzz/src/agreement.rs", "fuzz_leader", 125),
-    ("tools/fuzz/src/agreement.rs", "fuzz_learner", 112),
-    ("tools/sim/src/answers.rs", "judge", 93),
-    ("tools/sim/src/answers.rs", "taken_up", 81),
-    ("tools/sim/src/history.rs", "apply_op", 76),
-    ("tools/sim/src/knobs.rs", "with_usual_links", 80),
-    ("tools/sim/src/observe.rs", "restored", 74),
-    ("tools/sim/src/observe.rs", "settled", 71),
-    ("tools/sim/src/world.rs", "inflict", 98),
 ];
 
 /// Functions of a source, with their lines.

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use ringkeeper::codec::reply::decode::{self as reply, Reply, ReplyHeader, StepReply};
 use ringkeeper::codec::request::{MultiReadOp, ReadOp, SetWatches, WriteOp};
-use ringkeeper::types::{AclList, ErrorCode, EventKind, Identity, Perms, SessionId, Stat, Zxid};
+use ringkeeper::types::{
+    Acl, AclList, ErrorCode, EventKind, Identity, Perms, SessionId, Stat, Zxid,
+};
 
-use crate::history::{History, Outcome, Wish, allows};
+use crate::history::{History, Node, Outcome, Wish, allows};
 use crate::watching::{Heard, Modes, Watching};
 
 type Checked = Result<(), String>;
@@ -170,28 +172,7 @@ impl Reader<'_> {
                     children(history, &path, zxid, &stat, answer)
                 })
             }
-            ReadOp::GetAcl { path } => {
-                let path = path_of(path);
-                let all = self.may(&path, zxid, Perms::ADMIN);
-                self.node(&path, zxid, Perms::READ.or(Perms::ADMIN), &answer, |history, answer| {
-                    let stat = history.stat_at(&path, zxid).unwrap_or_default();
-                    let Some(node) = history.at(&path, zxid) else { return Some("gone".into()) };
-                    match answer {
-                        Reply::Acl(list, shown) if *shown == stat => {
-                            let is_right = if all {
-                                *list == node.acl
-                            } else {
-                                list.len() == node.acl.len()
-                                    && list.iter().all(|acl| {
-                                        &*acl.scheme != "digest" || acl.id.ends_with(":x")
-                                    })
-                            };
-                            (!is_right).then(|| format!("{list:?}, should be {:?}", node.acl))
-                        }
-                        other => Some(format!("{other:?}, should be {stat:?}")),
-                    }
-                })
-            }
+            ReadOp::GetAcl { path } => self.acl(&path_of(path), zxid, &answer),
             ReadOp::GetAllChildrenNumber { path } => {
                 let path = path_of(path);
                 self.node(&path, zxid, Perms::READ, &answer, |history, answer| {
@@ -199,22 +180,7 @@ impl Reader<'_> {
                     same(answer, &Reply::Int(count))
                 })
             }
-            ReadOp::GetEphemerals { prefix } => {
-                let prefix = path_of(prefix);
-                let mut mine = self.history.ephemerals_at(self.session, zxid);
-                mine.retain(|path| path.starts_with(&prefix));
-                match answer {
-                    Some(Reply::Strings(mut got)) => {
-                        got.sort();
-                        mine.sort_unstable();
-                        match got == mine {
-                            true => Shown::Right,
-                            false => Shown::Wrong(format!("{got:?}, should be {mine:?}")),
-                        }
-                    }
-                    other => Shown::Wrong(format!("{other:?}")),
-                }
-            }
+            ReadOp::GetEphemerals { prefix } => self.ephemerals(&path_of(prefix), zxid, answer),
             ReadOp::MultiRead(ops) => match answer {
                 Some(Reply::Multi(steps)) if steps.len() == ops.len() => {
                     let wrong =
@@ -228,6 +194,42 @@ impl Reader<'_> {
             ReadOp::RemoveWatches { path, kind } => {
                 found(self.watching.remove(&path_of(path), *kind))
             }
+        }
+    }
+
+    /// Passwords are shown to who may change the list.
+    fn acl(&self, path: &str, zxid: Zxid, answer: &Option<Reply<'_>>) -> Shown {
+        let all = self.may(path, zxid, Perms::ADMIN);
+        self.node(path, zxid, Perms::READ.or(Perms::ADMIN), answer, |history, answer| {
+            let stat = history.stat_at(path, zxid).unwrap_or_default();
+            let Some(node) = history.at(path, zxid) else { return Some("gone".into()) };
+            let is_hidden = |acl: &Acl| &*acl.scheme != "digest" || acl.id.ends_with(":x");
+            match answer {
+                Reply::Acl(list, shown) if *shown == stat => {
+                    let is_right = match all {
+                        true => *list == node.acl,
+                        false => list.len() == node.acl.len() && list.iter().all(is_hidden),
+                    };
+                    (!is_right).then(|| format!("{list:?}, should be {:?}", node.acl))
+                }
+                other => Some(format!("{other:?}, should be {stat:?}")),
+            }
+        })
+    }
+
+    fn ephemerals(&self, prefix: &str, zxid: Zxid, answer: Option<Reply<'_>>) -> Shown {
+        let mut mine = self.history.ephemerals_at(self.session, zxid);
+        mine.retain(|path| path.starts_with(prefix));
+        match answer {
+            Some(Reply::Strings(mut got)) => {
+                got.sort();
+                mine.sort_unstable();
+                match got == mine {
+                    true => Shown::Right,
+                    false => Shown::Wrong(format!("{got:?}, should be {mine:?}")),
+                }
+            }
+            other => Shown::Wrong(format!("{other:?}")),
         }
     }
 
@@ -355,6 +357,50 @@ pub fn used_up(watching: &mut Watching, heard: &[Heard]) {
     }
 }
 
+/// What a client was told at once for its `setWatches`, in order.
+struct AtOnce<'a> {
+    told: &'a [Heard],
+    who: &'a [Identity],
+}
+
+impl AtOnce<'_> {
+    /// Whether this was told in its place, as it had to be if the client may read it.
+    fn tell(
+        &mut self,
+        kind: EventKind,
+        path: &str,
+        list: Option<&AclList>,
+    ) -> Result<bool, String> {
+        let may = list.is_none_or(|list| allows(list, Perms::READ, self.who));
+        let due = (Zxid(-1), kind, path.to_owned());
+        let is_told = self.told.first() == Some(&due);
+        self.told = &self.told[usize::from(is_told)..];
+        match (may, is_told, kind) {
+            (true, true, _) => Ok(true),
+            (true, false, _) => Err(format!("setWatches did not tell of {due:?}")),
+            (false, false, _) => Ok(false),
+            // A server that has not seen the end of a node does not know who could read it, and that
+            // nothing is there is no secret.
+            (false, true, EventKind::NodeDeleted) => Ok(true),
+            (false, true, _) => Err(format!("setWatches told of {due:?} to who may not read it")),
+        }
+    }
+
+    /// The same for a node that was there when the client last looked: its end, or a change since.
+    fn tell_of(
+        &mut self,
+        history: &History,
+        (path, zxid): (&str, Zxid),
+        (kind, has_changed): (EventKind, impl Fn(&Node) -> bool),
+    ) -> Result<bool, String> {
+        match history.at(path, zxid) {
+            None => self.tell(EventKind::NodeDeleted, path, history.last_list(path, zxid)),
+            Some(node) if has_changed(node) => self.tell(kind, path, Some(&node.acl)),
+            Some(_) => Ok(false),
+        }
+    }
+}
+
 /// The answer to `setWatches`: what had to be told at once, and what is watched from now on.
 pub fn taken_up(
     history: &History,
@@ -365,38 +411,18 @@ pub fn taken_up(
 ) -> Result<Watching, String> {
     let since = lists.relative_zxid;
     let mut watching = Watching::default();
-    let at_once = || heard.iter().filter(|(at, _, _)| *at == Zxid(-1));
-    let mut told = at_once().peekable();
-    // Each in its place, or what is missing there.
-    let mut tell = |kind, path: &str, list: Option<&AclList>| {
-        let may = list.is_none_or(|list| allows(list, Perms::READ, who));
-        let due = (Zxid(-1), kind, path.to_owned());
-        let is_told = told.next_if(|heard| **heard == due).is_some();
-        match (may, is_told, kind) {
-            (true, true, _) => Ok(true),
-            (true, false, _) => Err(format!("setWatches did not tell of {due:?}")),
-            (false, false, _) => Ok(false),
-            // A server that has not seen the end of a node does not know who could read it, and that
-            // nothing is there is no secret.
-            (false, true, EventKind::NodeDeleted) => Ok(true),
-            (false, true, _) => Err(format!("setWatches told of {due:?} to who may not read it")),
-        }
-    };
+    let (told, later): (Vec<Heard>, Vec<Heard>) =
+        heard.iter().cloned().partition(|(at, _, _)| *at == Zxid(-1));
+    let mut at_once = AtOnce { told: &told, who };
     for path in &lists.data {
-        let is_told = match history.at(path, zxid) {
-            None => tell(EventKind::NodeDeleted, path, history.last_list(path, zxid))?,
-            Some(node) if node.mzxid > since => {
-                tell(EventKind::NodeDataChanged, path, Some(&node.acl))?
-            }
-            Some(_) => false,
-        };
-        if !is_told {
+        let changed = (EventKind::NodeDataChanged, |node: &Node| node.mzxid > since);
+        if !at_once.tell_of(history, (path, zxid), changed)? {
             watching.once(true, path);
         }
     }
     for path in &lists.exist {
         let is_told = match history.at(path, zxid) {
-            Some(node) => tell(EventKind::NodeCreated, path, Some(&node.acl))?,
+            Some(node) => at_once.tell(EventKind::NodeCreated, path, Some(&node.acl))?,
             None => false,
         };
         if !is_told {
@@ -404,18 +430,12 @@ pub fn taken_up(
         }
     }
     for path in &lists.child {
-        let is_told = match history.at(path, zxid) {
-            None => tell(EventKind::NodeDeleted, path, history.last_list(path, zxid))?,
-            Some(node) if node.pzxid > since => {
-                tell(EventKind::NodeChildrenChanged, path, Some(&node.acl))?
-            }
-            Some(_) => false,
-        };
-        if !is_told {
+        let changed = (EventKind::NodeChildrenChanged, |node: &Node| node.pzxid > since);
+        if !at_once.tell_of(history, (path, zxid), changed)? {
             watching.once(false, path);
         }
     }
-    if let Some(more) = told.next() {
+    if let Some(more) = at_once.told.first() {
         return Err(format!("setWatches told of {more:?}, which was not due there"));
     }
     for path in &lists.persistent {
@@ -425,9 +445,19 @@ pub fn taken_up(
         watching.lasting(path, true);
     }
     watching.skip(history, zxid);
-    // Between two paths of the lists the server may take more of the stream: what a watch for all
-    // descendants hears then comes before the answer.
-    for (at, kind, path) in heard.iter().filter(|(at, _, _)| *at != Zxid(-1)) {
+    heard_between(history, lists, zxid, &later)?;
+    Ok(watching)
+}
+
+/// Between two paths of the lists the server may take more of the stream: what a watch for all
+/// descendants hears then comes before the answer.
+fn heard_between(
+    history: &History,
+    lists: &SetWatches<'_>,
+    zxid: Zxid,
+    later: &[Heard],
+) -> Checked {
+    for (at, kind, path) in later {
         let happened = *at <= zxid
             && history.changes.iter().any(|c| c.zxid == *at && c.kind == *kind && &*c.path == path);
         let wanted = lists.recursive.iter().any(|above| path.starts_with(&**above));
@@ -435,5 +465,5 @@ pub fn taken_up(
             return Err(format!("setWatches: {kind:?} of {path} at {at} was not asked for"));
         }
     }
-    Ok(watching)
+    Ok(())
 }

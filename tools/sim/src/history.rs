@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use ringkeeper::codec::request::WriteOp;
-use ringkeeper::codec::txn::{CreateTxnKind, Entry, Op, SubTxn, Txn, decode_entry};
+use ringkeeper::codec::txn::{
+    CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnHeader, decode_entry,
+};
 use ringkeeper::tree::Tree;
 use ringkeeper::types::{
     Acl, AclList, Data, ErrorCode, EventKind, Identity, Perms, SessionId, Stat, WallMillis, Zxid,
@@ -439,54 +441,7 @@ impl History {
     fn apply_op(&mut self, entry: &Entry, op: &Op) -> Result<Outcome, String> {
         let (zxid, time) = (entry.header.zxid, entry.header.time);
         match op {
-            Op::Create(create) => {
-                let path = create.path.as_str();
-                let parent = parent_of(path).to_owned();
-                let Some(mut above) = self.now(&parent) else {
-                    return Err(format!("{path} is made under nothing"));
-                };
-                if self.now(path).is_some() {
-                    return Err(format!("{path} is made twice"));
-                }
-                if create.parent_cversion != above.creates + 1 {
-                    let count = create.parent_cversion;
-                    return Err(format!("{path} is child {count} of {}", above.creates + 1));
-                }
-                let node = Rc::make_mut(&mut above);
-                node.creates += 1;
-                node.pzxid = zxid;
-                let parent_acl = above.acl.clone();
-                self.put(&parent, zxid, Some(above));
-                let session = entry.header.session;
-                let kind = match create.kind {
-                    CreateTxnKind::Create { ephemeral: true }
-                    | CreateTxnKind::Create2 { ephemeral: true } => Kind::Ephemeral(session),
-                    CreateTxnKind::Create { .. } | CreateTxnKind::Create2 { .. } => {
-                        Kind::Persistent
-                    }
-                    CreateTxnKind::Container => Kind::Container,
-                    CreateTxnKind::Ttl(ms) => Kind::Ttl(ms),
-                };
-                let node = Node {
-                    data: create.data.clone(),
-                    acl: create.acl.clone(),
-                    czxid: zxid,
-                    mzxid: zxid,
-                    pzxid: zxid,
-                    ctime: time,
-                    mtime: time,
-                    version: 0,
-                    creates: 0,
-                    aversion: 0,
-                    kind,
-                };
-                let new = stat(&node, 0);
-                self.put(path, zxid, Some(Rc::new(node)));
-                self.kids.entry(parent).or_default().insert(path.to_owned());
-                self.note(zxid, EventKind::NodeCreated, path, create.acl.clone(), parent_acl);
-                let with_stat = !matches!(create.kind, CreateTxnKind::Create { .. });
-                Ok(Outcome::Created(path.to_owned(), with_stat.then_some(new)))
-            }
+            Op::Create(create) => self.create(&entry.header, create),
             Op::Delete { path } => self.delete(path, zxid),
             Op::DeleteContainer { path } => {
                 let due = match self.now(path).map(|node| (node.kind, node.mtime)) {
@@ -511,6 +466,54 @@ impl History {
             }
             Op::Check { .. } => Ok(Outcome::Done),
         }
+    }
+
+    fn create(&mut self, header: &TxnHeader, create: &CreateTxn) -> Result<Outcome, String> {
+        let zxid = header.zxid;
+        let path = create.path.as_str();
+        let parent = parent_of(path).to_owned();
+        let Some(mut above) = self.now(&parent) else {
+            return Err(format!("{path} is made under nothing"));
+        };
+        if self.now(path).is_some() {
+            return Err(format!("{path} is made twice"));
+        }
+        if create.parent_cversion != above.creates + 1 {
+            let count = create.parent_cversion;
+            return Err(format!("{path} is child {count} of {}", above.creates + 1));
+        }
+        let node = Rc::make_mut(&mut above);
+        node.creates += 1;
+        node.pzxid = zxid;
+        let parent_acl = above.acl.clone();
+        self.put(&parent, zxid, Some(above));
+        let session = header.session;
+        let kind = match create.kind {
+            CreateTxnKind::Create { ephemeral: true }
+            | CreateTxnKind::Create2 { ephemeral: true } => Kind::Ephemeral(session),
+            CreateTxnKind::Create { .. } | CreateTxnKind::Create2 { .. } => Kind::Persistent,
+            CreateTxnKind::Container => Kind::Container,
+            CreateTxnKind::Ttl(ms) => Kind::Ttl(ms),
+        };
+        let node = Node {
+            data: create.data.clone(),
+            acl: create.acl.clone(),
+            czxid: zxid,
+            mzxid: zxid,
+            pzxid: zxid,
+            ctime: header.time,
+            mtime: header.time,
+            version: 0,
+            creates: 0,
+            aversion: 0,
+            kind,
+        };
+        let new = stat(&node, 0);
+        self.put(path, zxid, Some(Rc::new(node)));
+        self.kids.entry(parent).or_default().insert(path.to_owned());
+        self.note(zxid, EventKind::NodeCreated, path, create.acl.clone(), parent_acl);
+        let with_stat = !matches!(create.kind, CreateTxnKind::Create { .. });
+        Ok(Outcome::Created(path.to_owned(), with_stat.then_some(new)))
     }
 
     fn set_data(

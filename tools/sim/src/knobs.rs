@@ -82,6 +82,34 @@ pub struct Knobs {
     pub calm: bool,
 }
 
+/// How much happens, and for how long.
+struct Size {
+    servers: usize,
+    clients: usize,
+    storm_us: i64,
+    pipeline: usize,
+    pace_us: i64,
+}
+
+impl Size {
+    fn draw(rng: &mut Rng, servers: Option<usize>) -> Size {
+        let drawn = rng.one_of([1, 3, 3, 3, 5, 4, 7]);
+        let servers = servers.unwrap_or(drawn);
+        let storm_us = rng.between(2_000_000, 20_000_000);
+        let clients = match rng.below(10) {
+            0 => rng.between(8, 40),
+            _ => rng.between(1, 6),
+        };
+        let pipeline = rng.between(1, 8);
+        // What a world costs are its requests: a few hundred find as much as many thousands.
+        let requests = rng.one_of([60, 200, 200, 500]);
+        // A client asks for half its pipeline at a time, and its pauses are long now and then.
+        let pace_us = storm_us * clients * (pipeline + 1) / (2 * requests) / 2;
+        let (clients, pipeline) = (clients as usize, pipeline as usize);
+        Size { servers, clients, storm_us, pipeline, pace_us }
+    }
+}
+
 impl Knobs {
     pub fn draw(seed: u64, servers: Option<usize>) -> Knobs {
         Knobs::with_usual_links(seed, servers).with_links(&mut Rng::part(seed, 7))
@@ -89,18 +117,7 @@ impl Knobs {
 
     fn with_usual_links(seed: u64, servers: Option<usize>) -> Knobs {
         let mut rng = Rng::part(seed, 1);
-        let drawn = rng.one_of([1, 3, 3, 3, 5, 4, 7]);
-        let servers = servers.unwrap_or(drawn);
-        let storm_us = rng.between(2_000_000, 20_000_000);
-        let clients = match rng.below(10) {
-            0 => rng.between(8, 40) as usize,
-            _ => rng.between(1, 6) as usize,
-        };
-        let pipeline = rng.between(1, 8);
-        // What a world costs are its requests: a few hundred find as much as many thousands.
-        let requests = rng.one_of([60, 200, 200, 500]);
-        // A client asks for half its pipeline at a time, and its pauses are long now and then.
-        let pace_us = storm_us * clients as i64 * (pipeline + 1) / (2 * requests) / 2;
+        let Size { servers, clients, storm_us, pipeline, pace_us } = Size::draw(&mut rng, servers);
         let net_us = rng.one_of([20, 200, 2000, 20_000]);
         // A tick must be long beside the network, or nobody is ever in time.
         let tick_ms = rng.one_of([200, 500, 1000, 2000]).max(net_us / 20);
@@ -133,7 +150,7 @@ impl Knobs {
             net_us,
             turn_us: rng.one_of([1, 10, 100, 1000]),
             pace_us,
-            pipeline: pipeline as usize,
+            pipeline,
             container_check_ms: rng.one_of([1000, 5000, 60_000]),
             frame_max: 1 << 20,
             observers: match servers {

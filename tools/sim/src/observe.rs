@@ -300,16 +300,7 @@ impl World {
                 of.base = file.zxid;
             }
         }
-        for (at, bytes) in &booted.replayed {
-            let known = match self.history.entries.get(at) {
-                Some(committed) => Some(&committed.bytes),
-                None => self.servers[server].entries.get(at),
-            };
-            if known.is_some_and(|known| known != bytes) {
-                return Err(format!("server {server} replays another {at} than it logged"));
-            }
-            self.servers[server].entries.insert(*at, bytes.clone());
-        }
+        self.replayed(server, booted)?;
         let of = &mut self.servers[server];
         of.entries.split_off(&Zxid(zxid.0 + 1));
         of.durable = zxid;
@@ -351,6 +342,43 @@ impl World {
         Ok(())
     }
 
+    /// What a start has replayed is what was logged; a process that died had not told of all of it.
+    fn replayed(&mut self, server: usize, booted: &Booted) -> Checked {
+        for (at, bytes) in &booted.replayed {
+            let known = match self.history.entries.get(at) {
+                Some(committed) => Some(&committed.bytes),
+                None => self.servers[server].entries.get(at),
+            };
+            if known.is_some_and(|known| known != bytes) {
+                return Err(format!("server {server} replays another {at} than it logged"));
+            }
+            self.servers[server].entries.insert(*at, bytes.clone());
+        }
+        Ok(())
+    }
+
+    /// A server shows all that is committed, and each session's own nodes.
+    fn check_tree(&self, server: usize) -> Checked {
+        let Some(up) = &self.servers[server].up else {
+            return Err(format!("server {server} is down after the storm"));
+        };
+        let (applied, last) = (up.tree.applied(), self.history.last);
+        if applied != last {
+            return Err(format!("server {server} is at {applied}, committed is {last}"));
+        }
+        self.history.compare(&up.tree, applied).map_err(|e| format!("server {server}: {e}"))?;
+        let index: BTreeSet<SessionId> = up.tree.sessions_with_ephemerals().into_iter().collect();
+        for session in self.history.sessions_at(last).keys().chain(&index) {
+            let mut found = up.tree.ephemerals_of(*session);
+            found.sort();
+            let right = self.history.ephemerals_at(*session, last);
+            if found != right {
+                return Err(format!("session {session} owns {found:?}, should be {right:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Everything has come to rest: what is there must be what should be.
     pub fn settled(&mut self) -> Checked {
         if self.clients.iter().any(|client| !client.is_done()) || self.now < self.settled_at {
@@ -371,24 +399,7 @@ impl World {
             return Ok(());
         }
         for server in 0..self.servers.len() {
-            let Some(up) = &self.servers[server].up else {
-                return Err(format!("server {server} is down after the storm"));
-            };
-            let (applied, last) = (up.tree.applied(), self.history.last);
-            if applied != last {
-                return Err(format!("server {server} is at {applied}, committed is {last}"));
-            }
-            self.history.compare(&up.tree, applied).map_err(|e| format!("server {server}: {e}"))?;
-            let index: BTreeSet<SessionId> =
-                up.tree.sessions_with_ephemerals().into_iter().collect();
-            for session in self.history.sessions_at(last).keys().chain(&index) {
-                let mut found = up.tree.ephemerals_of(*session);
-                found.sort();
-                let right = self.history.ephemerals_at(*session, last);
-                if found != right {
-                    return Err(format!("session {session} owns {found:?}, should be {right:?}"));
-                }
-            }
+            self.check_tree(server)?;
         }
         let open: BTreeSet<SessionId> =
             self.history.sessions_at(self.history.last).into_keys().collect();

@@ -448,8 +448,7 @@ impl World {
         match fault {
             Fault::Crash { server, power, down_us } => self.crash(server, power, down_us),
             Fault::CrashAtChange { server, changes, power, down_us } => {
-                let disk = self.any_disk(server);
-                disk.kill_after(changes);
+                self.any_disk(server).kill_after(changes);
                 self.servers[server].dies_with = (power, down_us);
             }
             Fault::CrashAtStart { server, changes, power } => {
@@ -457,9 +456,7 @@ impl World {
                 self.crash(server, power, 10_000);
             }
             Fault::Stop { server, down_us } => self.stop(server, down_us),
-            Fault::Pause { server, for_us } => {
-                self.servers[server].paused_until = now + for_us;
-            }
+            Fault::Pause { server, for_us } => self.servers[server].paused_until = now + for_us,
             Fault::Slow { server, factor, for_us } => {
                 let server = &mut self.servers[server];
                 (server.slow_factor, server.slow_until) = (factor, now + for_us);
@@ -472,56 +469,33 @@ impl World {
             Fault::DiskFree { server } => self.servers[server].logs.set_full(false),
             Fault::DiskHang { server, for_us } => self.servers[server].hang_us = for_us,
             Fault::Rot { server, down_us } => self.rot(server, down_us),
-            Fault::WallClock { server, jump_ms } => {
-                self.servers[server].wall_offset_ms += jump_ms;
-            }
+            Fault::WallClock { server, jump_ms } => self.servers[server].wall_offset_ms += jump_ms,
             Fault::Reset { one_in } => self.reset_some(one_in),
             Fault::ResetPeers { one_in } => self.reset_pipes(one_in),
-            Fault::Block { from, to, for_us } => {
-                self.block(from, to, for_us);
-            }
-            Fault::Isolate { server, for_us } => {
-                for other in (0..self.servers.len()).filter(|other| *other != server) {
-                    self.block(server, other, for_us);
-                    self.block(other, server, for_us);
-                }
-            }
-            Fault::Split { mask, for_us } => {
-                let side = |server: usize| mask >> server & 1;
-                for from in 0..self.servers.len() {
-                    for to in (0..self.servers.len()).filter(|to| side(*to) != side(from)) {
-                        self.block(from, to, for_us);
-                    }
-                }
-            }
+            Fault::Block { from, to, for_us } => self.block(from, to, for_us),
+            Fault::Isolate { server, for_us } => self.split(1 << server, for_us),
+            Fault::Split { mask, for_us } => self.split(mask, for_us),
             Fault::CrashAll { power, down_us } => {
-                for server in 0..self.servers.len() {
-                    self.crash(server, power, down_us);
-                }
+                (0..self.servers.len()).for_each(|server| self.crash(server, power, down_us));
+            }
+            Fault::ControlHang { server: Some(server), for_us } => {
+                self.hang_control(server, for_us);
+            }
+            Fault::ControlHang { server: None, for_us } => {
+                self.on_leader(|world, leader| world.hang_control(leader, for_us));
             }
             Fault::LeaderDiskHang { for_us } => {
-                if let Some(server) = self.leader() {
-                    self.servers[server].hang_us = for_us;
-                }
-            }
-            Fault::ControlHang { server, for_us } => {
-                if let Some(server) = server.or_else(|| self.leader()) {
-                    self.hang_control(server, for_us);
-                }
+                self.on_leader(|world, leader| world.servers[leader].hang_us = for_us);
             }
             Fault::CrashLeader { power, down_us } => {
-                if let Some(server) = self.leader() {
-                    self.crash(server, power, down_us);
-                }
+                self.on_leader(|world, leader| world.crash(leader, power, down_us));
             }
+            Fault::LeaderAsleep { pause_us, for_us } => self.on_leader(|world, leader| {
+                world.servers[leader].paused_until = now + pause_us;
+                world.split(1 << leader, for_us);
+            }),
             Fault::Sever { server, power, down_us } => self.sever(server, power, down_us),
             Fault::EndAt { server, moment, end } => self.lie_in_wait(server, moment, end),
-            Fault::LeaderAsleep { pause_us, for_us } => {
-                if let Some(server) = self.leader() {
-                    self.inflict(Fault::Pause { server, for_us: pause_us })?;
-                    self.inflict(Fault::Isolate { server, for_us })?;
-                }
-            }
             Fault::HalfOpen { one_in } => self.half_open_some(one_in),
             Fault::Silence { server, for_us } => {
                 self.servers[server].silent_until = now + for_us;
@@ -537,5 +511,21 @@ impl World {
             Fault::Rogue { for_us, every_us, stays } => self.rogue_comes(for_us, every_us, stays),
         }
         Ok(())
+    }
+
+    /// Nothing passes between servers whose bits differ, for so long.
+    fn split(&mut self, mask: u64, for_us: i64) {
+        let side = |server: usize| mask >> server & 1;
+        for from in 0..self.servers.len() {
+            for to in (0..self.servers.len()).filter(|to| side(*to) != side(from)) {
+                self.block(from, to, for_us);
+            }
+        }
+    }
+
+    fn on_leader(&mut self, act: impl FnOnce(&mut World, usize)) {
+        if let Some(leader) = self.leader() {
+            act(self, leader);
+        }
     }
 }
