@@ -141,6 +141,7 @@ impl<'a> Replay<'a> {
         Replay { dir, at }
     }
 
+    /// Where it stands, for [`Replay::resume`].
     pub fn into_position(self) -> Position {
         self.at
     }

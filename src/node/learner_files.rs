@@ -19,7 +19,7 @@ pub fn spawn(
     std::thread::Builder::new().name("learner files".into()).spawn(move || {
         for job in jobs {
             files.take(job);
-            while let Some(work) = files.next() {
+            while let Some(work) = files.next_work() {
                 match work {
                     Work::Done(answer) => to_control.push(answer),
                     Work::Stream(stream) => spawn_stream(stream, &to_control),
@@ -34,7 +34,7 @@ fn spawn_stream(mut stream: TreeStream, to_control: &Sender<ToControl>) {
     let (link, sender) = (stream.link(), to_control.clone());
     let credit = |left: &Receiver<()>| left.recv().map_err(|_| TryRecvError::Disconnected);
     let body = move || {
-        while let Streamed::Piece(piece) = stream.next(credit) {
+        while let Streamed::Piece(piece) = stream.next_piece(credit) {
             sender.push(piece);
         }
     };

@@ -41,6 +41,7 @@ pub enum Work {
 }
 
 impl LearnerFiles {
+    /// For a leader with this tree and these files. `entry_max`: the longest entry accepted, in bytes.
     pub fn new(tree: Arc<Tree>, folders: Arc<Directories>, entry_max: usize) -> LearnerFiles {
         LearnerFiles {
             tree,
@@ -58,16 +59,18 @@ impl LearnerFiles {
         LearnerFiles { chunk_bytes, piece_nodes: Some(nodes), ..self }
     }
 
+    /// A job for later: [`LearnerFiles::next_work`].
     pub fn take(&mut self, job: LearnerJob) {
         self.jobs.push_back(job);
     }
 
+    /// Whether a job waits.
     pub fn has_work(&self) -> bool {
         !self.jobs.is_empty()
     }
 
     /// Does the next job, or begins it; `None` if there is none.
-    pub fn next(&mut self) -> Option<Work> {
+    pub fn next_work(&mut self) -> Option<Work> {
         Some(match self.jobs.pop_front()? {
             LearnerJob::ReadLog { link, after, upto, share, epoch } => {
                 let dirs = (self.folders.logs.as_ref(), self.folders.snapshots.as_ref());
@@ -123,13 +126,14 @@ pub enum Streamed {
 }
 
 impl TreeStream {
+    /// Whose tree it is.
     pub fn link(&self) -> Link {
         self.link
     }
 
     /// The next piece. `credit` looks whether the one before has left: at once, or as long as that
     /// takes.
-    pub fn next(
+    pub fn next_piece(
         &mut self,
         credit: impl FnOnce(&Receiver<()>) -> Result<(), TryRecvError>,
     ) -> Streamed {
@@ -362,7 +366,7 @@ mod tests {
     }
 
     fn streamed(machine: &mut LearnerFiles) -> TreeStream {
-        match machine.next() {
+        match machine.next_work() {
             Some(Work::Stream(stream)) => stream,
             _ => panic!("a stream was asked for"),
         }
@@ -376,11 +380,11 @@ mod tests {
         let (job, left) = snapshot(3);
         machine.take(job);
         let mut stream = streamed(&mut machine);
-        assert!(machine.next().is_none(), "one job, one piece of work");
+        assert!(machine.next_work().is_none(), "one job, one piece of work");
         let mut pieces = 0;
         loop {
             let Streamed::Piece(ToControl::SnapshotPiece { link, piece: Some(piece) }) =
-                stream.next(Receiver::try_recv)
+                stream.next_piece(Receiver::try_recv)
             else {
                 panic!("a piece was due")
             };
@@ -389,12 +393,12 @@ mod tests {
             if piece.is_last {
                 break;
             }
-            assert!(matches!(stream.next(Receiver::try_recv), Streamed::Waits));
+            assert!(matches!(stream.next_piece(Receiver::try_recv), Streamed::Waits));
             left.send(()).unwrap();
         }
         assert!(pieces >= 3, "{pieces}");
         left.send(()).unwrap();
-        assert!(matches!(stream.next(Receiver::try_recv), Streamed::Over));
+        assert!(matches!(stream.next_piece(Receiver::try_recv), Streamed::Over));
     }
 
     #[test]
@@ -404,9 +408,9 @@ mod tests {
         let (job, left) = snapshot(3);
         machine.take(job);
         let mut stream = streamed(&mut machine);
-        assert!(matches!(stream.next(Receiver::try_recv), Streamed::Piece(_)));
+        assert!(matches!(stream.next_piece(Receiver::try_recv), Streamed::Piece(_)));
         drop(left);
-        assert!(matches!(stream.next(Receiver::try_recv), Streamed::Over));
+        assert!(matches!(stream.next_piece(Receiver::try_recv), Streamed::Over));
     }
 
     #[test]
@@ -420,7 +424,7 @@ mod tests {
             machine.take(LearnerJob::ReadLog { link: Link(link), after, upto, share, epoch });
         }
         for expected in [5, 6] {
-            let Some(Work::Done(ToControl::LogRead { link, chunk })) = machine.next() else {
+            let Some(Work::Done(ToControl::LogRead { link, chunk })) = machine.next_work() else {
                 panic!("the log was to be read")
             };
             assert_eq!((link, chunk.entries.len()), (Link(expected), 2));

@@ -18,7 +18,7 @@ macro_rules! whole {
     ($($number:ty),*) => {
         $(impl Whole for $number {
             fn to_u64(self) -> u64 {
-                u64::try_from(self).unwrap_or(0)
+                if self > 0 { self as u64 } else { 0 }
             }
             fn of_u64(number: u64) -> $number {
                 number as $number

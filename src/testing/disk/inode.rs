@@ -11,7 +11,7 @@ use super::SECTOR;
 type Sector = [u8; SECTOR];
 
 #[derive(Clone, Debug, Default)]
-pub struct Inode {
+pub(super) struct Inode {
     /// As programs see it.
     cached: Vec<u8>,
     /// As it is after a power loss, at least.
@@ -49,23 +49,23 @@ fn choices(old: Sector, between: &[Sector], new: Sector) -> Vec<Sector> {
 }
 
 impl Inode {
-    pub fn holding(bytes: &[u8]) -> Inode {
+    pub(super) fn holding(bytes: &[u8]) -> Inode {
         Inode { cached: bytes.to_vec(), durable: bytes.to_vec(), ..Inode::default() }
     }
 
-    pub fn cached(&self) -> &[u8] {
+    pub(super) fn cached(&self) -> &[u8] {
         &self.cached
     }
 
-    pub fn durable(&self) -> &[u8] {
+    pub(super) fn durable(&self) -> &[u8] {
         &self.durable
     }
 
-    pub fn last_write(&self) -> usize {
+    pub(super) fn last_write(&self) -> usize {
         self.last_write
     }
 
-    pub fn put(&mut self, bytes: &[u8], offset: usize) {
+    pub(super) fn put(&mut self, bytes: &[u8], offset: usize) {
         self.last_write = bytes.len();
         if bytes.is_empty() {
             return;
@@ -79,7 +79,7 @@ impl Inode {
         self.lengths.push(self.cached.len());
     }
 
-    pub fn set_len(&mut self, len: usize) {
+    pub(super) fn set_len(&mut self, len: usize) {
         let before = self.cached.len();
         // The sector where the file ends holds zeros behind the end, as old as they are.
         self.touch(before.min(len), before.max(len));
@@ -105,7 +105,7 @@ impl Inode {
 
     /// Only what was changed since the last flush is written: what a failed one has marked clean is
     /// not written by the next.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.is_clean() {
             return;
         }
@@ -118,25 +118,25 @@ impl Inode {
     }
 
     /// What a failed flush was to write passes for written.
-    pub fn forget_changes(&mut self) {
+    pub(super) fn forget_changes(&mut self) {
         self.dirty.clear();
         self.lengths.clear();
     }
 
     /// Drops clean pages.
-    pub fn forget_cached(&mut self) {
+    pub(super) fn forget_cached(&mut self) {
         if self.is_clean() {
             self.cached.clone_from(&self.durable);
         }
     }
 
-    pub fn decay(&mut self, change: impl Fn(&mut Vec<u8>)) {
+    pub(super) fn decay(&mut self, change: impl Fn(&mut Vec<u8>)) {
         change(&mut self.durable);
         change(&mut self.cached);
     }
 
     /// The contents a power loss can leave.
-    pub fn variants(&self) -> BTreeSet<Bytes> {
+    pub(super) fn variants(&self) -> BTreeSet<Bytes> {
         let mut lengths: BTreeSet<usize> = self.lengths.iter().copied().collect();
         lengths.insert(self.durable.len());
         let (least, most) = bounds(&lengths);
@@ -165,7 +165,7 @@ impl Inode {
     }
 
     /// What one power loss leaves.
-    pub fn lose(&mut self, rng: &mut Rng) {
+    pub(super) fn lose(&mut self, rng: &mut Rng) {
         let mut lengths = std::mem::take(&mut self.lengths);
         if !lengths.is_empty() {
             lengths.extend([self.cached.len(), self.durable.len()]);

@@ -27,7 +27,6 @@ use bytes::Bytes;
 use ringkeeper::disk::Dir;
 
 use super::rng::Rng;
-use inode::Inode;
 pub use mount::Mount;
 use state::State;
 

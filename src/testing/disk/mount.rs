@@ -11,14 +11,14 @@ use super::{Change, SimDisk};
 
 /// Who makes changes.
 #[derive(Clone, Debug)]
-pub struct Process(Option<Arc<AtomicBool>>);
+pub(super) struct Process(Option<Arc<AtomicBool>>);
 
 impl Process {
-    pub fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         self.0.as_ref().is_none_or(|alive| alive.load(Ordering::SeqCst))
     }
 
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         if let Some(alive) = &self.0 {
             alive.store(false, Ordering::SeqCst);
         }

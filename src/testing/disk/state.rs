@@ -10,7 +10,7 @@ use super::mount::Process;
 use super::{Change, Contents, Failure};
 
 #[derive(Clone, Debug)]
-pub enum NameChange {
+pub(super) enum NameChange {
     Create(String, usize),
     Rename(String, String, usize),
     Remove(String),
@@ -34,36 +34,36 @@ impl NameChange {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct State {
-    pub inodes: Vec<Inode>,
-    pub names: BTreeMap<String, usize>,
+pub(super) struct State {
+    pub(super) inodes: Vec<Inode>,
+    pub(super) names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     names_since: Vec<NameChange>,
     /// Changes so far.
-    pub count: usize,
+    pub(super) count: usize,
     /// What they were, if somebody wants to know.
-    pub recorded: Option<Vec<Change>>,
+    pub(super) recorded: Option<Vec<Change>>,
     /// The change with this number fails.
-    pub fail: Option<(usize, Failure)>,
+    pub(super) fail: Option<(usize, Failure)>,
     /// The flush of a file to which so many bytes were written last fails.
-    pub fail_flush_after: Option<Range<usize>>,
+    pub(super) fail_flush_after: Option<Range<usize>>,
     /// No file grows any more.
-    pub full: bool,
+    pub(super) full: bool,
     /// Something was refused since this was last asked.
-    pub refused: bool,
+    pub(super) refused: bool,
     /// Instead of the change with this number its process dies.
-    pub dies_at: Option<usize>,
+    pub(super) dies_at: Option<usize>,
 }
 
 /// A change that must not be made.
-pub struct Refusal {
-    pub error: io::Error,
+pub(super) struct Refusal {
+    pub(super) error: io::Error,
     /// Half of a write is done all the same.
-    pub half: bool,
+    pub(super) half: bool,
 }
 
 impl Refusal {
-    pub fn full() -> Refusal {
+    pub(super) fn full() -> Refusal {
         Refusal { error: io::Error::from_raw_os_error(libc::ENOSPC), half: true }
     }
 }
@@ -76,7 +76,7 @@ impl From<Refusal> for io::Error {
 
 impl State {
     /// A disk that holds this, durably.
-    pub fn holding(contents: &Contents) -> State {
+    pub(super) fn holding(contents: &Contents) -> State {
         let mut state = State::default();
         for (name, bytes) in contents {
             state.names.insert(name.clone(), state.inodes.len());
@@ -86,7 +86,7 @@ impl State {
         state
     }
 
-    pub fn twin(&self) -> State {
+    pub(super) fn twin(&self) -> State {
         let recorded = self.recorded.as_ref().map(|_| Vec::new());
         State {
             count: 0,
@@ -101,7 +101,7 @@ impl State {
     }
 
     /// Counts a change; the error says that it must not be made.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         process: &Process,
         change: impl FnOnce() -> Change,
@@ -132,25 +132,25 @@ impl State {
     }
 
     /// A flush is about to be counted: whether it is the one that is to fail.
-    pub fn look_at_flush(&mut self, inode: usize) {
+    pub(super) fn look_at_flush(&mut self, inode: usize) {
         let last = self.inodes[inode].last_write();
         if self.fail_flush_after.take_if(|sizes| sizes.contains(&last)).is_some() {
             self.fail = Some((self.count, Failure::Error));
         }
     }
 
-    pub fn change_name(&mut self, change: NameChange) {
+    pub(super) fn change_name(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.names_since.push(change);
     }
 
-    pub fn flush_names(&mut self) {
+    pub(super) fn flush_names(&mut self) {
         self.durable_names.clone_from(&self.names);
         self.names_since.clear();
     }
 
     /// Every state a power loss can leave.
-    pub fn crash_states(&self) -> BTreeSet<Contents> {
+    pub(super) fn crash_states(&self) -> BTreeSet<Contents> {
         let mut states = BTreeSet::new();
         for kept in 0..1u32 << self.names_since.len() {
             let mut names = self.durable_names.clone();
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// One of them. Changes of names are kept in their order up to one, or any of them.
-    pub fn lose(&mut self, rng: &mut Rng) {
+    pub(super) fn lose(&mut self, rng: &mut Rng) {
         let mut names = std::mem::take(&mut self.durable_names);
         let since = std::mem::take(&mut self.names_since);
         let in_order = rng.one_in(2);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ringkeeper::disk::{Access, Dir, File};
+use ringkeeper::disk::{Access, Dir};
 
 use super::super::rng::Rng;
 use super::{Contents, Failure, SimDisk};

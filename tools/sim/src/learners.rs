@@ -30,14 +30,14 @@ impl World {
         }
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         let Some(files) = &mut up.learner_files else { return Ok(()) };
-        match files.next() {
+        match files.next_work() {
             Some(Work::Done(answer)) => up.to_control.push(answer),
             Some(Work::Stream(stream)) => up.streams.push(stream),
             None => {}
         }
         let has_more = files.has_work();
         let to_control = up.to_control.clone();
-        up.streams.retain_mut(|stream| match stream.next(Receiver::try_recv) {
+        up.streams.retain_mut(|stream| match stream.next_piece(Receiver::try_recv) {
             Streamed::Piece(piece) => {
                 to_control.push(piece);
                 true

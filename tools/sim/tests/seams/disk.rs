@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ringkeeper::disk::{self, Access, Dir, File, Listed, RealDir, is_no_space, replace_file};
 use ringkeeper_sim::disk::SimDisk;
 use ringkeeper_sim::rng::Rng;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 /// A disk, and what may happen to it.
@@ -53,8 +54,8 @@ fn as_a_child(job: fn(&dyn Dir)) {
     let dir = RealDir::open(Path::new(&folder)).unwrap();
     let raised = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, raised).unwrap();
-    let most = rustix::process::Rlimit { current: Some(LONGEST as u64), maximum: None };
-    rustix::process::setrlimit(rustix::process::Resource::Fsize, most).unwrap();
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    setrlimit(Resource::Fsize, Rlimit { current: Some(LONGEST as u64), maximum }).unwrap();
     job(&dir);
     eprintln!("{DONE}");
     std::process::abort();

@@ -29,10 +29,13 @@ trait Sleeper {
     fn sleep(&mut self);
 }
 
+/// On the thread that sleeps.
+type MakeSleeper = Box<dyn FnOnce() -> Box<dyn Sleeper> + Send>;
+
 /// A receiver on a thread of its own, which looks and sleeps as shells do.
 struct Threaded {
     /// Until the first turn.
-    idle: Option<(Receiver<u32>, Box<dyn FnOnce() -> Box<dyn Sleeper> + Send>)>,
+    idle: Option<(Receiver<u32>, MakeSleeper)>,
     waker: Waker,
     stop: Arc<AtomicBool>,
     got: Option<mpsc::Receiver<VecDeque<u32>>>,
