@@ -61,7 +61,7 @@ fn nothing_acknowledged_is_lost() {
     let mut writers = first_sessions(&server);
     let mut acknowledged = 0;
     for round in 0..rounds {
-        let delay = Duration::from_millis(20 + rng.next() % 400);
+        let delay = Duration::from_millis(20 + rng.u64() % 400);
         acknowledged += write_until_killed(&mut server, &mut writers, delay);
         drop(server);
         server = Server::start(Kind::under_test(), &folder, &settings);

@@ -133,7 +133,7 @@ fn inject(ensemble: &mut Ensemble, load: &Load, fault: Fault, rng: &mut Rng, tol
     let minority = (ensemble.voters().len() - 1) / 2;
     // The moment and length of a fault are what the seed varies: not a synchronisation.
     let while_it_lasts = |rng: &mut Rng, most: u64| {
-        std::thread::sleep(Duration::from_millis(100 + rng.next() % most));
+        std::thread::sleep(Duration::from_millis(100 + rng.u64() % most));
     };
     match fault {
         Fault::KillLeader => {
@@ -231,7 +231,7 @@ fn storm(ensemble: &mut Ensemble, rng: &mut Rng) {
             9 => ensemble.links.as_ref().unwrap().reset(),
             _ => ensemble.links.as_ref().unwrap().heal(),
         }
-        std::thread::sleep(Duration::from_millis(20 + rng.next() % 500));
+        std::thread::sleep(Duration::from_millis(20 + rng.u64() % 500));
     }
     ensemble.links.as_ref().unwrap().heal();
     paused.iter().for_each(|id| ensemble.member(*id).proceed());

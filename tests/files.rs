@@ -193,7 +193,7 @@ fn torn_tails_are_cut_alike() {
                 let server = Server::start(reader, &torn, &settings(&[]));
                 dump(server.port)
             });
-            rng.next();
+            rng.u64();
             assert_eq!(first_difference(&trees[0], &trees[1]), None, "{name}, cut {cut}");
         }
     }

@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use net_support::{Rng, turn_until};
+use net_support::{rng::Rng, turn_until};
 use ringkeeper::net::{CloseReason, How, Net, NetEvent, NetSettings};
 use ringkeeper::types::ConnId;
 use socket2::SockRef;

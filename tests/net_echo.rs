@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use net_support::{Rng, Server, echo};
+use net_support::{Server, echo, rng::Rng};
 use ringkeeper::net::NetSettings;
 
 #[test]

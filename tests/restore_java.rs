@@ -5,8 +5,7 @@
 
 mod support;
 
-// The generator of the unit tests: it says `crate::` where this says `ringkeeper::`.
-#[path = "../src/snapshot/tests/workload.rs"]
+#[path = "../src/testing/workload.rs"]
 mod workload;
 
 use std::collections::BTreeMap;
@@ -14,16 +13,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringkeeper::codec::txn::{Entry, encode_entry};
 use ringkeeper::snapshot::pack::Compression;
 use ringkeeper::snapshot::{
     Directories, RestoreOptions, Restored, WriteOptions, restore, write_file,
 };
-use ringkeeper::{codec, tree, types};
+use ringkeeper::tree::{Node, Tree, TreeOptions, TreeWriter};
+use ringkeeper::types::{SessionId, TypeRules, Zxid};
 use support::client::Session;
 use support::server::{Kind, Server, java};
-use support::{root, scratch};
-use tree::{Node, Tree, TreeOptions, TreeWriter};
-use types::{SessionId, TypeRules, Zxid};
+use support::{rng, root, scratch};
 use workload::Workload;
 
 const TYPES: TypeRules = TypeRules { extended_types: true, emulate_353_ttl: false };
@@ -139,11 +138,11 @@ fn restored(dir: &Path) -> (Restored, Dump) {
 }
 
 /// The log as one file, without what only our own reader looks at.
-fn write_log(dir: &Path, entries: &[codec::txn::Entry]) {
+fn write_log(dir: &Path, entries: &[Entry]) {
     let mut bytes = b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0".to_vec();
     for entry in entries {
         let mut encoded = Vec::new();
-        codec::txn::encode_entry(entry, &mut encoded);
+        encode_entry(entry, &mut encoded);
         ringkeeper::log::frame::put_record(&mut bytes, &encoded);
     }
     std::fs::write(dir.join("version-2/log.1"), bytes).unwrap();

@@ -22,7 +22,7 @@ pub fn spawn(
             while let Some(work) = files.next_work() {
                 match work {
                     Work::Done(answer) => to_control.push(answer),
-                    Work::Stream(stream) => spawn_stream(stream, &to_control),
+                    Work::Stream(stream) => spawn_stream(*stream, &to_control),
                 }
             }
         }

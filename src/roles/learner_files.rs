@@ -37,7 +37,7 @@ pub enum Work {
     /// It is done; this goes to the control role.
     Done(ToControl),
     /// It has begun: whoever gives turns gives it some of its own, so that no other learner waits.
-    Stream(TreeStream),
+    Stream(Box<TreeStream>),
 }
 
 impl LearnerFiles {
@@ -86,7 +86,8 @@ impl LearnerFiles {
             LearnerJob::Snapshot { link, sessions, at, restored_upto, credit } => {
                 let begin = Begin { sessions, at, restored_upto, piece_nodes: self.piece_nodes };
                 let stage = Stage::Asked(begin);
-                Work::Stream(TreeStream { tree: self.tree.clone(), link, credit, stage })
+                let tree = self.tree.clone();
+                Work::Stream(Box::new(TreeStream { tree, link, credit, stage }))
             }
         })
     }
@@ -367,7 +368,7 @@ mod tests {
 
     fn streamed(machine: &mut LearnerFiles) -> TreeStream {
         match machine.next_work() {
-            Some(Work::Stream(stream)) => stream,
+            Some(Work::Stream(stream)) => *stream,
             _ => panic!("a stream was asked for"),
         }
     }

@@ -2,15 +2,16 @@
 //!
 //! * [`rng`]: chance, from a seed
 //! * [`disk`]: a disk that keeps what a disk must keep, and nothing more
-//! * [`generate`]: arbitrary messages
+//! * [`generate`]: arbitrary messages; [`workload`]: transactions over a small tree
 //! * [`play`]: scripts of exchanges
 //!
-//! `rng` and `disk` are the simulator's, the fuzz targets' and the whole-program tests' as well. Those
-//! compile the same files by their paths (`#[path]`) and not by a feature of this crate: a workspace
-//! unites features, and would ship what tests need. So the two name this crate `ringkeeper`, from
+//! `rng`, `disk` and `workload` are the simulator's, the fuzz targets' and the whole-program tests' as
+//! well. Those compile the same files by their paths (`#[path]`) and not by a feature of this crate: a
+//! workspace unites features, and would ship what tests need. So the three name this crate `ringkeeper`, from
 //! inside and from outside.
 
 pub mod disk;
 pub mod generate;
 pub mod play;
 pub mod rng;
+pub mod workload;

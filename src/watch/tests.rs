@@ -282,7 +282,7 @@ fn random_use_agrees_with_a_plain_model() {
                     *known |= 1 << bit;
                 }
                 6 => {
-                    let kind = 1 + random.below(5) as i32;
+                    let kind = 1 + random.below(5);
                     let wire = WatcherKind::from_wire(kind).unwrap();
                     let masks = [[0, 1], [1, 0], [7, 7], [2, 2], [4, 0]][kind as usize - 1];
                     let mut removed = false;

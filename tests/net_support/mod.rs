@@ -13,8 +13,6 @@ use std::time::Duration;
 use ringkeeper::net::{How, Net, NetEvent, NetSettings};
 use ringkeeper::runtime::Waker;
 
-pub use rng::Rng;
-
 /// A transport on a thread of its own; ends and joins when dropped.
 pub struct Server {
     pub address: SocketAddr,

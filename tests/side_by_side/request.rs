@@ -336,7 +336,7 @@ fn damage(rng: &mut Rng, request: &mut Request) {
             request.text.push_str(&format!(" LENGTH {length}"));
         }
         _ => {
-            request.body.extend((0..1 + rng.below(9)).map(|_| rng.next() as u8));
+            request.body.extend((0..1 + rng.below(9)).map(|_| rng.u64() as u8));
             request.text.push_str(" TRAILING bytes");
         }
     }
@@ -397,7 +397,7 @@ fn data(rng: &mut Rng, root: &str) -> Option<Vec<u8>> {
         4 => Some(vec![7; 2000 + rng.below(3000)]),
         5 => Some(limits(rng).into_bytes()),
         6 => Some(format!("count=1,bytes={}", root.len()).into_bytes()),
-        _ => Some((0..1 + rng.below(40)).map(|_| rng.next() as u8).collect()),
+        _ => Some((0..1 + rng.below(40)).map(|_| rng.u64() as u8).collect()),
     }
 }
 

@@ -156,8 +156,8 @@ fn garbage(rng: &mut Rng) -> Vec<u8> {
         _ => {
             // A handshake's frame that holds less than a handshake.
             let length = rng.below(28);
-            let mut bytes = (length as i32).to_be_bytes().to_vec();
-            bytes.extend((0..length).map(|_| rng.next() as u8));
+            let mut bytes = i32::to_be_bytes(length).to_vec();
+            bytes.extend((0..length).map(|_| rng.u64() as u8));
             bytes
         }
     }

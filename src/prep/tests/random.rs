@@ -36,7 +36,7 @@ fn data(random: &mut Rng) -> crate::types::Data {
 fn acl(random: &mut Rng) -> Option<Vec<RawAcl>> {
     match random.below(24) {
         0 => None,
-        1 => Some(vec![raw(random.below(32) as i32, "digest", "u:p"), raw(1, "world", "anyone")]),
+        1 => Some(vec![raw(random.below(32), "digest", "u:p"), raw(1, "world", "anyone")]),
         2 => Some(vec![raw(31, "auth", "")]),
         _ => open(),
     }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::workload::Workload;
 use super::*;
 use crate::disk::Dir;
 use crate::snapshot::directory::{self, Directories};
 use crate::snapshot::{RestoreOptions, restore, write_file};
 use crate::testing::disk::{Contents, Failure, SimDisk};
+use crate::testing::workload::Workload;
 
 const OPTIONS: RestoreOptions = RestoreOptions {
     pipeline: sequential,

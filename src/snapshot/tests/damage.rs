@@ -1,8 +1,8 @@
 //! Every byte of a snapshot may be wrong: then it is refused, or what it says is the same.
 
-use super::workload::Workload;
 use super::*;
 use crate::snapshot::pack::Unpacker;
+use crate::testing::workload::Workload;
 
 #[test]
 fn a_changed_byte_is_found_wherever_it_is() {

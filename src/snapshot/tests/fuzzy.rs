@@ -1,12 +1,12 @@
 //! The tree changes while it is written; restoring and replaying must give the tree that the
 //! transactions made.
 
-use super::workload::Workload;
 use super::*;
 use crate::codec::snapfile::SnapshotReader;
 use crate::snapshot::replay::{Replayed, Replayer};
 use crate::snapshot::walk::{AclTable, Walk, Walked};
 use crate::snapshot::write::write_walk;
+use crate::testing::workload::Workload;
 
 pub struct Trial {
     pub tree: Arc<Tree>,

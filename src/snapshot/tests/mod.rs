@@ -7,7 +7,6 @@ mod fuzzy;
 mod java;
 mod start;
 mod stream;
-mod workload;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

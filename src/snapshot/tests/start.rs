@@ -4,7 +4,6 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::workload::Workload;
 use super::*;
 use crate::codec::txn::encode_entry;
 use crate::log::{ReplayError, frame};
@@ -12,6 +11,7 @@ use crate::snapshot::side;
 use crate::snapshot::{
     Directories, DirectoryError, RestoreError, RestoreOptions, Restored, restore, write_file,
 };
+use crate::testing::workload::Workload;
 
 /// A server's folder, what was done on it, and the tree that came of it.
 struct Server {

@@ -67,6 +67,12 @@ pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
+impl Default for SimDisk {
+    fn default() -> SimDisk {
+        SimDisk::new()
+    }
+}
+
 /// What it holds, and what a loss makes of it.
 impl SimDisk {
     /// An empty disk, which keeps its changes ([`SimDisk::changes`]).
@@ -81,7 +87,7 @@ impl SimDisk {
 
     /// A disk that holds this, durably, and keeps its changes.
     pub fn holding(contents: &Contents) -> SimDisk {
-        let state = State { recorded: Some(Vec::new()), ..State::holding(contents) };
+        let state = State::holding(contents, Some(Vec::new()));
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -99,8 +105,8 @@ impl SimDisk {
     /// Files from a copy in place of everything.
     pub fn put_back(&self, contents: &Contents) {
         let mut state = self.lock();
-        let recorded = state.recorded.take();
-        *state = State { recorded, ..State::holding(contents) };
+        let recorded = state.recorded.as_ref().map(|_| Vec::new());
+        *state = State::holding(contents, recorded);
     }
 
     /// Everything gone: a new disk in the old one's place.

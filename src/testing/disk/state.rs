@@ -76,8 +76,8 @@ impl From<Refusal> for io::Error {
 
 impl State {
     /// A disk that holds this, durably.
-    pub(super) fn holding(contents: &Contents) -> State {
-        let mut state = State::default();
+    pub(super) fn holding(contents: &Contents, recorded: Option<Vec<Change>>) -> State {
+        let mut state = State { recorded, ..State::default() };
         for (name, bytes) in contents {
             state.names.insert(name.clone(), state.inodes.len());
             state.inodes.push(Inode::holding(bytes));

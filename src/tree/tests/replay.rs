@@ -40,7 +40,7 @@ impl Model {
     fn acl(rolls: &mut Rng) -> AclList {
         match rolls.below(6) {
             0..3 => open_acl(),
-            n => Arc::from([Acl::new(Perms(n as i32), "digest", "u:h")]),
+            n => Arc::from([Acl::new(Perms(n), "digest", "u:h")]),
         }
     }
 

@@ -32,7 +32,7 @@ impl World {
         let Some(files) = &mut up.learner_files else { return Ok(()) };
         match files.next_work() {
             Some(Work::Done(answer)) => up.to_control.push(answer),
-            Some(Work::Stream(stream)) => up.streams.push(stream),
+            Some(Work::Stream(stream)) => up.streams.push(*stream),
             None => {}
         }
         let has_more = files.has_work();

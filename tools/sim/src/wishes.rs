@@ -219,7 +219,7 @@ impl Drawer<'_> {
                 });
                 ReadOp::MultiRead(ops.collect())
             }
-            25 | 26 => ReadOp::AddWatch { path, mode: self.rng.below(2) as i32 },
+            25 | 26 => ReadOp::AddWatch { path, mode: self.rng.below(2) },
             27 => ReadOp::CheckWatches { path, kind: self.rng.between(1, 5) as i32 },
             28 => ReadOp::RemoveWatches { path, kind: self.rng.between(1, 5) as i32 },
             _ => ReadOp::WhoAmI,

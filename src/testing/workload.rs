@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::txn::{CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnDigest, TxnHeader};
-use crate::testing::rng::Rng;
-use crate::tree::{NoSink, TreeWriter};
-use crate::types::{
+use super::rng::Rng;
+use ringkeeper::codec::txn::{
+    CreateTxn, CreateTxnKind, Entry, Op, SubTxn, Txn, TxnDigest, TxnHeader,
+};
+use ringkeeper::tree::{NoSink, TreeWriter};
+use ringkeeper::types::{
     Acl, AclList, Data, ErrorCode, NodeKind, Perms, SessionId, WallMillis, Zxid, open_acl,
 };
 
