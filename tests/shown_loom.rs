@@ -36,19 +36,21 @@ mod types {
 
 /// In the place of `crate::mutants`: without a feature, so that the mutants are always hunted.
 mod mutants {
+    pub(crate) use ringkeeper::mutants::Mutant;
     use std::cell::Cell;
 
     thread_local! {
         // All of a model's threads are coroutines of the thread that runs it.
-        pub(crate) static CHOSEN: Cell<Option<&'static str>> = const { Cell::new(None) };
+        pub(crate) static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
     }
 
-    pub(crate) fn on(name: &str) -> bool {
-        CHOSEN.get() == Some(name)
+    pub(crate) fn on(mutant: Mutant) -> bool {
+        CHOSEN.get() == Some(mutant)
     }
 }
 
 use loom::sync::Arc;
+use mutants::Mutant;
 use shown::Shown;
 use stream_state::Stream;
 use sync::Mutex;
@@ -175,7 +177,7 @@ fn a_recursive_watch_misses_nothing_behind_what_it_asked_of_every_shard() {
 }
 
 /// Whether a planted mistake is found.
-fn finds(mutant: &'static str, read: fn(&World)) -> bool {
+fn finds(mutant: Mutant, read: fn(&World)) -> bool {
     mutants::CHOSEN.set(Some(mutant));
     let found = std::panic::catch_unwind(|| beside(read, true)).is_err();
     mutants::CHOSEN.set(None);
@@ -185,10 +187,10 @@ fn finds(mutant: &'static str, read: fn(&World)) -> bool {
 #[test]
 fn what_is_applied_before_it_is_published_is_found() {
     // Goal: item 49: `applied` raised first let cores answer with a state whose event still waited.
-    assert!(finds("applied-before-published", reads_what_is_published));
+    assert!(finds(Mutant::AppliedBeforePublished, reads_what_is_published));
 }
 
 #[test]
 fn what_shows_before_it_is_published_is_found() {
-    assert!(finds("shown-before-published", reads_what_is_published));
+    assert!(finds(Mutant::ShownBeforePublished, reads_what_is_published));
 }

@@ -21,6 +21,7 @@ use super::settings::{ANSWER_GAP_MS, ElectionSettings, TOLD_MAX, UNANSWERED_MS};
 use super::vote::{Ballot, Vote};
 use crate::codec::election::{Notification, PeerState, VERSION};
 use crate::membership::{Electorate, Members, Role};
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 
 #[derive(Debug)]
@@ -428,7 +429,7 @@ impl Election {
         out: &mut Vec<ElectionEffect>,
     ) -> bool {
         let is_voter = self.electorate.is_voter(from);
-        if !is_voter && !crate::mutants::on("config-believed-from-stranger") {
+        if !is_voter && !mutants::on(Mutant::ConfigBelievedFromStranger) {
             return false;
         }
         let Some(text) = &n.config else { return false };

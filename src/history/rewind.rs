@@ -14,6 +14,7 @@
 use super::aside::{self, Aside, SETS_MAX};
 use crate::disk::{Dir, remove_if_present};
 use crate::log::truncate;
+use crate::mutants::{self, Mutant};
 use crate::snapshot::restore::{RestoreError, RestoreOptions, Restored, RestoredAt};
 use crate::snapshot::{Directories, directory, restore, restore_at, side};
 use crate::tree::TreeWriter;
@@ -75,7 +76,7 @@ pub fn rewind(
     if cut_off == CutOff::SetAside {
         removed.extend(set.take_log(logs, after, options.field_max)?);
     }
-    let truncated = match crate::mutants::on("log-not-cut") {
+    let truncated = match mutants::on(Mutant::LogNotCut) {
         true => Default::default(),
         false => truncate(logs, after, options.field_max)?,
     };
@@ -89,7 +90,7 @@ pub fn rewind(
 /// not be loaded is among them: what was unreadable once may not be so the next time.
 fn newer_than(dir: &dyn Dir, base: &str) -> io::Result<Vec<String>> {
     let names = directory::snapshots(dir)?.into_iter().map(|file| file.name);
-    let is_kept = |_: &String| !crate::mutants::on("newer-snapshots-kept");
+    let is_kept = |_: &String| !mutants::on(Mutant::NewerSnapshotsKept);
     Ok(names.take_while(|name| name != base).filter(is_kept).collect())
 }
 

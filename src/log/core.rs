@@ -24,6 +24,7 @@ use super::frame::{self, HEADER, Nonce, RECORD_EXTRA, TRAILER};
 use super::settings::{BATCH_BYTES, FIRST_STEP, LogSettings, SMALLEST, STEP};
 use super::side::SideRecord;
 use crate::disk::DIRECT_ALIGN;
+use crate::mutants::{self, Mutant};
 use crate::types::{Millis, SplitMix64, Zxid};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -404,7 +405,7 @@ impl LogCore {
         if snapshot_due {
             self.draw_snapshot_limits();
         }
-        if crate::mutants::on("promised-before-flush") {
+        if mutants::on(Mutant::PromisedBeforeFlush) {
             self.promise = self.current.as_ref().map(|current| self.side_record(current));
         }
         self.in_flight = Some(InFlight { last, snapshot_due });

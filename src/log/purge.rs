@@ -3,6 +3,7 @@
 
 use super::name::{self, LogFile, side_name, zxid_of_side, zxid_of_snapshot};
 use crate::disk::{self, Dir};
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 use std::io;
 
@@ -44,7 +45,7 @@ pub fn plan(snapshots: &[SnapshotFile], logs: &[LogFile], retain: usize) -> Plan
         .iter()
         .filter(|log| {
             needed.is_some_and(|n| {
-                log.first < n || (log.first == n && crate::mutants::on("needed-log-purged"))
+                log.first < n || (log.first == n && mutants::on(Mutant::NeededLogPurged))
             })
         })
         .cloned();

@@ -9,6 +9,7 @@ use super::name::{self, LogFile};
 use super::scan::{Cause, Scanner, Step, Verdict};
 use super::side::SideRecord;
 use crate::disk::{Access, Dir, OUR_PREFIX, hint};
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 use std::collections::VecDeque;
 use std::io;
@@ -215,7 +216,7 @@ impl<'a> Replay<'a> {
                     let gap = zxid > self.at.highest
                         && zxid.epoch() == self.at.highest.epoch()
                         && self.at.highest.next() != Some(zxid)
-                        && !crate::mutants::on("begun-anew");
+                        && !mutants::on(Mutant::BegunAnew);
                     if gap {
                         return Err(ReplayError::Gap {
                             file: self.dir.show(&open.log.name),

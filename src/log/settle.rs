@@ -16,6 +16,7 @@ use super::replay::ReplayError;
 use super::scan::{Cause, Scanner, Step, Verdict};
 use super::side::SideRecord;
 use crate::disk::{Access, DIRECT_ALIGN, Dir, File, OUR_PREFIX, remove_if_present};
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 use std::io;
 
@@ -101,7 +102,7 @@ fn current_horizon(
 ) -> Result<Option<Horizon>, ReplayError> {
     let io = |e| ReplayError::io(dir, &horizon_name(), e);
     let found = horizon::read(dir).map_err(io)?;
-    let Some(horizon) = found.filter(|_| !crate::mutants::on("promise-forgotten")) else {
+    let Some(horizon) = found.filter(|_| !mutants::on(Mutant::PromiseForgotten)) else {
         return Ok(None);
     };
     let mut is_past = foreign > horizon.modified;
@@ -246,8 +247,8 @@ impl Settling<'_> {
         let io = |e| ReplayError::io(self.dir, &log.name, e);
         let file = self.dir.show(&log.name);
         let verdict = match scanner.judge(last.unwrap_or(Zxid(-1))).map_err(io)? {
-            Verdict::Damaged { .. } if crate::mutants::on("damage-cut-off") => Verdict::Torn,
-            Verdict::Torn if crate::mutants::on("torn-taken-for-damage") => {
+            Verdict::Damaged { .. } if mutants::on(Mutant::DamageCutOff) => Verdict::Torn,
+            Verdict::Torn if mutants::on(Mutant::TornTakenForDamage) => {
                 Verdict::Damaged { evidence: 0 }
             }
             other => other,

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use crate::mutants::{self, Mutant};
 use crate::runtime::{Filled, OperationId, Received, Ring, Socket, Token};
 use crate::types::ConnId;
 use crate::types::limits::reached;
@@ -290,7 +291,7 @@ impl Conn {
             self.owed = false;
             self.announce(id, around.events);
         }
-        if crate::mutants::on("input-dropped-at-end") && self.peer_ended && !self.announced {
+        if mutants::on(Mutant::InputDroppedAtEnd) && self.peer_ended && !self.announced {
             self.flush(around.ring, around.spare);
             return self.attend_flushing(id, around);
         }
@@ -348,7 +349,7 @@ impl Conn {
     fn attend_ending(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
         self.say_closed(id, around.events);
         self.outgoing.clear(around.spare);
-        let released = self.released || crate::mutants::on("slot-reused-unreleased");
+        let released = self.released || mutants::on(Mutant::SlotReusedUnreleased);
         if self.receiving.is_none() && self.outgoing.sending.is_none() {
             return if released { Next::Gone } else { Next::Nothing };
         }
@@ -573,7 +574,7 @@ impl Conn {
 
 /// Whether so much output keeps a connection's requests waiting. Their role asks the same.
 pub(super) fn is_choking(unsent: usize, outbound_pause: usize) -> bool {
-    if crate::mutants::on("choked-beyond-the-pause") {
+    if mutants::on(Mutant::ChokedBeyondThePause) {
         return unsent > outbound_pause;
     }
     reached(unsent, outbound_pause)

@@ -1,6 +1,7 @@
 //! Connections by slot. A slot is used again, its generation is not: a late message for a closed
 //! connection finds nobody.
 
+use crate::mutants::{self, Mutant};
 use crate::types::ConnId;
 
 struct Slot<C> {
@@ -53,10 +54,10 @@ impl<C> Table<C> {
     pub(super) fn remove(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
         if entry.conn.take().is_some() {
-            if !crate::mutants::on("id-given-twice") {
+            if !mutants::on(Mutant::IdGivenTwice) {
                 entry.generation = entry.generation.wrapping_add(1);
             }
-            if !crate::mutants::on("slots-never-reused") {
+            if !mutants::on(Mutant::SlotsNeverReused) {
                 self.free.push(slot);
             }
         }

@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 
+use crate::mutants::{self, Mutant};
 use crate::types::{Millis, Xid};
 
 /// A request that has gone to the control core and whose answer is awaited.
@@ -69,7 +70,7 @@ pub struct PendingRequests {
 impl PendingRequests {
     /// Whether a read that arrives now may be answered now.
     pub fn is_clear(&self) -> bool {
-        (self.tickets.is_empty() && self.held.is_empty()) || crate::mutants::on("read-overtakes")
+        (self.tickets.is_empty() && self.held.is_empty()) || mutants::on(Mutant::ReadOvertakes)
     }
 
     /// Whether a write that arrives now may go on to the control core.

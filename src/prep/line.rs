@@ -3,6 +3,7 @@
 use crate::acl::{Decisions, Policy};
 use crate::codec::request::WriteOp;
 use crate::codec::txn::{Entry, Txn, TxnDigest, TxnHeader};
+use crate::mutants::{self, Mutant};
 use crate::session::Sessions;
 use crate::tree::Tree;
 use crate::types::{
@@ -167,7 +168,7 @@ impl Prep {
         let txn = match judged {
             // A multi that failed leaves nothing behind either, but goes on record as one.
             Ok(txn) => {
-                if is_failed_multi(&txn) && !crate::mutants::on("failed-multi-stays") {
+                if is_failed_multi(&txn) && !mutants::on(Mutant::FailedMultiStays) {
                     self.roll_back(&start);
                 }
                 txn
@@ -223,7 +224,7 @@ impl Prep {
         self.begin(tree);
         let zxid = self.last;
         let mut paths = tree.ephemerals_of(session);
-        if !crate::mutants::on("close-misses-in-flight") {
+        if !mutants::on(Mutant::CloseMissesInFlight) {
             paths.extend(self.overlay.ephemerals_of(session).map(str::to_owned));
         }
         paths.sort_unstable();

@@ -5,6 +5,7 @@
 use crate::acl;
 use crate::codec::request::{CreateCall, CreateOp, RawAcl};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op};
+use crate::mutants::{self, Mutant};
 use crate::tree::{digest, quota};
 use crate::types::StoredStat;
 use crate::types::{
@@ -34,7 +35,7 @@ impl Prep {
             self.decisions.decide(policy, &parent.acl, Perms::CREATE, turn.requester.identities)?;
         let path = match mode.is_sequential() {
             // Counts creates, not children: a number is never given out twice.
-            true if crate::mutants::on("sequence-counts-children") => {
+            true if mutants::on(Mutant::SequenceCountsChildren) => {
                 format!("{asked}{:010}", parent.children)
             }
             true => format!("{asked}{:010}", parent.stat.cversion),
@@ -191,7 +192,7 @@ impl Prep {
         node.stat.mtime = turn.now;
         node.stat.mzxid = turn.zxid;
         node.data_len = data_len;
-        if !crate::mutants::on("digest-of-old-data") {
+        if !mutants::on(Mutant::DigestOfOldData) {
             node.content_crc = self.content_crc(path, data);
         }
         self.overlay.put(sight, path, turn.zxid, Some(node));

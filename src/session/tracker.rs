@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
+use crate::mutants::{self, Mutant};
 use crate::types::{ErrorCode, Millis, Owner, ServerId, SessionId};
 
 use super::expiry::Buckets;
@@ -170,7 +171,7 @@ impl Sessions {
     /// False as for [`touch`](Self::touch).
     pub fn reopen(&mut self, id: SessionId, timeout: i32, now: Millis) -> bool {
         match self.by_id.get_mut(&id) {
-            Some(session) if !session.closing || crate::mutants::on("closing-session-resumed") => {
+            Some(session) if !session.closing || mutants::on(Mutant::ClosingSessionResumed) => {
                 session.lease = timeout;
                 self.extend(id, now)
             }
@@ -257,7 +258,7 @@ impl Sessions {
                 }
             };
         };
-        if session.closing && !crate::mutants::on("closing-session-writes") {
+        if session.closing && !mutants::on(Mutant::ClosingSessionWrites) {
             return Err(ErrorCode::SessionExpired);
         }
         match (session.owner, from) {

@@ -21,6 +21,7 @@ use crate::disk::{Access, Dir, File, hint, remove_if_present};
 use crate::log::name::horizon_name;
 use crate::log::settle::Settled;
 use crate::log::{Replay, ReplayError, settle, settle_with_snapshots};
+use crate::mutants::{self, Mutant};
 use crate::tree::{NoSink, TreeWriter};
 use crate::types::{NodeKind, SessionId, TypeRules, WallMillis, Zxid};
 
@@ -401,7 +402,7 @@ fn may_begin_empty(
     // The very first snapshot, cut short, tells of nothing that could be lost. Any other is the
     // rest of a database.
     let only_a_first = files.iter().all(|f| f.zxid == Zxid::ZERO) && last_logged.is_none();
-    if crate::mutants::on("begun-anew") {
+    if mutants::on(Mutant::BegunAnew) {
         return Ok(());
     }
     if !damaged.is_empty() && !only_a_first {

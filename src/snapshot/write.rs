@@ -19,6 +19,7 @@ use super::walk::{AclTable, Walk, Walked};
 use crate::codec::snapfile::{SnapshotDigest, SnapshotWriter, Tail};
 use crate::codec::txn::TxnDigest;
 use crate::disk::{self, Dir, File, hint, remove_if_present};
+use crate::mutants::{self, Mutant};
 use crate::tree::Tree;
 use crate::types::{SessionId, Zxid};
 
@@ -206,7 +207,7 @@ fn write_named(
     let sink = FileSink { file: file.as_ref(), buffer: Vec::new(), written: 0, flushed: 0, crc: 0 };
     let (mut report, mut sink) = write_sliced(tree, sessions, options, slice, sink, pace)?;
     sink.put().map_err(failed("cannot write"))?;
-    if !crate::mutants::on("snapshot-not-flushed") {
+    if !mutants::on(Mutant::SnapshotNotFlushed) {
         file.flush().map_err(failed("cannot flush"))?;
     }
     // A side record of an older file of this name would call the new one damaged.

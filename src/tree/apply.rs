@@ -15,6 +15,7 @@ use super::store::{Spot, Tree, key_of};
 use super::writer::{Edit, Held, State, failed_multi};
 use super::{CONFIG_PATH, Change, ChangeKind, ChangeSink, Outcome, QUOTA_PATH};
 use crate::codec::txn::{CreateTxn, CreateTxnKind, Op, SubTxn, Txn};
+use crate::mutants::{self, Mutant};
 use crate::types::StoredStat;
 use crate::types::{
     AclList, CreateMode, ErrorCode, NodeKind, SessionId, Stat, WallMillis, Zxid, parent_and_name,
@@ -49,7 +50,7 @@ impl Work<'_> {
         match txn {
             Txn::CreateSession { timeout } => Outcome::SessionCreated { timeout: *timeout },
             Txn::CloseSession { paths } => {
-                let skipped = usize::from(crate::mutants::on("ephemeral-left-behind"));
+                let skipped = usize::from(mutants::on(Mutant::EphemeralLeftBehind));
                 for path in paths.iter().flatten().chain(leftovers).skip(skipped) {
                     self.delete(path);
                 }
@@ -97,7 +98,7 @@ impl Work<'_> {
         self.held_zxid(zxid);
         self.state.totals.applied = zxid;
         let mut index = (!self.state.edits.is_empty()).then(|| self.tree.index.lock());
-        if crate::mutants::on("applied-before-published")
+        if mutants::on(Mutant::AppliedBeforePublished)
             && let Some(mut index) = index.take()
         {
             index.edit(&mut self.state.edits, zxid);

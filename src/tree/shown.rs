@@ -5,6 +5,7 @@
 //! `tests/shown_loom.rs` runs this file under every interleaving of a writer and a reader.
 
 use super::sync::{AtomicI64, Mutex, Ordering};
+use crate::mutants::{self, Mutant};
 
 /// What readers see of the whole tree, as of one transaction.
 #[derive(Debug, Default)]
@@ -17,11 +18,11 @@ impl<T> Shown<T> {
     /// Ends the transaction `zxid`. Who looks meanwhile waits: what is read then has been published,
     /// and what had been published before is in it.
     pub fn reveal(&self, zxid: i64, publish: impl FnOnce(), show: impl FnOnce(&mut T)) {
-        if crate::mutants::on("applied-before-published") {
+        if mutants::on(Mutant::AppliedBeforePublished) {
             self.applied.store(zxid, Ordering::SeqCst);
         }
         let mut whole = self.whole.lock();
-        if crate::mutants::on("shown-before-published") {
+        if mutants::on(Mutant::ShownBeforePublished) {
             show(&mut whole);
             drop(whole);
             publish();

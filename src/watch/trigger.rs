@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::acl::Permit;
+use crate::mutants::{self, Mutant};
 use crate::tree::{Change, ChangeKind};
 use crate::types::{AclList, ConnId, EventKind, Zxid};
 
@@ -250,7 +251,7 @@ impl Watches {
         }
         self.tell(watcher.slot(), step, text, readable, out);
         let after = match awake.has(Modes::STANDARD) {
-            true if crate::mutants::on("watch-kept") => watcher.modes(),
+            true if mutants::on(Mutant::WatchKept) => watcher.modes(),
             true => watcher.modes().without(Modes::STANDARD),
             false => watcher.modes(),
         };

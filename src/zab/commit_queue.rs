@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::Agreed;
 use crate::codec::txn::Entry;
 use crate::log::Durable;
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 
 /// A transaction that may be applied. No other module can make one.
@@ -152,7 +153,7 @@ impl<O, R> CommitQueue<O, R> {
         }
         let front = self.proposals.front()?;
         if front.entry.header.zxid > self.durable.min(self.agreed)
-            && !crate::mutants::on("applied-before-agreed")
+            && !mutants::on(Mutant::AppliedBeforeAgreed)
         {
             return None;
         }

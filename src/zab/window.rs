@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::mutants::{self, Mutant};
 use crate::types::{Zxid, limits};
 
 /// Committed entries without a gap, oldest first. Bounded by number and by bytes; the oldest go.
@@ -53,7 +54,7 @@ impl Window {
         let last = self.end();
         assert!(last.is_none_or(|last| zxid > last), "I6: {zxid} committed behind {last:?}");
         let is_hole = last.is_some_and(|last| !follows(zxid, last));
-        if is_hole && !crate::mutants::on("hole-in-window") {
+        if is_hole && !mutants::on(Mutant::HoleInWindow) {
             self.clear();
         }
         self.bytes += entry.len();

@@ -5,6 +5,7 @@
 
 mod imports;
 mod lengths;
+mod mutants;
 mod promises;
 
 use std::collections::BTreeMap;

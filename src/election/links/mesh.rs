@@ -10,6 +10,7 @@ use crate::codec::election::{
     ANONYMOUS, ElectionAddress, Header, Notification, encode_frame, encode_header,
 };
 use crate::membership::{Electorate, Members};
+use crate::mutants::{self, Mutant};
 use crate::types::{Link, Millis, ServerId};
 
 #[derive(Debug)]
@@ -225,7 +226,7 @@ impl Links {
         let peer = self.peers.entry(server).or_insert_with(|| Peer::new(!smaller));
         peer.claim(header.addresses);
         match peer.line {
-            Line::Up { link: old, .. } if crate::mutants::on("claim-costs-a-link") => {
+            Line::Up { link: old, .. } if mutants::on(Mutant::ClaimCostsALink) => {
                 self.conns.remove(&old);
                 let why = "the peer has begun another".to_owned();
                 out.push(LinksEffect::Close { link: old, why });

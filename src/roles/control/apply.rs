@@ -8,6 +8,7 @@ use super::pipeline::work_of;
 use super::role::{Role, Server};
 use crate::codec::txn::{Entry, Txn, TxnDigest};
 use crate::log::Durable;
+use crate::mutants::{self, Mutant};
 use crate::roles::message::{Service, ToNetwork};
 use crate::roles::stream::Publisher;
 use crate::tree::Outcome;
@@ -35,7 +36,7 @@ impl Control {
     /// Nothing is applied while a change of history is pending, whatever was agreed and became
     /// durable before (I6).
     fn may_apply(&self) -> bool {
-        self.server.disk_is_settled() || crate::mutants::on("applied-while-changing")
+        self.server.disk_is_settled() || mutants::on(Mutant::AppliedWhileChanging)
     }
 
     /// Applies what the log has made durable, as long as the network cores keep up. What is more than
@@ -140,7 +141,7 @@ impl Ensemble {
         // A leader's window has it since it was committed.
         let zxid = entry.header.zxid;
         if !self.window.has_seen(zxid)
-            && (base.service == Service::All || !crate::mutants::on("hole-in-window"))
+            && (base.service == Service::All || !mutants::on(Mutant::HoleInWindow))
         {
             self.window.push(zxid, bytes);
         }

@@ -12,6 +12,7 @@ use super::reconfiguring::ConfigSource;
 use super::role::Role;
 use crate::election::{ElectedRole, ElectionEffect, ElectionInput};
 use crate::metrics::quorum::Mode;
+use crate::mutants::{self, Mutant};
 use crate::roles::peer_message::PeerCommand;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::{Leader, LeaderParts, Learner, LearnerParts};
@@ -164,7 +165,7 @@ impl Ensemble {
             return self.elect(base, ElectionInput::Appointed { leader, zxid, epoch: current });
         }
         tracing::info!(%zxid, epoch = current.0, "LOOKING for a leader");
-        let boast = self.me == ServerId(1) && crate::mutants::on("vote-beyond-log");
+        let boast = self.me == ServerId(1) && mutants::on(Mutant::VoteBeyondLog);
         let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };
         // As in ZooKeeper, -1 is what nobody counts, and who says it counts nobody.
         let zxid = if self.blank { Zxid(-1) } else { zxid };

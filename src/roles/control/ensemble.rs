@@ -24,6 +24,7 @@ use super::role::Role;
 use super::{ClientRules, Stopping};
 use crate::election::{Election, ElectionEffect, ElectionInput};
 use crate::membership::Electorate;
+use crate::mutants::{self, Mutant};
 use crate::roles::message::Service;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
@@ -279,7 +280,7 @@ impl Ensemble {
         self.set_service(base, Service::Off);
         base.sessions.forget_all();
         base.pipeline.queue.forget_origins(|| Origin::Server);
-        if crate::mutants::on("memory-kept") {
+        if mutants::on(Mutant::MemoryKept) {
             base.pipeline.queue = CommitQueue::new(base.pipeline.tree.applied());
         }
         self.abandon_loading(base);
@@ -318,8 +319,8 @@ impl Ensemble {
     /// not survive (I11).
     pub(super) fn store(&mut self, base: &mut Base, stored: Stored) -> bool {
         let forgotten = match stored {
-            Stored::Accepted(_) => crate::mutants::on("promise-not-stored"),
-            Stored::Current(_) => crate::mutants::on("epoch-not-stored"),
+            Stored::Accepted(_) => mutants::on(Mutant::PromiseNotStored),
+            Stored::Current(_) => mutants::on(Mutant::EpochNotStored),
         };
         match if forgotten { Ok(()) } else { self.disk.store(stored) } {
             Ok(()) => {

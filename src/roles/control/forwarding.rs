@@ -7,6 +7,7 @@ use super::origin::Origin;
 use super::role::Role;
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
+use crate::mutants::{self, Mutant};
 use crate::prep::Requester;
 use crate::types::{ConnRef, ErrorCode, SessionId, Xid};
 
@@ -21,7 +22,7 @@ impl Ensemble {
         let Role::Learning(learning) = &mut self.role else { return };
         // A new session's id is its own, and leaders write no number for it.
         let is_new = request.opcode == opcode::CREATE_SESSION;
-        if !is_new && !crate::mutants::on("answer-by-xid-alone") {
+        if !is_new && !mutants::on(Mutant::AnswerByXidAlone) {
             request.cxid = self.numbers.next();
         }
         let (session, number, bytes) = (request.session, request.cxid, request.body.len());

@@ -77,6 +77,7 @@ use super::stream::StreamSender;
 use super::turns::Turns;
 use crate::log::LogEvent;
 use crate::metrics::gauges::Gauges;
+use crate::mutants::{self, Mutant};
 use crate::prep::PrepSettings;
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::session::{IdSource, Sessions};
@@ -347,7 +348,7 @@ impl Control {
                 .sessions
                 .durable
                 .iter()
-                .skip(usize::from(crate::mutants::on("snapshot-forgets-session")))
+                .skip(usize::from(mutants::on(Mutant::SnapshotForgetsSession)))
                 .map(|(id, t)| (*id, *t))
                 .collect(),
             at: base.pipeline.tree.applied(),

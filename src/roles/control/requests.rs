@@ -7,6 +7,7 @@ use super::origin::{Origin, PendingReply};
 use super::role::{Role, Server};
 use crate::codec::request::WriteOp;
 use crate::codec::txn::Entry;
+use crate::mutants::{self, Mutant};
 use crate::prep::Requester;
 use crate::types::{ConnRef, Identity, SessionId, Xid};
 use crate::zab::LeaderInput;
@@ -51,7 +52,7 @@ impl Control {
         }
         match &mut self.server {
             Server::Ensemble(ensemble)
-                if ensemble.learns() && !crate::mutants::on("sync-not-forwarded") =>
+                if ensemble.learns() && !mutants::on(Mutant::SyncNotForwarded) =>
             {
                 ensemble.forward_sync(conn, session);
             }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::mutants::{self, Mutant};
 use crate::roles::message::LastHeard;
 use crate::roles::quiet::Quiet;
 use crate::session::Sessions;
@@ -65,7 +66,7 @@ impl SessionState {
     pub fn take_due(&mut self, now: Millis, most: usize) -> Vec<SessionId> {
         let heard = &self.heard;
         let due = self.table.due_unless_heard(now, most, |session| {
-            let pulse = heard.get(&session).filter(|_| !crate::mutants::on("touch-lost"));
+            let pulse = heard.get(&session).filter(|_| !mutants::on(Mutant::TouchLost));
             pulse.map(|pulse| pulse.last())
         });
         self.expiring = self.table.next_due().filter(|due| *due <= now).map(|_| now);

@@ -8,6 +8,7 @@ use super::role::Server;
 use super::session_state::SessionState;
 use super::{Control, Stopping};
 use crate::admin::listings::SessionLine;
+use crate::mutants::{self, Mutant};
 use crate::roles::message::{Service, SessionsAsked};
 use crate::types::{ConnRef, Millis, Owner, SessionId, limits};
 
@@ -134,7 +135,7 @@ impl Control {
             if let Some(line) = self.base.sessions.expired.note(now, line) {
                 tracing::info!("{line}");
             }
-            if crate::mutants::on("expired-without-txn") {
+            if mutants::on(Mutant::ExpiredWithoutTxn) {
                 self.base.sessions.table.remove(session);
             } else if self.base.sessions.table.is_local(session) {
                 self.base.expire_local(session);

@@ -15,6 +15,7 @@ use crate::log::LogEvent;
 use crate::log::core::{Effect, Input, Job, LogCore};
 use crate::log::name::{log_name, next_name};
 use crate::log::side::SideRecord;
+use crate::mutants::{self, Mutant};
 use crate::roles::jobs::LogInput;
 use crate::types::{Millis, Zxid};
 
@@ -212,7 +213,7 @@ impl Machine {
     fn adopt(&mut self, name: &str) -> io::Result<()> {
         self.dir.rename(&next_name(), name)?;
         // Before anything in the file is acknowledged: a file without a name is no file.
-        if !crate::mutants::on("name-not-flushed") {
+        if !mutants::on(Mutant::NameNotFlushed) {
             self.dir.flush()?;
         }
         self.io.adopt(self.dir.as_ref(), name)

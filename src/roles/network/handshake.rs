@@ -6,6 +6,7 @@ use super::{NetworkRole, Stage, Transport};
 use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
+use crate::mutants::{self, Mutant};
 use crate::net::How;
 use crate::roles::message::{LastHeard, Service, ToControl};
 use crate::types::{ConnId, SessionId, Zxid};
@@ -21,7 +22,7 @@ impl<N: Transport> NetworkRole<N> {
             Service::Reads if request.read_only == Some(true) => {}
             Service::Reads | Service::Off => return self.close(conn, How::Now),
         }
-        if request.last_zxid_seen > self.known_upto() && !crate::mutants::on("client-ahead-served")
+        if request.last_zxid_seen > self.known_upto() && !mutants::on(Mutant::ClientAheadServed)
         {
             // The client has seen more than we hold: it must find another server (I8).
             let (seen, peer) = (request.last_zxid_seen, self.clients.look(conn).map(|c| c.peer));
@@ -61,7 +62,7 @@ impl<N: Transport> NetworkRole<N> {
     fn known_upto(&self) -> Zxid {
         let applied = self.shared.tree.applied();
         match self.reign.filter(|reign| applied >= reign.history) {
-            Some(reign) if !crate::mutants::on("epoch-client-refused") => applied.max(reign.first),
+            Some(reign) if !mutants::on(Mutant::EpochClientRefused) => applied.max(reign.first),
             Some(_) | None => applied,
         }
     }

@@ -47,6 +47,7 @@ use crate::acl::{self, Policy};
 use crate::admin::words::Desk;
 use crate::metrics::figure::Run;
 use crate::metrics::gauges::CoreGauges;
+use crate::mutants::{self, Mutant};
 use crate::net::{CloseReason, How, Net, NetEvent};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::tree::Tree;
@@ -310,7 +311,7 @@ impl<N: Transport> NetworkRole<N> {
         self.take_stream();
         if self.service == Service::All
             && self.shared.turns.is_standing_still()
-            && !crate::mutants::on("serves-while-hung")
+            && !mutants::on(Mutant::ServesWhileHung)
         {
             // The control role's word for it comes behind, when it goes on.
             self.set_service(Service::Off, self.drained);
@@ -407,7 +408,7 @@ impl<N: Transport> NetworkRole<N> {
             if client.stage != Stage::Closing {
                 self.gauges.connections_dropped.add(1);
             }
-            if crate::mutants::on("waiting-forgotten-at-end") {
+            if mutants::on(Mutant::WaitingForgottenAtEnd) {
                 return self.close(conn, How::AfterFlush);
             }
             self.leave_if_done(conn);

@@ -8,6 +8,7 @@ use crate::acl::{self, Permit};
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
 use crate::metrics::gauges::CoreGauges;
+use crate::mutants::{self, Mutant};
 use crate::prep::eager;
 use crate::roles::stream::Stream;
 use crate::tree::Node;
@@ -454,7 +455,7 @@ impl Read {
 
     /// Whether the stream has been taken as far as the read has seen.
     pub(super) fn may_leave(&self, drained: Zxid) -> bool {
-        self.seen <= drained || crate::mutants::on("answer-before-event")
+        self.seen <= drained || mutants::on(Mutant::AnswerBeforeEvent)
     }
 
     /// `since`: changes up to there are not the watch's.
@@ -492,7 +493,7 @@ impl<N: Transport> NetworkRole<N> {
     pub(super) fn finish_read(&mut self, conn: ConnId, read: Read, received: Millis) {
         let mut staged = std::mem::take(&mut self.staged);
         if !read.may_leave(self.drained) {
-            if crate::mutants::on("watch-hears-the-past") {
+            if mutants::on(Mutant::WatchHearsThePast) {
                 let drained = self.drained;
                 read.register(&mut self.read_context(), conn, drained);
             }

@@ -9,6 +9,7 @@ use super::{Client, NetworkRole, Transport};
 use crate::acl;
 use crate::codec::reply;
 use crate::codec::request::{self, ReadOp, Request, RequestHeader, SetWatches};
+use crate::mutants::{self, Mutant};
 use crate::net::How;
 use crate::types::limits::WORK_ENTRIES;
 use crate::types::{ConnId, EventKind, Identity, Millis, Perms, Stat, WatchMode, Zxid};
@@ -119,7 +120,7 @@ impl<N: Transport> NetworkRole<N> {
         let (conn, policy) = (*conn, &self.shared.policy);
         let (missed, seen) = self.shared.tree.read_or_gone(path, |node, acl| {
             let kind = missed(list, node.map(|node| node.stat()), since)?;
-            let permit = match crate::mutants::on("rewatch-without-permit") {
+            let permit = match mutants::on(Mutant::RewatchWithoutPermit) {
                 true => acl::check(policy, &[], Perms::READ, &[]),
                 false => decisions.decide(policy, acl, Perms::READ, identities),
             };

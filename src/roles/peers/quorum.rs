@@ -13,6 +13,7 @@ use super::shell::{Peers, Use};
 use crate::codec::jute::DecodeError;
 use crate::codec::quorum::snapshot::{SnapshotParser, StreamError};
 use crate::codec::quorum::{Packet, PacketError, decode_into, encode};
+use crate::mutants::{self, Mutant};
 use crate::net::{How, Net};
 use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link, ServerId};
@@ -201,7 +202,7 @@ impl Peers {
     pub(super) fn quorum_drained(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
         if let Some(entry) = self.quorum.get_mut(&link)
             && entry.mark.is_some_and(|at| at <= net.taken(entry.conn))
-            && (net.unsent(entry.conn) == 0 || !crate::mutants::on("drained-when-empty"))
+            && (net.unsent(entry.conn) == 0 || !mutants::on(Mutant::DrainedWhenEmpty))
         {
             entry.mark = None;
             out.push(PeerEvent::Drained { link });

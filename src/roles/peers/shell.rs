@@ -10,6 +10,7 @@ use super::resolver::{Answer, Asked, Resolver};
 use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
 use crate::election::links::{Links, LinksInput};
 use crate::membership::PeerAddress;
+use crate::mutants::{self, Mutant};
 use crate::net::{How, Net, NetEvent};
 use crate::roles::chunks::Chunks;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
@@ -230,7 +231,7 @@ impl Peers {
             Some(Use::Quorum(link)) => self.quorum_closed(net, link, why.to_owned(), out),
             Some(Use::Leaving) | None => {}
         }
-        if !crate::mutants::on("ids-never-return") {
+        if !mutants::on(Mutant::IdsNeverReturn) {
             net.release(conn);
         }
     }

@@ -546,7 +546,7 @@ fn drained_does_not_wait_for_what_is_sent_behind_it() {
 #[cfg(feature = "mutants")]
 #[should_panic(expected = "nobody said so")]
 fn the_contract_finds_a_drained_that_means_empty() {
-    crate::mutants::choose(Some("drained-when-empty"));
+    crate::mutants::choose(Some(crate::mutants::Mutant::DrainedWhenEmpty));
     contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Linked::new());
 }
 
@@ -564,7 +564,7 @@ fn a_closed_link_leaves_nothing_behind() {
 #[cfg(feature = "mutants")]
 #[should_panic(expected = "are kept")]
 fn the_contract_finds_ids_that_never_return() {
-    crate::mutants::choose(Some("ids-never-return"));
+    crate::mutants::choose(Some(crate::mutants::Mutant::IdsNeverReturn));
     contract::a_closed_link_leaves_nothing_behind(&mut Linked::new());
 }
 

@@ -129,7 +129,7 @@ fn changes_are_published_before_they_are_called_applied() {
 #[cfg(feature = "mutants")]
 #[test]
 fn what_is_shown_before_it_is_published_is_found() {
-    crate::mutants::choose(Some("applied-before-published"));
+    crate::mutants::choose(Some(crate::mutants::Mutant::AppliedBeforePublished));
     let read = |tree: &Tree| {
         let (paths, seen) = tree.ephemerals_seen(OWNER);
         (paths.len() as i64, seen)

@@ -9,6 +9,7 @@ use super::learner::{Learner, Stage};
 use super::read_index;
 use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::{Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
 use crate::zab::{Agreed, Window};
@@ -186,7 +187,7 @@ impl Leader {
         let mut found = self.committed;
         for &(_, upto) in &horizons {
             let has = |server: ServerId| horizons.iter().any(|(s, at)| *s == server && *at >= upto);
-            let alone = crate::mutants::on("committed-by-one");
+            let alone = mutants::on(Mutant::CommittedByOne);
             if upto > found && (alone || self.parts.electorate.has_quorum(has)) {
                 found = upto;
             }

@@ -12,6 +12,7 @@ use super::reason::{CloseReason, StepDownReason};
 use super::{LeaderEffect, LeaderInput, LeaderParts};
 use crate::codec::quorum::Packet;
 use crate::membership::Members;
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Link, Millis, ServerId, Zxid, limits};
 use crate::zab::{Stored, Window};
 
@@ -284,7 +285,7 @@ impl Leader {
         let mut servers: Vec<ServerId> = vec![self.parts.me];
         let learners = self.learners.values().filter(|learner| fits(learner));
         servers.extend(learners.filter_map(Learner::votes_as));
-        crate::mutants::on("led-without-a-quorum")
+        mutants::on(Mutant::LedWithoutAQuorum)
             || self.parts.electorate.has_quorum(|server| servers.contains(&server))
     }
 

@@ -7,6 +7,7 @@ use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage};
 use super::reason::{CloseReason, Disbelieved, StepDownReason};
 use crate::codec::quorum::{PROTOCOL, PROTOCOL_OWN, Packet};
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 use crate::zab::sync::is_beginning;
 use crate::zab::{Stored, Window};
@@ -41,14 +42,14 @@ impl Leader {
         if let Some(why) = refusal {
             return self.close(link, why, out);
         }
-        if crate::mutants::on("epoch-believed-from-stranger")
+        if mutants::on(Mutant::EpochBelievedFromStranger)
             && self.phase > Phase::Discovery
             && accepted > self.epoch
         {
             out.push(LeaderEffect::Store(Stored::Accepted(accepted)));
             return self.step_down(StepDownReason::NewerPromised, out);
         }
-        if crate::mutants::on("claim-costs-a-link") {
+        if mutants::on(Mutant::ClaimCostsALink) {
             let mut claimed = self.learners.values().filter(|l| l.server == Some(server));
             if let Some(old) = claimed.next().map(|learner| learner.link) {
                 self.close(old, CloseReason::ConnectedAgain, out);
@@ -73,7 +74,7 @@ impl Leader {
     /// nor whoever tells it counted. If it is true, an epoch without it does no harm, for its server
     /// does not count under it ([`Learner::ahead`]).
     pub(super) fn consider_epoch(&mut self, out: &mut Vec<LeaderEffect>) {
-        let most = match crate::mutants::on("epoch-believed-from-stranger") {
+        let most = match mutants::on(Mutant::EpochBelievedFromStranger) {
             false => Epoch(self.own_epoch.0.saturating_add(limits::EPOCH_JUMP)),
             true => Epoch(limits::EPOCH_LAST - 1),
         };

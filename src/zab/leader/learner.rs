@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::LeaderEffect;
 use super::reason::CloseReason;
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Link, ServerId, Zxid, limits};
 
 /// Bytes sent before the shell is asked whether they have left.
@@ -276,7 +277,7 @@ impl Learner {
         if !self.lags && self.queue.bytes >= bytes_max {
             self.lags = true;
             self.mark(out);
-            if crate::mutants::on("full-queue-ends-role") {
+            if mutants::on(Mutant::FullQueueEndsRole) {
                 self.doomed = Some(CloseReason::TooSlow);
             }
         }

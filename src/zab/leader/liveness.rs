@@ -6,6 +6,7 @@ use super::core::{Leader, Phase};
 use super::learner::{Beat, Learner, Stage};
 use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::{Link, Millis};
 use crate::zab::Window;
 
@@ -58,7 +59,7 @@ impl Leader {
         }
         let late = self.beat - self.durable_at >= self.sync_beats();
         let others = self.parts.electorate.voters().any(|voter| voter != self.parts.me);
-        if !late || !others || crate::mutants::on("leads-with-hung-disk") {
+        if !late || !others || mutants::on(Mutant::LeadsWithHungDisk) {
             return None;
         }
         let (durable, proposed) = (self.durable, self.proposed);

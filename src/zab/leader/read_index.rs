@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use super::LeaderEffect;
 use super::core::{Leader, Phase};
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ impl Leader {
         loop {
             let ReadIndex { wanted, begun, done, .. } = self.read_index;
             if begun > done {
-                let alone = crate::mutants::on("deposed-leader-answers");
+                let alone = mutants::on(Mutant::DeposedLeaderAnswers);
                 if !alone && !self.is_quorum(|learner| learner.certain >= begun) {
                     break;
                 }

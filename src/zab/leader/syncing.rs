@@ -12,6 +12,7 @@ use super::core::{Leader, Phase};
 use super::learner::{Learner, Stage, SyncKind};
 use super::reason::{CloseReason, StepDownReason};
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::{Link, Zxid};
 use crate::zab::sync::{self, Disk, History, Peer, Plan};
 use crate::zab::{LogChunk, LogEnd, Window};
@@ -222,7 +223,7 @@ impl Leader {
         let (beat, silent_by) = (self.beat, self.beat + self.init_beats());
         let live_bytes = self.parts.rules.live_bytes;
         let Some(learner) = self.learners.get_mut(&link) else { return };
-        let wants = !learner.observer && !crate::mutants::on("outstanding-not-sent");
+        let wants = !learner.observer && !mutants::on(Mutant::OutstandingNotSent);
         let has = learner.position;
         learner.sent = has;
         // UPTODATE puts NEWLEADER's configuration in force. One that is not agreed on is told to
@@ -311,7 +312,7 @@ impl Leader {
         for (zxid, entry) in chunk.following(began_at, committed) {
             send_committed(learner, zxid, entry, out);
         }
-        if crate::mutants::on("diff-skips") {
+        if mutants::on(Mutant::DiffSkips) {
             learner.position = committed;
         }
         if learner.position > began_at || goes_on {
@@ -333,7 +334,7 @@ impl Leader {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         if learner.stage == Stage::Snapshot {
             assert!(zxid <= self.committed, "I6: a snapshot of what is not committed");
-            let skipped = crate::mutants::on("snapshot-forgets-flight");
+            let skipped = mutants::on(Mutant::SnapshotForgetsFlight);
             learner.position = if skipped { self.committed } else { zxid };
             self.advance(link, window, out);
         }

@@ -5,6 +5,7 @@ use super::core::{Learner, Out};
 use super::effects::LearnerEffect;
 use super::phase::{Phase, Raise};
 use crate::codec::quorum::Packet;
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Zxid};
 use crate::zab::Stored;
 
@@ -34,7 +35,7 @@ impl Learner {
 
     pub(super) fn raise_further(&mut self, out: Out<'_>) {
         if let Raise::History(epoch) = self.raise
-            && (self.history.is_durable() || crate::mutants::on("epoch-before-history"))
+            && (self.history.is_durable() || mutants::on(Mutant::EpochBeforeHistory))
         {
             self.raise = Raise::File(epoch);
             out.push(LearnerEffect::Store(Stored::Current(epoch)));

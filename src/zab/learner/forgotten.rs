@@ -3,6 +3,7 @@
 use super::core::{Learner, Out, Step};
 use super::effects::{LearnerEffect, LearnerParts};
 use super::reason::LeaveReason;
+use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Zxid};
 
 impl Learner {
@@ -23,7 +24,7 @@ impl Learner {
     /// vouch for its history would make the loss the ensemble's word.
     pub(super) fn refuse_older_history(&self, ends: Zxid, out: Out<'_>) -> Step {
         let committed = self.parts.committed;
-        if ends >= committed || crate::mutants::on("committed-cut-off") {
+        if ends >= committed || mutants::on(Mutant::CommittedCutOff) {
             return Ok(());
         }
         out.push(LearnerEffect::Refuse { ends, committed });
@@ -36,7 +37,7 @@ impl Learner {
     /// that does not may be so too, and then the files are set aside.
     pub(super) fn must_show_committed(&mut self, shows: Zxid, out: Out<'_>) -> Step {
         let LearnerParts { committed, shown, .. } = self.parts;
-        if shows >= shown || crate::mutants::on("committed-cut-off") {
+        if shows >= shown || mutants::on(Mutant::CommittedCutOff) {
             return Ok(());
         }
         out.push(LearnerEffect::Refuse { ends: shows, committed });

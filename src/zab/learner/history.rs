@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use crate::mutants::{self, Mutant};
 use crate::types::Zxid;
 
 /// A proposal that is not agreed yet.
@@ -94,7 +95,7 @@ impl History {
 
     /// Whether the whole log is durable.
     pub fn is_durable(&self) -> bool {
-        self.durable >= self.position || crate::mutants::on("history-not-awaited")
+        self.durable >= self.position || mutants::on(Mutant::HistoryNotAwaited)
     }
 
     /// Whether all that clients could see is agreed.
@@ -180,7 +181,7 @@ impl History {
     /// The next ACK that may be sent: only of what is durable (I1), one a proposal, in order.
     pub fn next_ack(&mut self) -> Option<Zxid> {
         let zxid = *self.to_ack.front()?;
-        if zxid > self.durable && !crate::mutants::on("acked-before-durable") {
+        if zxid > self.durable && !mutants::on(Mutant::AckedBeforeDurable) {
             return None;
         }
         self.to_ack.pop_front()

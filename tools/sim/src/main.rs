@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use ringkeeper_sim::mutants::{self, Mutant};
+use ringkeeper::mutants::Mutant;
+use ringkeeper_sim::mutants;
 use ringkeeper_sim::run::{self, Case};
 use ringkeeper_sim::shrink;
 
@@ -27,8 +28,8 @@ struct Args {
     #[arg(long)]
     mutants: bool,
     /// Plant this bug, or look only for it.
-    #[arg(long)]
-    mutant: Option<String>,
+    #[arg(long, value_parser = named)]
+    mutant: Option<Mutant>,
     /// Stop after so many failures.
     #[arg(long, default_value_t = 5)]
     enough: usize,
@@ -73,7 +74,7 @@ fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for seed in seeds {
         let mut case = Case::of(seed, args.servers);
-        case.mutant = args.mutant.as_deref().and_then(planted).map(|mutant| mutant.name);
+        case.mutant = args.mutant;
         if args.shrink {
             let Some((smaller, why)) = shrink::shrink(&case) else { continue };
             println!("seed {seed}: {why}\n{:?}", smaller.knobs);
@@ -98,8 +99,10 @@ fn look_closely(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
     code
 }
 
-fn planted(name: &str) -> Option<Mutant> {
-    mutants::ALL.iter().copied().find(|mutant| mutant.name == name)
+/// The bug of this name.
+fn named(name: &str) -> Result<Mutant, String> {
+    let mut all = Mutant::ALL.iter().copied();
+    all.find(|mutant| mutant.name() == name).ok_or_else(|| "no bug has this name".to_owned())
 }
 
 fn hunt(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
@@ -108,11 +111,11 @@ fn hunt(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
         return ExitCode::from(2);
     }
     let mut missed = 0;
-    for mutant in mutants::ALL {
-        if args.mutant.as_deref().is_some_and(|name| name != mutant.name) {
+    for hunted in mutants::ALL {
+        if args.mutant.is_some_and(|mutant| mutant != hunted.mutant) {
             continue;
         }
-        let found = mutants::hunt(*mutant, seeds.clone());
+        let found = mutants::hunt(*hunted, seeds.clone());
         let how = match &found.by {
             Some((_, why)) => why.chars().take(90).collect(),
             None => {
@@ -120,7 +123,7 @@ fn hunt(args: &Args, seeds: std::ops::Range<u64>) -> ExitCode {
                 "NOT FOUND".to_owned()
             }
         };
-        println!("| {} | {} | {} | {how} |", mutant.name, mutant.servers, found.tried);
+        println!("| {} | {} | {} | {how} |", found.mutant.name(), hunted.servers, found.tried);
     }
     ExitCode::from(u8::from(missed > 0))
 }

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringkeeper::mutants::Mutant;
+
 use crate::faults::{self, Planned};
 use crate::knobs::Knobs;
 use crate::world::{Report, World};
@@ -16,7 +18,7 @@ pub struct Case {
     pub knobs: Knobs,
     pub plan: Vec<Planned>,
     /// A planted bug.
-    pub mutant: Option<&'static str>,
+    pub mutant: Option<Mutant>,
 }
 
 /// What became of it.
@@ -47,12 +49,12 @@ impl Case {
 }
 
 #[cfg(feature = "mutants")]
-fn choose(name: Option<&'static str>) {
-    ringkeeper::mutants::choose(name);
+fn choose(mutant: Option<Mutant>) {
+    ringkeeper::mutants::choose(mutant);
 }
 
 #[cfg(not(feature = "mutants"))]
-fn choose(_: Option<&'static str>) {}
+fn choose(_: Option<Mutant>) {}
 
 thread_local! {
     static PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };

@@ -36,40 +36,41 @@ promises!(
 #[cfg(feature = "mutants")]
 mod planted {
     use super::{Real, contract};
+    use ringkeeper::mutants::{self, Mutant};
 
-    fn is_found(mutant: &'static str, promise: fn()) {
+    fn is_found(mutant: Mutant, promise: fn()) {
         let found = std::thread::spawn(move || {
-            ringkeeper::mutants::choose(Some(mutant));
+            mutants::choose(Some(mutant));
             promise();
         });
-        assert!(found.join().is_err(), "{mutant} is not found");
+        assert!(found.join().is_err(), "{} is not found", mutant.name());
     }
 
     #[test]
     fn a_slot_that_is_reused_before_its_end_was_looked_at() {
-        is_found("slot-reused-unreleased", contract::a_slot_is_taken_until_it_is_released::<Real>);
-        is_found("slot-reused-unreleased", contract::whatever_happens_nothing_is_lost::<Real>);
+        is_found(Mutant::SlotReusedUnreleased, contract::a_slot_is_taken_until_it_is_released::<Real>);
+        is_found(Mutant::SlotReusedUnreleased, contract::whatever_happens_nothing_is_lost::<Real>);
     }
 
     #[test]
     fn a_slot_that_is_never_used_again() {
-        is_found("slots-never-reused", contract::a_slot_is_taken_until_it_is_released::<Real>);
+        is_found(Mutant::SlotsNeverReused, contract::a_slot_is_taken_until_it_is_released::<Real>);
     }
 
     #[test]
     fn an_id_that_two_connections_have() {
-        is_found("id-given-twice", contract::a_slot_is_taken_until_it_is_released::<Real>);
-        is_found("id-given-twice", contract::whatever_happens_nothing_is_lost::<Real>);
+        is_found(Mutant::IdGivenTwice, contract::a_slot_is_taken_until_it_is_released::<Real>);
+        is_found(Mutant::IdGivenTwice, contract::whatever_happens_nothing_is_lost::<Real>);
     }
 
     #[test]
     fn input_that_is_dropped_behind_the_end() {
-        is_found("input-dropped-at-end", contract::bytes_stay_until_they_are_consumed::<Real>);
+        is_found(Mutant::InputDroppedAtEnd, contract::bytes_stay_until_they_are_consumed::<Real>);
     }
 
     #[test]
     fn another_comparison_than_the_roles() {
         let promise = contract::whoever_stops_at_the_bound_is_told_when_to_go_on::<Real>;
-        is_found("choked-beyond-the-pause", promise);
+        is_found(Mutant::ChokedBeyondThePause, promise);
     }
 }

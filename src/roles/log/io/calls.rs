@@ -3,6 +3,7 @@
 use super::{SegmentIo, not_adopted};
 use crate::disk::{Access, Dir, File};
 use crate::log::settings::IoChoice;
+use crate::mutants::{self, Mutant};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,9 +27,9 @@ impl SegmentIo for Calls {
         let file = self.file.as_ref().ok_or_else(not_adopted)?;
         file.write_at(bytes, offset)?;
         let began = Instant::now();
-        if flush && !crate::mutants::on("flush-skipped") {
+        if flush && !mutants::on(Mutant::FlushSkipped) {
             let flushed = file.flush();
-            if !crate::mutants::on("disk-error-ignored") {
+            if !mutants::on(Mutant::DiskErrorIgnored) {
                 flushed?;
             }
         }

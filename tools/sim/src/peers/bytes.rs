@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ringkeeper::codec::quorum::snapshot::SnapshotParser;
 use ringkeeper::codec::quorum::{Limits, Packet, decode};
 use ringkeeper::election::links::LinksInput;
+use ringkeeper::mutants::{self, Mutant};
 use ringkeeper::roles::peer_message::PeerEvent;
 use ringkeeper::types::Link;
 
@@ -79,7 +80,7 @@ impl World {
         let left = self.arrived(number, end) + self.knobs.socket_bytes;
         let Some(pipe) = self.pipes.get(&number) else { return };
         let (End { server, incarnation, link }, sent) = (pipe.ends[end], pipe.sent[end]);
-        let is_busy = left < sent && ringkeeper::mutants::on("drained-when-empty");
+        let is_busy = left < sent && mutants::on(Mutant::DrainedWhenEmpty);
         if self.servers[server].incarnation != incarnation || is_busy {
             return;
         }

@@ -111,6 +111,6 @@ fn a_link_that_is_not_read_stands_still() {
 #[cfg(feature = "mutants")]
 #[should_panic(expected = "nobody said so")]
 fn the_contract_finds_a_drained_that_means_empty() {
-    ringkeeper::mutants::choose(Some("drained-when-empty"));
+    ringkeeper::mutants::choose(Some(ringkeeper::mutants::Mutant::DrainedWhenEmpty));
     contract::drained_does_not_wait_for_what_is_sent_behind_it(&mut Held::new());
 }
