@@ -15,8 +15,16 @@ pub struct Line {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct SyntaxError {
+    /// Where the logical line begins, from 1.
     pub line: usize,
-    pub what: String,
+    pub what: EscapeError,
+}
+
+/// The one thing a line can be wrong in: what stands behind `\u`.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("\\u{digits} is not an escape: four hexadecimal digits must follow \\u")]
+pub struct EscapeError {
+    pub digits: String,
 }
 
 pub fn parse(text: &str) -> Result<Vec<Line>, SyntaxError> {
@@ -92,7 +100,7 @@ fn split_key(line: &str) -> (&str, &str) {
     (key, value.trim_start_matches(is_blank))
 }
 
-fn unescape(raw: &str) -> Result<String, String> {
+fn unescape(raw: &str) -> Result<String, EscapeError> {
     // UTF-16 units, because a character above U+FFFF is written as two \u escapes.
     let mut units: Vec<u16> = Vec::with_capacity(raw.len());
     let mut rest = raw.chars();
@@ -111,13 +119,8 @@ fn unescape(raw: &str) -> Result<String, String> {
                 let digits: String = rest.by_ref().take(4).collect();
                 let unit = Some(digits.as_str())
                     .filter(|d| d.len() == 4 && d.bytes().all(|b| b.is_ascii_hexdigit()))
-                    .and_then(|d| u16::from_str_radix(d, 16).ok())
-                    .ok_or_else(|| {
-                        format!(
-                            "\\u{digits} is not an escape: four hexadecimal digits must follow \\u"
-                        )
-                    })?;
-                units.push(unit);
+                    .and_then(|d| u16::from_str_radix(d, 16).ok());
+                units.push(unit.ok_or(EscapeError { digits })?);
             }
             Some(other) => units.extend(other.encode_utf16(&mut [0; 2]).iter()),
         }

@@ -33,13 +33,7 @@ impl Settings {
     pub fn from_arguments(arguments: &[String], flags: &Flags) -> Result<Settings, ConfigError> {
         let (port, data_dir, rest) = match arguments {
             [port, data_dir, rest @ ..] if rest.len() <= 2 => (port, data_dir, rest),
-            _ => {
-                return Err(ConfigError::Arguments(format!(
-                    "{} arguments: expected <configuration file>, or \
-                     <port> <dataDir> [tickTime] [maxClientCnxns]",
-                    arguments.len()
-                )));
-            }
+            _ => return Err(ConfigError::Arguments(arguments.len())),
         };
         let argument = |key: &str, value: &String, at: usize| Found {
             key: key.to_owned(),

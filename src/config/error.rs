@@ -1,5 +1,7 @@
 //! What is wrong with a configuration, where, and what would be right.
 
+use super::Conflict;
+use crate::codec::properties::EscapeError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,14 +33,13 @@ pub enum ConfigError {
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: std::io::Error },
     #[error("{place}: {what}")]
-    Syntax { place: Place, what: String },
+    Syntax { place: Place, what: EscapeError },
     #[error("{key}={value} in {place}: must be {allowed}")]
     Value { key: String, value: String, place: Place, allowed: String },
     #[error("{key} is not set in {whence}: {why}")]
     Missing { key: &'static str, whence: String, why: &'static str },
-    /// Two values that are right alone and wrong together.
-    #[error("{0}")]
-    Conflict(String),
+    #[error(transparent)]
+    Conflict(Box<Conflict>),
     #[error("{key}={value} in {place}: {feature} is not served by this version; {instead}")]
     NotServed {
         key: String,
@@ -47,8 +48,17 @@ pub enum ConfigError {
         feature: &'static str,
         instead: &'static str,
     },
-    #[error("{0}")]
-    Arguments(String),
+    #[error(
+        "{0} arguments: expected <configuration file>, or \
+         <port> <dataDir> [tickTime] [maxClientCnxns]"
+    )]
+    Arguments(usize),
+}
+
+impl From<Conflict> for ConfigError {
+    fn from(conflict: Conflict) -> ConfigError {
+        ConfigError::Conflict(Box::new(conflict))
+    }
 }
 
 impl ConfigError {

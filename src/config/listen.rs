@@ -1,11 +1,12 @@
 //! Where clients come to.
 
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use super::membership::ClientPart;
 use super::source::{Found, Source};
 use super::value::{ANY, flag, number};
-use super::{ClientSettings, ConfigError, Listen};
+use super::{ClientSettings, ConfigError, Conflict, Listen};
 
 /// Connections that wait to be accepted when `clientPortListenBacklog` is not set. Java's 50 is
 /// overrun by any reconnecting fleet, whose clients then wait a second for their next attempt.
@@ -21,14 +22,23 @@ fn address(found: Option<Found>) -> Result<Option<IpAddr>, ConfigError> {
     host(&found.value).map_err(|why| found.refuse(format!("an address or a host name: {why}")))
 }
 
-fn host(name: &str) -> Result<Option<IpAddr>, String> {
+/// Why a host is nowhere to listen at.
+#[derive(Debug, thiserror::Error)]
+enum HostError {
+    #[error("{0}")]
+    LookUp(io::Error),
+    #[error("it has no address")]
+    NoAddress,
+}
+
+fn host(name: &str) -> Result<Option<IpAddr>, HostError> {
     let name = name.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = name.parse::<IpAddr>() {
         // Java listens on addresses of both kinds for either wildcard.
         return Ok(if ip.is_unspecified() { None } else { Some(ip) });
     }
-    let mut found = (name, 0u16).to_socket_addrs().map_err(|e| e.to_string())?;
-    found.next().map(|a| Some(a.ip())).ok_or_else(|| "it has no address".to_owned())
+    let mut found = (name, 0u16).to_socket_addrs().map_err(HostError::LookUp)?;
+    found.next().map(|a| Some(a.ip())).ok_or(HostError::NoAddress)
 }
 
 pub(super) fn client(
@@ -91,10 +101,15 @@ fn joined(found: &Found, listen: Listen, part: ClientPart) -> Result<Listen, Con
     let other = listen_of(&part)?;
     let same = listen.port == other.port && (listen.ip.is_none() || listen.ip == other.ip);
     if !same {
-        return Err(ConfigError::Conflict(format!(
-            "clientPort={} in {} differs from the client part of {}={} in {}",
-            found.value, found.place, part.line.key, part.line.value, part.line.place
-        )));
+        let line = part.line;
+        return Err(Conflict::ClientPorts {
+            port: found.value.clone(),
+            place: found.place.clone(),
+            line: line.key,
+            value: line.value,
+            line_place: line.place,
+        }
+        .into());
     }
     Ok(other)
 }

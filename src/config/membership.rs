@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::source::{Found, Source, not_served};
-use super::{ConfigError, Properties};
+use super::{ConfigError, Conflict, Properties};
 use crate::membership::{Members, MembersError, Role};
 use crate::types::ServerId;
 
@@ -56,10 +56,8 @@ pub(super) fn read(
         None => static_lines(s),
         Some(file) => {
             if let Some(stray) = static_lines(s).found.iter().find(|f| is_membership(f)) {
-                return Err(ConfigError::Conflict(format!(
-                    "{} in {} must be in the dynamic configuration file {}",
-                    stray.key, stray.place, file.value
-                )));
+                let (key, place) = (stray.key.clone(), stray.place.clone());
+                return Err(Conflict::StaticMember { key, place, dynamic: file.value }.into());
             }
             dynamic_lines(Path::new(&file.value))?
         }
@@ -70,10 +68,7 @@ pub(super) fn read(
         if standalone {
             return Ok(alone);
         }
-        return Err(ConfigError::Conflict(format!(
-            "{}: standaloneEnabled=false needs at least one server.N line",
-            lines.whence
-        )));
+        return Err(Conflict::NoServers { whence: lines.whence }.into());
     }
     let members = lines.members()?;
     if !several {
@@ -84,16 +79,16 @@ pub(super) fn read(
     let (voters, observers) = (members.voters().count(), members.observers().count());
     match (voters, observers) {
         (1, 0) if standalone => return Ok(membership),
-        (1, n) if standalone => {
-            return Err(ConfigError::Conflict(format!(
-                "{}: a standalone server and {n} observers: give it voters or remove the observers",
-                lines.whence
-            )));
+        (1, observers) if standalone => {
+            let whence = lines.whence;
+            return Err(Conflict::ObserversAlone { whence, observers }.into());
         }
         _ => {}
     }
     let me = lines.find_me(&members, server_id, data_dir)?;
-    members.validate().map_err(|what| lines.conflict(&what))?;
+    if let Err(error) = members.validate() {
+        return Err(Conflict::Unworkable { whence: lines.whence, error }.into());
+    }
     remark_on_size(voters, remarks);
     remark_on_role(s, &members, me, remarks)?;
     let next = match s.file("reconfigEnabled").map_or(Ok(false), |f| f.strict_bool())? {
@@ -167,12 +162,13 @@ fn next_members(s: &mut Source<'_>) -> Result<Option<Members>, ConfigError> {
 impl Lines {
     fn members(&self) -> Result<Members, ConfigError> {
         let lines = self.found.iter().map(|f| (f.key.as_str(), f.value.as_str()));
-        Members::from_lines(lines).map_err(|error| match error {
-            MembersError::Value { key, allowed, .. } if self.line(&key).is_some() => {
-                let found = self.line(&key);
-                found.map_or_else(|| self.conflict(&allowed), |found| found.refuse(&allowed))
+        Members::from_lines(lines).map_err(|error| {
+            if let MembersError::Value { key, allowed, .. } = &error
+                && let Some(found) = self.line(key)
+            {
+                return found.refuse(allowed.to_string());
             }
-            other => self.conflict(&other.to_string()),
+            Conflict::Members { whence: self.whence.clone(), error }.into()
         })
     }
 
@@ -186,10 +182,6 @@ impl Lines {
             let number = f.key.strip_prefix("server.").and_then(|n| n.parse::<i64>().ok());
             number == Some(server.0)
         })
-    }
-
-    fn conflict(&self, what: &str) -> ConfigError {
-        ConfigError::Conflict(format!("{}: {what}", self.whence))
     }
 
     fn refuse_several_addresses(&self, members: &Members) -> Result<(), ConfigError> {
@@ -229,26 +221,16 @@ impl Lines {
         server_id: Option<i64>,
         data_dir: &Path,
     ) -> Result<ServerId, ConfigError> {
-        let path = data_dir.join("myid");
+        let (path, whence) = (data_dir.join("myid"), self.whence.clone());
         let ids = || {
             let mut ids: Vec<i64> = members.iter().map(|member| member.id.0).collect();
             ids.sort_unstable();
             ids.iter().map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
         };
         match server_id {
-            None => Err(ConfigError::Conflict(format!(
-                "{} is missing: a server of an ensemble has its number there, one of {} as in {}",
-                path.display(),
-                ids(),
-                self.whence
-            ))),
-            Some(id) if members.get(ServerId(id)).is_none() => Err(ConfigError::Conflict(format!(
-                "{}: {id} is none of the servers {} of {}",
-                path.display(),
-                ids(),
-                self.whence
-            ))),
-            Some(id) => Ok(ServerId(id)),
+            Some(id) if members.get(ServerId(id)).is_some() => Ok(ServerId(id)),
+            Some(id) => Err(Conflict::UnknownMyId { path, id, ids: ids(), whence }.into()),
+            None => Err(Conflict::NoMyId { path, ids: ids(), whence }.into()),
         }
     }
 }
@@ -293,7 +275,8 @@ fn my_id(data_dir: &Path) -> Result<Option<i64>, ConfigError> {
     let text = std::fs::read_to_string(&path)
         .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
     let line = text.lines().next().unwrap_or_default().trim();
-    line.parse().map(Some).map_err(|_| {
-        ConfigError::Conflict(format!("{}: \"{line}\" is not a server number", path.display()))
-    })
+    match line.parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(Conflict::NoNumber { path, text: line.to_owned() }.into()),
+    }
 }

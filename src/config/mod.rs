@@ -15,10 +15,11 @@
 //!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
 //! * [`log_level`]: what of the log is wanted
 //! * [`command_line`]: starts without a file
-//! * [`error`]: what is wrong, where, and what would be right
+//! * [`error`]: what is wrong, where, and what would be right; [`conflict`]: what contradicts what
 
 mod auth;
 mod command_line;
+mod conflict;
 mod ensemble;
 mod error;
 mod guards;
@@ -35,6 +36,7 @@ mod storage;
 mod value;
 
 pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
+pub use conflict::Conflict;
 pub use error::{ConfigError, Place};
 pub use log_level::{LogLevelError, log_filter};
 pub use properties::Properties;

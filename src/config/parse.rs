@@ -99,10 +99,8 @@ impl Settings {
         const HIGHEST: i64 = 0xfe;
         match &self.ensemble {
             Some(ensemble) if self.tree.types.extended_types && ensemble.me.0 > HIGHEST => {
-                Err(ConfigError::Conflict(format!(
-                    "{}/myid: with extendedTypesEnabled=true a server's number is at most {HIGHEST}",
-                    self.data_dir.display()
-                )))
+                let (data_dir, most) = (self.data_dir.clone(), HIGHEST);
+                Err(Conflict::LongId { data_dir, most }.into())
             }
             _ => Ok(()),
         }
@@ -173,11 +171,8 @@ fn session(s: &mut Source<'_>, tick_ms: i32) -> Result<SessionSettings, ConfigEr
     let min = bound(s.file("minSessionTimeout"), 2)?;
     let max = bound(s.file("maxSessionTimeout"), 20)?;
     if min > max {
-        return Err(ConfigError::Conflict(format!(
-            "{}: minSessionTimeout {min} ms is above maxSessionTimeout {max} ms \
-             (two and twenty ticks of {tick_ms} ms unless set)",
-            s.file.path().display()
-        )));
+        let path = s.file.path().to_owned();
+        return Err(Conflict::SessionTimeouts { path, min_ms: min, max_ms: max, tick_ms }.into());
     }
     let most =
         number(s.file("ringkeeper.sessions.max"), POSITIVE, "sessions", limits::SESSIONS as i64)?;

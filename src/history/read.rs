@@ -30,7 +30,22 @@ pub struct LogReader {
     exact: bool,
     replay: Option<Position>,
     /// Why it ended with [`LogEnd::NotThere`].
-    trouble: Option<String>,
+    trouble: Option<NotThere>,
+}
+
+/// Why the log does not have what comes next. The learner that needs it is sent a tree.
+#[derive(Debug, thiserror::Error)]
+pub enum NotThere {
+    #[error("the log ends with {0}")]
+    End(Zxid),
+    #[error("the log goes on with {next} behind {position}")]
+    Hole { position: Zxid, next: Zxid },
+    #[error("{snapshot} may stand for what is missing before {next}")]
+    Snapshot { snapshot: String, next: Zxid },
+    #[error(transparent)]
+    Log(#[from] ReplayError),
+    #[error(transparent)]
+    Snapshots(#[from] io::Error),
 }
 
 /// About how many bytes the log has behind the file that `after` is in: what is left of that one
@@ -68,8 +83,8 @@ impl LogReader {
         self.position
     }
 
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn trouble(&self) -> Option<&NotThere> {
+        self.trouble.as_ref()
     }
 
     /// The next entries, in order and without a hole: at least one, and no more once there are
@@ -97,7 +112,7 @@ impl LogReader {
         upto: Zxid,
         max_bytes: usize,
         entries: &mut Vec<(Zxid, Bytes)>,
-    ) -> Result<LogEnd, String> {
+    ) -> Result<LogEnd, NotThere> {
         let mut bytes = 0;
         // What was opened may be out of date: files have grown, or new ones begun. Opened anew
         // without any progress it is not.
@@ -111,7 +126,7 @@ impl LogReader {
             }
             let mut replay = match self.replay.take() {
                 Some(position) => Replay::resume(logs, position),
-                None if is_fresh => return Err(format!("the log ends with {}", self.position)),
+                None if is_fresh => return Err(NotThere::End(self.position)),
                 None => {
                     is_fresh = true;
                     self.open(logs)?
@@ -120,7 +135,7 @@ impl LogReader {
             let (zxid, entry) = match replay.next_record() {
                 Ok(Some(record)) => (record.zxid, record.entry),
                 Ok(None) => continue,
-                Err(e) if is_fresh => return Err(e.to_string()),
+                Err(e) if is_fresh => return Err(e.into()),
                 Err(_) => continue,
             };
             // Java's log may have some twice.
@@ -138,13 +153,12 @@ impl LogReader {
     }
 
     /// At the record of `position`, or, if that is not in the log, before its successor.
-    fn open<'a>(&mut self, logs: &'a dyn Dir) -> Result<Replay<'a>, String> {
-        let text = |e: ReplayError| e.to_string();
-        let mut replay = Replay::open(logs, self.position, self.entry_max).map_err(text)?;
+    fn open<'a>(&mut self, logs: &'a dyn Dir) -> Result<Replay<'a>, NotThere> {
+        let mut replay = Replay::open(logs, self.position, self.entry_max)?;
         let found = match replay.next_record() {
             Ok(Some(record)) => record.zxid == self.position,
             Ok(None) | Err(ReplayError::Gap { .. }) => false,
-            Err(e) => return Err(e.to_string()),
+            Err(e) => return Err(e.into()),
         };
         if found {
             return Ok(replay);
@@ -152,22 +166,22 @@ impl LogReader {
         // Whoever has nothing comes before the first epoch's first, which has another number.
         self.exact = self.position != Zxid::ZERO;
         let next = Zxid(self.position.0.saturating_add(1));
-        Replay::open(logs, next, self.entry_max).map_err(text)
+        Ok(Replay::open(logs, next, self.entry_max)?)
     }
 
     /// Whether this transaction comes right after `position` (I4).
-    fn check(&self, zxid: Zxid, snapshots: &dyn Dir) -> Result<(), String> {
+    fn check(&self, next: Zxid, snapshots: &dyn Dir) -> Result<(), NotThere> {
         let position = self.position;
-        if position.next() == Some(zxid) {
+        if position.next() == Some(next) {
             return Ok(());
         }
-        if self.exact || !follows(position, zxid) {
-            return Err(format!("the log goes on with {zxid} behind {position}"));
+        if self.exact || !follows(position, next) {
+            return Err(NotThere::Hole { position, next });
         }
-        let snapshots = directory::snapshots(snapshots).map_err(|e| e.to_string())?;
-        match snapshots.iter().find(|file| file.zxid > position && file.zxid < zxid) {
+        let snapshots = directory::snapshots(snapshots)?;
+        match snapshots.into_iter().find(|file| file.zxid > position && file.zxid < next) {
             None => Ok(()),
-            Some(file) => Err(format!("{} may stand for what is missing before {zxid}", file.name)),
+            Some(file) => Err(NotThere::Snapshot { snapshot: file.name, next }),
         }
     }
 }

@@ -15,14 +15,16 @@ use super::aside::{self, Aside, SETS_MAX};
 use crate::disk::{Dir, remove_if_present};
 use crate::log::truncate;
 use crate::mutants::{self, Mutant};
-use crate::snapshot::restore::{RestoreError, RestoreOptions, Restored, RestoredAt};
+use crate::snapshot::restore::{
+    OutOfReach, RestoreError, RestoreOptions, Restored, RestoredAt,
+};
 use crate::snapshot::{Directories, directory, restore, restore_at, side};
 use crate::tree::TreeWriter;
 use crate::types::Zxid;
 use std::io;
 
 /// The tree is usable in either case.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Rewind {
     /// Tree and files end with the transaction asked for.
     Done {
@@ -33,7 +35,7 @@ pub enum Rewind {
         cut: Option<(String, u64)>,
     },
     /// The files cannot give that state, and are as they were; so is the tree.
-    Impossible { why: String, restored: Box<Restored> },
+    Impossible { why: OutOfReach, restored: Box<Restored> },
 }
 
 /// What becomes of the files behind the cut.

@@ -3,20 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::error::{ChangeError, Refused, Unworkable};
 use super::{Member, Members};
 use crate::types::ServerId;
-
-/// Why a change is not made. It is the client's mistake, and the client is told.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// Answered with BadArguments.
-    #[error("{0}")]
-    Refused(String),
-    /// Not even a number where one must be: MarshallingError, as Java answers what its parser
-    /// stumbles over.
-    #[error("{0}")]
-    Unreadable(String),
-}
 
 /// What a configuration must be like, beyond what [`Members`] is always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,10 +14,6 @@ pub struct ChangeRules {
     pub standalone: bool,
     /// `multiAddress.enabled`.
     pub several_addresses: bool,
-}
-
-fn refused(why: impl Into<String>) -> ChangeError {
-    ChangeError::Refused(why.into())
 }
 
 impl Members {
@@ -40,7 +25,7 @@ impl Members {
         leaving: Option<&str>,
     ) -> Result<Members, ChangeError> {
         if self.is_hierarchical() {
-            return Err(refused("servers in groups cannot join or leave one by one"));
+            return Err(Refused::Groups.into());
         }
         let mut next = self.clone();
         next.servers = self.servers.copied();
@@ -62,34 +47,28 @@ impl Members {
 
     /// A configuration as a whole; lines are parted by commas or ends of lines.
     pub fn replaced(text: &str) -> Result<Members, ChangeError> {
-        Members::parse(&text.replace(',', "\n")).map_err(|error| refused(error.to_string()))
+        Members::parse(&text.replace(',', "\n")).map_err(|error| Refused::from(error).into())
     }
 
     /// Whether a leader may propose it.
-    pub fn may_follow(&self, rules: ChangeRules) -> Result<(), ChangeError> {
+    pub fn may_follow(&self, rules: ChangeRules) -> Result<(), Refused> {
         let least = if rules.standalone { 2 } else { 1 };
         let voters = self.voters().count();
         if voters < least {
-            return Err(refused(format!("{voters} voters; there must be {least} at least")));
+            return Err(Refused::Voters { voters, least });
         }
         if let Some(member) = self.iter().find(|member| member.secure_client.is_some()) {
-            let id = member.id.0;
-            return Err(refused(format!(
-                "server.{id}: TLS is not served, and it has a port for it"
-            )));
+            return Err(Refused::Tls { server: member.id.0 });
         }
         let several = |member: &&Member| member.addresses.len() > 1;
         if let Some(member) = self.iter().find(several).filter(|_| !rules.several_addresses) {
-            let id = member.id.0;
-            return Err(refused(format!(
-                "server.{id} has several addresses, and multiAddress.enabled is not set"
-            )));
+            return Err(Refused::Addresses { server: member.id.0 });
         }
-        self.validate().map_err(refused)
+        Ok(self.validate()?)
     }
 
-    /// What Java takes and never gets to work, or loses sessions by: why.
-    pub fn validate(&self) -> Result<(), String> {
+    /// Whether it can work.
+    pub fn validate(&self) -> Result<(), Unworkable> {
         let mut bytes: BTreeMap<u8, ServerId> = BTreeMap::new();
         let mut ports: BTreeMap<(String, u16), ServerId> = BTreeMap::new();
         let mut sorted: Vec<&Member> = self.iter().collect();
@@ -97,21 +76,15 @@ impl Members {
         for member in sorted {
             let id = member.id;
             if let Some(other) = bytes.insert(id.0 as u8, id) {
-                return Err(format!(
-                    "server.{} and server.{}: session ids hold the last eight bits of a server's \
-                     number, and these are equal there",
-                    other.0, id.0
-                ));
+                return Err(Unworkable::SessionIds { first: other.0, second: id.0 });
             }
             for address in &member.addresses {
                 let wildcard = address.host == "0.0.0.0" || address.host == "0:0:0:0:0:0:0:0";
                 for port in [address.quorum, address.election].into_iter().filter(|_| !wildcard) {
                     let place = (address.host.to_lowercase(), port);
                     if let Some(other) = ports.insert(place, id) {
-                        return Err(format!(
-                            "server.{} and server.{} are both at {} port {port}",
-                            other.0, id.0, address.host
-                        ));
+                        let (first, second, host) = (other.0, id.0, address.host.clone());
+                        return Err(Unworkable::OnePlace { first, second, host, port });
                     }
                 }
             }
@@ -126,33 +99,35 @@ fn parts(text: &str, by: char) -> impl Iterator<Item = &str> {
 }
 
 fn id_of(text: &str) -> Result<i64, ChangeError> {
-    text.parse().map_err(|_| ChangeError::Unreadable(format!("{text:?} is no server's number")))
+    text.parse().map_err(|_| ChangeError::Unreadable(text.to_owned()))
 }
 
 /// `server.<id>=<host>:<quorum port>:<election port>[:<role>];[<host>:]<client port>`.
 fn joiner(text: &str) -> Result<Member, ChangeError> {
+    let line = || text.to_owned();
     let mut sides = parts(text, '=');
     let (Some(key), Some(value), None) = (sides.next(), sides.next(), sides.next()) else {
-        return Err(refused(format!("{text:?} is not server.<id>=<address>")));
+        return Err(Refused::Line { text: line() }.into());
     };
     let id = id_of(key.rsplit_once('.').map_or(key, |(_, id)| id))?;
-    let member = Member::parse(ServerId(id), value)
-        .map_err(|allowed| refused(format!("{text:?}: must be {allowed}")))?;
+    let member = match Member::parse(ServerId(id), value) {
+        Ok(member) => member,
+        Err(allowed) => return Err(Refused::Value { text: line(), allowed }.into()),
+    };
     match member.client {
         Some(_) => Ok(member),
-        None => Err(refused(format!("{text:?} says nothing of a client port"))),
+        None => Err(Refused::NoClientPort { text: line() }.into()),
     }
 }
 
 /// QuorumServer.checkAddressDuplicate: of any two ports, wildcards and loopback left out.
-fn refuse_same_address(joiner: &Member, other: &Member) -> Result<(), ChangeError> {
+fn refuse_same_address(joiner: &Member, other: &Member) -> Result<(), Refused> {
     let theirs = places(other);
     match places(joiner).into_iter().find(|place| theirs.contains(place)) {
         None => Ok(()),
-        Some((host, port)) => Err(refused(format!(
-            "server.{} would be at {host} port {port}, where server.{} is",
-            joiner.id.0, other.id.0
-        ))),
+        Some((host, port)) => {
+            Err(Refused::Taken { joiner: joiner.id.0, host, port, other: other.id.0 })
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::error::Allowed;
 use crate::types::ServerId;
 
 /// Votes, or only listens (LearnerType).
@@ -45,13 +46,9 @@ pub struct Member {
     pub secure_client: Option<ClientAddress>,
 }
 
-/// What is to be written after `server.<id>=`.
-pub(super) const FORM: &str = "<host>:<quorum port>:<election port>[:participant|observer]\
-                               [;[<client host>:]<client port>]";
-
 impl Member {
     /// The value of a `server.<id>` line. The error says what it must be.
-    pub(super) fn parse(id: ServerId, value: &str) -> Result<Member, String> {
+    pub(super) fn parse(id: ServerId, value: &str) -> Result<Member, Allowed> {
         // String.split drops what is empty at the end.
         let mut parts = value.trim_end_matches(';').split(';');
         let servers = parts.next().unwrap_or_default();
@@ -61,14 +58,14 @@ impl Member {
         };
         let (plain, secure) = (client()?, client()?);
         if parts.next().is_some() {
-            return Err(FORM.to_owned());
+            return Err(Allowed::Member);
         }
         let mut addresses: Vec<PeerAddress> = Vec::new();
         let mut role = None;
         for part in servers.split('|') {
             let (address, its_role) = PeerAddress::parse(part)?;
             if its_role.is_some() && role.is_some() && its_role != role {
-                return Err("a line whose addresses have one role".to_owned());
+                return Err(Allowed::OneRole);
             }
             role = role.or(its_role);
             if !addresses.contains(&address) {
@@ -146,8 +143,8 @@ impl PeerAddress {
         format!("{}:{}", Bracketed(&self.host), self.election)
     }
 
-    fn parse(text: &str) -> Result<(PeerAddress, Option<Role>), String> {
-        let (host, rest) = split_host(text).ok_or(FORM)?;
+    fn parse(text: &str) -> Result<(PeerAddress, Option<Role>), Allowed> {
+        let (host, rest) = split_host(text).ok_or(Allowed::Member)?;
         let mut rest = rest.split(':');
         let (quorum, election) = (port(rest.next())?, port(rest.next())?);
         let role = rest.next().filter(|role| !role.is_empty());
@@ -155,20 +152,20 @@ impl PeerAddress {
             None => None,
             Some("participant") => Some(Role::Participant),
             Some("observer") => Some(Role::Observer),
-            Some(_) => return Err(FORM.to_owned()),
+            Some(_) => return Err(Allowed::Member),
         };
         if rest.any(|part| !part.is_empty()) {
-            return Err(FORM.to_owned());
+            return Err(Allowed::Member);
         }
         if quorum == election {
-            return Err("a line whose quorum port and election port differ".to_owned());
+            return Err(Allowed::TwoPorts);
         }
         Ok((PeerAddress { host: canonical(host)?, quorum, election }, role))
     }
 }
 
 impl ClientAddress {
-    fn parse(text: &str) -> Result<ClientAddress, String> {
+    fn parse(text: &str) -> Result<ClientAddress, Allowed> {
         let (host, port_text) = split_host(text).unwrap_or(("0.0.0.0", text));
         Ok(ClientAddress { host: canonical(host)?, port: port(Some(port_text))? })
     }
@@ -182,17 +179,17 @@ fn split_host(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn port(text: Option<&str>) -> Result<u16, String> {
-    text.and_then(|text| text.trim().parse().ok()).ok_or_else(|| FORM.to_owned())
+fn port(text: Option<&str>) -> Result<u16, Allowed> {
+    text.and_then(|text| text.trim().parse().ok()).ok_or(Allowed::Member)
 }
 
 /// InetSocketAddress.getHostString: names stay, addresses are written out in full.
-fn canonical(host: &str) -> Result<String, String> {
+fn canonical(host: &str) -> Result<String, Allowed> {
     // A text is printed without escapes, so what would need one is no name; brackets stand around
     // addresses only.
     let unprintable = |c: char| c.is_whitespace() || c.is_control() || "\\[]".contains(c);
     if host.is_empty() || host.contains(unprintable) {
-        return Err(FORM.to_owned());
+        return Err(Allowed::Member);
     }
     let (address, scope) = match host.split_once('%') {
         Some((address, scope)) => (address, Some(scope)),

@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use super::member::FORM;
+use super::error::{Allowed, FORM, GROUP, MembersError};
 use super::order::{self, JavaMap};
 use super::{Member, Role};
-use crate::codec::properties::{self, SyntaxError};
+use crate::codec::properties;
 use crate::types::ServerId;
 use crate::types::limits::CONFIGURATION_LINES;
 
@@ -31,18 +31,6 @@ pub(super) struct Groups {
     counted: usize,
 }
 
-/// Why a text is no configuration. From a peer: the message is dropped. From a file: the start is
-/// refused.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum MembersError {
-    #[error(transparent)]
-    Syntax(#[from] SyntaxError),
-    #[error("{key}={value}: must be {allowed}")]
-    Value { key: String, value: String, allowed: String },
-    #[error("{0}")]
-    Conflict(String),
-}
-
 impl Members {
     /// A configuration text, as peers send it and `/zookeeper/config` holds it.
     pub fn parse(text: &str) -> Result<Members, MembersError> {
@@ -52,7 +40,7 @@ impl Members {
             lines.iter().map(|line| (trim(&line.key), trim(&line.value))).collect();
         for (key, value) in &lines {
             if !is_membership(key) && key != "version" {
-                return Err(wrong(key, value, "absent: it says nothing about members"));
+                return Err(wrong(key, value, Allowed::Nothing));
             }
         }
         Members::from_lines(lines.iter().map(|(key, value)| (key.as_str(), value.as_str())))
@@ -66,9 +54,7 @@ impl Members {
     ) -> Result<Members, MembersError> {
         let lines: Vec<(&str, &str)> = lines.into_iter().take(CONFIGURATION_LINES + 1).collect();
         if lines.len() > CONFIGURATION_LINES {
-            return Err(MembersError::Conflict(format!(
-                "more than {CONFIGURATION_LINES} lines are no configuration of this server's"
-            )));
+            return Err(MembersError::TooLong);
         }
         let keys: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
         let mut parts = Parts::new();
@@ -221,15 +207,15 @@ pub(crate) fn is_membership(key: &str) -> bool {
     key.starts_with("server.") || key.starts_with("group") || key.starts_with("weight")
 }
 
-fn wrong(key: &str, value: &str, allowed: impl Into<String>) -> MembersError {
-    MembersError::Value { key: key.to_owned(), value: value.to_owned(), allowed: allowed.into() }
+fn wrong(key: &str, value: &str, allowed: Allowed) -> MembersError {
+    MembersError::Value { key: key.to_owned(), value: value.to_owned(), allowed }
 }
 
 /// The number behind a key's first point.
-fn number_of(key: &str, value: &str, form: &str) -> Result<i64, MembersError> {
-    let name = key.split('.').next().unwrap_or(key);
+fn number_of(key: &str, value: &str, form: &'static str) -> Result<i64, MembersError> {
+    let name = key.split('.').next().unwrap_or(key).to_owned();
     let number = key.split_once('.').and_then(|(_, number)| number.parse().ok());
-    number.ok_or_else(|| wrong(key, value, format!("{name}.<number>={form}")))
+    number.ok_or_else(|| wrong(key, value, Allowed::Numbered { name, form }))
 }
 
 /// Lines on their way to a configuration.
@@ -268,31 +254,24 @@ impl Parts {
             let server = number_of(key, value, "<weight>")?;
             // Below zero, two sets without a server in common could both be quorums.
             let weight = value.parse().ok().filter(|weight| *weight >= 0);
-            let weight =
-                weight.ok_or_else(|| wrong(key, value, "a number that is not negative"))?;
+            let weight = weight.ok_or_else(|| wrong(key, value, Allowed::Weight))?;
             self.weights.insert(server, weight);
         } else if key == "version" {
             let version = i64::from_str_radix(value, 16).ok().filter(|version| *version >= 0);
-            self.version = version.ok_or_else(|| wrong(key, value, "a hexadecimal number"))?;
+            self.version = version.ok_or_else(|| wrong(key, value, Allowed::Version))?;
         }
         Ok(())
     }
 
     fn take_group(&mut self, key: &str, value: &str) -> Result<(), MembersError> {
-        const LIST: &str = "<server>:<server>:…";
-        let group = number_of(key, value, LIST)?;
+        let group = number_of(key, value, GROUP)?;
         for server in value.trim_end_matches(':').split(':') {
             if self.group_of.len() >= CONFIGURATION_LINES {
-                let allowed = format!("at most {CONFIGURATION_LINES} servers in all groups");
-                return Err(wrong(key, value, allowed));
+                return Err(wrong(key, value, Allowed::FewerInGroups));
             }
-            let server = server.parse().map_err(|_| wrong(key, value, LIST))?;
-            if let Some(other) = self.group_of.get(server) {
-                return Err(wrong(
-                    key,
-                    value,
-                    format!("without {server}, which is in group {other}"),
-                ));
+            let server = server.parse().map_err(|_| wrong(key, value, Allowed::Group))?;
+            if let Some(&group) = self.group_of.get(server) {
+                return Err(wrong(key, value, Allowed::OneGroup { server, group }));
             }
             self.group_of.insert(server, group);
         }
@@ -302,10 +281,7 @@ impl Parts {
     fn finish(mut self) -> Result<Members, MembersError> {
         let is_voter = |member: &Member| member.role == Role::Participant;
         if !self.servers.iter().any(|(_, member)| is_voter(member)) {
-            let servers = self.servers.len();
-            return Err(MembersError::Conflict(format!(
-                "{servers} servers and no voter among them: nobody could ever be elected"
-            )));
+            return Err(MembersError::NoVoter { servers: self.servers.len() });
         }
         let groups = if self.hierarchical { Some(self.groups()?) } else { None };
         Ok(Members { servers: self.servers, groups, version: self.version })
@@ -318,10 +294,7 @@ impl Parts {
                 continue;
             }
             if self.group_of.get(id).is_none() {
-                return Err(MembersError::Conflict(format!(
-                    "server.{id} votes and is in no group: where there are groups or weights, \
-                     every voter must be in one"
-                )));
+                return Err(MembersError::NoGroup { voter: id });
             }
             if self.weights.get(id).is_none() {
                 self.weights.insert(id, 1);
@@ -330,9 +303,7 @@ impl Parts {
         let mut totals: Vec<(i64, i128)> = Vec::new();
         for (server, group) in self.group_of.iter() {
             let Some(weight) = self.weights.get(server) else {
-                return Err(MembersError::Conflict(format!(
-                    "group.{group} has server {server}, which is no voter and has no weight"
-                )));
+                return Err(MembersError::NoWeight { group: *group, server });
             };
             let weight = i128::from(*weight);
             match totals.iter_mut().find(|(other, _)| other == group) {

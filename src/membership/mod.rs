@@ -9,22 +9,25 @@
 //! * [`members`]: a configuration, and its quorums
 //! * [`electorate`]: the configurations in force; a quorum is a quorum of each
 //! * [`change`]: the next configuration, from what a client asks for
+//! * [`error`]: what is wrong with a text, or with a change
 //! * [`files`]: the texts of configuration files, as Java writes them
 //! * [`order`]: the order of lines, which is that of Java's hash maps
 
 mod change;
 mod electorate;
+mod error;
 mod files;
 mod member;
 mod members;
 mod order;
 
-pub use change::{ChangeError, ChangeRules};
+pub use change::ChangeRules;
 pub use electorate::Electorate;
+pub use error::{Allowed, ChangeError, MembersError, Refused, Unworkable};
 pub use files::{dynamic_text, static_text};
 pub use member::{ClientAddress, Member, PeerAddress, Role};
 pub(crate) use members::is_membership;
-pub use members::{Members, MembersError};
+pub use members::Members;
 
 #[cfg(test)]
 mod tests;

@@ -121,7 +121,7 @@ impl HistoryFiles {
                 (*restored, LearnerInput::Truncated { last: after })
             }
             Rewind::Impossible { why, restored } => {
-                (*restored, LearnerInput::CannotTruncate { why })
+                (*restored, LearnerInput::CannotTruncate { why: why.to_string() })
             }
         })
     }

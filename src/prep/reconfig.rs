@@ -90,7 +90,10 @@ impl Prep {
             Some(text) => Members::replaced(text),
             None => committed.changed(op.joining.as_deref(), op.leaving.as_deref()),
         };
-        let next = next.and_then(|next| next.may_follow(seats.rules).map(|()| next));
+        let next = next.and_then(|next| {
+            next.may_follow(seats.rules)?;
+            Ok(next)
+        });
         let next = next.map_err(Refusal::Change)?.with_version(turn.zxid.0);
         if !(seats.has_quorum)(&next) {
             return Err(ErrorCode::NewConfigNoQuorum.into());

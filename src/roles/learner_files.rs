@@ -226,7 +226,7 @@ impl LogReaders {
                 keep(&mut self.pieces, (after, chunk.clone()), PIECES_MAX);
             }
             (LogEnd::NotThere, Some(why)) => {
-                tracing::info!(%after, why, "learner too far behind for the log: SNAP");
+                tracing::info!(%after, %why, "learner too far behind for the log: SNAP");
             }
             (LogEnd::NotThere | LogEnd::Done | LogEnd::More, _) => {}
         }

@@ -204,12 +204,25 @@ pub fn restore(
 }
 
 /// What [`restore_at`] found.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum RestoredAt {
     /// The tree is as of that transaction; the snapshot's name.
     Done { restored: Box<Restored>, base: String },
     /// The files cannot give that state. The tree is in no state to be used.
-    Impossible { why: String },
+    Impossible { why: OutOfReach },
+}
+
+/// Why the files do not give the tree as it was after a transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum OutOfReach {
+    #[error("no snapshot is as old as {0}")]
+    NoneSoOld(Zxid),
+    #[error("no snapshot gives {at}: {}", list(damaged))]
+    Damaged { at: Zxid, damaged: Vec<DamagedFile> },
+    #[error("{at} is not in the log, which has {before} before it")]
+    NotInLog { at: Zxid, before: Zxid },
+    #[error(transparent)]
+    Unreadable(RestoreError),
 }
 
 /// Fills the tree as it was after transaction `at`, as far as the files can say. The log behind it
@@ -232,9 +245,9 @@ pub fn restore_at(
     let files: Vec<SnapshotFile> = list.into_iter().filter(|f| f.zxid <= at).collect();
     let (found, damaged) = load_newest(snapshots, &files, options, writer, at);
     let Some((loaded, file)) = found else {
-        let why = match list_or_none(&damaged) {
-            None => format!("no snapshot is as old as {at}"),
-            Some(damaged) => format!("no snapshot gives {at}: {damaged}"),
+        let why = match damaged.is_empty() {
+            true => OutOfReach::NoneSoOld(at),
+            false => OutOfReach::Damaged { at, damaged },
         };
         return Ok(RestoredAt::Impossible { why });
     };
@@ -247,20 +260,16 @@ pub fn restore_at(
     let replayed = match replay(logs, writer, range, newer, loaded, options, &mut |_, _| {}) {
         Ok(replayed) if replayed.zxid == at => replayed,
         Ok(replayed) => {
-            let why = format!("{at} is not in the log, which has {} before it", replayed.zxid);
+            let why = OutOfReach::NotInLog { at, before: replayed.zxid };
             return Ok(RestoredAt::Impossible { why });
         }
         Err(e @ (RestoreError::Io { .. } | RestoreError::Log(ReplayError::Io { .. }))) => {
             return Err(e);
         }
-        Err(e) => return Ok(RestoredAt::Impossible { why: e.to_string() }),
+        Err(e) => return Ok(RestoredAt::Impossible { why: OutOfReach::Unreadable(e) }),
     };
     let restored = settled(writer, replayed, (Some(file), damaged, czxid_max, log), options);
     Ok(RestoredAt::Done { restored: Box::new(restored), base })
-}
-
-fn list_or_none(damaged: &[DamagedFile]) -> Option<String> {
-    (!damaged.is_empty()).then(|| list(damaged))
 }
 
 /// The end of every restoration.

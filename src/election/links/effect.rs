@@ -1,6 +1,9 @@
 //! What the mesh hears from its shell, and asks of it.
 
-use crate::codec::election::{ElectionAddress, Notification};
+use super::settings::{CALLS_MAX, STALL_MS, STRANGERS_MAX};
+use crate::codec::election::{
+    ElectionAddress, FrameError, HeaderError, Notification, NotificationError,
+};
 use crate::membership::Electorate;
 use crate::types::{Link, ServerId};
 
@@ -62,13 +65,43 @@ pub enum LinksEffect {
     /// Close after all that was written is sent. The link is forgotten.
     Finish { link: Link },
     /// Close at once. The link is forgotten.
-    Close { link: Link, why: String },
+    Close { link: Link, why: CloseReason },
     /// In the order in which the server sent them.
     Heard { from: ServerId, notification: Notification },
     /// Something came that is no notification; the connection stays. For the log.
-    Unread { from: ServerId, why: String },
+    Unread { from: ServerId, why: NotificationError },
     /// There is a connection to this server now.
     Reachable { server: ServerId },
     /// No address of this server took a connection. Said once until it is reachable.
     Unreachable { server: ServerId },
+}
+
+/// Why the mesh closes a connection at once. For the log: nothing else is done about it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CloseReason {
+    #[error("{} connections have not said who they are", CALLS_MAX)]
+    TooManyUnknown,
+    #[error("{} servers are in no configuration", STRANGERS_MAX)]
+    TooManyStrangers,
+    #[error("not needed any more")]
+    NotNeeded,
+    #[error("says too much while another connection stands")]
+    ClaimTooLong,
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("it calls itself {0}, which is our own id")]
+    OwnId(i64),
+    #[error("{0} is no server's id")]
+    NoId(i64),
+    /// Of two servers the one with the larger id opens the connection that lasts.
+    #[error("called back")]
+    CalledBack,
+    #[error("the peer has begun another")]
+    Replaced,
+    #[error("has not said who it is in {limit_ms} ms")]
+    Unknown { limit_ms: i64 },
+    #[error("has taken nothing for {} ms", STALL_MS)]
+    Stalled,
 }

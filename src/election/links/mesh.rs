@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conn::{Conn, Party};
-use super::effect::{Dial, LinksEffect, LinksInput};
+use super::effect::{CloseReason, Dial, LinksEffect, LinksInput};
 use super::peer::{Line, Peer};
 use super::settings::{CALLS_MAX, CLAIM_MS, LinkSettings, STALL_MS, STRANGERS_MAX};
 use crate::codec::election::{
@@ -115,8 +115,7 @@ impl Links {
             // Links count upwards: the first is the oldest.
             if let Some(oldest) = self.conns.iter().find_map(unknown) {
                 self.conns.remove(&oldest);
-                let why = format!("{CALLS_MAX} connections have not said who they are");
-                out.push(LinksEffect::Close { link: oldest, why });
+                out.push(LinksEffect::Close { link: oldest, why: CloseReason::TooManyUnknown });
             }
         }
         let until = now + self.settings.header_timeout_ms;
@@ -126,8 +125,7 @@ impl Links {
     fn connected(&mut self, now: Millis, dial: Dial, link: Link, out: &mut Vec<LinksEffect>) {
         let dialed = |peer: &Peer| matches!(peer.line, Line::Dialing { dial: d, .. } if d == dial);
         let Some((&server, peer)) = self.peers.iter_mut().find(|(_, peer)| dialed(peer)) else {
-            let why = "not needed any more".to_owned();
-            out.push(LinksEffect::Close { link, why });
+            out.push(LinksEffect::Close { link, why: CloseReason::NotNeeded });
             return;
         };
         let mut bytes = Vec::new();
@@ -157,7 +155,7 @@ impl Links {
     fn bytes(&mut self, now: Millis, link: Link, bytes: &[u8], out: &mut Vec<LinksEffect>) {
         let Some(conn) = self.conns.get_mut(&link) else { return };
         if !conn.receive(bytes) {
-            return self.end(now, link, "says too much while another connection stands", out);
+            return self.end(now, link, CloseReason::ClaimTooLong, out);
         }
         if matches!(conn.party, Party::Unknown { .. }) {
             match conn.header() {
@@ -165,7 +163,7 @@ impl Links {
                 Ok(Some(header)) => self.called(now, link, header, out),
                 Err(error) => {
                     self.conns.remove(&link);
-                    out.push(LinksEffect::Close { link, why: error.to_string() });
+                    out.push(LinksEffect::Close { link, why: error.into() });
                 }
             }
         }
@@ -191,18 +189,18 @@ impl Links {
         let read = conn.frames(|frame| {
             out.push(match frame {
                 Ok(notification) => LinksEffect::Heard { from, notification },
-                Err(error) => LinksEffect::Unread { from, why: error.to_string() },
+                Err(error) => LinksEffect::Unread { from, why: error },
             });
         });
         if let Err(error) = read {
-            self.end(now, link, &error.to_string(), out);
+            self.end(now, link, error.into(), out);
         }
     }
 
     /// A connection has said whose it is (QuorumCnxManager.handleConnection).
     fn called(&mut self, now: Millis, link: Link, header: Header, out: &mut Vec<LinksEffect>) {
         let me = self.settings.me;
-        let mut refuse = |links: &mut Links, why: String| {
+        let mut refuse = |links: &mut Links, why: CloseReason| {
             links.conns.remove(&link);
             out.push(LinksEffect::Close { link, why });
         };
@@ -213,23 +211,22 @@ impl Links {
                 ServerId(self.last_anonymous)
             }
             server if server == me => {
-                return refuse(self, format!("it calls itself {}, which is our own id", me.0));
+                return refuse(self, CloseReason::OwnId(me.0));
             }
-            ServerId(id @ ..0) => return refuse(self, format!("{id} is no server's id")),
+            ServerId(id @ ..0) => return refuse(self, CloseReason::NoId(id)),
             server => server,
         };
         let smaller = header.server < me;
         if smaller {
             self.conns.remove(&link);
-            out.push(LinksEffect::Close { link, why: "called back".to_owned() });
+            out.push(LinksEffect::Close { link, why: CloseReason::CalledBack });
         }
         let peer = self.peers.entry(server).or_insert_with(|| Peer::new(!smaller));
         peer.claim(header.addresses);
         match peer.line {
             Line::Up { link: old, .. } if mutants::on(Mutant::ClaimCostsALink) => {
                 self.conns.remove(&old);
-                let why = "the peer has begun another".to_owned();
-                out.push(LinksEffect::Close { link: old, why });
+                out.push(LinksEffect::Close { link: old, why: CloseReason::Replaced });
                 peer.line = Line::Down { retry_at: None };
             }
             // If it is true it has no connection to us, and what we believe to be one ends with the
@@ -281,8 +278,7 @@ impl Links {
         peer.claimant_since = now;
         if let Some(before) = peer.claimant.replace(link) {
             self.conns.remove(&before);
-            let why = "the peer has begun another".to_owned();
-            out.push(LinksEffect::Close { link: before, why });
+            out.push(LinksEffect::Close { link: before, why: CloseReason::Replaced });
         }
     }
 
@@ -365,8 +361,8 @@ impl Links {
     }
 
     /// Ends a connection for a reason of ours.
-    fn end(&mut self, now: Millis, link: Link, why: &str, out: &mut Vec<LinksEffect>) {
-        out.push(LinksEffect::Close { link, why: why.to_owned() });
+    fn end(&mut self, now: Millis, link: Link, why: CloseReason, out: &mut Vec<LinksEffect>) {
+        out.push(LinksEffect::Close { link, why });
         self.closed(now, link, out);
     }
 
@@ -380,8 +376,8 @@ impl Links {
         let calls: Vec<Link> =
             self.conns.iter().filter(|(_, conn)| late(conn)).map(|(link, _)| *link).collect();
         for link in calls {
-            let limit = self.settings.header_timeout_ms;
-            self.end(now, link, &format!("has not said who it is in {limit} ms"), out);
+            let limit_ms = self.settings.header_timeout_ms;
+            self.end(now, link, CloseReason::Unknown { limit_ms }, out);
         }
         let due = |peer: &Peer| peer.due(STALL_MS).is_some_and(|at| at <= now);
         let due: Vec<ServerId> =
@@ -395,7 +391,7 @@ impl Links {
                     self.connect_failed(now, dial, out);
                 }
                 Line::Up { unsent_since: Some(since), link, .. } if since + STALL_MS <= now => {
-                    self.end(now, link, &format!("has taken nothing for {STALL_MS} ms"), out);
+                    self.end(now, link, CloseReason::Stalled, out);
                 }
                 Line::Up { .. } => self.swap_claim(now, server, out),
             }
@@ -429,14 +425,12 @@ impl Links {
             let Some(gone) = oldest.and_then(|id| self.peers.remove(&id)) else { return };
             if let Some(link) = gone.claimant {
                 self.conns.remove(&link);
-                let why = format!("{STRANGERS_MAX} servers are in no configuration");
-                out.push(LinksEffect::Close { link, why });
+                out.push(LinksEffect::Close { link, why: CloseReason::TooManyStrangers });
             }
             match gone.line {
                 Line::Up { link, .. } => {
                     self.conns.remove(&link);
-                    let why = format!("{STRANGERS_MAX} servers are in no configuration");
-                    out.push(LinksEffect::Close { link, why });
+                    out.push(LinksEffect::Close { link, why: CloseReason::TooManyStrangers });
                 }
                 Line::Dialing { dial, .. } => out.push(LinksEffect::Cancel { dial }),
                 Line::Down { .. } => {}

@@ -28,6 +28,6 @@ mod mesh;
 mod conn;
 mod peer;
 
-pub use effect::{Dial, LinksEffect, LinksInput};
+pub use effect::{CloseReason, Dial, LinksEffect, LinksInput};
 pub use mesh::Links;
 pub use settings::LinkSettings;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::error::CallError;
 use super::resolver::{Answer, Asked, Resolver};
 use crate::election::links::Dial;
-use crate::net::{ConnOptions, How, Net};
+use crate::net::{CloseReason, ConnOptions, How, Net};
 use crate::types::{ConnId, Millis};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,7 +31,7 @@ pub(super) enum Target {
 /// How a call has ended.
 pub(super) enum Called {
     Connected { whom: Target, conn: ConnId, address: SocketAddr },
-    Failed { whom: Target, why: String },
+    Failed { whom: Target, why: CallError },
 }
 
 /// A name that is being looked up.
@@ -53,7 +54,7 @@ struct Call {
     trying: Option<(ConnId, SocketAddr)>,
     until: Millis,
     /// The last failure, for the log.
-    why: String,
+    why: CallError,
 }
 
 #[derive(Default)]
@@ -83,7 +84,7 @@ impl Dials {
             targets: VecDeque::new(),
             trying: None,
             until: around.now + timeout_ms,
-            why: "it has no address".to_owned(),
+            why: CallError::NoAddress,
         };
         let id = CallId(self.last);
         self.calls.insert(id, call);
@@ -113,7 +114,7 @@ impl Dials {
                 }
                 call.targets = found.into_iter().filter(|at| !call.tried.contains(at)).collect();
             }
-            Err(why) => call.why = why,
+            Err(why) => call.why = why.into(),
         }
         if call.trying.is_none() {
             self.go_on(around, id);
@@ -127,12 +128,12 @@ impl Dials {
         }
     }
 
-    pub fn closed(&mut self, around: &mut CallsAround<'_>, conn: ConnId, why: &str) {
+    pub fn closed(&mut self, around: &mut CallsAround<'_>, conn: ConnId, reason: CloseReason) {
         let Some(id) = self.of(conn) else { return };
         if let Some(call) = self.calls.get_mut(&id)
             && let Some((_, address)) = call.trying.take()
         {
-            call.why = format!("{address}: {why}");
+            call.why = CallError::Closed { address, reason };
         }
         self.go_on(around, id);
     }
@@ -156,9 +157,9 @@ impl Dials {
                 Some((conn, address)) => {
                     around.net.close(conn, How::Now);
                     around.given_up.push(conn);
-                    format!("{address}: not connected in time")
+                    CallError::Late { address }
                 }
-                None => "its name is still being looked up".to_owned(),
+                None => CallError::LookedUpStill,
             };
             self.ended.push_back(Called::Failed { whom: call.whom, why });
         }
@@ -203,14 +204,14 @@ impl Dials {
                         around.begun.push(conn);
                         return;
                     }
-                    Err(error) => call.why = format!("{address}: {error}"),
+                    Err(error) => call.why = CallError::Refused { address, error },
                 }
             } else if call.lookup.is_some() {
                 return;
             } else if let Some((host, port)) = call.names.pop_front() {
                 match around.resolver.ask(Asked::Call(id), &host, port) {
                     Some(Answer { found: Ok(found), .. }) => call.targets.extend(found),
-                    Some(Answer { found: Err(why), .. }) => call.why = why,
+                    Some(Answer { found: Err(why), .. }) => call.why = why.into(),
                     None => {
                         call.until = around.now + LOOKUP_MS.max(call.timeout_ms);
                         let hopes_at = Some(around.now + HOPE_MS);
@@ -219,9 +220,9 @@ impl Dials {
                     }
                 }
             } else {
-                let (whom, why) = (call.whom, std::mem::take(&mut call.why));
-                self.calls.remove(&id);
-                self.ended.push_back(Called::Failed { whom, why });
+                if let Some(Call { whom, why, .. }) = self.calls.remove(&id) {
+                    self.ended.push_back(Called::Failed { whom, why });
+                }
                 return;
             }
         }

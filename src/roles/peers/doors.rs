@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::error::ListenError;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::BACKLOG;
 use crate::net::Net;
@@ -144,7 +145,8 @@ impl Door {
             Err(why) => {
                 // A name may become known later than its server: that is no reason to give up.
                 self.state = State::Waiting(now + self.retry_ms);
-                return Err(BindError { port: self.port, failures: self.failures, why });
+                let (port, failures) = (self.port, self.failures);
+                return Err(BindError { port, failures, why: why.into() });
             }
         };
         if let Some(slot) = found.get_mut(attempt.place) {
@@ -165,11 +167,11 @@ impl Door {
                 self.failures = 0;
                 Ok(())
             }
-            Err((address, error)) => Err(self.failed(format!("{address}: {error}"), now)),
+            Err(why) => Err(self.failed(why, now)),
         }
     }
 
-    fn failed(&mut self, why: String, now: Millis) -> BindError {
+    fn failed(&mut self, why: ListenError, now: Millis) -> BindError {
         self.failures += 1;
         self.state = State::Waiting(now + self.retry_ms);
         BindError { port: self.port, failures: self.failures, why }
@@ -182,18 +184,18 @@ pub(super) struct BindError {
     pub port: Port,
     /// How often an address that is known could not be bound.
     pub failures: u32,
-    pub why: String,
+    pub why: ListenError,
 }
 
 /// All of them or none.
-fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, (SocketAddr, io::Error)> {
+fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenError> {
     let mut bound = Vec::new();
     for address in wanted {
         match listen(net, *address) {
             Ok(address) => bound.push(address),
             Err(error) => {
                 bound.into_iter().for_each(|address| net.stop_listening_at(address));
-                return Err((*address, error));
+                return Err(ListenError::Bind { address: *address, error });
             }
         }
     }

@@ -51,14 +51,14 @@ impl Peers {
                 }
                 LinksEffect::Finish { link } => self.leave_mesh(net, link, How::AfterFlush),
                 LinksEffect::Close { link, why } => {
-                    tracing::debug!(link = link.0, why, "election connection closed");
+                    tracing::debug!(link = link.0, %why, "election connection closed");
                     self.leave_mesh(net, link, How::Now);
                 }
                 LinksEffect::Heard { from, notification } => {
                     out.push(PeerEvent::Heard { from, notification });
                 }
                 LinksEffect::Unread { from, why } => {
-                    tracing::warn!(server = from.0, why, "election notification ignored");
+                    tracing::warn!(server = from.0, %why, "election notification ignored");
                 }
                 LinksEffect::Reachable { server } => out.push(PeerEvent::Reachable { server }),
                 LinksEffect::Unreachable { server } => out.push(PeerEvent::Unreachable { server }),

@@ -15,6 +15,7 @@
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
 //! * `calls`: connections on their way; `doors`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
+//! * `error`: why there is no connection, or none any more
 //! * `contract`: what a quorum link promises, for these sockets and for the simulator's
 
 mod settings;
@@ -28,6 +29,9 @@ mod calls;
 mod doors;
 mod resolver;
 
+mod error;
+
+pub use error::{ListenError, LookUpError};
 pub use resolver::Resolver;
 pub use settings::PeerSettings;
 pub use shell::{Peers, PeersError};

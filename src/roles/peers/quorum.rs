@@ -8,13 +8,13 @@ use std::os::fd::OwnedFd;
 use bytes::Bytes;
 
 use super::calls::Target;
+use super::error::LinkError;
 use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
-use crate::codec::jute::DecodeError;
-use crate::codec::quorum::snapshot::{SnapshotParser, StreamError};
-use crate::codec::quorum::{Packet, PacketError, decode_into, encode};
+use crate::codec::quorum::snapshot::SnapshotParser;
+use crate::codec::quorum::{Packet, decode_into, encode};
 use crate::mutants::{self, Mutant};
-use crate::net::{How, Net};
+use crate::net::{CloseReason, How, Net};
 use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link, ServerId};
 
@@ -150,10 +150,10 @@ impl Peers {
     pub(super) fn quorum_received(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
         if let Err(why) = self.take_packets(net, link, out) {
             if let Some(entry) = self.quorum.get(&link) {
-                tracing::warn!(link = link.0, peer = %entry.peer, why, "link closed");
+                tracing::warn!(link = link.0, peer = %entry.peer, %why, "link closed");
             }
             self.leave_quorum(net, link, How::Now);
-            out.push(PeerEvent::Closed { link, why });
+            out.push(PeerEvent::Closed { link, why: why.to_string() });
         }
     }
 
@@ -163,7 +163,7 @@ impl Peers {
         net: &mut Net,
         link: Link,
         out: &mut Vec<PeerEvent>,
-    ) -> Result<(), String> {
+    ) -> Result<(), LinkError> {
         let Some(entry) = self.quorum.get_mut(&link) else { return Ok(()) };
         let before = out.len();
         loop {
@@ -173,7 +173,8 @@ impl Peers {
             }
             if let Some(parser) = &mut entry.stream {
                 let progress = parser.feed(input, &mut |_| {});
-                let progress = progress.map_err(|e| stream_error(&e, self.settings.field_max))?;
+                let field_max = self.settings.field_max;
+                let progress = progress.map_err(|e| LinkError::of_stream(e, field_max))?;
                 let bytes = Bytes::copy_from_slice(&input[..progress.consumed]);
                 net.consume(entry.conn, progress.consumed);
                 out.push(PeerEvent::Stream { link, bytes });
@@ -184,7 +185,8 @@ impl Peers {
             }
             let keep = &mut |bytes: &[u8]| self.chunks.copy(bytes);
             let decoded = decode_into(input, &self.settings.limits, keep);
-            let decoded = decoded.map_err(|e| packet_error(&e, self.settings.limits.data))?;
+            let data_max = self.settings.limits.data;
+            let decoded = decoded.map_err(|e| LinkError::of_packet(e, data_max))?;
             let Some((packet, taken)) = decoded else {
                 if out.len() == before {
                     out.push(PeerEvent::Moved { link });
@@ -214,40 +216,12 @@ impl Peers {
         &mut self,
         net: &mut Net,
         link: Link,
-        why: String,
+        reason: CloseReason,
         out: &mut Vec<PeerEvent>,
     ) {
         self.quorum_received(net, link, out);
         if self.quorum.remove(&link).is_some() {
-            out.push(PeerEvent::Closed { link, why });
+            out.push(PeerEvent::Closed { link, why: reason.to_string() });
         }
     }
-}
-
-/// What is to be done about a packet that is too long for this server alone: it would meet it again
-/// and again.
-fn packet_error(error: &PacketError, field_max: usize) -> String {
-    match error {
-        PacketError::Field { packet, error: DecodeError::Length { length, .. } } => {
-            too_long(packet, *length, field_max)
-        }
-        other => other.to_string(),
-    }
-}
-
-fn stream_error(error: &StreamError, field_max: usize) -> String {
-    match error {
-        StreamError::Record { error: DecodeError::Length { field, length, .. }, .. } => {
-            too_long(field, *length, field_max)
-        }
-        other => other.to_string(),
-    }
-}
-
-fn too_long(what: &str, length: i32, field_max: usize) -> String {
-    format!(
-        "{what} of {length} bytes: this server reads {field_max}, its jute.maxbuffer and \
-         jute.maxbuffer.extrasize together; set jute.maxbuffer as large as on the server that wrote \
-         it, and start again"
-    )
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::calls::CallId;
 use super::doors::Attempt;
+use super::error::LookUpError;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 
 /// A request for a name that is being looked up waits for that lookup. One that takes longer than this is
@@ -22,7 +23,7 @@ const LOOKUP_MAX: Duration = Duration::from_secs(15);
 const KNOWN_MAX: usize = 1024;
 
 /// Lookups at once. A server asks for one or two names of each other server at a time.
-const LOOKUPS_MAX: usize = 64;
+pub(super) const LOOKUPS_MAX: usize = 64;
 
 /// What a lookup is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,11 +35,11 @@ pub(super) enum Asked {
 /// Addresses in the order in which they are to be tried; at least one.
 pub(super) struct Answer {
     pub asked: Asked,
-    pub found: Result<Vec<SocketAddr>, String>,
+    pub found: Result<Vec<SocketAddr>, LookUpError>,
 }
 
 /// What a name means, in the order in which addresses are to be tried.
-pub(super) type Meaning = Result<Vec<IpAddr>, String>;
+pub(super) type Meaning = Result<Vec<IpAddr>, LookUpError>;
 
 /// Looks a name up, however long that takes.
 pub(super) type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
@@ -89,13 +90,13 @@ impl Resolver {
         // SeqCst, for this is no hot path: the count is only a bound.
         if self.running.fetch_add(1, Ordering::SeqCst) >= LOOKUPS_MAX {
             self.running.fetch_sub(1, Ordering::SeqCst);
-            let found = Err(format!("{host}: {LOOKUPS_MAX} names are being looked up"));
+            let found = Err(LookUpError::TooMany { host: host.to_owned() });
             return Some(Answer { asked, found });
         }
         let (answers, running) = (self.answers.clone(), self.running.clone());
         let (name, look_up) = (host.to_owned(), self.look_up.clone());
         let lookup = move || {
-            let found = look_up(&name).map_err(|error| format!("{name}: {error}"));
+            let found = look_up(&name).map_err(|error| failed(&name, error));
             running.fetch_sub(1, Ordering::SeqCst);
             answers.push((name, found));
         };
@@ -109,7 +110,7 @@ impl Resolver {
             }
             Err(error) => {
                 self.running.fetch_sub(1, Ordering::SeqCst);
-                Some(Answer { asked, found: Err(format!("{host}: {error}")) })
+                Some(Answer { asked, found: Err(failed(host, error)) })
             }
         }
     }
@@ -144,6 +145,10 @@ impl Resolver {
     pub(super) fn has_answers(&self) -> bool {
         !self.answered.is_empty()
     }
+}
+
+fn failed(host: &str, error: io::Error) -> LookUpError {
+    LookUpError::Failed { host: host.to_owned(), error: Arc::new(error) }
 }
 
 /// IPv4 first, as Java has it unless told otherwise.

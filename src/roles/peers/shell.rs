@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, VecDeque};
 use super::calls::{Called, CallsAround, Dials, Target};
 use super::doors::{BindError, Door, Port};
 use super::election::Mesh;
+use super::error::ListenError;
 use super::quorum::QuorumLinks;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
 use crate::election::links::{Links, LinksInput};
 use crate::membership::PeerAddress;
 use crate::mutants::{self, Mutant};
-use crate::net::{How, Net, NetEvent};
+use crate::net::{CloseReason, How, Net, NetEvent};
 use crate::roles::chunks::Chunks;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PeersError {
     /// The process ends (ExitCode.UNABLE_TO_BIND_QUORUM_PORT).
     #[error("cannot listen for elections after {tries} tries: {why}")]
-    Election { tries: u32, why: String },
+    Election { tries: u32, why: ListenError },
 }
 
 /// What a connection is for.
@@ -213,22 +214,22 @@ impl Peers {
             // Nothing that comes is answered behind the peer's end: between servers both directions
             // end together.
             NetEvent::Ended(conn) => net.close(conn, How::AfterFlush),
-            NetEvent::Closed(conn, reason) => self.closed(net, conn, &reason.to_string(), out),
+            NetEvent::Closed(conn, reason) => self.closed(net, conn, reason, out),
             NetEvent::Woken => {}
         }
         self.end_calls(net, out);
     }
 
-    fn closed(&mut self, net: &mut Net, conn: ConnId, why: &str, out: &mut Vec<PeerEvent>) {
+    fn closed(&mut self, net: &mut Net, conn: ConnId, reason: CloseReason, out: &mut Vec<PeerEvent>) {
         match self.uses.remove(&conn) {
             Some(Use::Call) => {
                 let mut around = around(&self.settings, &self.resolver, net, self.now);
-                self.calls.closed(&mut around, conn, why);
+                self.calls.closed(&mut around, conn, reason);
                 let (begun, given_up) = (around.begun, around.given_up);
                 self.own_calls(begun, given_up);
             }
             Some(Use::Election(link)) => self.election_closed(net, link, out),
-            Some(Use::Quorum(link)) => self.quorum_closed(net, link, why.to_owned(), out),
+            Some(Use::Quorum(link)) => self.quorum_closed(net, link, reason, out),
             Some(Use::Leaving) | None => {}
         }
         if !mutants::on(Mutant::IdsNeverReturn) {
@@ -295,11 +296,11 @@ impl Peers {
                     self.leader_connected(conn, address, out);
                 }
                 Called::Failed { whom: Target::Election(dial), why } => {
-                    tracing::debug!(why, "no election connection");
+                    tracing::debug!(%why, "no election connection");
                     self.elect(net, LinksInput::ConnectFailed { dial }, out);
                 }
                 Called::Failed { whom: Target::Leader, why } => {
-                    out.push(PeerEvent::ConnectFailed { why });
+                    out.push(PeerEvent::ConnectFailed { why: why.to_string() });
                 }
             }
         }
@@ -336,7 +337,7 @@ impl Peers {
     /// A try to listen that has failed is followed by another, for the election port so many times.
     fn judge(&self, tried: Result<(), BindError>) -> Result<(), PeersError> {
         let Err(BindError { port, failures, why }) = tried else { return Ok(()) };
-        tracing::error!(port = port.word(), why, "cannot listen for other servers; trying again");
+        tracing::error!(port = port.word(), %why, "cannot listen for other servers; trying again");
         match (port, self.settings.bind_retries) {
             (Port::Election, Some(tries)) if failures >= tries.max(1) => {
                 Err(PeersError::Election { tries: failures, why })
