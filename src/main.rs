@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use ringkeeper::config::{self, ConfigError, Settings};
 use ringkeeper::node::boot::{self, BootError};
-use ringkeeper::node::stderr::{self, Diagnostics};
+use ringkeeper::runtime::stderr::{self, Diagnostics};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 

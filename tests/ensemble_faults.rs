@@ -13,7 +13,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::client::Session;
-use support::ensemble::{Ensemble, Plan, SmallDisk};
+use support::disks::SmallDisk;
+use support::ensemble::{Ensemble, Plan};
 use support::load::Load;
 use support::roaming::{Lost, Roaming};
 use support::server::Kind;
@@ -131,10 +132,6 @@ fn inject(ensemble: &mut Ensemble, load: &Load, fault: Fault, rng: &mut Rng, tol
     followers.retain(|id| *id != leader);
     let follower = rng.pick(&followers);
     let minority = (ensemble.voters().len() - 1) / 2;
-    // The moment and length of a fault are what the seed varies: not a synchronisation.
-    let while_it_lasts = |rng: &mut Rng, most: u64| {
-        std::thread::sleep(Duration::from_millis(100 + rng.u64() % most));
-    };
     match fault {
         Fault::KillLeader => {
             ensemble.member(leader).kill();
@@ -163,17 +160,8 @@ fn inject(ensemble: &mut Ensemble, load: &Load, fault: Fault, rng: &mut Rng, tol
             let rest = followers.iter().filter(|id| !side.contains(id));
             let rest: Vec<u64> = rest.copied().take(minority - 1).collect();
             side.extend(rest);
-            let links = ensemble.links.as_ref().unwrap();
-            if matches!(fault, Fault::CutLeader | Fault::CutFollower) {
-                links.isolate(&side);
-            } else {
-                links.mute(&side);
-            }
-            while_it_lasts(rng, 7000);
-            links.heal();
-            if rng.percent(50) {
-                links.reset();
-            }
+            let mute = matches!(fault, Fault::MuteLeader | Fault::MuteFollower);
+            divide(ensemble, &side, mute, rng);
         }
         Fault::Reset => {
             ensemble.links.as_ref().unwrap().reset();
@@ -202,6 +190,25 @@ fn inject(ensemble: &mut Ensemble, load: &Load, fault: Fault, rng: &mut Rng, tol
             load.strict(false);
             storm(ensemble, rng);
         }
+    }
+}
+
+/// The moment and length of a fault are what the seed varies: not a synchronisation.
+fn while_it_lasts(rng: &mut Rng, most: u64) {
+    std::thread::sleep(Duration::from_millis(100 + rng.u64() % most));
+}
+
+/// No bytes between this side and the others, in both directions or, `mute`, in one; then again.
+fn divide(ensemble: &Ensemble, side: &[u64], mute: bool, rng: &mut Rng) {
+    let links = ensemble.links.as_ref().unwrap();
+    match mute {
+        true => links.mute(side),
+        false => links.isolate(side),
+    }
+    while_it_lasts(rng, 7000);
+    links.heal();
+    if rng.percent(50) {
+        links.reset();
     }
 }
 

@@ -129,6 +129,12 @@ fn script(port: u16, elsewhere: u16, root: &str) -> Vec<String> {
     say("closed", closes(&mut d.conn).to_string());
     say("over", Session::resume(port, &d.grant, TIMEOUT).is_none().to_string());
 
+    expires(port, &mut say);
+    seen
+}
+
+/// A session of which nothing is heard ends in time.
+fn expires(port: u16, say: &mut impl FnMut(&str, String)) {
     let mut idle = Session::open(port, SHORT);
     idle.conn.patience(Duration::from_secs(12));
     let began = Instant::now();
@@ -136,7 +142,6 @@ fn script(port: u16, elsewhere: u16, root: &str) -> Vec<String> {
     let took = began.elapsed();
     say("in time", (4.0..9.0).contains(&took.as_secs_f64()).to_string());
     say("expired", Session::resume(port, &idle.grant, TIMEOUT).is_none().to_string());
-    seen
 }
 
 /// Scripts of a Java follower, of ours, and of the leader `leads`.

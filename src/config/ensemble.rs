@@ -35,18 +35,7 @@ pub(super) fn ensemble(
     };
     let connect_ticks = number(s.file("connectToLearnerMasterLimit"), NATURAL, "ticks", 0)?;
     let handshake = number(s.property("quorumCnxnTimeoutMs"), ANY, "milliseconds", -1)?;
-    let epoch_wait = s.property_or("leader.maxTimeToWaitForEpoch", &["maxTimeToWaitForEpoch"]);
-    let epoch_wait = number(epoch_wait, ANY, "milliseconds, or -1 for none,", -1)?;
-    let retries = s.property("electionPortBindRetry");
-    if let Some(found) = s.file("observerMasterPort")
-        && number(Some(found.clone()), ANY, "", 0)? > 0
-    {
-        remarks.push(format!(
-            "{}={} in {}: observer masters are not served by this version; observers connect to \
-             the leader",
-            found.key, found.value, found.place
-        ));
-    }
+    remark_on_observer_master(s, remarks)?;
     Ok(Some(EnsembleSettings {
         me,
         role,
@@ -76,12 +65,9 @@ pub(super) fn ensemble(
             "milliseconds",
             60_000,
         )?,
-        epoch_wait_ms: (epoch_wait >= 0).then_some(epoch_wait),
+        epoch_wait_ms: epoch_wait_ms(s)?,
         listen_on_all_addresses: strict(s.file("quorumListenOnAllIPs"), false)?,
-        bind_retries: match number(retries, NATURAL, "tries, 0 for as many as it takes,", 3)? {
-            0 => None,
-            tries => Some(tries as u32),
-        },
+        bind_retries: bind_retries(s)?,
         tcp_keep_alive: flag(s.property("tcpKeepAlive"), false),
         several_addresses: several_addresses(s),
         leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
@@ -91,6 +77,35 @@ pub(super) fn ensemble(
         standalone_enabled: standalone,
         members_in_one_file: in_one_file,
     }))
+}
+
+fn epoch_wait_ms(s: &mut Source<'_>) -> Result<Option<i64>, ConfigError> {
+    let found = s.property_or("leader.maxTimeToWaitForEpoch", &["maxTimeToWaitForEpoch"]);
+    let ms = number(found, ANY, "milliseconds, or -1 for none,", -1)?;
+    Ok((ms >= 0).then_some(ms))
+}
+
+/// `None`: as many as it takes.
+fn bind_retries(s: &mut Source<'_>) -> Result<Option<u32>, ConfigError> {
+    let found = s.property("electionPortBindRetry");
+    let tries = number(found, NATURAL, "tries, 0 for as many as it takes,", 3)?;
+    Ok((tries > 0).then_some(tries as u32))
+}
+
+fn remark_on_observer_master(
+    s: &mut Source<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    if let Some(found) = s.file("observerMasterPort")
+        && number(Some(found.clone()), ANY, "", 0)? > 0
+    {
+        remarks.push(format!(
+            "{}={} in {}: observer masters are not served by this version; observers connect to \
+             the leader",
+            found.key, found.value, found.place
+        ));
+    }
+    Ok(())
 }
 
 /// `initLimit` and `syncLimit` have no default.

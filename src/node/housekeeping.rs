@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::logs_first::LogsFirst;
+use crate::snapshot::logs_first::LogsFirst;
 use crate::disk::Dir;
 use crate::history;
 use crate::metrics::gauges::Gauges;

@@ -8,10 +8,8 @@
 //! * [`history_files`]: changes of history, on a thread beside
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
-//! * [`logs_first`]: the log flushed before a snapshot, where it is not flushed otherwise
 //! * [`standstill`]: looks whether the control role takes turns
 //! * [`slow_commands`]: four-letter words whose answers take time
-//! * [`stderr`]: what the process says of itself
 
 pub mod assembly;
 pub mod boot;
@@ -19,10 +17,8 @@ pub mod history_files;
 pub mod hosting;
 pub mod housekeeping;
 pub mod learner_files;
-pub mod logs_first;
 pub mod placement;
 pub mod recover;
 pub mod slow_commands;
 pub mod standstill;
-pub mod stderr;
 pub mod threads;

@@ -21,6 +21,7 @@ mod beside;
 pub mod clock;
 mod entropy;
 pub mod open_files;
+pub mod stderr;
 
 pub use beside::beside;
 pub use buffers::Filled;

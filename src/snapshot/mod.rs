@@ -14,11 +14,13 @@
 //! * [`replay`]: the log over it
 //! * [`pack`]: plain, gzip and snappy streams; the layout is [`crate::codec::snapfile`]'s
 //! * [`name`], [`side`]: names, and the checksum that lies beside a file
+//! * [`logs_first`]: the log flushed before a snapshot, where it is not flushed otherwise
 //! * [`autopurge`]: when old files go
 
 pub mod autopurge;
 pub mod directory;
 pub mod load;
+pub mod logs_first;
 pub mod name;
 pub mod pace;
 pub mod pack;

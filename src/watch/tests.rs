@@ -260,99 +260,118 @@ impl Model {
     }
 }
 
+/// The tables and the model, which are told the same.
+struct Both {
+    w: Watches,
+    model: Model,
+    /// Seed and step, for messages.
+    at: String,
+}
+
+impl Both {
+    fn add(&mut self, random: &mut Rng, path: &str, slot: u32) {
+        let modes = [Standard, Persistent, PersistentRecursive];
+        let bit = random.below(3) as usize;
+        let table = random.below(if bit == 2 { 1 } else { 2 }) as usize;
+        let wire = if table == 0 { Table::Data } else { Table::Child };
+        let fresh = self.w.add(path, modes[bit], wire, conn(slot), Zxid(0));
+        let known = self.model.0[table].entry((path.into(), slot)).or_default();
+        assert_eq!(fresh, *known & (1 << bit) == 0);
+        *known |= 1 << bit;
+    }
+
+    fn remove(&mut self, random: &mut Rng, path: &str, slot: u32) {
+        let kind: i32 = 1 + random.below(5);
+        let wire = WatcherKind::from_wire(kind).unwrap();
+        let masks = [[0, 1], [1, 0], [7, 7], [2, 2], [4, 0]][kind as usize - 1];
+        let mut removed = false;
+        for (table, mask) in masks.into_iter().enumerate() {
+            if let Some(bits) = self.model.0[table].get_mut(&(path.into(), slot)) {
+                removed |= *bits & mask != 0;
+                *bits &= !mask;
+            }
+            self.model.0[table].retain(|_, bits| *bits != 0);
+        }
+        assert_eq!(self.w.remove(path, wire, conn(slot)), removed);
+    }
+
+    fn remove_conn(&mut self, slot: u32) {
+        self.w.remove_conn(conn(slot));
+        self.model.0.iter_mut().for_each(|t| t.retain(|(_, s), _| *s != slot));
+    }
+
+    fn change_data(&mut self, zxid: i64, path: &str) {
+        let events = data_changed(&mut self.w, zxid, path);
+        let mut events: Vec<_> = events.into_iter().map(|e| e.0).collect();
+        events.sort_unstable();
+        assert_eq!(events, self.model.fire(0, path, &[]), "{}", self.at);
+    }
+
+    fn create_or_delete(&mut self, zxid: i64, path: &str, gone: bool) {
+        let mut events = match gone {
+            true => deleted(&mut self.w, zxid, path),
+            false => created(&mut self.w, zxid, path),
+        };
+        let first = self.model.fire(0, path, &[]);
+        let mut expected: Told = Vec::new();
+        let own = if gone { NodeDeleted } else { NodeCreated };
+        expected.extend(first.iter().map(|s| event(*s, own, path)));
+        if gone {
+            let second = self.model.fire(1, path, &first);
+            expected.extend(second.iter().map(|s| event(*s, own, path)));
+        }
+        let parent = match path.rfind('/') {
+            Some(0) | None => "/",
+            Some(at) => &path[..at],
+        };
+        let last = self.model.fire(1, parent, &[]);
+        let edge = expected.len();
+        expected.extend(last.iter().map(|s| event(*s, NodeChildrenChanged, parent)));
+        assert_eq!(events.len(), expected.len(), "{}", self.at);
+        // Of several connections that hear of one thing, none comes first.
+        events[..first.len()].sort_by_key(|e| e.0);
+        events[first.len()..edge].sort_by_key(|e| e.0);
+        events[edge..].sort_by_key(|e| e.0);
+        assert_eq!(events, expected, "{}", self.at);
+    }
+
+    fn assert_equal(&self, slot: u32) {
+        let (w, model) = (&self.w, &self.model);
+        let counts = w.counts();
+        assert_eq!(counts.watches, model.0[0].len() + model.0[1].len());
+        assert_eq!(counts.data_watches, model.0[0].len());
+        assert_eq!(w.by_path().map(|(_, c)| c.len()).sum::<usize>(), model.0[0].len());
+        assert_eq!(w.by_connection().map(|(_, p)| p.len()).sum::<usize>(), model.0[0].len());
+        assert_eq!(w.by_path().count(), counts.data_paths);
+        assert_eq!(w.by_connection().count(), counts.data_connections);
+        let all = model.0.iter().flat_map(|table| table.keys());
+        let own = all.filter(|(_, s)| *s == slot).map(|(path, _)| Watches::cost(path));
+        assert_eq!(w.bytes_of(conn(slot)), own.sum::<usize>(), "{}", self.at);
+        let texts = (0..40).map(|slot| w.bytes_of(conn(slot))).sum::<usize>();
+        assert!(w.bytes() <= texts, "each path is stored once");
+    }
+}
+
 #[test]
 fn random_use_agrees_with_a_plain_model() {
     let paths = ["/", "/a", "/a/b", "/a/b/c", "/a/bc", "/d"];
-    let modes = [Standard, Persistent, PersistentRecursive];
     for seed in 0..40 {
         let mut random = Rng::new(seed);
-        let mut w = Watches::new(seed);
-        let mut model = Model::default();
+        let (w, model) = (Watches::new(seed), Model::default());
+        let mut both = Both { w, model, at: String::new() };
         for step in 1..600 {
+            both.at = format!("seed {seed} step {step}");
             let path = paths[random.below(6) as usize];
             let slot = random.below(if seed % 2 == 0 { 4 } else { 40 }) as u32;
             match random.below(12) {
-                0..=5 => {
-                    let bit = random.below(3) as usize;
-                    let table = random.below(if bit == 2 { 1 } else { 2 }) as usize;
-                    let wire = if table == 0 { Table::Data } else { Table::Child };
-                    let fresh = w.add(path, modes[bit], wire, conn(slot), Zxid(0));
-                    let known = model.0[table].entry((path.into(), slot)).or_default();
-                    assert_eq!(fresh, *known & (1 << bit) == 0);
-                    *known |= 1 << bit;
-                }
-                6 => {
-                    let kind = 1 + random.below(5);
-                    let wire = WatcherKind::from_wire(kind).unwrap();
-                    let masks = [[0, 1], [1, 0], [7, 7], [2, 2], [4, 0]][kind as usize - 1];
-                    let mut removed = false;
-                    for (table, mask) in masks.into_iter().enumerate() {
-                        if let Some(bits) = model.0[table].get_mut(&(path.into(), slot)) {
-                            removed |= *bits & mask != 0;
-                            *bits &= !mask;
-                        }
-                        model.0[table].retain(|_, bits| *bits != 0);
-                    }
-                    assert_eq!(w.remove(path, wire, conn(slot)), removed);
-                }
-                7 if random.below(4) == 0 => {
-                    w.remove_conn(conn(slot));
-                    model.0.iter_mut().for_each(|t| t.retain(|(_, s), _| *s != slot));
-                }
-                7 | 8 => {
-                    let mut events: Vec<_> =
-                        data_changed(&mut w, step, path).into_iter().map(|e| e.0).collect();
-                    events.sort_unstable();
-                    assert_eq!(events, model.fire(0, path, &[]), "seed {seed} step {step}");
-                }
-                kind => {
-                    if path == "/" {
-                        continue;
-                    }
-                    let gone = kind == 9;
-                    let mut events = match gone {
-                        true => deleted(&mut w, step, path),
-                        false => created(&mut w, step, path),
-                    };
-                    let first = model.fire(0, path, &[]);
-                    let mut expected: Told = Vec::new();
-                    let own = if gone { NodeDeleted } else { NodeCreated };
-                    expected.extend(first.iter().map(|s| event(*s, own, path)));
-                    if gone {
-                        let second = model.fire(1, path, &first);
-                        expected.extend(second.iter().map(|s| event(*s, own, path)));
-                    }
-                    let parent = match path.rfind('/') {
-                        Some(0) | None => "/",
-                        Some(at) => &path[..at],
-                    };
-                    let last = model.fire(1, parent, &[]);
-                    let edge = expected.len();
-                    expected.extend(last.iter().map(|s| event(*s, NodeChildrenChanged, parent)));
-                    assert_eq!(events.len(), expected.len(), "seed {seed} step {step}");
-                    let order = |told: &mut Told| {
-                        told[..first.len()].sort_by_key(|e| e.0);
-                        told[first.len()..edge].sort_by_key(|e| e.0);
-                        told[edge..].sort_by_key(|e| e.0);
-                    };
-                    order(&mut events);
-                    assert_eq!(events, expected, "seed {seed} step {step}");
-                }
+                0..=5 => both.add(&mut random, path, slot),
+                6 => both.remove(&mut random, path, slot),
+                7 if random.below(4) == 0 => both.remove_conn(slot),
+                7 | 8 => both.change_data(step, path),
+                kind if path != "/" => both.create_or_delete(step, path, kind == 9),
+                _ => {}
             }
-            let counts = w.counts();
-            assert_eq!(counts.watches, model.0[0].len() + model.0[1].len());
-            assert_eq!(counts.data_watches, model.0[0].len());
-            assert_eq!(w.by_path().map(|(_, c)| c.len()).sum::<usize>(), model.0[0].len());
-            assert_eq!(w.by_connection().map(|(_, p)| p.len()).sum::<usize>(), model.0[0].len());
-            assert_eq!(w.by_path().count(), counts.data_paths);
-            assert_eq!(w.by_connection().count(), counts.data_connections);
-            let own = |slot: u32| {
-                let all = model.0.iter().flat_map(|table| table.keys());
-                all.filter(|(_, s)| *s == slot).map(|(path, _)| Watches::cost(path)).sum::<usize>()
-            };
-            assert_eq!(w.bytes_of(conn(slot)), own(slot), "seed {seed} step {step}");
-            let texts = (0..40).map(|slot| w.bytes_of(conn(slot))).sum::<usize>();
-            assert!(w.bytes() <= texts, "each path is stored once");
+            both.assert_equal(slot);
         }
     }
 }

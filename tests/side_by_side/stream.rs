@@ -105,13 +105,7 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
             }
             _ => {
                 let count = 1 + rng.below(pipelined);
-                let mut requests: Vec<Request> = Vec::new();
-                for _ in 0..count {
-                    requests.push(request::any(&mut rng, root, profile, &mut xids[slot]));
-                    if requests.last().is_some_and(|last| last.ends_batch(profile)) {
-                        break;
-                    }
-                }
+                let mut requests = batch(&mut rng, count, root, profile, &mut xids[slot]);
                 let races = requests.last().is_some_and(|last| last.races);
                 if rng.percent(4) && !races {
                     requests.push(request::close_session(&mut xids[slot]));
@@ -123,6 +117,24 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
         }
     }
     turns
+}
+
+/// At most `count` requests: one that others must not stand behind is the last.
+fn batch(
+    rng: &mut Rng,
+    count: usize,
+    root: &str,
+    profile: Profile,
+    xid: &mut i32,
+) -> Vec<Request> {
+    let mut requests: Vec<Request> = Vec::new();
+    for _ in 0..count {
+        requests.push(request::any(rng, root, profile, xid));
+        if requests.last().is_some_and(|last| last.ends_batch(profile)) {
+            break;
+        }
+    }
+    requests
 }
 
 fn fresh(rng: &mut Rng, slot: usize) -> Turn {

@@ -7,6 +7,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod client;
+pub mod disks;
 pub mod ensemble;
 pub mod learner;
 pub mod load;

@@ -9,14 +9,7 @@ const LINES_MAX: usize = 70;
 
 /// Those that are longer still, with their lines: no entry may be added, and none may grow.
 const LONGER: &[(&str, &str, usize)] = &[
-    ("perf/src/report/sections.rs", "sample", 77),
-    ("src/config/ensemble.rs", "ensemble", 82),
     ("src/node/assembly.rs", "assemble", 78),
-    ("src/node/boot/wire.rs", "start", 82),
-    ("src/watch/tests.rs", "random_use_agrees_with_a_plain_model", 95),
-    ("tests/ensemble_faults.rs", "inject", 79),
-    ("tests/ensemble_locals.rs", "script", 71),
-    ("tests/side_by_side/stream.rs", "turns", 72),
 ];
 
 /// Functions of a source, with their lines.

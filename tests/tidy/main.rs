@@ -13,7 +13,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines past which a file has two subjects.
-const LINES_MAX: usize = 800;
+const LINES_MAX: usize = 700;
+
+/// Files that are longer still, with their lines: no entry may be added, and none may grow.
+const LONGER: &[(&str, usize)] = &[
+    ("src/zab/learner/core.rs", 782),
+    ("src/zab/tests/together.rs", 755),
+    ("tools/sim/src/peers.rs", 786),
+];
+
+/// Lines of the whole room `node`.
+const NODE_LINES_MAX: usize = 3100;
 
 /// Deterministic state machines: no IO, clock or thread, and no knowledge of a shell. They may
 /// use each other, `types` and `codec`.
@@ -234,11 +244,12 @@ fn only_node_composes() {
 
 #[test]
 fn files_have_one_subject() {
-    // Goal: no source over 800 lines; each has a front comment.
+    // Goal: no source over 700 lines; each has a front comment.
     let mut found = Vec::new();
     for (name, text) in sources(&["src", "tests", "perf", "tools", "benches"]) {
         let lines = text.lines().count();
-        if lines > LINES_MAX {
+        let known = LONGER.iter().find(|(longer, _)| *longer == name).map(|(_, most)| *most);
+        if lines > known.unwrap_or(LINES_MAX) {
             found.push(format!("{name} has {lines} lines"));
         }
         if !text.starts_with("//!") && !text.starts_with("#!") && lines > 20 {
@@ -246,6 +257,17 @@ fn files_have_one_subject() {
         }
     }
     assert_none("files", found);
+}
+
+#[test]
+fn the_composition_stays_small() {
+    // Goal: `node` puts together what other rooms hold. What grows there belongs to one of them.
+    let lines = sources(&["src"])
+        .iter()
+        .filter(|(name, _)| room(name) == "node")
+        .map(|(_, text)| text.lines().count())
+        .sum::<usize>();
+    assert!(lines <= NODE_LINES_MAX, "node has {lines} lines, at most {NODE_LINES_MAX}");
 }
 
 #[test]

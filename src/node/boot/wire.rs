@@ -115,21 +115,8 @@ pub fn start(
             })?;
         }
     }
-    // The first core listens.
-    let mut door = Some(door);
-    let (ready_sender, ready) = mpsc::channel();
-    for (index, (seat, sleeper)) in seats.into_iter().zip(sleepers).enumerate() {
-        let thread = NetworkThread {
-            cpu: placement.network[index],
-            net: derive::net_settings(&settings),
-            sleeper,
-            listen: door.take().map(|door| (door, settings.client.backlog_max())),
-            control: hosted.take(),
-            ready: ready_sender.clone(),
-        };
-        threads.spawn("network", move || thread.run(move |net| seat.parts(net)))?;
-    }
-    drop(ready_sender);
+    let seats = seats.into_iter().zip(sleepers).zip(placement.network);
+    let ready = threads.spawn_network(&settings, seats, door, hosted)?;
     wait_ready(&ready, derive::listen_address(&settings), serving)?;
     Ok(Server { to_control, threads: threads.handles, ended, desk, folders })
 }
@@ -179,8 +166,11 @@ fn beside(
     Ok((roles.control, roles.networks))
 }
 
+/// Where a network core listens, if it does; or why it cannot work.
+type Report = Result<Option<SocketAddr>, NotReady>;
+
 fn wait_ready(
-    ready: &mpsc::Receiver<Result<Option<SocketAddr>, NotReady>>,
+    ready: &mpsc::Receiver<Report>,
     address: SocketAddr,
     serving: bool,
 ) -> Result<(), BootError> {
@@ -219,5 +209,30 @@ impl Threads {
             .map_err(BootError::Thread)?;
         self.handles.push(handle);
         Ok(())
+    }
+
+    /// Starts the network cores' threads, of which the first listens and may have the control role.
+    /// Each reports once that it is ready.
+    fn spawn_network(
+        &mut self,
+        settings: &Settings,
+        seats: impl Iterator<Item = ((Seat, RingSleeper), Option<usize>)>,
+        door: Bound,
+        mut hosted: Option<Hosted>,
+    ) -> Result<mpsc::Receiver<Report>, BootError> {
+        let mut door = Some(door);
+        let (ready_sender, ready) = mpsc::channel();
+        for ((seat, sleeper), cpu) in seats {
+            let thread = NetworkThread {
+                cpu,
+                net: derive::net_settings(settings),
+                sleeper,
+                listen: door.take().map(|door| (door, settings.client.backlog_max())),
+                control: hosted.take(),
+                ready: ready_sender.clone(),
+            };
+            self.spawn("network", move || thread.run(move |net| seat.parts(net)))?;
+        }
+        Ok(ready)
     }
 }
