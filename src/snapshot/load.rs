@@ -160,7 +160,7 @@ impl Batch {
             for (path, node) in paths.iter_mut().zip(nodes) {
                 *path = self.paths[node.path.clone()].as_bytes();
             }
-            writer.tree().warm(&paths[..nodes.len()]);
+            writer.tree().prefetch(&paths[..nodes.len()]);
             for node in nodes {
                 loaded.saw(&node.stat);
                 let path = &self.paths[node.path.clone()];

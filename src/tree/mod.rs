@@ -7,7 +7,7 @@
 //!
 //! * [`outcome`]: what applying gives back, and the changes watches want
 //! * `store`: the shards, and everything readers may ask
-//! * `warm`: nodes on their way into the caches, before pipelined reads ask for them
+//! * `prefetch`: nodes on their way into the caches, before pipelined reads ask for them
 //! * `writer`, `apply`: the single writer; each transaction's effects
 //!   (tools/docs/reference/storage.md section 7)
 //! * `shown`: the end of a transaction, as readers on other threads see it
@@ -21,7 +21,7 @@
 mod outcome;
 
 mod store;
-mod warm;
+mod prefetch;
 
 mod apply;
 mod reap;
@@ -49,7 +49,7 @@ pub use reap::ReapCursor;
 pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};
-pub use warm::PREFETCH;
+pub use prefetch::PREFETCH;
 pub use writer::{Cleared, TreeWriter};
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).

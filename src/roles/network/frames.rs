@@ -394,7 +394,7 @@ impl Frames<'_> {
                 break End::Stall(Stall::Work);
             }
             if run.frames % PREFETCH as i64 == 0 {
-                warm(&self.desk.shared.tree, &input[run.used..], self.settings.frame_max);
+                prefetch(&self.desk.shared.tree, &input[run.used..], self.settings.frame_max);
             }
             run.used += frame.len() + LENGTH_BYTES;
             run.frames += 1;
@@ -488,7 +488,7 @@ fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
 }
 
 /// Pipelined reads wait for their nodes together.
-fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
+fn prefetch(tree: &Tree, input: &[u8], frame_max: usize) {
     let mut paths: [&[u8]; PREFETCH] = [&[]; PREFETCH];
     let (mut count, mut rest) = (0, input);
     for _ in 0..PREFETCH {
@@ -500,7 +500,7 @@ fn warm(tree: &Tree, input: &[u8], frame_max: usize) {
         rest = &rest[frame.len() + 4..];
     }
     if count > 1 {
-        tree.warm(&paths[..count]);
+        tree.prefetch(&paths[..count]);
     }
 }
 

@@ -88,7 +88,7 @@ impl World {
 }
 
 #[test]
-fn warming_finds_nothing_to_fear() {
+fn prefetching_changes_nothing() {
     // Goal: any paths, any number of them, and shards that are being written to.
     let mut world = World::new();
     for n in 0..100 {
@@ -99,12 +99,12 @@ fn warming_finds_nothing_to_fear() {
     paths.extend([&b""[..], b"/", b"no path", &[0xff, 0, 0xfe]]);
     for few in 0..=crate::tree::PREFETCH + 1 {
         for some in paths.chunks(few.max(1)) {
-            world.tree.warm(some);
+            world.tree.prefetch(some);
         }
     }
     let spot = world.tree.locate("/n5");
     let held = world.tree.shards[spot.shard].0.write();
-    world.tree.warm(&paths[..10]);
+    world.tree.prefetch(&paths[..10]);
     drop(held);
     assert_eq!(world.data("/n99"), Some("x".repeat(99 * 7)));
 }

@@ -24,7 +24,7 @@ impl Tree {
     /// The nodes of these paths will soon be read: the first [`PREFETCH`] are fetched into the
     /// processor's caches. Nothing else comes of it. Shards being written to are passed over: no
     /// lock is waited for while another is held.
-    pub fn warm(&self, paths: &[&[u8]]) {
+    pub fn prefetch(&self, paths: &[&[u8]]) {
         let mut spots = [Spot { hash: 0, shard: 0 }; PREFETCH];
         let mut guards = [const { None }; PREFETCH];
         let mut records: [Option<&Record>; PREFETCH] = [None; PREFETCH];
