@@ -231,14 +231,14 @@ impl Prep {
         paths.dedup();
         let types = self.settings.types;
         paths.retain(|path| {
-            let sight = self.overlay.look(tree, path);
-            let Some(node) = &sight.node else { return false };
+            let pending = self.overlay.get(tree, path);
+            let Some(node) = &pending.node else { return false };
             let mine = types.kind_of(node.stat.owner) == NodeKind::Ephemeral(session);
             if !mine {
                 return false;
             }
             let data_len = node.data_len as i64;
-            self.overlay.put(sight, path, zxid, None);
+            self.overlay.set(pending, path, zxid, None);
             self.unlink(tree, zxid, path);
             if self.settings.enforce_quota {
                 self.quota.note(tree, zxid, path, -1, -data_len);
@@ -300,11 +300,11 @@ impl Prep {
     /// Takes a node that goes out of its parent's figures (DataTree.deleteNode).
     pub(super) fn unlink(&mut self, tree: &Tree, zxid: Zxid, path: &str) {
         let Some((parent_path, _)) = parent_and_name(path) else { return };
-        let sight = self.overlay.look(tree, parent_path);
-        let Some(mut parent) = sight.node.clone() else { return };
+        let pending = self.overlay.get(tree, parent_path);
+        let Some(mut parent) = pending.node.clone() else { return };
         parent.children = parent.children.saturating_sub(1);
         parent.stat.pzxid = parent.stat.pzxid.max(zxid);
-        self.overlay.put(sight, parent_path, zxid, Some(parent));
+        self.overlay.set(pending, parent_path, zxid, Some(parent));
     }
 }
 

@@ -29,7 +29,7 @@ impl Prep {
         self.entries += op.acl.as_ref().map_or(0, Vec::len);
         let acl =
             acl::fixup(policy, op.acl.as_deref(), turn.requester.identities, &mut self.acl_room)?;
-        let above = self.overlay.look(turn.tree, parent_path);
+        let above = self.overlay.get(turn.tree, parent_path);
         let mut parent = above.node.clone().ok_or(ErrorCode::NoNode)?;
         let _permit =
             self.decisions.decide(policy, &parent.acl, Perms::CREATE, turn.requester.identities)?;
@@ -42,7 +42,7 @@ impl Prep {
             false => asked.to_owned(),
         };
         validate_path(&path).map_err(|_| ErrorCode::BadArguments)?;
-        let place = self.overlay.look(turn.tree, &path);
+        let place = self.overlay.get(turn.tree, &path);
         if place.node.is_some() {
             return Err(ErrorCode::NodeExists);
         }
@@ -64,7 +64,7 @@ impl Prep {
         };
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         count_create(&mut parent, parent_cversion, turn.zxid);
-        self.overlay.put(above, parent_path, turn.zxid, Some(parent));
+        self.overlay.set(above, parent_path, turn.zxid, Some(parent));
         let kind_of_node = kind_of(kind, turn.requester.session);
         if let NodeKind::Ephemeral(session) = kind_of_node {
             self.overlay.note_ephemeral(turn.zxid, session, &path);
@@ -76,7 +76,7 @@ impl Prep {
             content_crc: self.content_crc(&path, &op.data),
             data_len,
         };
-        self.overlay.put(place, &path, turn.zxid, Some(node));
+        self.overlay.set(place, &path, turn.zxid, Some(node));
         self.note_quota(turn, &path, 1, data_len as i64);
         Ok(Op::Create(CreateTxn { kind, path, data: op.data.clone(), acl, parent_cversion }))
     }
@@ -114,19 +114,19 @@ impl Prep {
     ) -> Result<Op, ErrorCode> {
         turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let (path, parent_path) = deletable(path)?;
-        let above = self.overlay.look(turn.tree, parent_path);
+        let above = self.overlay.get(turn.tree, parent_path);
         let parent = above.node.as_ref().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
             self.decisions.decide(policy, &parent.acl, Perms::DELETE, turn.requester.identities)?;
-        let sight = self.overlay.look(turn.tree, path);
-        let node = sight.node.as_ref().ok_or(ErrorCode::NoNode)?;
+        let pending = self.overlay.get(turn.tree, path);
+        let node = pending.node.as_ref().ok_or(ErrorCode::NoNode)?;
         next_version(node.stat.version, version)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
         let data_len = node.data_len as i64;
-        self.overlay.put(sight, path, turn.zxid, None);
+        self.overlay.set(pending, path, turn.zxid, None);
         self.unlink(turn.tree, turn.zxid, path);
         self.note_quota(turn, path, -1, -data_len);
         Ok(Op::Delete { path: path.to_owned() })
@@ -144,8 +144,8 @@ impl Prep {
             return Err(ErrorCode::Unimplemented);
         }
         let (path, parent_path) = deletable(path)?;
-        let sight = self.overlay.look(turn.tree, path);
-        let node = sight.node.as_ref().ok_or(ErrorCode::NoNode)?;
+        let pending = self.overlay.get(turn.tree, path);
+        let node = pending.node.as_ref().ok_or(ErrorCode::NoNode)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
@@ -159,9 +159,9 @@ impl Prep {
                 return Err(ErrorCode::BadVersion);
             }
         }
-        self.overlay.look(turn.tree, parent_path).node.ok_or(ErrorCode::NoNode)?;
+        self.overlay.get(turn.tree, parent_path).node.ok_or(ErrorCode::NoNode)?;
         let data_len = node.data_len as i64;
-        self.overlay.put(sight, path, turn.zxid, None);
+        self.overlay.set(pending, path, turn.zxid, None);
         self.unlink(turn.tree, turn.zxid, path);
         self.note_quota(turn, path, -1, -data_len);
         Ok(Op::DeleteContainer { path: path.to_owned() })
@@ -176,8 +176,8 @@ impl Prep {
     ) -> Result<Op, ErrorCode> {
         turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let path = valid(path)?;
-        let sight = self.overlay.look(turn.tree, path);
-        let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
+        let pending = self.overlay.get(turn.tree, path);
+        let mut node = pending.node.clone().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
             self.decisions.decide(policy, &node.acl, Perms::WRITE, turn.requester.identities)?;
@@ -195,7 +195,7 @@ impl Prep {
         if !mutants::on(Mutant::DigestOfOldData) {
             node.content_crc = self.content_crc(path, data);
         }
-        self.overlay.put(sight, path, turn.zxid, Some(node));
+        self.overlay.set(pending, path, turn.zxid, Some(node));
         self.note_quota(turn, path, 0, grown);
         Ok(Op::SetData { path: path.to_owned(), data: data.clone(), version })
     }
@@ -212,14 +212,14 @@ impl Prep {
         self.entries += list.map_or(0, <[RawAcl]>::len);
         let policy = &self.settings.policy;
         let acl = acl::fixup(policy, list, turn.requester.identities, &mut self.acl_room)?;
-        let sight = self.overlay.look(turn.tree, path);
-        let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
+        let pending = self.overlay.get(turn.tree, path);
+        let mut node = pending.node.clone().ok_or(ErrorCode::NoNode)?;
         let _permit =
             self.decisions.decide(policy, &node.acl, Perms::ADMIN, turn.requester.identities)?;
         let version = next_version(node.stat.aversion, version)?;
         node.stat.aversion = version;
         node.acl = acl.clone();
-        self.overlay.put(sight, path, turn.zxid, Some(node));
+        self.overlay.set(pending, path, turn.zxid, Some(node));
         Ok(Op::SetAcl { path: path.to_owned(), acl, version })
     }
 
@@ -232,7 +232,7 @@ impl Prep {
     ) -> Result<Op, ErrorCode> {
         turn.sessions.check(turn.requester.session, turn.requester.from)?;
         let path = valid(path)?;
-        let node = self.overlay.look(turn.tree, path).node.ok_or(ErrorCode::NoNode)?;
+        let node = self.overlay.get(turn.tree, path).node.ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit =
             self.decisions.decide(policy, &node.acl, Perms::READ, turn.requester.identities)?;

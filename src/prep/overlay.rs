@@ -41,7 +41,7 @@ impl NodeState {
     }
 }
 
-/// What was found at a path, and where to put what becomes of it.
+/// What was found at a path, and where what becomes of it is set.
 pub(super) struct Pending {
     hash: u64,
     slot: Option<u32>,
@@ -143,7 +143,7 @@ impl Overlay {
     }
 
     /// The node at `path` as all transactions in flight leave it.
-    pub fn look(&self, tree: &Tree, path: &str) -> Pending {
+    pub fn get(&self, tree: &Tree, path: &str) -> Pending {
         let key = key_of(path);
         let hash = self.hasher.hash_one(key);
         let found = self.by_path.find(hash, |slot| &*self.slab[*slot as usize].path == key);
@@ -159,16 +159,16 @@ impl Overlay {
         }
     }
 
-    /// Puts `node` (`None`: it is deleted) at the path that was looked at, by the transaction
-    /// `zxid`. Nothing else may have been put there since the look.
-    pub fn put(&mut self, sight: Pending, path: &str, zxid: Zxid, node: Option<NodeState>) {
+    /// Puts `node` (`None`: it is deleted) at the path that was asked for, by the transaction
+    /// `zxid`. Nothing else may have been set there since.
+    pub fn set(&mut self, pending: Pending, path: &str, zxid: Zxid, node: Option<NodeState>) {
         let key = key_of(path);
         if self.digests {
-            let before = sight.node.as_ref().map_or(0, |node| node_digest(key, node));
+            let before = pending.node.as_ref().map_or(0, |node| node_digest(key, node));
             let after = node.as_ref().map_or(0, |node| node_digest(key, node));
             self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
         }
-        let slot = match sight.slot {
+        let slot = match pending.slot {
             Some(slot) => {
                 let record = &mut self.slab[slot as usize];
                 let known = record.zxid == zxid;
@@ -182,7 +182,7 @@ impl Overlay {
                 slot
             }
             None => {
-                let record = Record { path: key.into(), hash: sight.hash, zxid, node };
+                let record = Record { path: key.into(), hash: pending.hash, zxid, node };
                 let slot = self.add_record(record);
                 self.undo.push(Undo::Added(slot));
                 slot

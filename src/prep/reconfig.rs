@@ -115,8 +115,8 @@ impl Prep {
 
     /// The node as the transaction leaves it. It is not in the digest.
     fn write_config(&mut self, turn: &Context<'_>, next: &Members) -> Result<(), ErrorCode> {
-        let sight = self.overlay.look(turn.tree, CONFIG_PATH);
-        let mut node = sight.node.clone().ok_or(ErrorCode::NoNode)?;
+        let pending = self.overlay.get(turn.tree, CONFIG_PATH);
+        let mut node = pending.node.clone().ok_or(ErrorCode::NoNode)?;
         let policy = &self.settings.policy;
         let _permit = acl::check(policy, &node.acl, Perms::WRITE, turn.requester.identities)?;
         let data: Data = Some(next.text().into_bytes().into());
@@ -125,7 +125,7 @@ impl Prep {
         node.stat.mzxid = turn.zxid;
         node.data_len = data.as_ref().map_or(0, bytes::Bytes::len);
         node.content_crc = self.content_crc(CONFIG_PATH, &data);
-        self.overlay.put(sight, CONFIG_PATH, turn.zxid, Some(node));
+        self.overlay.set(pending, CONFIG_PATH, turn.zxid, Some(node));
         Ok(())
     }
 }
