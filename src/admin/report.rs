@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::version::{BUILT, VERSION};
-use super::words::Desk;
+use super::words::Commands;
 use crate::metrics::gauges::{CoreGauges, Gauges};
 use crate::metrics::quorum::Mode;
 use crate::types::Millis;
@@ -14,7 +14,7 @@ use crate::types::Millis;
 /// Clock ticks of a thread's times in /proc (USER_HZ, 100 on every Linux).
 const TICKS_A_SECOND: u64 = 100;
 
-impl Desk {
+impl Commands {
     /// Lines for the log. Reads a few small files of /proc; never waits for a role.
     pub fn report(&self, now: Millis) -> String {
         let gauges = &self.gauges;

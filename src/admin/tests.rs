@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::words::{Desk, ShownSettings, Whitelist};
+use super::words::{Commands, ShownSettings, Whitelist};
 use crate::admin::conf::EnsembleFacts;
 use crate::membership::Members;
 use crate::metrics::catalogue::OURS;
@@ -26,7 +26,7 @@ fn java(mode: &str, word: &str) -> &'static str {
 }
 
 /// A server of the ensemble Java's answers are from.
-fn desk(id: i64) -> Desk {
+fn commands(id: i64) -> Commands {
     let (tree, _writer) = Tree::new(TreeOptions::default());
     let members = Members::parse(MEMBERS).unwrap();
     let gauges = Gauges::new(1, Millis(0));
@@ -43,24 +43,24 @@ fn desk(id: i64) -> Desk {
         }),
         ..ShownSettings::default()
     };
-    Desk { gauges: Arc::new(gauges), tree, whitelist: Whitelist::new("*"), facts }
+    Commands { gauges: Arc::new(gauges), tree, whitelist: Whitelist::new("*"), facts }
 }
 
-fn ask(desk: &Desk, word: &str) -> String {
+fn ask(commands: &Commands, word: &str) -> String {
     let peer: SocketAddr = ([127, 0, 0, 1], 1).into();
-    desk.answer(word, Millis(900), &ConnGauges::new(peer, WallMillis(0)))
+    commands.answer(word, Millis(900), &ConnGauges::new(peer, WallMillis(0)))
 }
 
 /// Up to the moment it serves.
-fn serving(mode: Mode, id: i64) -> Desk {
-    let desk = desk(id);
-    let quorum = &desk.gauges.quorum;
+fn serving(mode: Mode, id: i64) -> Commands {
+    let commands = commands(id);
+    let quorum = &commands.gauges.quorum;
     quorum.looking(Millis(100));
     quorum.decided(mode, ServerId(2), Millis(300));
     quorum.synchronizing(Millis(400));
     quorum.sync_mode(SyncMode::Diff);
     quorum.serving(Millis(500));
-    desk
+    commands
 }
 
 fn keys(mntr: &str) -> BTreeSet<&str> {
@@ -127,16 +127,16 @@ fn is_left_out(key: &str) -> bool {
 
 #[test]
 fn mntr_has_the_keys_of_javas_roles() {
-    let read_only = desk(1);
+    let read_only = commands(1);
     read_only.gauges.quorum.looking(Millis(100));
     read_only.gauges.quorum.read_only(Millis(200));
-    for (desk, java) in [
+    for (commands, java) in [
         (read_only, include_str!("testdata/mntr.read-only.txt")),
         (serving(Mode::Follower, 1), include_str!("testdata/mntr.follower.txt")),
         (serving(Mode::Leader, 2), include_str!("testdata/mntr.leader.txt")),
         (serving(Mode::Observer, 3), include_str!("testdata/mntr.observer.txt")),
     ] {
-        let ours = ask(&desk, "mntr");
+        let ours = ask(&commands, "mntr");
         let ours: BTreeSet<&str> = keys(&ours).iter().map(|k| &k["zk_".len()..]).collect();
         // Sets whose members come with use are not kept here.
         let sets = ["_per_namespace", "_learner_handler_qp_"];
@@ -159,10 +159,10 @@ fn srvr_has_the_lines_of_javas_roles() {
         (Mode::Leader, "leader", 2),
         (Mode::Observer, "observer", 3),
     ] {
-        let desk = serving(mode, id);
-        desk.gauges.quorum.proposed(48);
-        desk.gauges.quorum.proposed(136);
-        let ours = ask(&desk, "srvr");
+        let commands = serving(mode, id);
+        commands.gauges.quorum.proposed(48);
+        commands.gauges.quorum.proposed(136);
+        let ours = ask(&commands, "srvr");
         let names = |text: &str| -> Vec<String> {
             text.lines().map(|line| line.split(':').next().unwrap().to_owned()).collect()
         };
@@ -173,7 +173,7 @@ fn srvr_has_the_lines_of_javas_roles() {
         {
             assert!(ours.contains(&format!("{told}\n")), "{told}: {ours}");
         }
-        assert_eq!(ask(&desk, "isro"), "rw");
+        assert_eq!(ask(&commands, "isro"), "rw");
     }
 }
 
@@ -192,35 +192,35 @@ fn conf_ends_with_the_ensemble() {
 
 #[test]
 fn without_a_leader_nothing_is_told_unless_reading_is_allowed() {
-    let desk = serving(Mode::Follower, 1);
-    let quorum = &desk.gauges.quorum;
+    let commands = serving(Mode::Follower, 1);
+    let quorum = &commands.gauges.quorum;
     quorum.looking(Millis(600));
     for word in ["srvr", "stat", "mntr", "conf"] {
-        assert_eq!(ask(&desk, word), "This ZooKeeper instance is not currently serving requests\n");
+        assert_eq!(ask(&commands, word), "This ZooKeeper instance is not currently serving requests\n");
     }
-    assert_eq!((ask(&desk, "isro"), ask(&desk, "ruok")), ("null".into(), "imok".into()));
+    assert_eq!((ask(&commands, "isro"), ask(&commands, "ruok")), ("null".into(), "imok".into()));
     quorum.read_only(Millis(700));
-    let ours = ask(&desk, "srvr");
+    let ours = ask(&commands, "srvr");
     assert_eq!(ours.lines().nth(1), java("read-only", "srvr").lines().nth(1));
     assert!(ours.contains("Mode: read-only\n"), "{ours}");
-    assert_eq!(ask(&desk, "isro"), "ro");
-    let conf = ask(&desk, "conf");
+    assert_eq!(ask(&commands, "isro"), "ro");
+    let conf = ask(&commands, "conf");
     assert_eq!(
         conf[conf.find("serverId").unwrap()..],
         java("read-only", "conf")[java("read-only", "conf").find("serverId").unwrap()..]
     );
     // Not yet in step with its leader: no answers either.
     quorum.decided(Mode::Follower, ServerId(2), Millis(800));
-    assert_eq!(ask(&desk, "isro"), "null");
+    assert_eq!(ask(&commands, "isro"), "null");
 }
 
 #[test]
 fn times_and_states_follow_the_roles() {
-    let desk = serving(Mode::Leader, 2);
-    let quorum = &desk.gauges.quorum;
+    let commands = serving(Mode::Leader, 2);
+    let quorum = &commands.gauges.quorum;
     quorum.synced_followers.set(1);
     quorum.learners.set(2);
-    let mntr = ask(&desk, "mntr");
+    let mntr = ask(&commands, "mntr");
     for (key, told) in [
         ("peer_state", "leading - broadcast"),
         ("server_state", "leader"),
@@ -241,7 +241,7 @@ fn times_and_states_follow_the_roles() {
     quorum.decided(Mode::Observer, ServerId(1), Millis(720));
     quorum.synchronizing(Millis(730));
     quorum.serving(Millis(780));
-    let mntr = ask(&desk, "mntr");
+    let mntr = ask(&commands, "mntr");
     for (key, told) in [
         ("peer_state", "observing - broadcast"),
         ("observer_master_id", "1"),
@@ -252,22 +252,22 @@ fn times_and_states_follow_the_roles() {
         assert_eq!(value(&mntr, key), told, "{key}");
     }
     assert_eq!(quorum.synced_followers.get(), 0);
-    ask(&desk, "srst");
-    assert_eq!(value(&ask(&desk, "mntr"), "looking_count"), "0");
+    ask(&commands, "srst");
+    assert_eq!(value(&ask(&commands, "mntr"), "looking_count"), "0");
 }
 
 #[test]
 fn a_server_on_its_own_says_nothing_of_ensembles() {
     let (tree, _writer) = Tree::new(TreeOptions::default());
     let gauges = Arc::new(Gauges::new(1, Millis(0)));
-    let desk =
-        Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() };
-    let mntr = ask(&desk, "mntr");
+    let commands =
+        Commands { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() };
+    let mntr = ask(&commands, "mntr");
     assert_eq!(
         (value(&mntr, "server_state"), value(&mntr, "uptime")),
         ("standalone".into(), "900".into())
     );
     assert!(!mntr.contains("peer_state") && !mntr.contains("quorum_size"));
-    assert!(ask(&desk, "srvr").contains("Mode: standalone\nNode count: 5\n"));
-    assert!(ask(&desk, "conf").ends_with("serverId=0\n"));
+    assert!(ask(&commands, "srvr").contains("Mode: standalone\nNode count: 5\n"));
+    assert!(ask(&commands, "conf").ends_with("serverId=0\n"));
 }

@@ -27,7 +27,7 @@ pub const WORDS: [&str; 19] = [
 ];
 
 /// What the words may tell, and what they need for it.
-pub struct Desk {
+pub struct Commands {
     pub gauges: Arc<Gauges>,
     pub tree: Arc<Tree>,
     pub whitelist: Whitelist,
@@ -87,7 +87,7 @@ pub fn packets(text: &str) -> i64 {
     text.len().div_ceil(PACKET_BYTES) as i64
 }
 
-impl Desk {
+impl Commands {
     /// Words whose answer needs files, every connection, or what roles keep to themselves: they
     /// are answered away from the network cores (`node::slow_commands`).
     pub fn takes_time(&self, word: &str) -> bool {

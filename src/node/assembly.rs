@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::history_files::{HistoryFiles, StartLog};
 use super::recover::Recovered;
-use crate::admin::words::{Desk, ShownSettings, Whitelist};
+use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::election::{Election, ElectionSettings};
 use crate::history::{self, Committed, EpochError, Known};
 use crate::membership::Electorate;
@@ -188,7 +188,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
-        desk: desk(tree, &gauges, plan.whitelist, plan.facts),
+        commands: commands(tree, &gauges, plan.whitelist, plan.facts),
         turns: turns.clone(),
         clerk,
         admission: Arc::new(plan.admission),
@@ -268,13 +268,13 @@ impl SeatsOf<'_> {
     }
 }
 
-fn desk(
+fn commands(
     tree: Arc<Tree>,
     gauges: &Arc<Gauges>,
     whitelist: Whitelist,
     facts: ShownSettings,
-) -> Arc<Desk> {
-    Arc::new(Desk { gauges: gauges.clone(), tree, whitelist, facts })
+) -> Arc<Commands> {
+    Arc::new(Commands { gauges: gauges.clone(), tree, whitelist, facts })
 }
 
 fn core(waker: Waker) -> Core {

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
-use crate::admin::words::Desk;
+use crate::admin::words::Commands;
 use crate::metrics::gauges::ConnGauges;
 use crate::roles::message::{Query, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::runtime::{Sender, clock};
@@ -31,7 +31,7 @@ const CUT: &str = "and more: this answer is cut\n";
 
 /// What the thread works with.
 pub struct SlowCommands {
-    pub desk: Arc<Desk>,
+    pub commands: Arc<Commands>,
     /// The network cores' mailboxes, by core.
     pub cores: Vec<Sender<ToNetwork>>,
     pub to_control: Sender<ToControl>,
@@ -62,7 +62,7 @@ impl SlowCommands {
             "wchp" => self.watching(listings::watches_by_path)?,
             "wchc" => self.watching(listings::watches_by_session)?,
             "dump" => self.dump()?,
-            word => self.desk.answer(word, clock::now(), asker),
+            word => self.commands.answer(word, clock::now(), asker),
         })
     }
 
@@ -122,7 +122,7 @@ impl SlowCommands {
         let at = Moment { now: clock::now(), wall: clock::wall() };
         let heard: BTreeMap<SessionId, Millis> =
             sessions.iter().filter_map(|line| Some((line.session, line.heard?))).collect();
-        let tree = &self.desk.tree;
+        let tree = &self.commands.tree;
         let mut ephemerals: Vec<(SessionId, Vec<String>)> = Vec::new();
         let (mut bytes, mut whole) = (0, true);
         for session in tree.sessions_with_ephemerals() {
@@ -135,15 +135,15 @@ impl SlowCommands {
             ephemerals.push((session, paths));
         }
         let mut conns = Vec::new();
-        self.desk.each_connection(|conn| {
+        self.commands.each_connection(|conn| {
             let session = SessionId(conn.session.get());
             // A connection ends with its session's lease, or without a session soon.
             let since = heard.get(&session).copied().unwrap_or(at.now);
-            let interval = self.desk.facts.sessionless_ms.max(1);
+            let interval = self.commands.facts.sessionless_ms.max(1);
             let expires = ((since.0 + conn.timeout.get()) / interval + 1) * interval;
             conns.push(ConnLine { peer: conn.peer, session, expires: Millis(expires) });
         });
-        let lists = self.desk.session_lists();
+        let lists = self.commands.session_lists();
         let mut text = listings::dump(lists, &sessions, &ephemerals, &conns, at);
         if !whole {
             text.push_str(CUT);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ensemble;
 use crate::acl;
 use crate::admin::conf::EnsembleFacts;
-use crate::admin::words::{Desk, ShownSettings, Whitelist};
+use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::config::{self, Settings};
 use crate::membership::Role;
@@ -65,8 +65,8 @@ pub fn plan(settings: &Settings, cores: usize) -> Plan {
 }
 
 /// What answers words before there are roles.
-pub fn desk(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Desk {
-    Desk { gauges, tree, whitelist: whitelist(settings), facts: facts(settings) }
+pub fn commands(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Commands {
+    Commands { gauges, tree, whitelist: whitelist(settings), facts: facts(settings) }
 }
 
 fn restore_options(settings: &Settings) -> RestoreOptions {

@@ -30,7 +30,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::placement::Placement;
-use crate::admin::words::Desk;
+use crate::admin::words::Commands;
 use crate::config::Settings;
 use crate::metrics::gauges::Gauges;
 use crate::net::Bound;
@@ -98,9 +98,9 @@ fn open_porch(
 ) -> Result<StartupWords, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
     let (nothing_yet, _) = Tree::new(TreeOptions::default());
-    let desk = derive::desk(settings, nothing_yet, gauges.clone());
+    let commands = derive::commands(settings, nothing_yet, gauges.clone());
     let listener = door.listen(settings.client.backlog_max());
-    let porch = listener.and_then(|listener| StartupWords::open(listener, desk));
+    let porch = listener.and_then(|listener| StartupWords::open(listener, commands));
     porch.map_err(|cause| listen_error(settings, cause))
 }
 
@@ -121,7 +121,7 @@ pub struct Server {
     /// Tells the name and the end of a thread that ended by itself.
     ended: mpsc::Receiver<(&'static str, Result<(), BootError>)>,
     /// What is told of it.
-    desk: Arc<Desk>,
+    commands: Arc<Commands>,
     /// Holds the locks.
     folders: Arc<Directories>,
 }
@@ -129,13 +129,13 @@ pub struct Server {
 fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
     let handle = signals.handle();
     let to_control = server.to_control.clone();
-    let desk = server.desk.clone();
+    let commands = server.commands.clone();
     let waiting = std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
                 match signal {
-                    SIGQUIT => log_report(&desk),
+                    SIGQUIT => log_report(&commands),
                     SIGTERM | SIGINT => {
                         let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                         tracing::info!("{name}: finishing what is in flight");
@@ -162,9 +162,9 @@ fn serve(server: Server, mut signals: Signals) -> Result<(), BootError> {
 }
 
 /// Users of a Java server send SIGQUIT to look at it: it tells what its threads do, and goes on.
-fn log_report(desk: &Desk) {
+fn log_report(commands: &Commands) {
     tracing::info!("SIGQUIT: what this server is and does");
-    for line in desk.report(clock::now()).lines() {
+    for line in commands.report(clock::now()).lines() {
         tracing::info!("{line}");
     }
 }

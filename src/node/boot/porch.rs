@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::admin::words::{self, Desk};
+use crate::admin::words::{self, Commands};
 use crate::metrics::gauges::ConnGauges;
 use crate::runtime::clock;
 
@@ -31,9 +31,9 @@ pub struct StartupWords {
 }
 
 impl StartupWords {
-    /// `listener`: a second handle of the socket that the network cores get later. `desk` is one of
+    /// `listener`: a second handle of the socket that the network cores get later. `commands` is one of
     /// a server that does not serve.
-    pub fn open(listener: TcpListener, desk: Desk) -> io::Result<StartupWords> {
+    pub fn open(listener: TcpListener, commands: Commands) -> io::Result<StartupWords> {
         listener.set_nonblocking(true)?;
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
@@ -41,13 +41,13 @@ impl StartupWords {
             let mut guests = Vec::new();
             while !seen.load(Ordering::SeqCst) {
                 take_in(&listener, &mut guests);
-                guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
+                guests.retain_mut(|guest: &mut Guest| guest.attend(&commands));
                 std::thread::sleep(PAUSE);
             }
             // Pending words are answered; silent connections are closed, so that the start does not wait for them.
             let until = Instant::now() + LEAVE;
             while !guests.is_empty() && Instant::now() < until {
-                guests.retain_mut(|guest: &mut Guest| guest.attend(&desk));
+                guests.retain_mut(|guest: &mut Guest| guest.attend(&commands));
                 std::thread::sleep(PAUSE);
             }
             // Both handles share this.
@@ -84,7 +84,7 @@ fn take_in(listener: &TcpListener, guests: &mut Vec<Guest>) {
 
 impl Guest {
     /// Whether it stays.
-    fn attend(&mut self, desk: &Desk) -> bool {
+    fn attend(&mut self, commands: &Commands) -> bool {
         match self.stream.read(&mut self.first[self.have..]) {
             Ok(0) => return false,
             Ok(count) => self.have += count,
@@ -98,7 +98,7 @@ impl Guest {
         }
         // Anything else is a handshake, which ends here as on a server that looks for a leader.
         if let Some(word) = words::recognise(self.first) {
-            let text = desk.answer(word, clock::now(), &ConnGauges::new(self.peer, clock::wall()));
+            let text = commands.answer(word, clock::now(), &ConnGauges::new(self.peer, clock::wall()));
             // It fits into the socket's buffer, or its reader is gone.
             let _ = self.stream.write_all(text.as_bytes());
             let _ = self.stream.shutdown(Shutdown::Write);
@@ -117,11 +117,11 @@ mod tests {
     use crate::tree::{Tree, TreeOptions};
     use crate::types::Millis;
 
-    fn desk() -> Desk {
+    fn commands() -> Commands {
         let gauges = Arc::new(Gauges::new(1, Millis(0)));
         gauges.running.store(false, Ordering::Relaxed);
         let (tree, _) = Tree::new(TreeOptions::default());
-        Desk { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() }
+        Commands { gauges, tree, whitelist: Whitelist::new("*"), facts: ShownSettings::default() }
     }
 
     fn ask(address: SocketAddr, bytes: &[u8]) -> String {
@@ -137,7 +137,7 @@ mod tests {
     fn words_are_answered_and_handshakes_end_until_it_is_closed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let porch = StartupWords::open(listener.try_clone().unwrap(), desk()).unwrap();
+        let porch = StartupWords::open(listener.try_clone().unwrap(), commands()).unwrap();
         // Somebody who says nothing keeps nobody else from being answered.
         let silent = TcpStream::connect(address).unwrap();
         assert_eq!(ask(address, b"ruok"), "imok");

@@ -96,7 +96,7 @@ pub fn start(
     })?;
     let (ended_sender, ended) = mpsc::channel();
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
-    let (to_control, desk) = (roles.to_control.clone(), roles.shared.desk.clone());
+    let (to_control, commands) = (roles.to_control.clone(), roles.shared.commands.clone());
     let serving = roles.serving;
     let (control, seats) =
         beside(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
@@ -118,7 +118,7 @@ pub fn start(
     let seats = seats.into_iter().zip(sleepers).zip(placement.network);
     let ready = threads.spawn_network(&settings, seats, door, hosted)?;
     wait_ready(&ready, derive::listen_address(&settings), serving)?;
-    Ok(Server { to_control, threads: threads.handles, ended, desk, folders })
+    Ok(Server { to_control, threads: threads.handles, ended, commands, folders })
 }
 
 /// Starts the threads beside the roles. Each ends with the role whose end closes its queue.
@@ -158,7 +158,7 @@ fn beside(
     }
     .spawn(roles.jobs)?;
     SlowCommands {
-        desk: roles.shared.desk.clone(),
+        commands: roles.shared.commands.clone(),
         cores: roles.to_networks,
         to_control: roles.to_control,
     }

@@ -222,7 +222,7 @@ impl<N: Transport> NetworkRole<N> {
     /// on the cores that hold more than an even part.
     pub(super) fn look_at_output(&mut self) {
         let all = self.measure_output();
-        let cores = &self.shared.desk.gauges.cores;
+        let cores = &self.shared.commands.gauges.cores;
         let Budgets { output_bytes_all, .. } = self.settings.budgets;
         if all <= output_bytes_all {
             return;
@@ -243,7 +243,7 @@ impl<N: Transport> NetworkRole<N> {
         self.made_bytes = 0;
         let own: usize = self.waiting_output().map(|(bytes, _)| bytes).sum();
         self.gauges.output_bytes.set(own as i64);
-        let cores = &self.shared.desk.gauges.cores;
+        let cores = &self.shared.commands.gauges.cores;
         let others = cores.iter().filter(|core| !Arc::ptr_eq(core, &self.gauges));
         own + others.map(|core| core.output_bytes.get() as usize).sum::<usize>()
     }

@@ -51,7 +51,7 @@ pub(super) enum Handled {
 /// Decodes a frame and does what can be done on the spot. `hears`: somebody takes the answer; for
 /// nobody nothing is read.
 pub(super) fn handle(
-    desk: &mut ReadContext<'_>,
+    context: &mut ReadContext<'_>,
     client: &mut Client,
     core: CoreId,
     (turn, hears): (Turn, bool),
@@ -63,23 +63,23 @@ pub(super) fn handle(
         return Handled::Close(How::Now);
     };
     client.gauges.last_op.set(i64::from(header.opcode));
-    if let Some(handled) = refuse_all(desk, client, header, frame, turn, out) {
+    if let Some(handled) = refuse_all(context, client, header, frame, turn, out) {
         return handled;
     }
     let request = match request::decode_body(header.opcode, body) {
         Ok(request) => request,
-        Err(error) => return refuse(client, header, frame, error, turn, desk.drained, out),
+        Err(error) => return refuse(client, header, frame, error, turn, context.drained, out),
     };
     match request {
         Request::Auth { scheme, auth } => {
-            prove(desk, client, header, scheme.as_deref(), auth, turn, out)
+            prove(context, client, header, scheme.as_deref(), auth, turn, out)
         }
         Request::Sasl { .. } => {
             // No SASL server is configured: Java answers with a null token and no error.
             reply::sasl(out, header.xid, ErrorCode::Ok, None);
             Handled::Done
         }
-        Request::Write(op) => write(desk, client, conn, header.xid, op, turn, frame, out),
+        Request::Write(op) => write(context, client, conn, header.xid, op, turn, frame, out),
         // The end of a session that no transaction knows must not overtake the answers before it.
         Request::CloseSession if client.local && !turn.may_answer(client) => {
             client.line.hold(frame, turn.received(), Waits::ForAnswers);
@@ -103,18 +103,18 @@ pub(super) fn handle(
             Handled::Done
         }
         Request::Ping => {
-            reply::ping(out, desk.drained);
+            reply::ping(out, context.drained);
             Handled::Done
         }
         Request::Read(request::ReadOp::SetWatches(_)) => Handled::Rewatch(body.to_vec(), header),
-        Request::Read(read) => Handled::Read(desk.read(client, header, read, out)),
+        Request::Read(read) => Handled::Read(context.read(client, header, read, out)),
     }
 }
 
 /// A write goes to the control core, unless the tree here already denies it.
 #[allow(clippy::too_many_arguments)] // What [`handle`] has.
 fn write(
-    desk: &mut ReadContext<'_>,
+    context: &mut ReadContext<'_>,
     client: &mut Client,
     conn: ConnRef,
     xid: Xid,
@@ -123,9 +123,9 @@ fn write(
     frame: &[u8],
     out: &mut Vec<u8>,
 ) -> Handled {
-    if let Some(code) = desk.refusal(client, &op) {
+    if let Some(code) = context.refusal(client, &op) {
         if turn.may_answer(client) {
-            reply::error(out, xid, desk.drained, code);
+            reply::error(out, xid, context.drained, code);
         } else {
             // Judged again in its turn: what is before it may change the list.
             client.line.hold(frame, turn.received(), Waits::ForAnswers);
@@ -145,7 +145,7 @@ fn write(
 /// What a connection is told whatever it asks for: that it has proven too little, or that no server
 /// can do this on its own.
 fn refuse_all(
-    desk: &ReadContext<'_>,
+    context: &ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     frame: &[u8],
@@ -153,10 +153,10 @@ fn refuse_all(
     out: &mut Vec<u8>,
 ) -> Option<Handled> {
     if !matches!(header.opcode, opcode::AUTH | opcode::SASL)
-        && !acl::has_proven_enough(&desk.shared.policy, &client.identities)
+        && !acl::has_proven_enough(&context.shared.policy, &client.identities)
     {
         // AuthenticationHelper.enforceAuthentication: whatever it is, and before it is read.
-        let unproven = desk.shared.lines.unproven.note(turn.received(), || {
+        let unproven = context.shared.lines.unproven.note(turn.received(), || {
             format!("{} has proven none of enforce.auth.schemes: closed", client.peer)
         });
         if let Some(line) = unproven {
@@ -169,7 +169,7 @@ fn refuse_all(
         return None;
     }
     if turn.may_answer(client) {
-        reply::error(out, header.xid, desk.drained, ErrorCode::NotReadOnly);
+        reply::error(out, header.xid, context.drained, ErrorCode::NotReadOnly);
     } else {
         client.line.hold(frame, turn.received(), Waits::ForAnswers);
     }
@@ -229,7 +229,7 @@ fn refuse(
 
 /// An auth packet, and a line for one that proves nothing.
 fn prove(
-    desk: &mut ReadContext<'_>,
+    context: &mut ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     scheme: Option<&str>,
@@ -237,10 +237,10 @@ fn prove(
     turn: Turn,
     out: &mut Vec<u8>,
 ) -> Handled {
-    let Err(how) = authenticate(desk, client, header, scheme, auth, out) else {
+    let Err(how) = authenticate(context, client, header, scheme, auth, out) else {
         return Handled::Done;
     };
-    let failed = desk.shared.lines.auth_failed.note(turn.received(), || {
+    let failed = context.shared.lines.auth_failed.note(turn.received(), || {
         let scheme = scheme.unwrap_or_default().escape_debug();
         format!("{}: authentication by \"{scheme:.40}\" failed", client.peer)
     });
@@ -252,25 +252,25 @@ fn prove(
 
 /// Auth packets are handled when received, ahead of whatever waits (ZooKeeperServer.processPacket).
 fn authenticate(
-    desk: &mut ReadContext<'_>,
+    context: &mut ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     scheme: Option<&str>,
     auth: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), How> {
-    let code = match acl::authenticate(&desk.shared.policy, scheme, auth) {
+    let code = match acl::authenticate(&context.shared.policy, scheme, auth) {
         Ok(identities) => {
-            let (bytes, granted) = (&mut *desk.identity_bytes, &mut *desk.identities_granted);
-            match client.add_identities(identities, desk.budgets, bytes, granted) {
+            let (bytes, granted) = (&mut *context.identity_bytes, &mut *context.identities_granted);
+            match client.add_identities(identities, context.budgets, bytes, granted) {
                 Ok(()) => {
-                    desk.decisions.forget();
+                    context.decisions.forget();
                     reply::empty(out, header.xid, NO_ZXID);
                     return Ok(());
                 }
                 Err(too_many) => {
-                    desk.gauges.identities_refused.add(1);
-                    desk.tell_over_bound(|| {
+                    context.gauges.identities_refused.add(1);
+                    context.tell_over_bound(|| {
                         format!("{}: authentication refused: {too_many}", client.peer)
                     });
                     ErrorCode::AuthFailed

@@ -164,7 +164,7 @@ impl<N: Transport> NetworkRole<N> {
     }
 
     fn run_frames(&mut self, conn: ConnId, share: usize) -> Option<Run> {
-        let Parts { desk, net, clients, settings, open, to_control, outgoing, staged, core } =
+        let Parts { context, net, clients, settings, open, to_control, outgoing, staged, core } =
             self.parts();
         let unsent = net.unsent(conn);
         let client = clients.get(conn)?;
@@ -175,7 +175,7 @@ impl<N: Transport> NetworkRole<N> {
             None => (net.input(conn), &mut nowhere, false),
         };
         let mut frames = Frames {
-            desk,
+            context,
             client,
             core,
             settings,
@@ -224,15 +224,15 @@ impl<N: Transport> NetworkRole<N> {
     pub(super) fn run_held(&mut self, conn: ConnId, held: Held) {
         let received = held.received;
         let hears = self.net.output(conn).is_some();
-        let Parts { mut desk, clients, staged, core, .. } = self.parts();
+        let Parts { mut context, clients, staged, core, .. } = self.parts();
         let Some(client) = clients.get(conn) else { return };
         let proven = held.proven.map(|count| {
             let then = client.identities.iter().take(count).cloned().collect();
             mem::replace(&mut client.identities, Arc::new(then))
         });
         let turn = Turn::Called(received);
-        let handled = handle(&mut desk, client, core, (turn, hears), &held.frame, staged);
-        let work = desk.work(held.frame.len(), staged.len());
+        let handled = handle(&mut context, client, core, (turn, hears), &held.frame, staged);
+        let work = context.work(held.frame.len(), staged.len());
         self.work += work;
         self.finish(conn, handled, received);
         if let (Some(now), Some(client)) = (proven, self.clients.get(conn)) {
@@ -356,7 +356,7 @@ struct Run {
 
 /// What a run works with.
 struct Frames<'a> {
-    desk: ReadContext<'a>,
+    context: ReadContext<'a>,
     client: &'a mut Client,
     core: CoreId,
     settings: &'a NetworkSettings,
@@ -394,7 +394,7 @@ impl Frames<'_> {
                 break End::Stall(Stall::Work);
             }
             if run.frames % PREFETCH as i64 == 0 {
-                prefetch(&self.desk.shared.tree, &input[run.used..], self.settings.frame_max);
+                prefetch(&self.context.shared.tree, &input[run.used..], self.settings.frame_max);
             }
             run.used += frame.len() + LENGTH_BYTES;
             run.frames += 1;
@@ -409,14 +409,14 @@ impl Frames<'_> {
     /// One frame. Gives the run's end where the frame needs more than is here.
     fn take(&mut self, frame: &[u8], out: &mut Vec<u8>, run: &mut Run) -> Option<End> {
         let start = out.len();
-        let turn = (Turn::Arrived(self.desk.now), self.hears);
-        let handled = handle(&mut self.desk, self.client, self.core, turn, frame, out);
-        run.work += self.desk.work(frame.len(), out.len() - start);
+        let turn = (Turn::Arrived(self.context.now), self.hears);
+        let handled = handle(&mut self.context, self.client, self.core, turn, frame, out);
+        run.work += self.context.work(frame.len(), out.len() - start);
         match handled {
             Handled::Done => run.others += i64::from(out.len() > start),
-            Handled::Read(read) if read.may_leave(self.desk.drained) => {
+            Handled::Read(read) if read.may_leave(self.context.drained) => {
                 let xid = read.xid();
-                read.seal(&mut out[start..], &mut self.desk, self.client.id);
+                read.seal(&mut out[start..], &mut self.context, self.client.id);
                 run.tally.count(i64::from(xid.0), (out.len() - start - LENGTH_BYTES) as i64);
             }
             Handled::Forward(message, bytes) => {

@@ -44,7 +44,7 @@ use super::quiet::ClientLogLines;
 use super::stream::Stream;
 use super::turns::Turns;
 use crate::acl::{self, Policy};
-use crate::admin::words::Desk;
+use crate::admin::words::Commands;
 use crate::metrics::figure::Run;
 use crate::metrics::gauges::CoreGauges;
 use crate::mutants::{self, Mutant};
@@ -81,7 +81,7 @@ pub struct Shared {
     pub policy: Arc<Policy>,
     /// Writes that the tree here denies are refused here.
     pub eager_acl_check: bool,
-    pub desk: Arc<Desk>,
+    pub commands: Arc<Commands>,
     pub admission: Arc<Admission>,
     pub pools: Pools,
     /// Log lines that clients cause.
@@ -160,7 +160,7 @@ pub struct NetworkRole<N = Net> {
 
 /// What a run over frames needs of the role, side by side.
 struct Parts<'a, N> {
-    desk: ReadContext<'a>,
+    context: ReadContext<'a>,
     net: &'a mut N,
     clients: &'a mut Clients,
     settings: &'a NetworkSettings,
@@ -244,7 +244,7 @@ impl<N: Transport> NetworkRole<N> {
 
     fn parts(&mut self) -> Parts<'_, N> {
         Parts {
-            desk: ReadContext {
+            context: ReadContext {
                 shared: &self.shared,
                 stream: &self.stream,
                 watches: &mut self.watches,

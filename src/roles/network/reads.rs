@@ -30,7 +30,7 @@ pub(super) struct ReadContext<'a> {
     pub identity_bytes: &'a mut usize,
     pub identities_granted: &'a mut Grant,
     pub watches_granted: &'a mut Grant,
-    /// About the one connection that this desk is for.
+    /// About the one connection that it is made for.
     pub decisions: acl::Decisions,
     /// Nodes, paths and entries that were looked at for the request in hand.
     pub looked_at: usize,
@@ -69,7 +69,7 @@ type Answer = Result<(), ErrorCode>;
 
 /// One connection's read in the making.
 struct Reading<'a, 'd> {
-    desk: &'a mut ReadContext<'d>,
+    context: &'a mut ReadContext<'d>,
     identities: &'a [Identity],
     xid: Xid,
     out: &'a mut Vec<u8>,
@@ -102,7 +102,7 @@ impl<'d> ReadContext<'d> {
         let conn = client.id;
         let session = client.session;
         let start = out.len();
-        let mut r = Reading { desk: self, identities: &client.identities, xid, out, start };
+        let mut r = Reading { context: self, identities: &client.identities, xid, out, start };
         match op {
             ReadOp::Exists { path, watch } => r.exists(path.as_deref(), watch),
             ReadOp::GetData { path, watch } => {
@@ -129,7 +129,7 @@ impl<'d> ReadContext<'d> {
             ReadOp::RemoveWatches { path, kind } => r.watches(conn, path.as_deref(), kind, true),
             ReadOp::WhoAmI => r.who_am_i(),
             // Taken out of the line before it gets here.
-            ReadOp::SetWatches(_) => r.done(Err(ErrorCode::SystemError), r.desk.drained),
+            ReadOp::SetWatches(_) => r.done(Err(ErrorCode::SystemError), r.context.drained),
         }
     }
 }
@@ -223,7 +223,7 @@ impl Reading<'_, '_> {
 
     /// Java looks a null path up and falls over it.
     fn null_path(mut self) -> Read {
-        let seen = self.desk.drained;
+        let seen = self.context.drained;
         self.done(Err(ErrorCode::MarshallingError), seen)
     }
 
@@ -235,8 +235,8 @@ impl Reading<'_, '_> {
         put: impl FnOnce(&mut Vec<u8>, Node<'_>, Permit),
     ) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.desk.shared;
-        let decisions = &mut self.desk.decisions;
+        let Shared { tree, policy, .. } = self.context.shared;
+        let decisions = &mut self.context.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
             let permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
@@ -250,11 +250,11 @@ impl Reading<'_, '_> {
     fn exists(mut self, path: Option<&str>, wanted: bool) -> Read {
         let Some(path) = path else { return self.null_path() };
         if path.contains('\0') {
-            let seen = self.desk.drained;
+            let seen = self.context.drained;
             return self.done(Err(ErrorCode::BadArguments), seen);
         }
-        let Shared { tree, policy, .. } = self.desk.shared;
-        let decisions = &mut self.desk.decisions;
+        let Shared { tree, policy, .. } = self.context.shared;
+        let decisions = &mut self.context.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
             let _permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
@@ -271,8 +271,8 @@ impl Reading<'_, '_> {
     /// (CVE-2019-0201).
     fn get_acl(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.desk.shared;
-        let decisions = &mut self.desk.decisions;
+        let Shared { tree, policy, .. } = self.context.shared;
+        let decisions = &mut self.context.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
             let list: &AclList = node.acl();
@@ -292,14 +292,14 @@ impl Reading<'_, '_> {
 
     fn descendants(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.desk.shared;
-        let decisions = &mut self.desk.decisions;
+        let Shared { tree, policy, .. } = self.context.shared;
+        let decisions = &mut self.context.decisions;
         let (answer, seen) = tree.read(path, |node| {
             let node = node.ok_or(ErrorCode::NoNode)?;
             decisions.decide(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
         });
         let mut seen = seen;
-        let looked_at = &mut self.desk.looked_at;
+        let looked_at = &mut self.context.looked_at;
         let counted = answer.and_then(|()| {
             let (count, newest) = tree.descendants(path);
             *looked_at += tree.looked_at_beneath(path, count.unwrap_or(0) as usize);
@@ -314,9 +314,9 @@ impl Reading<'_, '_> {
     }
 
     fn ephemerals(mut self, session: crate::types::SessionId, prefix: Option<&str>) -> Read {
-        let tree = &self.desk.shared.tree;
+        let tree = &self.context.shared.tree;
         let (mut paths, seen) = tree.ephemerals_seen(session);
-        self.desk.looked_at += paths.len();
+        self.context.looked_at += paths.len();
         let is_all = |prefix: &&str| matches!(java_trim(prefix), "" | "/");
         if let Some(prefix) = prefix.filter(|prefix| !is_all(prefix)) {
             paths.retain(|path| path.starts_with(prefix));
@@ -332,15 +332,15 @@ impl Reading<'_, '_> {
     /// carried out, and bytes before they are copied (ZooKeeperServer.multiReadMaxOps and
     /// multiReadMaxResponseBytes of 3.9.7, CVE-2026-100302).
     fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
-        let Shared { tree, policy, .. } = self.desk.shared;
-        let mut newest = self.desk.drained;
-        let mut room = Some(self.desk.budgets.multi_read_bytes);
-        if ops.len() > self.desk.budgets.multi_read_ops {
+        let Shared { tree, policy, .. } = self.context.shared;
+        let mut newest = self.context.drained;
+        let mut room = Some(self.context.budgets.multi_read_bytes);
+        if ops.len() > self.context.budgets.multi_read_ops {
             return self.beyond_budget(newest);
         }
         let mut whole = true;
-        self.desk.looked_at += ops.len() * limits::WORK_ENTRIES;
-        let decisions = &mut self.desk.decisions;
+        self.context.looked_at += ops.len() * limits::WORK_ENTRIES;
+        let decisions = &mut self.context.decisions;
         let mut frame = reply::MultiFrame::begin(self.out, self.xid, LATER);
         for op in ops {
             let (MultiReadOp::GetData { path } | MultiReadOp::GetChildren { path }) = op;
@@ -381,13 +381,13 @@ impl Reading<'_, '_> {
 
     /// As 3.9.7 answers a multiRead that is too long.
     fn beyond_budget(&mut self, seen: Zxid) -> Read {
-        self.desk.gauges.multi_reads_refused.add(1);
+        self.context.gauges.multi_reads_refused.add(1);
         self.done(Err(ErrorCode::BadArguments), seen)
     }
 
     /// No check of existence or of ACLs: delivery checks them.
     fn add_watch(mut self, path: Option<&str>, mode: i32) -> Read {
-        let seen = self.desk.drained;
+        let seen = self.context.drained;
         let mode = match mode {
             0 => WatchMode::Persistent,
             1 => WatchMode::PersistentRecursive,
@@ -401,9 +401,9 @@ impl Reading<'_, '_> {
         // Changes up to it were before this watch. What is beneath the path lies in any shard, and
         // while this core had no watch nobody told it of what changed there.
         let seen = match mode {
-            WatchMode::PersistentRecursive => self.desk.told_from(),
+            WatchMode::PersistentRecursive => self.context.told_from(),
             WatchMode::Persistent | WatchMode::Standard => {
-                self.desk.shared.tree.read(path, |_| ()).1
+                self.context.shared.tree.read(path, |_| ()).1
             }
         };
         reply::add_watch(self.out, self.xid, LATER);
@@ -412,16 +412,16 @@ impl Reading<'_, '_> {
     }
 
     fn watches(mut self, conn: ConnId, path: Option<&str>, kind: i32, remove: bool) -> Read {
-        let seen = self.desk.drained;
+        let seen = self.context.drained;
         let Some(kind) = WatcherKind::from_wire(kind) else {
             return self.done(Err(ErrorCode::MarshallingError), seen);
         };
         // Nobody watches null.
         let Some(path) = path else { return self.done(Err(ErrorCode::NoWatcher), seen) };
         let found = if remove {
-            self.desk.watches.remove(path, kind, conn)
+            self.context.watches.remove(path, kind, conn)
         } else {
-            self.desk.watches.has(path, kind, conn)
+            self.context.watches.has(path, kind, conn)
         };
         if !found {
             return self.done(Err(ErrorCode::NoWatcher), seen);
@@ -431,8 +431,8 @@ impl Reading<'_, '_> {
     }
 
     fn who_am_i(mut self) -> Read {
-        let seen = self.desk.drained;
-        let shown = acl::who_am_i(&self.desk.shared.policy, self.identities);
+        let seen = self.context.drained;
+        let shown = acl::who_am_i(&self.context.shared.policy, self.identities);
         let pairs = shown.iter().map(|who| (&*who.scheme, &*who.id));
         reply::who_am_i(self.out, self.xid, LATER, pairs);
         self.done(Ok(()), seen)
@@ -459,33 +459,33 @@ impl Read {
     }
 
     /// `since`: changes up to there are not the watch's.
-    fn register(&self, desk: &mut ReadContext<'_>, conn: ConnId, since: Zxid) {
+    fn register(&self, context: &mut ReadContext<'_>, conn: ConnId, since: Zxid) {
         let Some(watch) = &self.watch else { return };
-        desk.watches.settle(desk.drained);
+        context.watches.settle(context.drained);
         match watch.kind {
             NewKind::Standard(table) => {
                 let mode = WatchMode::Standard;
-                desk.watches.add(&watch.path, mode, table, conn, since);
+                context.watches.add(&watch.path, mode, table, conn, since);
             }
             NewKind::Lasting(mode) => {
-                desk.watches.add_watch(&watch.path, mode, conn, since);
+                context.watches.add_watch(&watch.path, mode, conn, since);
             }
         }
     }
 
     /// Makes the answer whole and registers the watch: the read may leave.
-    pub(super) fn seal(self, answer: &mut [u8], desk: &mut ReadContext<'_>, conn: ConnId) {
-        assert!(self.may_leave(desk.drained), "I7");
-        self.register(desk, conn, self.seen);
+    pub(super) fn seal(self, answer: &mut [u8], context: &mut ReadContext<'_>, conn: ConnId) {
+        assert!(self.may_leave(context.drained), "I7");
+        self.register(context, conn, self.seen);
         if let Some(zxid) = answer.get_mut(ZXID_AT) {
-            zxid.copy_from_slice(&desk.drained.0.to_be_bytes());
+            zxid.copy_from_slice(&context.drained.0.to_be_bytes());
         }
     }
 }
 
 impl<N: Transport> NetworkRole<N> {
     pub(super) fn read_context(&mut self) -> ReadContext<'_> {
-        self.parts().desk
+        self.parts().context
     }
 
     /// Lets a read's staged answer leave: after everything the read has seen, before everything
@@ -500,8 +500,8 @@ impl<N: Transport> NetworkRole<N> {
             self.drain_upto(read.seen);
         }
         let xid = read.xid;
-        let mut desk = self.read_context();
-        read.seal(&mut staged, &mut desk, conn);
+        let mut context = self.read_context();
+        read.seal(&mut staged, &mut context, conn);
         let bytes = staged.len();
         self.staged = staged;
         self.flush_staged(conn);

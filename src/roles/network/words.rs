@@ -12,18 +12,18 @@ const MASK_AT: std::ops::Range<usize> = 4..12;
 impl<N: Transport> NetworkRole<N> {
     /// A connection began with a word. `stmk` waits for all its bytes.
     pub(super) fn take_word(&mut self, conn: ConnId, word: &'static str) {
-        let desk = &self.shared.desk;
-        if word == "stmk" && desk.whitelist.allows(word) {
+        let commands = &self.shared.commands;
+        if word == "stmk" && commands.whitelist.allows(word) {
             let Some(mask) = self.net.input(conn).get(MASK_AT) else { return };
             let mask = mask.iter().fold(0, |mask, byte| mask << 8 | i64::from(*byte));
-            desk.gauges.trace_mask.set(mask);
+            commands.gauges.trace_mask.set(mask);
         }
         let Some(client) = self.clients.look(conn) else { return };
         self.gauges.received.add(1);
         self.gauges.bytes_received.add(word.len() as i64);
         client.gauges.received.add(1);
-        if !desk.takes_time(word) {
-            let text = desk.answer(word, self.now, &client.gauges);
+        if !commands.takes_time(word) {
+            let text = commands.answer(word, self.now, &client.gauges);
             return self.say(conn, &text);
         }
         let asker = client.gauges.clone();
