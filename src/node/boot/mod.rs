@@ -8,17 +8,17 @@
 //! part must not look alive.
 
 mod derive;
-mod door;
+mod client_port;
 mod ensemble;
 mod error;
 mod log;
-mod porch;
+mod startup_words;
 mod recovering;
 mod wire;
 
 pub use error::BootError;
 
-use porch::StartupWords;
+use startup_words::StartupWords;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -62,7 +62,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT]).map_err(BootError::Signals)?;
 
-    let door = door::take(derive::listen_address(&settings))?;
+    let port = client_port::take(derive::listen_address(&settings))?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
@@ -71,7 +71,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         "serving from these folders"
     );
     let gauges = Arc::new(Gauges::new(placement.network.len(), began));
-    let porch = open_porch(&settings, &door, &gauges)?;
+    let startup_words = answer_words(&settings, &port, &gauges)?;
     let started = Instant::now();
     let (recovered, log_io) = thread::scope(|scope| {
         let choose = || log::choose(&settings, &placement, folders.logs.as_ref());
@@ -85,23 +85,23 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         Ok::<_, BootError>((recovered?, chosen?))
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
-    porch.close().map_err(|cause| listen_error(&settings, cause))?;
-    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), door)?;
+    startup_words.close().map_err(|cause| listen_error(&settings, cause))?;
+    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), port)?;
     serve(server, signals)
 }
 
 /// Words are answered from here on, if only with the news that nothing is served.
-fn open_porch(
+fn answer_words(
     settings: &Settings,
-    door: &Bound,
+    port: &Bound,
     gauges: &Arc<Gauges>,
 ) -> Result<StartupWords, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
     let (nothing_yet, _) = Tree::new(TreeOptions::default());
     let commands = derive::commands(settings, nothing_yet, gauges.clone());
-    let listener = door.listen(settings.client.backlog_max());
-    let porch = listener.and_then(|listener| StartupWords::open(listener, commands));
-    porch.map_err(|cause| listen_error(settings, cause))
+    let listener = port.listen(settings.client.backlog_max());
+    let startup_words = listener.and_then(|listener| StartupWords::open(listener, commands));
+    startup_words.map_err(|cause| listen_error(settings, cause))
 }
 
 fn listen_error(settings: &Settings, cause: io::Error) -> BootError {

@@ -57,7 +57,7 @@ pub fn start(
     folders: Directories,
     gauges: Arc<Gauges>,
     (recovered, log_io): (Recovered, IoChoice),
-    door: Bound,
+    port: Bound,
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<(RingSleeper, Waker)> = (0..placement.network.len())
@@ -116,7 +116,7 @@ pub fn start(
         }
     }
     let seats = seats.into_iter().zip(sleepers).zip(placement.network);
-    let ready = threads.spawn_network(&settings, seats, door, hosted)?;
+    let ready = threads.spawn_network(&settings, seats, port, hosted)?;
     wait_ready(&ready, derive::listen_address(&settings), serving)?;
     Ok(Server { to_control, threads: threads.handles, ended, commands, folders })
 }
@@ -217,17 +217,17 @@ impl Threads {
         &mut self,
         settings: &Settings,
         seats: impl Iterator<Item = ((Seat, RingSleeper), Option<usize>)>,
-        door: Bound,
+        port: Bound,
         mut hosted: Option<Hosted>,
     ) -> Result<mpsc::Receiver<Report>, BootError> {
-        let mut door = Some(door);
+        let mut port = Some(port);
         let (ready_sender, ready) = mpsc::channel();
         for ((seat, sleeper), cpu) in seats {
             let thread = NetworkThread {
                 cpu,
                 net: derive::net_settings(settings),
                 sleeper,
-                listen: door.take().map(|door| (door, settings.client.backlog_max())),
+                listen: port.take().map(|port| (port, settings.client.backlog_max())),
                 control: hosted.take(),
                 ready: ready_sender.clone(),
             };

@@ -13,7 +13,7 @@
 //!
 //! * [`Peers`]: commands and events, and whose a connection is
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
-//! * `calls`: connections on their way; `doors`: listening, and trying again to
+//! * `calls`: connections on their way; `listeners`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
 //! * `error`: why there is no connection, or none any more
 //! * `contract`: what a quorum link promises, for these sockets and for the simulator's
@@ -26,7 +26,7 @@ mod election;
 mod quorum;
 
 mod calls;
-mod doors;
+mod listeners;
 mod resolver;
 
 mod error;

@@ -141,7 +141,7 @@ impl Peers {
 
     /// Closes the port and all links.
     pub(super) fn stop_quorum(&mut self, net: &mut Net) {
-        self.quorum_door.shut(net);
+        self.quorum_listener.shut(net);
         self.cancel_dial(net, Target::Leader);
         let links: Vec<Link> = self.quorum.keys().copied().collect();
         links.into_iter().for_each(|link| self.leave_quorum(net, link, How::AfterFlush));

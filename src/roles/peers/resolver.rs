@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::calls::CallId;
-use super::doors::Attempt;
+use super::listeners::Attempt;
 use super::error::LookUpError;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 
@@ -29,7 +29,7 @@ pub(super) const LOOKUPS_MAX: usize = 64;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
     Call(CallId),
-    Door(Attempt),
+    Listener(Attempt),
 }
 
 /// Addresses in the order in which they are to be tried; at least one.

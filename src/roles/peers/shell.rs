@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::calls::{Called, CallsAround, Dials, Target};
-use super::doors::{BindError, Door, Port};
+use super::listeners::{BindError, Listener, Port};
 use super::election::Mesh;
 use super::error::ListenError;
 use super::quorum::QuorumLinks;
@@ -45,8 +45,8 @@ pub struct Peers {
     /// For what packets carry.
     pub(super) chunks: Chunks,
     pub(super) uses: BTreeMap<ConnId, Use>,
-    pub(super) quorum_door: Door,
-    election_door: Door,
+    pub(super) quorum_listener: Listener,
+    election_listener: Listener,
     calls: Dials,
     resolver: Resolver,
     answers: VecDeque<Answer>,
@@ -66,8 +66,8 @@ impl Peers {
             quorum: QuorumLinks::new(),
             chunks: Chunks::default(),
             uses: BTreeMap::new(),
-            quorum_door: Door::new(Port::Quorum, QUORUM_RETRY_MS),
-            election_door: Door::new(Port::Election, ELECTION_RETRY_MS),
+            quorum_listener: Listener::new(Port::Quorum, QUORUM_RETRY_MS),
+            election_listener: Listener::new(Port::Election, ELECTION_RETRY_MS),
             calls: Dials::default(),
             resolver,
             answers: VecDeque::new(),
@@ -93,9 +93,9 @@ impl Peers {
         let own: Vec<NetEvent> = events.extract_if(.., |event| self.is_own(event)).collect();
         own.into_iter().for_each(|event| self.event(net, event, out));
         self.take_answers(net)?;
-        let tried = self.election_door.tick(net, &self.resolver, now);
+        let tried = self.election_listener.tick(net, &self.resolver, now);
         self.judge(tried)?;
-        let tried = self.quorum_door.tick(net, &self.resolver, now);
+        let tried = self.quorum_listener.tick(net, &self.resolver, now);
         self.judge(tried)?;
         let mut around = around(&self.settings, &self.resolver, net, now);
         self.calls.tick(&mut around);
@@ -128,7 +128,7 @@ impl Peers {
             PeerCommand::ReconnectElection => self.elect(net, LinksInput::Reconnect, out),
             PeerCommand::ListenQuorum => {
                 let places = self.places(|address| address.quorum);
-                let tried = self.quorum_door.open(net, &self.resolver, places, self.now);
+                let tried = self.quorum_listener.open(net, &self.resolver, places, self.now);
                 self.judge(tried)?;
             }
             PeerCommand::StopQuorum => self.stop_quorum(net),
@@ -150,8 +150,8 @@ impl Peers {
             self.is_new.then_some(self.now),
             self.mesh.links.deadline(),
             self.calls.deadline(),
-            self.election_door.deadline(),
-            self.quorum_door.deadline(),
+            self.election_listener.deadline(),
+            self.quorum_listener.deadline(),
         ];
         own.into_iter().flatten().min()
     }
@@ -163,12 +163,12 @@ impl Peers {
 
     /// Where the election port listens; nowhere before it does.
     pub fn election_addresses(&self) -> &[std::net::SocketAddr] {
-        self.election_door.open_at()
+        self.election_listener.open_at()
     }
 
     /// Where the quorum port listens; nowhere while this server does not lead.
     pub fn quorum_addresses(&self) -> &[std::net::SocketAddr] {
-        self.quorum_door.open_at()
+        self.quorum_listener.open_at()
     }
 
     /// Quorum links, and connections between election ports.
@@ -179,7 +179,7 @@ impl Peers {
     fn is_own(&self, event: &NetEvent) -> bool {
         match event {
             NetEvent::Accepted { listener, .. } => {
-                self.election_door.is_at(*listener) || self.quorum_door.is_at(*listener)
+                self.election_listener.is_at(*listener) || self.quorum_listener.is_at(*listener)
             }
             NetEvent::Connected(conn)
             | NetEvent::Received(conn)
@@ -192,10 +192,10 @@ impl Peers {
 
     fn event(&mut self, net: &mut Net, event: NetEvent, out: &mut Vec<PeerEvent>) {
         match event {
-            NetEvent::Accepted { fd, peer, listener } if self.election_door.is_at(listener) => {
+            NetEvent::Accepted { fd, peer, listener } if self.election_listener.is_at(listener) => {
                 self.election_accepted(net, fd, peer, out);
             }
-            NetEvent::Accepted { fd, peer, listener } if self.quorum_door.is_at(listener) => {
+            NetEvent::Accepted { fd, peer, listener } if self.quorum_listener.is_at(listener) => {
                 self.quorum_accepted(net, fd, peer, out);
             }
             // Nobody leads here any more.
@@ -248,12 +248,12 @@ impl Peers {
                     let (begun, given_up) = (around.begun, around.given_up);
                     self.own_calls(begun, given_up);
                 }
-                Asked::Door(attempt) => {
-                    let door = match attempt.port {
-                        Port::Election => &mut self.election_door,
-                        Port::Quorum => &mut self.quorum_door,
+                Asked::Listener(attempt) => {
+                    let of_port = match attempt.port {
+                        Port::Election => &mut self.election_listener,
+                        Port::Quorum => &mut self.quorum_listener,
                     };
-                    let tried = door.answered(net, attempt, answer, self.now);
+                    let tried = of_port.answered(net, attempt, answer, self.now);
                     self.judge(tried)?;
                 }
             }
@@ -312,7 +312,7 @@ impl Peers {
         if places.is_empty() {
             return Ok(());
         }
-        let tried = self.election_door.open(net, &self.resolver, places, self.now);
+        let tried = self.election_listener.open(net, &self.resolver, places, self.now);
         self.judge(tried)
     }
 

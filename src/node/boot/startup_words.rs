@@ -53,7 +53,7 @@ impl StartupWords {
             // Both handles share this.
             listener.set_nonblocking(false)
         };
-        let thread = std::thread::Builder::new().name("porch".into()).spawn(body)?;
+        let thread = std::thread::Builder::new().name("startup words".into()).spawn(body)?;
         Ok(StartupWords { over, thread })
     }
 
@@ -137,7 +137,7 @@ mod tests {
     fn words_are_answered_and_handshakes_end_until_it_is_closed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let porch = StartupWords::open(listener.try_clone().unwrap(), commands()).unwrap();
+        let startup_words = StartupWords::open(listener.try_clone().unwrap(), commands()).unwrap();
         // Somebody who says nothing keeps nobody else from being answered.
         let silent = TcpStream::connect(address).unwrap();
         assert_eq!(ask(address, b"ruok"), "imok");
@@ -148,7 +148,7 @@ mod tests {
         }
         assert_eq!(ask(address, &[0, 0, 0, 44, 0, 0, 0, 0]), "");
         drop(silent);
-        porch.close().unwrap();
+        startup_words.close().unwrap();
         // The socket is as it was: an accept waits, and finds who has come meanwhile.
         let later = TcpStream::connect(address).unwrap();
         let (found, peer) = listener.accept().unwrap();

@@ -17,15 +17,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Takes the address. One that is in use is tried for a while.
 pub fn take(address: SocketAddr) -> Result<Bound, BootError> {
     let began = Instant::now();
-    let mut said = false;
+    let mut is_logged = false;
     loop {
         match bind_any(address) {
             Ok(bound) => return Ok(bound),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {
-                if !said {
+                if !is_logged {
                     tracing::info!(%address, "the clients' port is in use: tried again for 3 s");
                 }
-                said = true;
+                is_logged = true;
                 // What is waited for is another process's end.
                 thread::sleep(PAUSE);
             }

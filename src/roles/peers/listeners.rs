@@ -35,7 +35,7 @@ pub(super) struct Attempt {
 }
 
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Listener {
     port: Port,
     /// Between two tries.
     retry_ms: i64,
@@ -57,10 +57,10 @@ enum State {
     Open(Vec<SocketAddr>),
 }
 
-impl Door {
-    pub fn new(port: Port, retry_ms: i64) -> Door {
+impl Listener {
+    pub fn new(port: Port, retry_ms: i64) -> Listener {
         let (places, state) = (Vec::new(), State::Shut);
-        Door { port, retry_ms, places, state, number: 0, failures: 0 }
+        Listener { port, retry_ms, places, state, number: 0, failures: 0 }
     }
 
     pub fn is_at(&self, address: SocketAddr) -> bool {
@@ -122,7 +122,7 @@ impl Door {
         self.state = State::LookingUp(vec![None; self.places.len()]);
         for (place, (host, port)) in self.places.clone().into_iter().enumerate() {
             let attempt = Attempt { port: self.port, number: self.number, place };
-            if let Some(answer) = resolver.ask(Asked::Door(attempt), &host, port) {
+            if let Some(answer) = resolver.ask(Asked::Listener(attempt), &host, port) {
                 self.answered(net, attempt, answer, now)?;
             }
         }
