@@ -80,7 +80,7 @@ fn snapshot(criterion: &mut Criterion) {
         field_max: 2 << 20,
         types: TypeRules::default(),
         kill_lost_sessions: true,
-        pipeline: ringkeeper::runtime::beside,
+        pipeline: ringkeeper::runtime::pipelined,
     };
     group.bench_function("restore", |bencher| {
         bencher.iter_with_large_drop(|| {

@@ -130,7 +130,7 @@ fn restored(dir: &Path) -> (Restored, Dump) {
         field_max: 2 << 20,
         types: TYPES,
         kill_lost_sessions: true,
-        pipeline: ringkeeper::runtime::beside,
+        pipeline: ringkeeper::runtime::pipelined,
     };
     let restored = restore(&dirs, &mut writer, &options, &mut |_, _| {}).unwrap();
     let dump = our_dump(&tree, &restored.sessions);

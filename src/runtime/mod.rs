@@ -17,17 +17,17 @@ mod sync;
 pub mod waker;
 
 pub mod affinity;
-mod beside;
 pub mod clock;
 mod entropy;
 pub mod open_files;
+mod pipelined;
 pub mod stderr;
 
-pub use beside::beside;
 pub use buffers::Filled;
 pub use entropy::entropy;
 pub use mailbox::{Receiver, Sender, mailbox};
 pub use operation::{Completion, OperationId, Received, Socket, Token};
+pub use pipelined::pipelined;
 pub use probe::probe;
 pub use ring::{Ring, RingSettings};
 pub use waker::{RingSleeper, ThreadSleeper, Waker};

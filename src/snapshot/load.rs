@@ -50,7 +50,7 @@ pub enum LoadError {
     Tree(u64, TreeError),
 }
 
-/// Brings batches from who decodes them to who plants them: calls the first until it has no more, and
+/// Brings batches from who decodes them to who inserts them: calls the first until it has no more, and
 /// the second with each, in order, until that wants no more. Whether one after the other or on two
 /// threads is a shell's to say.
 pub type Pipeline = fn(&mut (dyn FnMut() -> Option<Batch> + Send), &mut dyn FnMut(Batch) -> bool);
@@ -58,9 +58,9 @@ pub type Pipeline = fn(&mut (dyn FnMut() -> Option<Batch> + Send), &mut dyn FnMu
 /// One after the other, on the thread that asks.
 pub fn sequential(
     decode: &mut (dyn FnMut() -> Option<Batch> + Send),
-    plant: &mut dyn FnMut(Batch) -> bool,
+    insert: &mut dyn FnMut(Batch) -> bool,
 ) {
-    while decode().is_some_and(&mut *plant) {}
+    while decode().is_some_and(&mut *insert) {}
 }
 
 /// Empties the tree and fills it. After an error the tree is in no state to be used.
@@ -74,7 +74,7 @@ pub fn load(
     writer: &mut TreeWriter,
 ) -> Result<Loaded, LoadError> {
     let (mut reader, mut loaded) = begin(source, field_max, writer)?;
-    let (mut more, mut read, mut planted) = (true, Ok(()), Ok(()));
+    let (mut more, mut read, mut inserted) = (true, Ok(()), Ok(()));
     let mut decode = || {
         let mut batch = Batch::default();
         let filled = if more { batch.fill(&mut reader) } else { return None };
@@ -82,13 +82,13 @@ pub fn load(
         read = filled.map(drop);
         read.is_ok().then_some(batch)
     };
-    let mut plant = |batch: Batch| {
-        planted = batch.plant(writer, &mut loaded);
-        planted.is_ok()
+    let mut insert = |batch: Batch| {
+        inserted = batch.insert(writer, &mut loaded);
+        inserted.is_ok()
     };
-    pipeline(&mut decode, &mut plant);
-    // What could not be planted came before what could not be read.
-    planted?;
+    pipeline(&mut decode, &mut insert);
+    // What could not be inserted came before what could not be read.
+    inserted?;
     read?;
     end(reader, loaded, zxid, writer)
 }
@@ -154,7 +154,7 @@ impl Batch {
     }
 
     /// Into the tree, in order.
-    fn plant(&self, writer: &mut TreeWriter, loaded: &mut Loaded) -> Result<(), LoadError> {
+    fn insert(&self, writer: &mut TreeWriter, loaded: &mut Loaded) -> Result<(), LoadError> {
         for nodes in self.nodes.chunks(PREFETCH) {
             let mut paths: [&[u8]; PREFETCH] = [&[]; PREFETCH];
             for (path, node) in paths.iter_mut().zip(nodes) {

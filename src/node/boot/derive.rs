@@ -18,7 +18,7 @@ use crate::node::recover::RecoverPlan;
 use crate::prep::PrepSettings;
 use crate::roles::control::{ClientRules, ControlSettings};
 use crate::roles::network::{Admission, Budgets, NetworkSettings, Share};
-use crate::runtime::{beside, entropy};
+use crate::runtime::{entropy, pipelined};
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{RestoreOptions, WriteOptions};
 use crate::tree::{Tree, TreeOptions};
@@ -77,7 +77,7 @@ fn restore_options(settings: &Settings) -> RestoreOptions {
         field_max: settings.field_max(),
         types: settings.tree.types,
         kill_lost_sessions: settings.ensemble.is_none(),
-        pipeline: beside,
+        pipeline: pipelined,
     }
 }
 

@@ -99,7 +99,7 @@ pub fn start(
     let (to_control, commands) = (roles.to_control.clone(), roles.shared.commands.clone());
     let serving = roles.serving;
     let (control, seats) =
-        beside(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
+        spawn_others(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
     let mut hosted = None;
     match place {
         ControlThread::Network => hosted = Some(Hosted::new(Box::new(control), peers, lent_log)),
@@ -122,7 +122,7 @@ pub fn start(
 }
 
 /// Starts the threads beside the roles. Each ends with the role whose end closes its queue.
-fn beside(
+fn spawn_others(
     settings: &Settings,
     folders: &Arc<Directories>,
     gauges: Arc<Gauges>,

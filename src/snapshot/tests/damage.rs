@@ -63,10 +63,10 @@ fn a_snapshot_cut_short_is_refused_but_at_the_end_of_a_section() {
 /// As two threads of which one is much faster.
 fn far_ahead(
     decode: &mut (dyn FnMut() -> Option<Batch> + Send),
-    plant: &mut dyn FnMut(Batch) -> bool,
+    insert: &mut dyn FnMut(Batch) -> bool,
 ) {
     let all: Vec<Batch> = std::iter::from_fn(decode).collect();
-    let _ = all.into_iter().all(plant);
+    let _ = all.into_iter().all(insert);
 }
 
 #[test]

@@ -10,7 +10,7 @@ const AHEAD: usize = 8;
 /// Calls `make` on a thread of its own until it gives no more, and `take` here with each piece, in
 /// order, until it wants no more. Both have ended when this returns. Where there is no thread to be
 /// had, all is done here.
-pub fn beside<T: Send>(
+pub fn pipelined<T: Send>(
     make: &mut (dyn FnMut() -> Option<T> + Send),
     take: &mut dyn FnMut(T) -> bool,
 ) {
@@ -27,7 +27,7 @@ pub fn beside<T: Send>(
                 }
             }
         };
-        let started = thread::Builder::new().name("beside".into()).spawn_scoped(scope, making);
+        let started = thread::Builder::new().name("pipelined".into()).spawn_scoped(scope, making);
         let _ = pieces.into_iter().all(&mut *take);
         started.is_ok()
     });
@@ -52,7 +52,7 @@ mod tests {
             taken.push(n);
             true
         };
-        beside(&mut make, &mut take);
+        pipelined(&mut make, &mut take);
         assert_eq!(taken, (1..=1000).collect::<Vec<i32>>());
     }
 
@@ -67,7 +67,7 @@ mod tests {
             taken = n;
             n < 100
         };
-        beside(&mut make, &mut take);
+        pipelined(&mut make, &mut take);
         assert_eq!(taken, 100);
         assert!(made <= 100 + AHEAD as i32 + 1, "{made}");
     }
