@@ -252,12 +252,12 @@ fn remark_on_role(
     remarks: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     let Some(found) = s.file("peerType") else { return Ok(()) };
-    let said = match found.value.to_ascii_lowercase().as_str() {
+    let role = match found.value.to_ascii_lowercase().as_str() {
         "participant" => Role::Participant,
         "observer" => Role::Observer,
         _ => return Err(found.refuse("participant or observer")),
     };
-    if members.get(me).is_some_and(|member| member.role != said) {
+    if members.get(me).is_some_and(|member| member.role != role) {
         remarks.push(format!(
             "peerType={} in {}: the line of server.{} says otherwise, and it decides",
             found.value, found.place, me.0

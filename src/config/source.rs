@@ -102,7 +102,7 @@ impl<'a> Source<'a> {
     /// One line for each key that a ZooKeeper server with this file would pass over: one of an
     /// ensemble may have another limit than the servers beside it.
     pub fn taken_from_the_file(&self) -> Vec<String> {
-        let told = self.flags_only.iter().map(|Found { key, value, place }| {
+        let remarks = self.flags_only.iter().map(|Found { key, value, place }| {
             let flag = self.flags.properties.get(key).filter(|flag| !flag.is_empty());
             let here = match flag {
                 None => "is in force here".to_owned(),
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
                  only (-D{key}=… in SERVER_JVMFLAGS) and passes over this line"
             )
         });
-        told.collect()
+        remarks.collect()
     }
 
     /// As [`Source::property`], but it does not count as asked for.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{ElectedRole, ElectionEffect, ElectionInput};
 use super::looking::{Looking, UNTRUSTED, is_better, leads};
-use super::settings::{ANSWER_GAP_MS, ElectionSettings, TOLD_MAX, UNANSWERED_MS};
+use super::settings::{ANSWER_GAP_MS, ElectionSettings, ANSWERED_MAX, UNANSWERED_MS};
 use super::vote::{Ballot, Vote};
 use crate::codec::election::{Notification, PeerState, VERSION};
 use crate::membership::{Electorate, Members, Role};
@@ -42,7 +42,7 @@ pub struct Election {
     /// The leader that did not answer, and until when it is passed over.
     unanswered: Option<(ServerId, Millis)>,
     /// What each server was last answered in this round, and when.
-    told: BTreeMap<ServerId, Told>,
+    answered: BTreeMap<ServerId, Answered>,
     /// The last foreign configuration text that was looked into.
     gossip: Option<String>,
     /// Of the last look, for I2.
@@ -50,7 +50,7 @@ pub struct Election {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Answered {
     state: PeerState,
     vote: Vote,
     at: Millis,
@@ -75,7 +75,7 @@ impl Election {
             unreachable: BTreeSet::new(),
             met: BTreeSet::new(),
             unanswered: None,
-            told: BTreeMap::new(),
+            answered: BTreeMap::new(),
             gossip: None,
             entered: Epoch(0),
         };
@@ -170,7 +170,7 @@ impl Election {
     fn begin(&mut self, now: Millis, zxid: Zxid, peer_epoch: i64, out: &mut Vec<ElectionEffect>) {
         let me = self.settings.me;
         self.clock = self.clock.saturating_add(1);
-        self.told.clear();
+        self.answered.clear();
         let candidate = self.electorate.committed.is_voter(me);
         let leader = if candidate { me } else { ServerId(i64::MIN) };
         let own = Vote { leader, zxid, election_epoch: self.clock, peer_epoch };
@@ -211,7 +211,7 @@ impl Election {
         assert!(matches!(self.state, State::Silent), "appointed while another role lasts");
         assert!(epoch >= self.entered, "I2: an epoch that was entered is never voted back");
         self.entered = epoch;
-        self.told.clear();
+        self.answered.clear();
         let (election_epoch, peer_epoch) = (self.clock, i64::from(epoch.0));
         let vote = Vote { leader, zxid, election_epoch, peer_epoch };
         let voters = self.electorate.voters().collect();
@@ -411,7 +411,7 @@ impl Election {
         self.state = State::Settled { state, vote, supporters };
         self.greet(out);
         // Servers without a vote that have asked do not have to ask again.
-        for asker in std::mem::take(&mut self.told).into_keys() {
+        for asker in std::mem::take(&mut self.answered).into_keys() {
             if !self.electorate.is_voter(asker) {
                 self.answer(now, asker, out);
             }
@@ -471,16 +471,16 @@ impl Election {
             return;
         }
         let (state, vote) = (notification.state, Vote::of(&notification));
-        let again = self.told.get(&to).is_some_and(|told| {
-            (told.state, told.vote) == (state, vote) && now < told.at + ANSWER_GAP_MS
+        let again = self.answered.get(&to).is_some_and(|answered| {
+            (answered.state, answered.vote) == (state, vote) && now < answered.at + ANSWER_GAP_MS
         });
         if again {
             return;
         }
-        if self.told.len() >= TOLD_MAX {
-            self.told.clear();
+        if self.answered.len() >= ANSWERED_MAX {
+            self.answered.clear();
         }
-        self.told.insert(to, Told { state, vote, at: now });
+        self.answered.insert(to, Answered { state, vote, at: now });
         out.push(ElectionEffect::Send { to, notification });
     }
 

@@ -39,7 +39,7 @@ pub(super) const ANSWER_GAP_MS: i64 = 50;
 
 /// Servers whose last answers are remembered: many more than ensembles have. Beyond that all are
 /// forgotten, which costs a few answers too many.
-pub(super) const TOLD_MAX: usize = 256;
+pub(super) const ANSWERED_MAX: usize = 256;
 
 /// For how long a leader that did not answer is neither voted for nor followed: the others leave it
 /// at about the same time, and this round is to bring another. Not longer, for it may be that only

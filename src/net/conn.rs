@@ -61,13 +61,13 @@ pub(super) struct Conn {
     /// Why it ends; means nothing while open.
     reason: CloseReason,
     /// `Closed` has been said.
-    pub(super) said: bool,
+    pub(super) reported: bool,
     /// It is on the list of those to be attended to.
     pub(super) listed: bool,
     /// The role has asked not to read.
     paused: bool,
     /// `Received` is owed for what a pause has hidden.
-    owed: bool,
+    pending: bool,
     /// `Received` has been said since the last attendance, which is since the last turn.
     announced: bool,
     /// It is read no further than `inbound_throttled`.
@@ -81,7 +81,7 @@ pub(super) struct Conn {
     /// The kernel had no buffer for its bytes.
     starved: bool,
     /// `Ended` has been said.
-    end_said: bool,
+    end_reported: bool,
     /// The peer takes nothing more.
     deaf: bool,
     /// Its role has looked at its end.
@@ -133,17 +133,17 @@ impl Conn {
             receiving: None,
             deadline: None,
             reason: CloseReason::Asked,
-            said: false,
+            reported: false,
             listed: false,
             paused: false,
-            owed: false,
+            pending: false,
             announced: false,
             throttled: false,
             choked: false,
             cancelling: false,
             peer_ended: false,
             starved: false,
-            end_said: false,
+            end_reported: false,
             deaf: false,
             released: false,
             patient: false,
@@ -195,7 +195,7 @@ impl Conn {
     }
 
     pub(super) fn resume(&mut self) {
-        self.owed |= self.paused;
+        self.pending |= self.paused;
         self.paused = false;
     }
 
@@ -217,7 +217,7 @@ impl Conn {
 
     /// Its role has looked at its end: nothing of it is wanted any more.
     pub(super) fn release(&mut self, ring: &mut Ring, spare: &mut BufferPool) {
-        assert!(self.said, "a connection is released behind its end");
+        assert!(self.reported, "a connection is released behind its end");
         self.released = true;
         self.input.clear(ring, spare);
     }
@@ -287,8 +287,8 @@ impl Conn {
             self.reset();
             return self.fail(id, CloseReason::SlowReader { unsent, limit }, around);
         }
-        if self.owed && !self.paused {
-            self.owed = false;
+        if self.pending && !self.paused {
+            self.pending = false;
             self.announce(id, around.events);
         }
         if mutants::on(Mutant::InputDroppedAtEnd) && self.peer_ended && !self.announced {
@@ -400,15 +400,15 @@ impl Conn {
 
     /// Not while `Received` is held back: the end comes behind everything else.
     fn announce_end(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
-        if self.peer_ended && !self.paused && !self.end_said {
-            self.end_said = true;
+        if self.peer_ended && !self.paused && !self.end_reported {
+            self.end_reported = true;
             events.push(NetEvent::Ended(id));
         }
     }
 
     fn say_closed(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
-        if !self.said {
-            self.said = true;
+        if !self.reported {
+            self.reported = true;
             events.push(NetEvent::Closed(id, self.reason));
         }
     }
@@ -482,7 +482,7 @@ impl Conn {
         }
         self.input.arrive(filled, around.ring, around.spare);
         if self.paused {
-            self.owed = true;
+            self.pending = true;
         } else {
             self.announce(id, around.events);
         }

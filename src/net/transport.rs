@@ -55,7 +55,7 @@ pub struct Net {
     scarce: bool,
     spare: BufferPool,
     /// What [`Net::submit`] has come upon, for the next turn to tell.
-    told: Vec<NetEvent>,
+    reported: Vec<NetEvent>,
 }
 
 impl Net {
@@ -86,7 +86,7 @@ impl Net {
             attending: Vec::new(),
             deadlines: Deadlines::default(),
             spare: BufferPool::default(),
-            told: Vec::new(),
+            reported: Vec::new(),
         })
     }
 
@@ -302,7 +302,7 @@ impl Net {
 
     /// Connections of which `Closed` has not been said, in no particular order.
     pub fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.conns.iter().filter(|(_, c)| !c.said).map(|(id, _)| id)
+        self.conns.iter().filter(|(_, c)| !c.reported).map(|(id, _)| id)
     }
 
     /// Connections that keep a slot: those, and the ones whose end nobody has released.
@@ -340,7 +340,7 @@ impl Net {
     /// consumed are still there, elsewhere.
     pub fn turn(&mut self, wait: Option<Duration>, events: &mut Vec<NetEvent>) -> io::Result<()> {
         assert!(events.is_empty(), "a turn over events that nobody has looked at");
-        events.append(&mut self.told);
+        events.append(&mut self.reported);
         let mut now = Instant::now();
         // A wait too long to be told from forever is forever.
         let until = wait.and_then(|wait| now.checked_add(wait));
@@ -367,9 +367,9 @@ impl Net {
     /// Sends what is queued and looks at nothing that has come: for a role that is about to be busy
     /// elsewhere.
     pub fn submit(&mut self) -> io::Result<()> {
-        let mut told = mem::take(&mut self.told);
-        self.attend_listed(Instant::now(), &mut told);
-        self.told = told;
+        let mut reported = mem::take(&mut self.reported);
+        self.attend_listed(Instant::now(), &mut reported);
+        self.reported = reported;
         self.ring.enter(Some(Duration::ZERO))
     }
 
@@ -476,9 +476,9 @@ impl Net {
             now,
             events,
         };
-        let said = conn.said;
+        let was_reported = conn.reported;
         let next = step(conn, id, &mut around);
-        self.open -= usize::from(conn.said && !said);
+        self.open -= usize::from(conn.reported && !was_reported);
         match next {
             Next::Nothing => {}
             Next::Again => self.list(slot),

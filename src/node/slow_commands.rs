@@ -81,12 +81,12 @@ impl SlowCommands {
         let mut watching = Watching::new();
         let mut bytes = 0;
         for core in &self.cores {
-            let (answer, told) = mpsc::channel();
+            let (answer, answers) = mpsc::channel();
             let mut from = Some(0);
             while let Some(at) = from {
                 let ask = WatchesAsked { from: at, max: SLICE, answer: answer.clone() };
                 core.push(ToNetwork::TellWatches(ask));
-                let slice = told.recv_timeout(PATIENCE).ok()?;
+                let slice = answers.recv_timeout(PATIENCE).ok()?;
                 for (path, sessions) in slice.paths {
                     // The longer listing has the path once for each of its sessions.
                     bytes += (path.len() + SESSION_TEXT) * (sessions.len() + 1);
@@ -102,13 +102,13 @@ impl SlowCommands {
     }
 
     fn sessions(&self) -> Option<Vec<SessionLine>> {
-        let (answer, told) = mpsc::channel();
+        let (answer, answers) = mpsc::channel();
         let mut all: Vec<SessionLine> = Vec::new();
         loop {
             let after = all.last().map(|line| line.session);
             let ask = SessionsAsked { after, max: SLICE, answer: answer.clone() };
             self.to_control.push(ToControl::TellSessions(ask));
-            let slice = told.recv_timeout(PATIENCE).ok()?;
+            let slice = answers.recv_timeout(PATIENCE).ok()?;
             let is_last = slice.len() < SLICE;
             all.extend(slice);
             if is_last {

@@ -8,7 +8,7 @@ use crate::tree::Tree;
 use crate::types::{ErrorCode, Identity, Perms, Zxid, parent_and_name};
 
 /// What the client is told at once; `None`: the leader decides, as it does wherever the node is
-/// not there, more than its list has to be looked at, or it shows changes newer than `told_upto`,
+/// not there, more than its list has to be looked at, or it shows changes newer than `heard_upto`,
 /// of which the client may not have heard (I7).
 pub fn refusal(
     policy: &Policy,
@@ -16,7 +16,7 @@ pub fn refusal(
     op: &WriteOp,
     identities: &[Identity],
     decisions: &mut Decisions,
-    told_upto: Zxid,
+    heard_upto: Zxid,
 ) -> Option<ErrorCode> {
     let ill_formed = |list: Option<&[RawAcl]>| acl::ill_formed(policy, list, identities);
     let above = |path: &'_ Option<String>| Some(parent_and_name(path.as_deref()?)?.0.to_owned());
@@ -43,5 +43,5 @@ pub fn refusal(
     let (denied, seen) = tree.read(&path, |node| {
         node.and_then(|node| decisions.decide(policy, node.acl(), needed, identities).err())
     });
-    denied.filter(|_| seen <= told_upto)
+    denied.filter(|_| seen <= heard_upto)
 }

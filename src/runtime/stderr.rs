@@ -125,11 +125,11 @@ mod tests {
         assert_eq!(state.lost, 2);
         let (mut reader, writer) = io::pipe().unwrap();
         // As much as a pipe holds, and more.
-        let said = (0..1000).take_while(|_| {
+        let lines = (0..1000).take_while(|_| {
             state.say(&writer, &[b'x'; 1000]);
             state.lost == 0
         });
-        assert!(said.count() > 10);
+        assert!(lines.count() > 10);
         assert_eq!(state.lost, 1, "a pipe holds only so much");
         let began = std::time::Instant::now();
         for _ in 0..1000 {

@@ -88,7 +88,7 @@ pub struct WatchCounts {
 pub(super) struct Conn {
     pub generation: u32,
     /// The last trigger step that told this connection, so that none tells it twice.
-    pub told: u64,
+    pub notified: u64,
     /// Its watches, by table.
     live: [u32; 2],
     /// What they count for: see [`Watches::bytes_of`].

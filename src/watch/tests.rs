@@ -231,7 +231,7 @@ fn five_thousand_watchers_come_and_go_in_order() {
         let events = data_changed(&mut w, round + 1, "/a");
         assert_eq!(events.len(), 5000 - 715);
         assert!(w.is_empty());
-        assert!(w.conns.iter().all(|c| c.told == 0 || c.told <= w.steps));
+        assert!(w.conns.iter().all(|c| c.notified == 0 || c.notified <= w.steps));
     }
 }
 

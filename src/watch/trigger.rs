@@ -301,10 +301,10 @@ impl Watches {
         out: &mut Vec<Event>,
     ) {
         let conn = &mut self.conns[slot as usize];
-        if conn.told == self.steps {
+        if conn.notified == self.steps {
             return;
         }
-        conn.told = self.steps;
+        conn.notified = self.steps;
         let conn = self.conn_id(slot);
         if let Some(permit) = readable(conn, step.acl) {
             out.push(Event { conn, kind: step.kind, path: text.clone(), _permit: permit });

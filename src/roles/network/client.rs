@@ -61,7 +61,7 @@ pub struct Client {
     /// Bytes of its requests that are not begun with.
     pub kept: usize,
     /// Bytes of events queued since less than `outbound_pause` waited.
-    pub told: usize,
+    pub event_bytes: usize,
     pub has_watches: bool,
     pub gauges: Arc<ConnGauges>,
 }
@@ -89,7 +89,7 @@ impl Client {
             ended: false,
             gone: false,
             kept: 0,
-            told: 0,
+            event_bytes: 0,
             has_watches: false,
             gauges: Arc::new(ConnGauges::new(peer, wall)),
         }

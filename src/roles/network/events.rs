@@ -39,7 +39,7 @@ impl<N: Transport> NetworkRole<N> {
         self.watches.trigger(change, &mut readable, &mut fired);
         // What was read counts as if it had been told: the rest of the stream waits for the next turn.
         let entries = self.verdicts.take_read();
-        self.told_bytes += entries * (limits::WORK_BYTES / limits::WORK_ENTRIES);
+        self.event_bytes += entries * (limits::WORK_BYTES / limits::WORK_ENTRIES);
         self.count_fired(&fired);
         let mut frame = std::mem::take(&mut self.event);
         let events_max = self.settings.events_max;
@@ -47,25 +47,25 @@ impl<N: Transport> NetworkRole<N> {
         for alike in fired.chunk_by(|a, b| a.kind == b.kind && Arc::ptr_eq(&a.path, &b.path)) {
             frame.clear();
             put_event(&mut frame, change.zxid, &alike[0]);
-            let mut told = 0;
+            let mut sent = 0;
             for event in alike {
                 let Some(out) = self.net.output(event.conn) else { continue };
                 out.extend_from_slice(&frame);
-                told += 1;
-                self.told_bytes += frame.len();
+                sent += 1;
+                self.event_bytes += frame.len();
                 let waiting = out.len();
                 let Some(client) = self.clients.get(event.conn) else { continue };
                 client.gauges.sent.add(1);
                 let is_behind = reached(waiting, self.settings.outbound_pause);
-                client.told = if is_behind { client.told + frame.len() } else { 0 };
-                if reached(client.told, events_max) && reached(waiting, events_max) {
+                client.event_bytes = if is_behind { client.event_bytes + frame.len() } else { 0 };
+                if reached(client.event_bytes, events_max) && reached(waiting, events_max) {
                     ends::tell_events(client, waiting, events_max);
                     self.hang_up(event.conn, How::Reset);
                 }
             }
-            self.made_bytes += told as usize * frame.len();
-            self.gauges.watch_bytes.add(told * (frame.len() - LENGTH_BYTES) as i64);
-            self.gauges.sent.add(told);
+            self.made_bytes += sent as usize * frame.len();
+            self.gauges.watch_bytes.add(sent * (frame.len() - LENGTH_BYTES) as i64);
+            self.gauges.sent.add(sent);
         }
         fired.clear();
         (self.event, self.fired) = (frame, fired);

@@ -480,10 +480,10 @@ fn must_stall(
 
 /// A frame's payload: `None` until it is whole, its length when that is out of bounds.
 fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
-    let told = i32::from_be_bytes(*input.first_chunk::<4>()?);
-    match usize::try_from(told) {
+    let length = i32::from_be_bytes(*input.first_chunk::<4>()?);
+    match usize::try_from(length) {
         Ok(length) if length <= frame_max => input.get(4..4 + length).map(Ok),
-        Ok(_) | Err(_) => Some(Err(told)),
+        Ok(_) | Err(_) => Some(Err(length)),
     }
 }
 

@@ -126,7 +126,7 @@ pub struct NetworkRole<N = Net> {
     /// From which change on the control core sends this core all, as it must while there are
     /// watches here: what a recursive watch may not have heard of is not newer. `None`: not asked
     /// for since there were none.
-    told_from: Option<Zxid>,
+    heard_from: Option<Zxid>,
     /// Connections whose line's front has been answered.
     advancing: VecDeque<ConnId>,
     /// Connections whose unread input may be looked at again.
@@ -141,7 +141,7 @@ pub struct NetworkRole<N = Net> {
     fired: Vec<Event>,
     verdicts: acl::Verdicts,
     /// Bytes of events since the stream was last taken.
-    told_bytes: usize,
+    event_bytes: usize,
     event: Vec<u8>,
     read_run: Run,
     update_run: Run,
@@ -219,7 +219,7 @@ impl<N: Transport> NetworkRole<N> {
             kept_bytes: 0,
             work: 0,
             made_bytes: 0,
-            told_from: None,
+            heard_from: None,
             advancing: VecDeque::new(),
             retry: VecDeque::new(),
             deferred: VecDeque::new(),
@@ -227,7 +227,7 @@ impl<N: Transport> NetworkRole<N> {
             staged: Vec::new(),
             fired: Vec::new(),
             verdicts: acl::Verdicts::default(),
-            told_bytes: 0,
+            event_bytes: 0,
             event: Vec::new(),
             read_run: Run::default(),
             update_run: Run::default(),
@@ -250,7 +250,7 @@ impl<N: Transport> NetworkRole<N> {
                 watches: &mut self.watches,
                 drained: self.drained,
                 budgets: &self.settings.budgets,
-                told_from: &mut self.told_from,
+                heard_from: &mut self.heard_from,
                 identity_bytes: &mut self.identity_bytes,
                 identities_granted: &mut self.identities_granted,
                 watches_granted: &mut self.watches_granted,
@@ -505,7 +505,7 @@ impl<N: Transport> NetworkRole<N> {
         self.drained = zxid;
         self.began_anew = true;
         // It may be of the tree before.
-        self.told_from = None;
+        self.heard_from = None;
         if service != Service::Off {
             return;
         }
@@ -569,7 +569,7 @@ impl<N: Transport> NetworkRole<N> {
         self.gauges.request_bytes.set(self.kept_bytes as i64);
         self.gauges.open_bytes.set(self.open.bytes as i64);
         if self.watches.is_empty() {
-            self.told_from = None;
+            self.heard_from = None;
         }
         self.stream.set_watching(!self.watches.is_empty());
     }

@@ -24,8 +24,8 @@ pub(super) struct ReadContext<'a> {
     pub watches: &'a mut Watches,
     pub drained: Zxid,
     pub budgets: &'a Budgets,
-    /// From which change on this core is told of all: see [`NetworkRole::told_from`].
-    pub told_from: &'a mut Option<Zxid>,
+    /// From which change on this core is told of all: see [`NetworkRole::heard_from`].
+    pub heard_from: &'a mut Option<Zxid>,
     /// Of identities, over all connections.
     pub identity_bytes: &'a mut usize,
     pub identities_granted: &'a mut Grant,
@@ -171,9 +171,9 @@ impl ReadContext<'_> {
 
     /// The change from which on this core is told of all. Shards are asked when its first watch
     /// comes; as long as it has one, nothing passes it by.
-    pub(super) fn told_from(&mut self) -> Zxid {
+    pub(super) fn heard_from(&mut self) -> Zxid {
         let tree = &self.shared.tree;
-        *self.told_from.get_or_insert_with(|| tree.newest_change())
+        *self.heard_from.get_or_insert_with(|| tree.newest_change())
     }
 
     /// What a write is refused with where it arrived, if the server is told to look.
@@ -401,7 +401,7 @@ impl Reading<'_, '_> {
         // Changes up to it were before this watch. What is beneath the path lies in any shard, and
         // while this core had no watch nobody told it of what changed there.
         let seen = match mode {
-            WatchMode::PersistentRecursive => self.context.told_from(),
+            WatchMode::PersistentRecursive => self.context.heard_from(),
             WatchMode::Persistent | WatchMode::Standard => {
                 self.context.shared.tree.read(path, |_| ()).1
             }

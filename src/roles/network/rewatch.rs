@@ -97,7 +97,7 @@ impl<N: Transport> NetworkRole<N> {
         let lasting = |mode| List::Lasting(mode);
         if !lists.recursive.is_empty() {
             // Of what changed beneath these paths nobody may have told this core until now.
-            let newest = self.read_context().told_from();
+            let newest = self.read_context().heard_from();
             if newest > self.drained {
                 self.drain_upto(newest);
             }

@@ -14,7 +14,7 @@ impl<N: Transport> NetworkRole<N> {
     /// have many changes, and each of them many who watch. The rest is taken in the next turn, or by
     /// a read that has seen it.
     pub(super) fn drain_all(&mut self) {
-        self.told_bytes = 0;
+        self.event_bytes = 0;
         // Read before the mailbox is drained: every change up to it is then in `arrived`.
         let published = self.stream.published();
         self.inbox.drain_into(&mut self.arrived);
@@ -23,7 +23,7 @@ impl<N: Transport> NetworkRole<N> {
             // drain the stream, and nesting would go as deep as the stream is long.
             if let Some(conn) = self.advancing.pop_front() {
                 self.advance(conn);
-            } else if self.told_bytes >= limits::TURN_EVENTS {
+            } else if self.event_bytes >= limits::TURN_EVENTS {
                 break;
             } else if let Some(message) = self.arrived.pop_front() {
                 self.take(message);

@@ -49,8 +49,8 @@ impl Socket {
                 &mut length,
             )
         };
-        let is_told = answer == 0 && length as usize == size_of_val(&info);
-        if is_told { info[BYTES_ACKED] } else { 0 }
+        let is_known = answer == 0 && length as usize == size_of_val(&info);
+        if is_known { info[BYTES_ACKED] } else { 0 }
     }
 
     pub(super) fn raw(&self) -> Fd {
