@@ -9,6 +9,7 @@ use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 
 /// What JDK 17 has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "the JDK's names")]
 pub enum DigestAlgorithm {
     Md2,
     Md5,

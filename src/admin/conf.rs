@@ -10,8 +10,11 @@ use crate::metrics::quorum::{Mode, QuorumGauges};
 pub struct EnsembleFacts {
     /// Ticks.
     pub init_limit: i64,
+    /// Ticks.
     pub sync_limit: i64,
+    /// This server's own, as its line has them.
     pub addresses: Vec<PeerAddress>,
+    /// Its line says that it does not vote.
     pub observer: bool,
     /// `localSessionsEnabled`.
     pub local_sessions: bool,

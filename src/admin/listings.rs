@@ -10,6 +10,7 @@ use crate::types::{Millis, SessionId, WallMillis, Zxid};
 /// A session, as the control role tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionLine {
+    /// Its number.
     pub session: SessionId,
     /// As agreed when it was made, in ms.
     pub timeout: i32,
@@ -34,18 +35,23 @@ pub enum SessionLists {
     LearningWithLocal,
 }
 
-/// A client connection; its session is 0 before the handshake.
+/// A client connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConnLine {
+    /// Where the client is.
     pub peer: SocketAddr,
+    /// 0 before the handshake.
     pub session: SessionId,
+    /// When the connection ends if nothing is heard.
     pub expires: Millis,
 }
 
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
+    /// The monotonic clock.
     pub now: Millis,
+    /// The clock on the wall.
     pub wall: WallMillis,
 }
 

@@ -11,6 +11,7 @@ pub fn descriptors() -> Descriptors {
     Descriptors { open: open_descriptors(), max: max_descriptors() }
 }
 
+/// `envi`: what Java shows of its machine, as far as there is such a thing here.
 pub fn environment() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
     let kib = |key: &str| -> u64 {
@@ -68,6 +69,7 @@ fn open_descriptors() -> i64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as i64)
 }
 
+/// All files right in a folder, in bytes; 0 if it cannot be read.
 pub fn folder_bytes(folder: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries

@@ -28,25 +28,38 @@ pub const WORDS: [&str; 19] = [
 
 /// What the words may tell, and what they need for it.
 pub struct Commands {
+    /// The figures.
     pub gauges: Arc<Gauges>,
+    /// For counts, sizes and the digest.
     pub tree: Arc<Tree>,
+    /// The words that are answered.
     pub whitelist: Whitelist,
+    /// What `conf` shows.
     pub facts: ShownSettings,
 }
 
 /// Settings shown by `conf`.
 #[derive(Clone, Debug, Default)]
 pub struct ShownSettings {
+    /// The port that was asked for, not one that the kernel chose.
     pub client_port: i64,
+    /// Snapshots lie in `version-2` below it.
     pub data_dir: PathBuf,
+    /// Logs lie in `version-2` below it.
     pub log_dir: PathBuf,
+    /// Milliseconds.
     pub tick_time: i64,
+    /// From one address; 0: no bound.
     pub max_client_cnxns: i64,
+    /// Milliseconds.
     pub min_session_timeout: i64,
+    /// Milliseconds.
     pub max_session_timeout: i64,
+    /// Connections that may wait to be accepted.
     pub backlog: i64,
     /// 0 for a server on its own.
     pub server_id: i64,
+    /// `None`: a server on its own.
     pub ensemble: Option<EnsembleFacts>,
     /// Connections without a session end after this long.
     pub sessionless_ms: i64,
@@ -64,6 +77,7 @@ impl Whitelist {
         }
         Whitelist(text.split(',').map(|w| w.trim().to_string()).collect())
     }
+    /// Whether it is answered.
     pub fn allows(&self, word: &str) -> bool {
         self.0.contains(word)
     }

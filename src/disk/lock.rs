@@ -15,6 +15,7 @@ pub struct DirLock {
 
 /// Why the directory is not ours. The caller does not start.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum LockError {
     #[error("{} is locked by another server (process {holder})", path.display())]
     Held { path: PathBuf, holder: String },
@@ -28,6 +29,7 @@ impl DirLock {
         format!("{OUR_PREFIX}lock")
     }
 
+    /// Takes the lock, or says who has it.
     pub fn acquire(dir: &Path) -> Result<DirLock, LockError> {
         let path = dir.join(DirLock::name());
         let io = |source| LockError::Io { path: path.clone(), source };

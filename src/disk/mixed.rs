@@ -7,6 +7,7 @@ use std::io;
 
 /// The caller does not start.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum MixedError {
     #[error("log directory holds a snapshot, {0}: check dataLogDir and dataDir")]
     SnapshotAmongLogs(String),

@@ -37,6 +37,7 @@ impl RealDir {
         RealDir::open(path)
     }
 
+    /// Where it is, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -33,6 +33,7 @@ pub fn name() -> String {
 /// How far the history is known to be committed; all zero if nothing is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Known {
+    /// All up to here is committed; more may be.
     pub upto: Zxid,
     /// The newest transaction up to there that the tree tells of.
     pub shown: Zxid,
@@ -68,6 +69,7 @@ pub fn read(dir: &dyn Dir, last: Zxid) -> io::Result<Committed> {
 pub enum Committed {
     /// There is none, or a crash came in the middle of it.
     Unknown,
+    /// It speaks of these files.
     Upto(Known),
     /// More than the files hold: they are not those it was written beside.
     Beyond(Zxid),

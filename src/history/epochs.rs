@@ -28,7 +28,9 @@ const FILE_MAX: usize = 64;
 /// What a server promised and entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Epochs {
+    /// `acceptedEpoch`: what was promised to a leader.
     pub accepted: Epoch,
+    /// `currentEpoch`: the newest one entered.
     pub current: Epoch,
     /// `currentEpoch` before, if the log was ahead of it.
     pub raised_from: Option<Epoch>,
@@ -36,6 +38,7 @@ pub struct Epochs {
 
 /// Why a server may not take part in elections. It does not start.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum EpochError {
     #[error("{file}: {cause}")]
     Io { file: String, cause: io::Error },

@@ -43,6 +43,7 @@ impl ConfigFile {
         Ok(ConfigFile::within(Arc::new(dir), name))
     }
 
+    /// The file of this name in a folder.
     pub fn within(dir: Arc<dyn Dir>, name: &str) -> ConfigFile {
         ConfigFile { dir, name: name.to_owned() }
     }

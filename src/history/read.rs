@@ -35,6 +35,7 @@ pub struct LogReader {
 
 /// Why the log does not have what comes next. The learner that needs it is sent a tree.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum NotThere {
     #[error("the log ends with {0}")]
     End(Zxid),
@@ -83,6 +84,7 @@ impl LogReader {
         self.position
     }
 
+    /// Why the last piece ended with [`LogEnd::NotThere`].
     pub fn trouble(&self) -> Option<&NotThere> {
         self.trouble.as_ref()
     }

@@ -29,6 +29,7 @@ use crate::types::{Epoch, SessionId, Zxid};
 /// What was received, and is in the tree.
 #[derive(Clone, Copy)]
 pub struct Received<'a> {
+    /// Nobody writes to it.
     pub tree: &'a Tree,
     /// Timeouts in milliseconds.
     pub sessions: &'a [(SessionId, i32)],
@@ -41,8 +42,10 @@ pub struct Received<'a> {
     pub entry_max: usize,
 }
 
+/// What has taken the place of what was there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replaced {
+    /// Of the snapshot that a start will find.
     pub report: SnapshotReport,
     /// Names of what was there before, in the order in which it went aside.
     pub aside: Vec<String>,
@@ -50,6 +53,7 @@ pub struct Replaced {
 
 /// The process ends (I11); the next start finds its own history, or the snapshot.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum ReplaceError {
     #[error("received snapshot: {0}")]
     Write(#[from] WriteError),

@@ -28,6 +28,7 @@ use std::io;
 pub enum Rewind {
     /// Tree and files end with the transaction asked for.
     Done {
+        /// As a start would say.
         restored: Box<Restored>,
         /// Paths, in the order of their removal; names, where they are set aside.
         removed: Vec<String>,
@@ -35,7 +36,12 @@ pub enum Rewind {
         cut: Option<(String, u64)>,
     },
     /// The files cannot give that state, and are as they were; so is the tree.
-    Impossible { why: OutOfReach, restored: Box<Restored> },
+    Impossible {
+        /// What is missing.
+        why: OutOfReach,
+        /// The state that was there before, loaded again.
+        restored: Box<Restored>,
+    },
 }
 
 /// What becomes of the files behind the cut.

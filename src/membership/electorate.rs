@@ -10,12 +10,14 @@ use crate::types::ServerId;
 /// configurations a server that counted them knew.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Electorate {
+    /// In force.
     pub committed: Arc<Members>,
     /// Proposed or last seen, newer than `committed`.
     pub next: Option<Arc<Members>>,
 }
 
 impl Electorate {
+    /// Nothing is proposed.
     pub fn new(committed: Arc<Members>) -> Electorate {
         Electorate { committed, next: None }
     }

@@ -6,6 +6,7 @@ use crate::types::limits::CONFIGURATION_LINES;
 /// Why a text is no configuration. From a peer: the message is dropped. From a file: the start is
 /// refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum MembersError {
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
@@ -26,6 +27,7 @@ pub enum MembersError {
 
 /// What a value must be, as the text behind "must be".
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Allowed {
     #[error("absent: it says nothing about members")]
     Nothing,
@@ -71,6 +73,7 @@ pub enum ChangeError {
 
 /// What speaks against a change.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Refused {
     #[error("servers in groups cannot join or leave one by one")]
     Groups,
@@ -96,6 +99,7 @@ pub enum Refused {
 
 /// What Java takes and never gets to work, or loses sessions by.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Unworkable {
     #[error(
         "server.{first} and server.{second}: session ids hold the last eight bits of a server's \

@@ -12,7 +12,9 @@ use crate::types::ServerId;
 /// Votes, or only listens (LearnerType).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
+    /// Votes, and may lead.
     Participant,
+    /// Learns what is committed.
     Observer,
 }
 
@@ -23,6 +25,7 @@ pub struct PeerAddress {
     pub host: String,
     /// Learners connect here to the leader.
     pub quorum: u16,
+    /// Servers hold elections here.
     pub election: u16,
 }
 
@@ -31,12 +34,16 @@ pub struct PeerAddress {
 pub struct ClientAddress {
     /// As [`PeerAddress::host`]; `0.0.0.0` where none was given.
     pub host: String,
+    /// Of TCP.
     pub port: u16,
 }
 
+/// A server, as its line has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
+    /// The number behind `server.`.
     pub id: ServerId,
+    /// As all its addresses say.
     pub role: Role,
     /// At least one; sorted by host.
     pub addresses: Vec<PeerAddress>,
@@ -135,10 +142,11 @@ impl fmt::Display for ClientAddress {
 }
 
 impl PeerAddress {
-    /// `host:quorum` and `host:election`, as messages between servers name an address.
+    /// `host:quorum`, as messages between servers name an address.
     pub fn quorum_text(&self) -> String {
         format!("{}:{}", Bracketed(&self.host), self.quorum)
     }
+    /// `host:election`, as above.
     pub fn election_text(&self) -> String {
         format!("{}:{}", Bracketed(&self.host), self.election)
     }

@@ -98,11 +98,13 @@ impl Members {
         self.version
     }
 
+    /// The same, under another version.
     pub fn with_version(mut self, version: i64) -> Members {
         self.version = version;
         self
     }
 
+    /// The line of this server; `None`: it is no member.
     pub fn get(&self, server: ServerId) -> Option<&Member> {
         self.servers.get(server.0)
     }
@@ -117,6 +119,7 @@ impl Members {
         self.servers.len()
     }
 
+    /// False for an observer, and for who is no member.
     pub fn is_voter(&self, server: ServerId) -> bool {
         self.get(server).is_some_and(|member| member.role == Role::Participant)
     }
@@ -126,6 +129,7 @@ impl Members {
         self.iter().filter(|member| member.role == Role::Participant).map(|member| member.id)
     }
 
+    /// In the order of the text.
     pub fn observers(&self) -> impl Iterator<Item = ServerId> {
         self.iter().filter(|member| member.role == Role::Observer).map(|member| member.id)
     }

@@ -21,8 +21,15 @@ use crate::types::ConnId;
 #[derive(Debug)]
 pub enum NetEvent {
     /// A peer has connected. The role adopts the socket here or hands it to another core;
-    /// dropping it closes it. `listener` is the address that `listen` returned.
-    Accepted { fd: OwnedFd, peer: SocketAddr, listener: SocketAddr },
+    /// dropping it closes it.
+    Accepted {
+        /// The socket.
+        fd: OwnedFd,
+        /// Where the peer is.
+        peer: SocketAddr,
+        /// As `listen` returned it.
+        listener: SocketAddr,
+    },
     /// A connection that [`super::Net::connect`] asked for is there. It may be written to from now
     /// on. If it does not come to be, `Closed` is all that is said.
     Connected(ConnId),
@@ -43,6 +50,7 @@ pub enum NetEvent {
 
 /// Why a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum CloseReason {
     /// `close` was called, and what it promised is done.
     #[error("closed by this server")]

@@ -71,7 +71,9 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
 /// Whose connections a listener takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Callers {
+    /// Clients of the ensemble.
     Clients,
+    /// The ensemble's other servers.
     Servers,
 }
 

@@ -315,6 +315,7 @@ impl Net {
         self.open
     }
 
+    /// No connection is open.
     pub fn is_empty(&self) -> bool {
         self.open == 0
     }

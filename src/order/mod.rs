@@ -19,7 +19,9 @@ use crate::types::{Millis, Xid};
 /// A request that has gone to the control core and whose answer is awaited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticket {
+    /// The client's number of the request, for its answer.
     pub xid: Xid,
+    /// What the answer will be.
     pub kind: TicketKind,
     /// Operations in it: the control core is busy with it for so long.
     pub work: usize,
@@ -29,10 +31,14 @@ pub struct Ticket {
     pub bytes: usize,
 }
 
+/// Kinds of requests that the control core answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TicketKind {
+    /// A transaction's outcome.
     Write,
+    /// A client sync: the path comes back.
     Sync,
+    /// Nothing follows it on its connection.
     CloseSession,
 }
 
@@ -48,7 +54,9 @@ pub enum Waits {
 /// A frame that waits: whole, header included, without its length.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Held {
+    /// Header and body.
     pub frame: Box<[u8]>,
+    /// When all of it had come.
     pub received: Millis,
     /// How many identities its connection had when it came: the first so many of those it has now.
     /// `None`: all of them. A number, not a list: a copy for each would be the square of them.
@@ -83,6 +91,7 @@ impl PendingRequests {
         self.tickets.len() + self.held.len()
     }
 
+    /// Nothing is awaited and nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -18,7 +18,9 @@ use super::size;
 /// Settings that decide what is legal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PrepSettings {
+    /// Schemes of authentication, and who is a superuser.
     pub policy: Policy,
+    /// How an ephemeral owner tells a node's kind.
     pub types: TypeRules,
     /// `zookeeper.digest.enabled`; must be what the tree was made with.
     pub digest: bool,
@@ -39,7 +41,9 @@ pub struct PrepSettings {
 pub struct Requester<'a> {
     /// 0 for the server's own container deletions.
     pub session: SessionId,
+    /// The client's number of the request; it stands in the transaction.
     pub xid: Xid,
+    /// What its connection has proven.
     pub identities: &'a [Identity],
     /// Whoever the request came by, to be compared with the session's owner.
     pub from: Option<Owner>,
@@ -146,6 +150,7 @@ impl Prep {
     pub fn entry_len_max(&self) -> usize {
         self.settings.entry_len_max
     }
+    /// From now on: a leader's learners may read less than it does (bytes).
     pub fn set_entry_len_max(&mut self, max: usize) {
         self.settings.entry_len_max = max;
     }

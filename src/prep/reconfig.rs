@@ -12,7 +12,9 @@ use super::line::{Context, Prep, Requester};
 
 /// What a leader judges a reconfiguration by.
 pub struct Seats<'a> {
+    /// The configurations in force.
     pub electorate: &'a Electorate,
+    /// What the next one must be like.
     pub rules: ChangeRules,
     /// A quorum of these members follows and has this leader's history.
     pub has_quorum: &'a dyn Fn(&Members) -> bool,
@@ -24,13 +26,16 @@ pub struct Seats<'a> {
 /// Why a reconfiguration is not made; the client is told the code.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
+    /// A check that Java makes too; no more is to be said.
     #[error("{0:?}")]
     Code(ErrorCode),
+    /// The configuration asked for is none, or cannot follow.
     #[error("{0}")]
     Change(ChangeError),
 }
 
 impl Refusal {
+    /// What the client is answered.
     pub fn code(&self) -> ErrorCode {
         match self {
             Refusal::Code(code) => *code,

@@ -24,6 +24,7 @@ impl fmt::Debug for BlockRing {
 }
 
 impl BlockRing {
+    /// A ring for one request at a time; the error is the kernel's.
     pub fn new() -> io::Result<BlockRing> {
         // A cooperative ring does its work when this thread enters the kernel, which it does only
         // to wait for that work.

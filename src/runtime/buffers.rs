@@ -44,10 +44,12 @@ pub struct Filled {
 }
 
 impl Filled {
+    /// Bytes received.
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
+    /// The peer sent nothing.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -95,6 +95,7 @@ impl<T> Sender<T> {
         self.shared.len.load(SeqCst)
     }
 
+    /// The receiver has taken all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -137,6 +138,7 @@ impl<T> Receiver<T> {
 
 /// What can be pushed in one go.
 pub trait Batch<T> {
+    /// There is nothing to push.
     fn is_empty(&self) -> bool;
     /// Moves all messages to the end of `queue`, leaving nothing.
     fn move_to(&mut self, queue: &mut VecDeque<T>);

@@ -36,7 +36,10 @@ impl fmt::Display for KernelReport {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Forbidder {
     /// A seccomp filter is in force.
-    Seccomp { mode: u32 },
+    Seccomp {
+        /// As the kernel numbers it: 1 is strict, 2 a filter.
+        mode: u32,
+    },
     /// None is.
     SecurityModule,
 }
@@ -63,6 +66,7 @@ impl fmt::Display for Forbidder {
 
 /// Why the server cannot run here. The texts say what to change; the caller prints them and exits.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Unsupported {
     #[error(
         "io_uring is switched off: kernel.io_uring_disabled is {value}. Set it to 0 \

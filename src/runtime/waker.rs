@@ -116,6 +116,7 @@ pub struct RingSleeper {
 }
 
 impl RingSleeper {
+    /// Another handle of what ends this sleep.
     pub fn waker(&self) -> Waker {
         Waker { shared: self.shared.clone() }
     }
@@ -148,6 +149,7 @@ pub struct ThreadSleeper {
 }
 
 impl ThreadSleeper {
+    /// Another handle of what ends this sleep.
     pub fn waker(&self) -> Waker {
         Waker { shared: self.shared.clone() }
     }

@@ -54,11 +54,15 @@ struct Session {
 /// What [`Sessions::iter`] shows of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionView {
+    /// Its number.
     pub id: SessionId,
     /// Milliseconds.
     pub timeout: i32,
+    /// When it is due, if it is not heard of before.
     pub expires: Millis,
+    /// A closeSession transaction is on its way.
     pub closing: bool,
+    /// The connection it was last taken up by, if it is known.
     pub owner: Option<Owner>,
 }
 
@@ -149,6 +153,7 @@ impl Sessions {
         Some(timeout)
     }
 
+    /// Known to this server alone.
     pub fn is_local(&self, id: SessionId) -> bool {
         self.by_id.get(&id).is_some_and(|session| session.scope == Scope::Local)
     }
@@ -195,10 +200,12 @@ impl Sessions {
         self.by_id.get(&id).is_some_and(|session| !session.closing)
     }
 
+    /// Whether there is such a session, closing or not.
     pub fn is_tracked(&self, id: SessionId) -> bool {
         self.by_id.contains_key(&id)
     }
 
+    /// Whether its end is on its way.
     pub fn is_closing(&self, id: SessionId) -> bool {
         self.by_id.get(&id).is_some_and(|session| session.closing)
     }
@@ -229,6 +236,7 @@ impl Sessions {
         Some(session.expires.max(self.buckets.round(heard + i64::from(session.lease))))
     }
 
+    /// Through which connection it asks; `None`: unknown, or there is no such session.
     pub fn owner(&self, id: SessionId) -> Option<Owner> {
         self.by_id.get(&id)?.owner
     }
@@ -344,10 +352,12 @@ impl Sessions {
         self.buckets.first()
     }
 
+    /// Sessions, local and closing ones too.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
+    /// There is no session at all.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

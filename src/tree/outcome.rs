@@ -7,24 +7,36 @@ use crate::types::{AclList, Data, ErrorCode, Stat, Zxid};
 /// What became of a transaction (DataTree.ProcessTxnResult), ready to be encoded as a reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// `stat` for every create but type 1, whose reply is the path alone.
+    /// A node.
     Created {
+        /// Of the node, with the number of a sequential one.
         path: String,
+        /// For every create but type 1, whose reply is the path alone.
         stat: Option<Stat>,
     },
+    /// A node, or a container that had been empty.
     Deleted,
+    /// Data, and the stat after it.
     DataSet(Stat),
+    /// An access list, and the stat after it.
     AclSet(Stat),
+    /// A version, in a multi.
     Checked,
+    /// A session.
     SessionCreated {
         /// Milliseconds.
         timeout: i32,
     },
+    /// A session, with its ephemerals.
     SessionClosed,
+    /// The ensemble.
     Reconfigured {
+        /// The new configuration's text.
         data: Data,
+        /// Of its node.
         stat: Stat,
     },
+    /// Nothing was changed.
     Failed(ErrorCode),
     /// One per operation. A multi that failed holds `Failed(Ok)` before the culprit and
     /// `Failed(RuntimeInconsistency)` after it.
@@ -57,7 +69,9 @@ impl Outcome {
 /// Something a watch may want to hear.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
+    /// Of the transaction.
     pub zxid: Zxid,
+    /// To the node at `path`.
     pub kind: ChangeKind,
     /// The root is "/".
     pub path: Arc<str>,
@@ -67,7 +81,9 @@ pub struct Change {
     pub parent_acl: Option<AclList>,
 }
 
+/// What watches tell apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum ChangeKind {
     Created,
     Deleted,

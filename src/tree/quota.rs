@@ -37,6 +37,7 @@ const COUNT_HARD: &str = "countHardLimit";
 const BYTES_HARD: &str = "byteHardLimit";
 
 impl StatsTrack {
+    /// Of so many nodes and bytes; -1: no limit.
     pub fn new(count: i64, bytes: i64) -> StatsTrack {
         let mut track = StatsTrack::default();
         track.set(COUNT, count);
@@ -53,6 +54,7 @@ impl StatsTrack {
         StatsTrack { values: values.collect() }
     }
 
+    /// As Java writes it.
     pub fn to_text(&self) -> String {
         use std::fmt::Write;
         let mut text = format!("count={},bytes={}", self.count(), self.bytes());
@@ -74,15 +76,19 @@ impl StatsTrack {
     pub fn bytes(&self) -> i64 {
         self.get(BYTES)
     }
+    /// Nodes; -1: none.
     pub fn count_hard_limit(&self) -> i64 {
         self.get(COUNT_HARD)
     }
+    /// Bytes; -1: none.
     pub fn bytes_hard_limit(&self) -> i64 {
         self.get(BYTES_HARD)
     }
+    /// Nodes; -1: none.
     pub fn set_count_hard_limit(&mut self, count: i64) {
         self.set(COUNT_HARD, count);
     }
+    /// Bytes; -1: none.
     pub fn set_bytes_hard_limit(&mut self, bytes: i64) {
         self.set(BYTES_HARD, bytes);
     }
@@ -140,6 +146,7 @@ fn pairs(text: &str) -> impl Iterator<Item = Option<(&str, i64)>> {
 pub struct Quota {
     /// The subtree's root.
     pub prefix: String,
+    /// As an operator has set them.
     pub limits: StatsTrack,
     /// `None` when the stats node is missing: nothing is checked then.
     pub usage: Option<StatsTrack>,
@@ -148,6 +155,7 @@ pub struct Quota {
 /// What a change would do to a quota.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QuotaVerdict {
+    /// No limit is passed.
     Within,
     /// Past a soft limit: worth a log line.
     Soft,

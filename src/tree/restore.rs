@@ -15,6 +15,7 @@ use crate::types::{AclList, StoredStat, Zxid, parent_and_name};
 
 /// A snapshot that cannot be a tree. The snapshot is to be given up.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum RestoreError {
     #[error("node {path} comes before its parent {parent:?}")]
     Orphan { path: String, parent: String },

@@ -172,6 +172,7 @@ impl<'a> Node<'a> {
         self.record.head().stat
     }
 
+    /// `None`: null, which is not the same as empty.
     pub fn data(&self) -> Option<&'a [u8]> {
         self.record.data()
     }
@@ -181,6 +182,7 @@ impl<'a> Node<'a> {
         self.record.data_len()
     }
 
+    /// Its list; one that grants nothing where a snapshot lacked it.
     pub fn acl(&self) -> &'a AclList {
         match self.record.acl() {
             OPEN_ACL => &self.tree.open,
@@ -193,10 +195,12 @@ impl<'a> Node<'a> {
         self.record.acl()
     }
 
+    /// By this tree's rules.
     pub fn kind(&self) -> NodeKind {
         self.tree.rules.kind_of(self.stored().owner)
     }
 
+    /// Direct ones.
     pub fn child_count(&self) -> usize {
         self.shard.families.count(self.record.children())
     }
@@ -206,6 +210,7 @@ impl<'a> Node<'a> {
         self.shard.families.names(self.record.children())
     }
 
+    /// Whether there is one of this name.
     pub fn has_child(&self, name: &str) -> bool {
         let children = self.shard.families.get(self.record.children());
         children.is_some_and(|children| children.contains(name, self.tree.seed))

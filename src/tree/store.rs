@@ -26,6 +26,7 @@ pub struct TreeOptions {
     pub shards: usize,
     /// Drawn at random by the shell: clients must not be able to aim at one shard.
     pub hash_seed: u64,
+    /// How a stored owner tells a node's kind; the same on all servers.
     pub types: TypeRules,
     /// `zookeeper.digest.enabled`.
     pub digest: bool,
@@ -216,10 +217,12 @@ impl Tree {
         self.totals().data_bytes
     }
 
+    /// Of all sessions.
     pub fn ephemeral_count(&self) -> usize {
         self.index.lock().ephemeral_count()
     }
 
+    /// Their paths, in order.
     pub fn ephemerals_of(&self, session: SessionId) -> Vec<String> {
         self.index.lock().ephemerals_of(session).map(str::to_owned).collect()
     }
@@ -230,6 +233,7 @@ impl Tree {
         (index.ephemerals_of(session).map(str::to_owned).collect(), index.zxid)
     }
 
+    /// By id.
     pub fn sessions_with_ephemerals(&self) -> Vec<SessionId> {
         self.index.lock().sessions().collect()
     }

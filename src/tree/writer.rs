@@ -92,6 +92,7 @@ impl TreeWriter {
         TreeWriter { tree, state: State { keep_history: true, ..State::default() } }
     }
 
+    /// What readers share.
     pub fn tree(&self) -> &Arc<Tree> {
         &self.tree
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Perms(pub i32);
 
+#[allow(missing_docs, reason = "ZooKeeper's names (ZooDefs.Perms), and bits")]
 impl Perms {
     pub const READ: Perms = Perms(1);
     pub const WRITE: Perms = Perms(2);
@@ -25,12 +26,16 @@ impl Perms {
 /// One entry: who may do what.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Acl {
+    /// What whoever it names may do.
     pub perms: Perms,
+    /// How an identity is proven: `world`, `ip`, `digest`, `auth`, ….
     pub scheme: Box<str>,
+    /// Whom it names, in the scheme's own form.
     pub id: Box<str>,
 }
 
 impl Acl {
+    /// One entry; nothing is checked.
     pub fn new(perms: Perms, scheme: &str, id: &str) -> Acl {
         Acl { perms, scheme: scheme.into(), id: id.into() }
     }
@@ -52,11 +57,14 @@ pub fn read_acl() -> AclList {
 /// One thing a connection has proven to be: `("ip", "127.0.0.1")`, `("digest", "user:hash")`, …
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Identity {
+    /// By which it was proven.
     pub scheme: Box<str>,
+    /// In the scheme's own form; of `digest` the hash, never the password.
     pub id: Box<str>,
 }
 
 impl Identity {
+    /// Nothing is proven here.
     pub fn new(scheme: &str, id: &str) -> Identity {
         Identity { scheme: scheme.into(), id: id.into() }
     }

@@ -3,6 +3,7 @@
 /// An error code as it stands on the wire. [`ErrorCode::code`] gives the number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(i32)]
+#[allow(missing_docs, reason = "ZooKeeper's names (KeeperException.Code)")]
 pub enum ErrorCode {
     Ok = 0,
     SystemError = -1,
@@ -38,6 +39,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// As the wire has it.
     pub const fn code(self) -> i32 {
         self as i32
     }

@@ -3,6 +3,7 @@
 /// What happened to the watched path (Watcher.Event.EventType).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(i32)]
+#[allow(missing_docs, reason = "ZooKeeper's names (Watcher.Event.EventType)")]
 pub enum EventKind {
     NodeCreated = 1,
     NodeDeleted = 2,

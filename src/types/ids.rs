@@ -8,14 +8,18 @@ use std::fmt;
 pub struct Zxid(pub i64);
 
 impl Zxid {
+    /// Before every transaction.
     pub const ZERO: Zxid = Zxid(0);
 
+    /// Of its two halves.
     pub const fn new(epoch: Epoch, counter: u32) -> Zxid {
         Zxid(((epoch.0 as i64) << 32) | counter as i64)
     }
+    /// The high half.
     pub const fn epoch(self) -> Epoch {
         Epoch((self.0 >> 32) as u32)
     }
+    /// The low half: the epoch's transactions are numbered from 1.
     pub const fn counter(self) -> u32 {
         self.0 as u32
     }
@@ -80,14 +84,18 @@ pub struct CoreId(pub u16);
 /// message for a closed connection never reaches its successor.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId {
+    /// Its place in the core's table.
     pub slot: u32,
+    /// How often the slot had been given before.
     pub generation: u32,
 }
 
 /// A connection of the whole server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnRef {
+    /// The one that has it.
     pub core: CoreId,
+    /// As that core names it.
     pub conn: ConnId,
 }
 
@@ -99,7 +107,9 @@ pub struct Link(pub u64);
 /// Whoever speaks for a session: a client's connection to this server, or the learner that has it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Owner {
+    /// A client's connection.
     Conn(ConnRef),
+    /// A learner's.
     Link(Link),
 }
 

@@ -43,13 +43,16 @@ pub const OUTBOUND_CLOSE: usize = 64 << 20;
 /// how many every connection is sure: sixty readers that have stopped would hold four gigabytes, each
 /// within its own bound.
 pub const OUTBOUND_ALL: usize = 384 << 20;
+/// Of how many of [`OUTBOUND_ALL`]'s kind each connection is sure.
 pub const OUTBOUND_SURE: usize = 1 << 20;
 
 /// Bytes of output after which it is looked how much is queued in all: of one core where there is
 /// one. With more each looks sooner, but never before it has made so many for each connection, or
 /// looking would cost more than making.
 pub const OUTBOUND_LOOK: usize = 16 << 20;
+/// The least of it, in bytes.
 pub const OUTBOUND_LOOK_LEAST: usize = 1 << 20;
+/// The bytes made for each connection before.
 pub const OUTBOUND_LOOK_EACH: usize = 1 << 10;
 
 /// Requests one connection may have waiting for answers, each step of a multi counted: enough for any
@@ -67,6 +70,7 @@ pub const MAILBOX_CAPACITY: usize = 65_536;
 /// counts one, and so do so many bytes. A few milliseconds of work; more than the requests that are
 /// usually under way, so that batches are as long as they ever were.
 pub const TURN_WORK: usize = 4096;
+/// The bytes that count one.
 pub const WORK_BYTES: usize = 1024;
 
 /// Bytes of a request that count for one operation: what a client writes becomes texts and lists,
@@ -104,6 +108,7 @@ pub const WINDOW_BYTES: usize = 64 << 20;
 /// Access lists of removed nodes that a shard of the tree remembers, and how long one may be: whoever
 /// takes a watch up again after that is told of the removal as of a path that never was.
 pub const GONE_LISTS: usize = 32;
+/// The longest, in bytes.
 pub const GONE_LIST_BYTES: usize = 1024;
 
 /// Bytes of the text of a quota's limits or stats node. Java's own is a few dozen; every write
@@ -123,10 +128,12 @@ pub const ANSWER_BYTES: usize = 1 << 30;
 /// Identities one connection may prove by `addAuth`, and bytes of their text. Each of its writes
 /// carries them to the leader, and "auth" in a list stands for all of them; Java has no bound.
 pub const IDENTITIES: usize = 1024;
+/// The bytes of their text.
 pub const IDENTITY_BYTES: usize = 256 << 10;
 
 /// Bytes of such identities on the server, and of how many every connection is sure besides.
 pub const IDENTITY_BYTES_ALL: usize = 64 << 20;
+/// The bytes that are sure.
 pub const IDENTITY_BYTES_SURE: usize = 4 << 10;
 
 /// Identities a request may carry from a learner to the leader. Far more than a server of ours
@@ -147,11 +154,13 @@ pub const WATCH_BYTES: usize = 128 << 20;
 /// Bytes of watches on the server, where a path counts once for each core, and of how many every
 /// connection is sure besides.
 pub const WATCH_BYTES_ALL: usize = 512 << 20;
+/// The bytes that are sure.
 pub const WATCH_BYTES_SURE: usize = 1 << 20;
 
 /// Bytes of requests that one connection may have with the control core, and those of all
 /// connections of a server. One request of each is always taken.
 pub const OPEN_BYTES: usize = 16 << 20;
+/// Those of all.
 pub const OPEN_BYTES_ALL: usize = 256 << 20;
 
 /// A server's bytes of one kind are given out to its cores in so many pieces: a core asks for the next
@@ -162,6 +171,7 @@ pub const POOL_PIECES: usize = 1024;
 /// that are not whole yet, and those that wait in their lines. Of how many each connection is sure
 /// besides. Each connection may hold some megabytes of them.
 pub const REQUEST_BYTES_ALL: usize = 256 << 20;
+/// The bytes that are sure.
 pub const REQUEST_BYTES_SURE: usize = 128 << 10;
 
 /// Sessions of an ensemble, or of a server on its own, from which on it makes no new ones
@@ -208,11 +218,13 @@ pub const SYNC_BYTES: usize = 4 << 20;
 
 /// Proposals, and their bytes, that wait for a quorum before no more requests are taken.
 pub const OUTSTANDING_PROPOSALS: usize = 65_536;
+/// Their bytes.
 pub const OUTSTANDING_BYTES: usize = 128 << 20;
 
 /// Requests of a learner's clients that are with its leader, and their bytes, before the next ones
 /// wait.
 pub const FORWARDED_REQUESTS: usize = 32_768;
+/// Their bytes.
 pub const FORWARDED_BYTES: usize = 32 << 20;
 
 /// Bytes given to the own log and not durable before a leader takes no more requests, and a learner
@@ -229,6 +241,7 @@ pub const TURN_EXPIRED: usize = 1000;
 /// Synchronisations at the same time (`zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`,
 /// configuration). Observers beyond are refused; voters never are.
 pub const SNAP_SYNCS: usize = 10;
+/// Those from the log or from memory.
 pub const DIFF_SYNCS: usize = 100;
 
 /// From this counter on a leader takes no new work, so that what is on its way finishes and

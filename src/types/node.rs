@@ -6,34 +6,50 @@ use super::{SessionId, WallMillis, Zxid};
 /// (tools/docs/reference/client-protocol.md section 9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stat {
+    /// Of the transaction that made it.
     pub czxid: Zxid,
+    /// Of the last one that wrote its data.
     pub mzxid: Zxid,
+    /// When it was made, by the clock of the server that decided.
     pub ctime: WallMillis,
+    /// When its data was last written, by the same.
     pub mtime: WallMillis,
+    /// Writes of its data; wraps.
     pub version: i32,
     /// Wire value: stored create counter × 2 − number of children, wrapping.
     pub cversion: i32,
+    /// Writes of its access list; wraps.
     pub aversion: i32,
     /// The session for real ephemerals; 0 for every other kind, containers and TTL nodes too.
     pub ephemeral_owner: i64,
+    /// Bytes.
     pub data_length: i32,
+    /// Direct ones.
     pub num_children: i32,
+    /// Of the last one that made or removed a child.
     pub pzxid: Zxid,
 }
 
 /// The stat as stored and logged (StatPersisted); [`StoredStat::wire`] gives what clients see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StoredStat {
+    /// Of the transaction that made it.
     pub czxid: Zxid,
+    /// Of the last one that wrote its data.
     pub mzxid: Zxid,
+    /// When it was made, by the clock of the server that decided.
     pub ctime: WallMillis,
+    /// When its data was last written, by the same.
     pub mtime: WallMillis,
+    /// Writes of its data; wraps.
     pub version: i32,
     /// Creates ever done under the node.
     pub cversion: i32,
+    /// Writes of its access list; wraps.
     pub aversion: i32,
     /// `ephemeralOwner`: see [`NodeKind`].
     pub owner: i64,
+    /// Of the last one that made or removed a child.
     pub pzxid: Zxid,
 }
 
@@ -76,8 +92,11 @@ impl StoredStat {
 /// What a node is, as its stored `ephemeralOwner` encodes it (EphemeralType).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeKind {
+    /// Stays until it is deleted.
     Persistent,
+    /// Goes with its session.
     Ephemeral(SessionId),
+    /// Goes when its last child has gone.
     Container,
     /// Time to live in milliseconds.
     Ttl(i64),
@@ -93,7 +112,9 @@ pub(crate) const TTL_MS_MAX: i64 = 0x00ff_ffff_ffff;
 /// (`zookeeper.extendedTypesEnabled`, `zookeeper.emulate353TTLNodes`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TypeRules {
+    /// There are TTL nodes; a server's id is at most 254.
     pub extended_types: bool,
+    /// Their owners are read as 3.5.3 wrote them.
     pub emulate_353_ttl: bool,
 }
 
@@ -142,6 +163,7 @@ impl NodeKind {
 
 /// The flag of a create request (CreateMode.fromFlag).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names")]
 pub enum CreateMode {
     Persistent,
     Ephemeral,
@@ -153,6 +175,7 @@ pub enum CreateMode {
 }
 
 impl CreateMode {
+    /// The longest time to live, in milliseconds.
     pub const TTL_MS_MAX: i64 = TTL_MS_MAX;
 
     /// `None` for a flag ZooKeeper does not know (answered with BadArguments).
@@ -168,13 +191,16 @@ impl CreateMode {
             _ => return None,
         })
     }
+    /// The server appends a number to the name.
     pub fn is_sequential(self) -> bool {
         use CreateMode::*;
         matches!(self, PersistentSequential | EphemeralSequential | TtlSequential)
     }
+    /// The node goes with its session.
     pub fn is_ephemeral(self) -> bool {
         matches!(self, CreateMode::Ephemeral | CreateMode::EphemeralSequential)
     }
+    /// The node goes when it has no child and nobody has written it for its time to live.
     pub fn is_ttl(self) -> bool {
         matches!(self, CreateMode::Ttl | CreateMode::TtlSequential)
     }

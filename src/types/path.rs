@@ -2,6 +2,7 @@
 
 /// Why a path is refused; always answered with BadArguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum PathError {
     #[error("path is empty")]
     Empty,

@@ -29,7 +29,9 @@ pub enum WatcherKind {
     Data,
     /// Whatever there is.
     Any,
+    /// Persistent ones of this path.
     Persistent,
+    /// Persistent ones of this path and all beneath.
     PersistentRecursive,
 }
 
@@ -217,6 +219,7 @@ impl Watches {
         }
     }
 
+    /// Nobody watches anything here.
     pub fn is_empty(&self) -> bool {
         self.watches == [0; 2]
     }
@@ -237,6 +240,7 @@ impl Watches {
         path.len() + WATCH_COST
     }
 
+    /// For `mntr` and `wchs`.
     pub fn counts(&self) -> WatchCounts {
         WatchCounts {
             watches: self.watches[DATA] + self.watches[CHILD],

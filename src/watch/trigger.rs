@@ -21,8 +21,11 @@ use super::table::{Table, Watches};
 /// One event for one connection. Can be made only where a [`Permit`] is at hand.
 #[derive(Debug)]
 pub struct Event {
+    /// Who hears it.
     pub conn: ConnId,
+    /// What has happened to the node.
     pub kind: EventKind,
+    /// Of the node, which is not always the one watched.
     pub path: Arc<str>,
     _permit: Permit,
 }

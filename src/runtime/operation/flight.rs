@@ -67,6 +67,7 @@ impl AsFd for Socket {
 /// What became of an operation. `ended`: it was the last completion, and the operation's id is
 /// void.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "a token and a result each, and what the type says")]
 pub enum Completion {
     /// A connection, or the error that ended the accepting.
     Accepted { token: Token, result: io::Result<OwnedFd>, ended: bool },
@@ -84,6 +85,7 @@ pub enum Completion {
 /// What a multishot receive brings.
 #[derive(Debug)]
 pub enum Received {
+    /// Something; the buffer is to be given back.
     Bytes(Filled),
     /// The peer has ended its direction.
     End,
@@ -91,6 +93,7 @@ pub enum Received {
     NoBuffers,
     /// Cancelled by us.
     Cancelled,
+    /// The connection is no good any more.
     Failed(io::Error),
 }
 
