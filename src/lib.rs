@@ -5,35 +5,45 @@
 pub mod mutants;
 pub mod types;
 
+#[allow(missing_docs)]
 pub mod codec;
 
 pub mod acl;
+#[allow(missing_docs)]
 pub mod election;
+#[allow(missing_docs)]
 pub mod log;
 pub mod membership;
 pub mod order;
 pub mod prep;
 pub mod session;
+#[allow(missing_docs)]
 pub mod snapshot;
 pub mod tree;
 pub mod watch;
+#[allow(missing_docs)]
 pub mod zab;
 
 pub mod disk;
 pub mod net;
 pub mod runtime;
 
+#[allow(missing_docs)]
 pub mod config;
 pub mod history;
 
 pub mod admin;
+#[allow(missing_docs)]
 pub mod metrics;
+#[allow(missing_docs)]
 pub mod roles;
 
+#[allow(missing_docs)]
 pub mod node;
 
 /// Files of `testing` are compiled into other crates, too, and name this one from there.
 #[cfg(test)]
 extern crate self as ringkeeper;
 #[cfg(test)]
+#[allow(missing_docs, reason = "nobody builds on what tests share")]
 pub mod testing;

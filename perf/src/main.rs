@@ -1,3 +1,5 @@
+//! `ringkeeper-perf`: reads the command line and calls what it asks for.
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
 //! What the transport's tests share: a core on its own thread, running a given role.
-#![allow(dead_code)] // Each test file uses its part.
+#![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
 #[path = "../../src/testing/rng.rs"]
 pub mod rng;

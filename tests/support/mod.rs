@@ -4,7 +4,7 @@
 //! `RK_TEST_SERVER=java` puts the Java server in the place of ours: a test that is wrong about
 //! ZooKeeper fails there.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod client;
 pub mod disks;

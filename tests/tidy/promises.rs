@@ -38,6 +38,34 @@ fn every_limit_binds_something() {
     assert_none("limits that bind nothing", unused);
 }
 
+/// Rooms in which public items are not all documented yet: no entry may be added.
+const UNDOCUMENTED: &[&str] =
+    &["codec", "election", "log", "snapshot", "zab", "config", "metrics", "roles", "node"];
+
+#[test]
+fn rooms_without_documentation_become_fewer() {
+    // Goal: the lint `missing_docs` asks everywhere else, and nobody switches it off.
+    let text = &sources(&["src"]).into_iter().find(|(name, _)| name == "src/lib.rs").unwrap().1;
+    let lines: Vec<&str> = text.lines().collect();
+    let allowed: Vec<&str> = lines
+        .windows(2)
+        .filter(|pair| pair[0] == "#[allow(missing_docs)]")
+        .filter_map(|pair| pair[1].strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(allowed, UNDOCUMENTED);
+    // Elsewhere a type may say why its parts need no words beside their names.
+    let mut found = Vec::new();
+    for (name, text) in sources(&["src"]) {
+        for (at, line) in text.lines().enumerate() {
+            let blank = line.contains("allow(missing_docs") && !line.contains("reason = ");
+            if blank && name != "src/lib.rs" {
+                found.push(format!("{name}:{} gives no reason", at + 1));
+            }
+        }
+    }
+    assert_none("items whose documentation is not asked for", found);
+}
+
 #[test]
 fn a_server_agrees_with_its_own_log_only_where_it_has_no_ensemble() {
     // Goal: I6: in an ensemble, a server that took its own log for a quorum's word would lose what was
