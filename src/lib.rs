@@ -9,7 +9,6 @@ pub mod types;
 pub mod codec;
 
 pub mod acl;
-#[allow(missing_docs)]
 pub mod election;
 #[allow(missing_docs)]
 pub mod log;
@@ -17,7 +16,6 @@ pub mod membership;
 pub mod order;
 pub mod prep;
 pub mod session;
-#[allow(missing_docs)]
 pub mod snapshot;
 pub mod tree;
 pub mod watch;

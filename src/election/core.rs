@@ -24,6 +24,7 @@ use crate::membership::{Electorate, Members, Role};
 use crate::mutants::{self, Mutant};
 use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 
+/// One server's part in elections: what it votes for, and what it knows of others' votes.
 #[derive(Debug)]
 pub struct Election {
     settings: ElectionSettings,
@@ -64,6 +65,7 @@ enum State {
 }
 
 impl Election {
+    /// Silent until it is told to look.
     pub fn new(settings: ElectionSettings, electorate: Electorate) -> Election {
         let mut election = Election {
             settings,
@@ -83,6 +85,7 @@ impl Election {
         election
     }
 
+    /// One input; effects are appended.
     pub fn step(&mut self, now: Millis, input: ElectionInput, out: &mut Vec<ElectionEffect>) {
         match input {
             ElectionInput::Look { zxid, peer_epoch } => self.look(now, zxid, peer_epoch, out),
@@ -109,6 +112,7 @@ impl Election {
         self.run_due(now, out);
     }
 
+    /// When it wants a [`ElectionInput::Tick`]; `None`: only an input changes anything.
     pub fn deadline(&self) -> Option<Millis> {
         let State::Looking(looking) = &self.state else { return None };
         Some(looking.final_at.unwrap_or(looking.resend_at))
@@ -128,6 +132,7 @@ impl Election {
         self.clock
     }
 
+    /// A round is being held here.
     pub fn is_looking(&self) -> bool {
         matches!(self.state, State::Looking(_))
     }

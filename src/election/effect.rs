@@ -4,7 +4,9 @@ use crate::codec::election::Notification;
 use crate::membership::{Electorate, Members};
 use crate::types::{Epoch, ServerId, Zxid};
 
+/// What an election is told.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum ElectionInput {
     /// This server has no leader: begin a round. `zxid` is the last transaction that is durable in
     /// the log here (I2), or -1 when the data cannot be trusted; `peer_epoch` the epoch entered
@@ -25,6 +27,7 @@ pub enum ElectionInput {
     Leave {
         unanswered: Option<ServerId>,
     },
+    /// A message of another server, whose sender its connection has named.
     Heard {
         from: ServerId,
         notification: Notification,
@@ -33,6 +36,7 @@ pub enum ElectionInput {
     Reachable {
         server: ServerId,
     },
+    /// From the mesh: no connection can be made to it now.
     Unreachable {
         server: ServerId,
     },
@@ -42,18 +46,26 @@ pub enum ElectionInput {
     },
     /// The configurations in force have changed; a round that is being held begins anew.
     Members(Electorate),
+    /// Time has passed: [`super::Election::deadline`] is due.
     Tick,
 }
 
+/// What the decision makes of this server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ElectedRole {
+    /// It is the leader, once a quorum follows.
     Leading,
+    /// It votes in what the leader proposes.
     Following,
+    /// It learns and has no vote.
     Observing,
 }
 
+/// What is to be done, in this order.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum ElectionEffect {
+    /// A message for one server, through the mesh.
     Send {
         to: ServerId,
         notification: Notification,
@@ -62,6 +74,7 @@ pub enum ElectionEffect {
     Greeting(Notification),
     /// Connect to everyone who is missing.
     Reconnect,
+    /// The round is over: connect to this leader, or be it.
     Decided {
         leader: ServerId,
         role: ElectedRole,

@@ -2,8 +2,10 @@
 
 use crate::types::ServerId;
 
+/// How this server takes part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ElectionSettings {
+    /// Its own number.
     pub me: ServerId,
     /// `peerType`, for a server that its configuration does not list: it follows without a vote,
     /// or it observes.
@@ -13,6 +15,7 @@ pub struct ElectionSettings {
     /// `zookeeper.fastleader.minNotificationInterval` and `.maxNotificationInterval`: the vote is
     /// sent again after so long without a decision; the pause doubles. In ms.
     pub resend_ms_min: i64,
+    /// The longest pause, in ms.
     pub resend_ms_max: i64,
     /// How long a quorum's choice waits for a better candidate that may still be on its way, where
     /// not every voter has agreed to it (FastLeaderElection.finalizeWait). In ms.

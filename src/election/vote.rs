@@ -6,6 +6,7 @@ use crate::types::{ServerId, Zxid};
 /// Whom a server votes for, and what it knows of that one (Vote).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Vote {
+    /// The one voted for.
     pub leader: ServerId,
     /// The last transaction in the log of the one voted for, durable there (I2). -1: that server
     /// does not trust its data.

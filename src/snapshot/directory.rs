@@ -31,6 +31,7 @@ pub struct Directories {
 /// Why the directories cannot be used. The start ends with exit code 3
 /// ([`DirectoryError::EXIT_CODE`]).
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum DirectoryError {
     #[error(
         "{} is missing and zookeeper.datadir.autocreate is false: create it", path.display()
@@ -97,7 +98,9 @@ fn same(a: &Path, b: &Path) -> bool {
 /// A file that may be a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotFile {
+    /// Of its name.
     pub zxid: Zxid,
+    /// In its folder.
     pub name: String,
     /// Bytes, as they lie in the file.
     pub size: u64,

@@ -12,11 +12,13 @@ use crate::types::{SessionId, StoredStat, Zxid};
 /// What a snapshot held besides the nodes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Loaded {
+    /// In it.
     pub nodes: u64,
     /// Milliseconds of timeout by session.
     pub sessions: BTreeMap<SessionId, i32>,
     /// As of the end of its writing: absent when the section is, or says that it knows none.
     pub digest: Option<SnapshotDigest>,
+    /// The section `lastProcessedZxid`, if there is one.
     pub last_zxid: Option<Zxid>,
     /// The youngest node's: above the file's zxid if the snapshot is Java's and fuzzy.
     pub czxid_max: Zxid,
@@ -41,6 +43,7 @@ impl Loaded {
 
 /// The file, or the leader's stream, is not a whole and sound snapshot. Another one is to be tried.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum LoadError {
     #[error(transparent)]
     Bytes(#[from] SnapshotError),

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use crate::disk::{Access, Dir, File, Listed};
 use crate::log::name::list_logs;
 
+/// The folder of snapshots, in which a rename flushes the log first.
 #[derive(Debug)]
 pub struct LogsFirst {
+    /// Where everything else goes.
     pub snapshots: Arc<dyn Dir>,
+    /// Whose newest two files are flushed.
     pub logs: Arc<dyn Dir>,
 }
 

@@ -13,7 +13,9 @@ const REST_MAX: Duration = Duration::from_millis(250);
 /// What a writer has done.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Of all records so far, unpacked.
     pub bytes: u64,
+    /// Since it began.
     pub elapsed: Duration,
     /// Since its last rest.
     pub worked: Duration,

@@ -29,6 +29,7 @@ const SNAPPY_BLOCK_MAX: usize = 16 << 20;
 
 /// How a snapshot file is packed (SnapStream.StreamMode).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Compression {
     #[default]
     None,
@@ -57,6 +58,7 @@ pub fn compression_of(name: &str) -> Compression {
 }
 
 /// Packs what is written to it.
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Packer<W: Write> {
     Plain(W),
     Gzip(Box<GzEncoder<W>>),
@@ -64,6 +66,7 @@ pub enum Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
+    /// Packs into `sink`; a header may be written at once.
     pub fn new(compression: Compression, mut sink: W) -> io::Result<Packer<W>> {
         Ok(match compression {
             Compression::None => Packer::Plain(sink),
@@ -145,6 +148,7 @@ impl<W: Write> SnappyWriter<W> {
 }
 
 /// Unpacks what it reads.
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Unpacker<R: Read> {
     Plain(R),
     Gzip(Box<MultiGzDecoder<R>>),

@@ -15,16 +15,22 @@ use crate::types::{SessionId, Zxid};
 /// A digest that is not what the tree's is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mismatch {
+    /// The transaction behind which it was compared.
     pub zxid: Zxid,
+    /// As the log, or the snapshot, has it.
     pub expected: u64,
+    /// The tree's.
     pub found: u64,
 }
 
 /// What was compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Digests {
+    /// How many were.
     pub compared: u64,
+    /// How many differed.
     pub mismatches: u64,
+    /// The one behind which the others may be its consequence.
     pub first_mismatch: Option<Mismatch>,
     /// The snapshot holds effects of transactions up to this one, and the log ends before it: the
     /// tree may be a mixture of two moments.
@@ -48,11 +54,15 @@ pub struct Replayer<'a> {
 /// The end of a replay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replayed {
+    /// The last transaction in the tree.
     pub zxid: Zxid,
+    /// Milliseconds of timeout by session.
     pub sessions: BTreeMap<SessionId, i32>,
+    /// Entries.
     pub applied: u64,
     /// Entries whose zxid was not above the ones before: applied, as Java applies them.
     pub repeated: u64,
+    /// What was compared.
     pub digests: Digests,
 }
 
@@ -111,6 +121,7 @@ impl<'a> Replayer<'a> {
         }
     }
 
+    /// No entry follows.
     pub fn finish(mut self) -> Replayed {
         self.digests.uncovered = self.target.map(|t| t.zxid);
         self.writer.keep_history(true);

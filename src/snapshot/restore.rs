@@ -30,6 +30,7 @@ const CANDIDATES: usize = 100;
 /// Marker of zkServer-initialize: an empty database is meant.
 const INITIALIZE: &str = "initialize";
 
+/// How a tree is restored.
 #[derive(Clone, Copy, Debug)]
 pub struct RestoreOptions {
     /// `zookeeper.snapshot.trust.empty`: logs without any snapshot are replayed from nothing.
@@ -64,6 +65,7 @@ pub struct Restored {
     pub replayed: u64,
     /// Of these, entries whose zxid had been there before.
     pub repeated: u64,
+    /// Whether the tree is what the log says it is.
     pub digests: Digests,
     /// For [`super::WriteOptions::restored_upto`].
     pub czxid_max: Zxid,
@@ -74,6 +76,7 @@ pub struct Restored {
     pub ttl_nodes_kept: usize,
     /// Nodes nobody may use, because neither the snapshot nor the log has their access list.
     pub unknown_acls: usize,
+    /// What became of the log's end.
     pub log: Settled,
     /// Whether a snapshot should be taken now. Java takes one at every start; a tree that is just
     /// what the newest file holds needs none, and of a large tree it is not worth the wait.
@@ -85,7 +88,9 @@ pub struct Restored {
 pub struct LoadedFile {
     /// Path.
     pub file: String,
+    /// Of its name: all up to here is in it.
     pub zxid: Zxid,
+    /// In it, the root and the system's own too.
     pub nodes: u64,
     /// As they lie in the file.
     pub bytes: u64,
@@ -102,11 +107,13 @@ pub struct LoadedFile {
 pub struct DamagedFile {
     /// Path.
     pub file: String,
+    /// What is wrong with it.
     pub why: String,
 }
 
 /// Why the server does not start. The text names files, offsets and what can be done.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum RestoreError {
     #[error("{what} {file}: {cause}{}", hint(file, cause))]
     Io { what: &'static str, file: String, cause: io::Error },
@@ -206,14 +213,23 @@ pub fn restore(
 /// What [`restore_at`] found.
 #[derive(Debug)]
 pub enum RestoredAt {
-    /// The tree is as of that transaction; the snapshot's name.
-    Done { restored: Box<Restored>, base: String },
+    /// The tree is as of that transaction.
+    Done {
+        /// As a start would say.
+        restored: Box<Restored>,
+        /// The name of the snapshot that it was made from.
+        base: String,
+    },
     /// The files cannot give that state. The tree is in no state to be used.
-    Impossible { why: OutOfReach },
+    Impossible {
+        /// What is missing.
+        why: OutOfReach,
+    },
 }
 
 /// Why the files do not give the tree as it was after a transaction.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum OutOfReach {
     #[error("no snapshot is as old as {0}")]
     NoneSoOld(Zxid),

@@ -55,6 +55,7 @@ impl StreamSource {
         StreamSource { piece_nodes: nodes, ..self }
     }
 
+    /// So far.
     pub fn walked(&self) -> Walked {
         self.walk.walked()
     }

@@ -57,6 +57,7 @@ impl AclTable {
         table
     }
 
+    /// By the number that nodes name them by.
     pub fn lists(&self) -> &[(i64, AclList)] {
         &self.lists
     }
@@ -73,14 +74,18 @@ impl AclTable {
 pub struct WalkedNode<'a> {
     /// "" for the root.
     pub path: &'a str,
+    /// `None`: null.
     pub data: Option<&'a [u8]>,
+    /// The number of its list in the table; -1: the open list.
     pub acl_key: i64,
+    /// At the moment of the copy.
     pub stat: StoredStat,
 }
 
 /// What a walk has done so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Walked {
+    /// Given, the root too.
     pub nodes: u64,
     /// What their records take.
     pub bytes: u64,
@@ -150,6 +155,7 @@ impl Walk {
         }
     }
 
+    /// So far.
     pub fn walked(&self) -> Walked {
         self.walked
     }

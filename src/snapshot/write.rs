@@ -46,6 +46,7 @@ pub struct WriteOptions {
     pub digest: bool,
     /// `zookeeper.serializeLastProcessedZxid.enabled`.
     pub last_zxid: bool,
+    /// `zookeeper.snapshot.compression.method`.
     pub compression: Compression,
 }
 
@@ -54,9 +55,11 @@ pub struct WriteOptions {
 pub struct SnapshotReport {
     /// "" when it was not written to a file.
     pub name: String,
+    /// As in [`WriteOptions`].
     pub at: Zxid,
     /// The tree when the last node had been written.
     pub ended_at: Zxid,
+    /// What was written of the tree.
     pub walked: Walked,
     /// As they lie in the file.
     pub file_bytes: u64,
@@ -66,6 +69,7 @@ pub struct SnapshotReport {
 
 /// None of these leaves half a file under a snapshot's name; a complete one may be there already.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum WriteError {
     #[error("{what} {file}: {cause}{}", hint(file, cause))]
     Io { what: &'static str, file: String, cause: io::Error },

@@ -11,7 +11,9 @@ use crate::types::{Link, ServerId};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Dial(pub u64);
 
+/// What the mesh is told.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LinksInput<'a> {
     /// The configurations in force have changed.
     Members(&'a Electorate),
@@ -50,10 +52,13 @@ pub enum LinksInput<'a> {
     Greeting(Notification),
     /// Nothing was heard for a while: try whoever is missing now (QuorumCnxManager.connectAll).
     Reconnect,
+    /// Time has passed: [`super::Links::deadline`] is due.
     Tick,
 }
 
+/// What is to be done, in this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LinksEffect {
     /// Resolve the host, newly each time, and connect. Answered with `Connected` or
     /// `ConnectFailed`; the time for it is kept here, which ends in `Cancel`.
@@ -78,6 +83,7 @@ pub enum LinksEffect {
 
 /// Why the mesh closes a connection at once. For the log: nothing else is done about it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum CloseReason {
     #[error("{} connections have not said who they are", CALLS_MAX)]
     TooManyUnknown,

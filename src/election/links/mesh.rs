@@ -13,6 +13,7 @@ use crate::membership::{Electorate, Members};
 use crate::mutants::{self, Mutant};
 use crate::types::{Link, Millis, ServerId};
 
+/// All connections over which this server takes part in elections.
 #[derive(Debug)]
 pub struct Links {
     settings: LinkSettings,
@@ -44,6 +45,7 @@ impl Links {
         links
     }
 
+    /// One input; effects are appended.
     pub fn step(&mut self, now: Millis, input: LinksInput<'_>, out: &mut Vec<LinksEffect>) {
         match input {
             LinksInput::Members(electorate) => self.members(now, electorate, out),
@@ -65,6 +67,7 @@ impl Links {
         self.run_due(now, out);
     }
 
+    /// When it wants a [`LinksInput::Tick`].
     pub fn deadline(&self) -> Option<Millis> {
         let peers = self.peers.values().filter_map(|peer| peer.due(STALL_MS));
         let calls = self.conns.values().filter_map(|conn| match conn.party {

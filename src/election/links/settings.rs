@@ -3,8 +3,10 @@
 use crate::codec::election::HeaderProtocol;
 use crate::types::ServerId;
 
+/// How this server connects to others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LinkSettings {
+    /// Its own number, which decides who connects to whom.
     pub me: ServerId,
     /// V2 only where `multiAddress.enabled` says so (ZOOKEEPER-3720).
     pub protocol: HeaderProtocol,
