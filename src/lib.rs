@@ -26,12 +26,10 @@ pub mod disk;
 pub mod net;
 pub mod runtime;
 
-#[allow(missing_docs)]
 pub mod config;
 pub mod history;
 
 pub mod admin;
-#[allow(missing_docs)]
 pub mod metrics;
 #[allow(missing_docs)]
 pub mod roles;

@@ -7,6 +7,7 @@ use crate::membership::{MembersError, Unworkable};
 
 /// What contradicts what. Each ends the start.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Conflict {
     #[error(
         "clientPort={port} in {place} differs from the client part of {line}={value} in {line_place}"

@@ -29,6 +29,7 @@ impl fmt::Display for Place {
 
 /// Every one of these ends the start with exit code 2 ([`ConfigError::EXIT_CODE`]).
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum ConfigError {
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: std::io::Error },

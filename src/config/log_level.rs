@@ -5,6 +5,7 @@
 
 /// What is wrong with a filter, and what would be right.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum LogLevelError {
     #[error("\"{0}\" is no level: error, warn, info, debug, trace or off")]
     Level(String),

@@ -13,7 +13,9 @@ use crate::codec::properties;
 /// One key's last value. Values are trimmed, as ZooKeeper trims every value it takes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
+    /// Without its escapes.
     pub key: String,
+    /// Without its escapes, trimmed.
     pub value: String,
     /// Where the logical line begins, from 1.
     pub line: usize,
@@ -53,12 +55,14 @@ impl Properties {
         Ok(out)
     }
 
+    /// The file and its bytes.
     pub fn read(path: &Path) -> Result<(Properties, Vec<u8>), ConfigError> {
         let bytes = std::fs::read(path)
             .map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         Ok((Properties::parse(path, &bytes)?, bytes))
     }
 
+    /// A file without a line, under this name.
     pub fn empty(path: &Path) -> Properties {
         Properties {
             path: Arc::from(path),
@@ -81,18 +85,23 @@ impl Properties {
         }
     }
 
+    /// The last of this key.
     pub fn get(&self, key: &str) -> Option<&Property> {
         self.index.get(key).map(|&at| &self.entries[at])
     }
+    /// In the order of their last mention.
     pub fn iter(&self) -> impl Iterator<Item = &Property> {
         self.entries.iter()
     }
+    /// Lines whose value a later one of the same key replaced.
     pub fn replaced(&self) -> &[Property] {
         &self.replaced
     }
+    /// As messages name it.
     pub fn path(&self) -> &Path {
         &self.path
     }
+    /// For messages.
     pub fn place(&self, property: &Property) -> Place {
         Place::Line(self.path.clone(), property.line)
     }

@@ -26,15 +26,25 @@ pub struct Settings {
     pub autocreate_dirs: bool,
     /// `tickTime`, milliseconds.
     pub tick_ms: i32,
+    /// Where clients come to.
     pub client: ClientSettings,
+    /// What sessions they may have.
     pub session: SessionSettings,
+    /// Bounds of requests, connections and answers.
     pub limits: LimitSettings,
+    /// How transactions are logged.
     pub log: LogSettings,
+    /// When and how the tree is written.
     pub snapshot: SnapshotSettings,
+    /// When old files go.
     pub autopurge: AutopurgeSettings,
+    /// What nodes there are.
     pub tree: TreeSettings,
+    /// Who may do what.
     pub auth: AuthSettings,
+    /// When empty containers go.
     pub containers: ContainerSettings,
+    /// Which words are answered.
     pub four_letter: FourLetterSettings,
     /// `readonlymode.enabled`: a standalone server only adds `isro` to the whitelist for it.
     pub read_only_mode: bool,
@@ -44,6 +54,7 @@ pub struct Settings {
     pub server_id: Option<i64>,
     /// `None`: a standalone server.
     pub ensemble: Option<EnsembleSettings>,
+    /// Threads and CPUs.
     pub placement: PlacementSettings,
     /// Keys that nobody knows: misspellings, mostly. Java makes each the property `zookeeper.<key>`
     /// and says nothing.
@@ -104,10 +115,12 @@ pub struct EnsembleSettings {
     pub several_addresses: bool,
     /// `zookeeper.leaderServes`: false = the leader takes no clients.
     pub leader_serves: bool,
+    /// For the time that it leads.
     pub learner_sync: LearnerSyncSettings,
     /// `ringkeeper.zookeeper.maxbuffer`: `jute.maxbuffer`, in bytes, of the ensemble's ZooKeeper
     /// servers, which cannot tell.
     pub zookeeper_maxbuffer: usize,
+    /// For an observer.
     pub observer: ObserverSettings,
     /// `standaloneEnabled`: an ensemble may not shrink to one voter.
     pub standalone_enabled: bool,
@@ -136,6 +149,7 @@ pub struct LearnerSyncSettings {
     pub always_snapshot: bool,
 }
 
+/// How long an observer waits at most.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ObserverSettings {
     /// `zookeeper.observer.reconnectDelayMs`: the most it waits before it connects again.
@@ -147,7 +161,9 @@ pub struct ObserverSettings {
 /// A key that is only worth a line at start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noted {
+    /// As it was written.
     pub key: String,
+    /// File and line, or the flags.
     pub place: String,
     /// Why it has no effect; for an unknown key, which known one it may stand for, if any.
     pub why: String,
@@ -162,6 +178,7 @@ pub struct Listen {
     pub port: u16,
 }
 
+/// The clients' port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientSettings {
     /// `clientPort`, `clientPortAddress`, or the client part of this server's `server.N` line.
@@ -179,15 +196,16 @@ impl ClientSettings {
     }
 }
 
+/// Sessions: how long, and of what kinds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionSettings {
     /// `minSessionTimeout`, milliseconds; two ticks unless set.
     pub timeout_ms_min: i32,
     /// `maxSessionTimeout`, milliseconds; twenty ticks unless set.
     pub timeout_ms_max: i32,
-    /// `localSessionsEnabled`, `localSessionsUpgradingEnabled`: a standalone server has global
-    /// sessions only, as in Java.
+    /// `localSessionsEnabled`: a standalone server has global sessions only, as in Java.
     pub local: bool,
+    /// `localSessionsUpgradingEnabled`: one that makes an ephemeral becomes global.
     pub local_upgrading: bool,
     /// `ringkeeper.sessions.max`: as many, and no new ones are made.
     pub max: usize,
@@ -195,6 +213,7 @@ pub struct SessionSettings {
     pub close_txn_lists_paths: bool,
 }
 
+/// Bounds of what one client, or all of them, may ask and hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LimitSettings {
     /// `jute.maxbuffer`, bytes.
@@ -210,9 +229,9 @@ pub struct LimitSettings {
     pub global_outstanding: usize,
     /// `zookeeper.nio.sessionlessCnxnTimeout`, milliseconds.
     pub sessionless_ms: i64,
-    /// `zookeeper.multiRead.maxOps`, `zookeeper.multiRead.maxResponseBytes`: 0 or less is no bound
-    /// but that of an answer.
+    /// `zookeeper.multiRead.maxOps`: 0 or less is no bound but that of an answer.
     pub multi_read_ops: usize,
+    /// `zookeeper.multiRead.maxResponseBytes`, in the same way.
     pub multi_read_bytes: usize,
     /// `zookeeper.commitLogCount`.
     pub committed_log: usize,
@@ -222,6 +241,7 @@ pub struct LimitSettings {
     pub outbound_close: usize,
 }
 
+/// The transaction log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogSettings {
     /// `zookeeper.preAllocSize`, here in bytes; 0 = none.
@@ -257,6 +277,7 @@ pub enum LogIo {
     Direct,
 }
 
+/// Snapshots, and what a start makes of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotSettings {
     /// `zookeeper.snapCount`, transactions.
@@ -275,6 +296,7 @@ pub struct SnapshotSettings {
     pub bytes_per_second: Option<u64>,
 }
 
+/// The removal of old files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AutopurgeSettings {
     /// `autopurge.snapRetainCount`, at least 3.
@@ -283,6 +305,7 @@ pub struct AutopurgeSettings {
     pub interval: Option<Duration>,
 }
 
+/// What the tree may hold; the same on all servers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TreeSettings {
     /// `zookeeper.digest.enabled`.
@@ -293,6 +316,7 @@ pub struct TreeSettings {
     pub enforce_quota: bool,
 }
 
+/// Authentication and access lists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthSettings {
     /// `zookeeper.skipACL`: true for "yes".
@@ -313,7 +337,9 @@ pub struct AuthSettings {
 /// `znode.container.*` (ContainerManager).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ContainerSettings {
+    /// `znode.container.checkIntervalMs`.
     pub check_interval_ms: i64,
+    /// `znode.container.maxPerMinute`.
     pub deletions_per_minute: u32,
     /// 0 = a container that never had a child is never deleted.
     pub never_used_ms: i64,
@@ -329,6 +355,7 @@ pub struct FourLetterSettings {
 }
 
 impl FourLetterSettings {
+    /// Whether it is answered.
     pub fn allows(&self, command: &str) -> bool {
         self.all || self.commands.iter().any(|c| c == command)
     }

@@ -26,9 +26,11 @@ impl Flags {
             }
         }
     }
+    /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
+    /// Those that mean nothing here, as they were given.
     pub fn others(&self) -> &[String] {
         &self.others
     }

@@ -29,7 +29,9 @@ pub enum Kind {
     Percentiles,
 }
 
+/// What a value counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Unit {
     None,
     Count,
@@ -39,6 +41,7 @@ pub enum Unit {
 
 /// What a metric is at one moment.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "as in `Kind`")]
 pub enum Value {
     Text(String),
     Whole(i64),
@@ -49,6 +52,7 @@ pub enum Value {
 
 /// A summary without percentiles, whoever keeps it.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Basic {
     pub average: f64,
     pub min: i64,
@@ -71,18 +75,26 @@ impl From<&SummaryValues> for Basic {
 
 /// Where values come from.
 pub struct Sources<'a> {
+    /// The roles' figures.
     pub gauges: &'a Gauges,
+    /// For counts and sizes.
     pub tree: &'a Tree,
+    /// Of this program.
     pub version: &'a str,
+    /// Open ones, of all cores.
     pub connections: i64,
     /// Of this process.
     pub descriptors: Descriptors,
+    /// The moment that the list is of.
     pub now: Millis,
 }
 
+/// File descriptors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Descriptors {
+    /// In use.
     pub open: i64,
+    /// The bound.
     pub max: i64,
 }
 
@@ -108,8 +120,11 @@ impl Sources<'_> {
 
 /// One line of the list.
 pub struct Metric {
+    /// Without the prefix `zk_`.
     pub name: &'static str,
+    /// How it behaves.
     pub kind: Kind,
+    /// What it counts.
     pub unit: Unit,
     /// A sentence, without its full stop.
     pub help: &'static str,

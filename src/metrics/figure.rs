@@ -10,12 +10,15 @@ use parking_lot::Mutex;
 pub struct Figure(AtomicI64);
 
 impl Figure {
+    /// It begins so.
     pub fn new(value: i64) -> Figure {
         Figure(AtomicI64::new(value))
     }
+    /// As it is now, or was a moment ago on another core.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
+    /// Only by its one writer.
     pub fn set(&self, value: i64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -57,6 +60,7 @@ impl Default for Summary {
 }
 
 impl Summary {
+    /// One more value.
     pub fn record(&self, value: i64) {
         self.record_run(value, 1);
     }
@@ -68,33 +72,40 @@ impl Summary {
         values.histogram.saturating_record_n(value.max(0) as u64, count);
     }
 
+    /// No value yet.
     pub fn reset(&self) {
         let mut values = self.0.lock();
         values.sum = 0;
         values.histogram.reset();
     }
 
+    /// A copy of this moment.
     pub fn values(&self) -> SummaryValues {
         self.0.lock().clone()
     }
 }
 
 impl SummaryValues {
+    /// Those of another summary as well.
     pub fn merge(&mut self, other: &SummaryValues) {
         self.sum += other.sum;
         // Equal bounds: nothing can be out of range.
         let _ = self.histogram.add(&other.histogram);
     }
 
+    /// How many values.
     pub fn count(&self) -> i64 {
         self.histogram.len() as i64
     }
+    /// Of all values, wrapping.
     pub fn sum(&self) -> i64 {
         self.sum
     }
+    /// 0 if there is none.
     pub fn min(&self) -> i64 {
         self.histogram.min() as i64
     }
+    /// 0 if there is none.
     pub fn max(&self) -> i64 {
         if self.histogram.is_empty() { 0 } else { self.histogram.max() as i64 }
     }
@@ -108,6 +119,7 @@ impl SummaryValues {
         }
     }
 
+    /// 0 if there is none.
     pub fn average(&self) -> f64 {
         if self.histogram.is_empty() { 0.0 } else { self.sum as f64 / self.histogram.len() as f64 }
     }
@@ -121,10 +133,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// One more value; another one than before brings those before into the summary.
     pub fn record(&mut self, value: i64, into: &Summary) {
         self.record_many(value, 1, into);
     }
 
+    /// So many of the same value.
     pub fn record_many(&mut self, value: i64, count: u32, into: &Summary) {
         if value != self.value {
             self.flush(into);
@@ -133,6 +147,7 @@ impl Run {
         self.count += count;
     }
 
+    /// Brings what has been gathered into the summary.
     pub fn flush(&mut self, into: &Summary) {
         if self.count > 0 {
             into.record_run(self.value, self.count);

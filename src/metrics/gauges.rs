@@ -17,6 +17,7 @@ use crate::types::{ConnId, Millis, WallMillis};
 
 /// One client connection, as `stat` and `cons` show it.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "`cons` has these names")]
 pub struct ConnGauges {
     pub peer: SocketAddr,
     pub established: WallMillis,
@@ -37,6 +38,7 @@ pub struct ConnGauges {
 }
 
 impl ConnGauges {
+    /// All zero, as after `crst`.
     pub fn new(peer: SocketAddr, established: WallMillis) -> ConnGauges {
         let gauges = ConnGauges {
             peer,
@@ -81,6 +83,7 @@ impl ConnGauges {
         self.latency_count.add(tally.count - 1);
     }
 
+    /// One request, `latency` ms after it came; `cxid` is the client's number of it, or negative.
     pub fn answered(&self, cxid: i64, zxid: i64, latency: i64, at: Millis) {
         if cxid >= 0 {
             self.last_cxid.set(cxid);
@@ -102,6 +105,7 @@ impl ConnGauges {
 /// Answers to one connection's requests, counted before they go into the figures.
 #[derive(Debug)]
 pub struct Tally {
+    /// So many.
     pub count: i64,
     /// The last one's that is not negative, or -1.
     cxid: i64,
@@ -136,6 +140,7 @@ pub const NO_OP: i64 = i64::MIN;
 
 /// One network core's figures; that core writes them.
 #[derive(Default, Debug)]
+#[allow(missing_docs, reason = "metrics::catalogue says what each figure is")]
 pub struct CoreGauges {
     pub received: Figure,
     pub sent: Figure,
@@ -181,12 +186,14 @@ pub struct CoreGauges {
 }
 
 impl CoreGauges {
+    /// No answer has been given.
     pub fn new() -> CoreGauges {
         let gauges = CoreGauges::default();
         gauges.forget_responses();
         gauges
     }
 
+    /// One answer has been made.
     pub fn response(&self, bytes: i64) {
         self.response_last.set(bytes);
         if self.response_min.get() < 0 || bytes < self.response_min.get() {
@@ -245,6 +252,7 @@ impl CoreGauges {
 
 /// The whole server's figures.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "metrics::catalogue says what each figure is")]
 pub struct Gauges {
     pub cores: Vec<Arc<CoreGauges>>,
     pub started: Millis,
@@ -281,6 +289,7 @@ pub struct Gauges {
 const TRACE_MASK: i64 = 306;
 
 impl Gauges {
+    /// Of a server that began at `started`, with so many network cores.
     pub fn new(cores: usize, started: Millis) -> Gauges {
         Gauges {
             cores: (0..cores).map(|_| Arc::new(CoreGauges::new())).collect(),
@@ -306,15 +315,18 @@ impl Gauges {
         }
     }
 
+    /// The log has begun to run; only the first call counts.
     pub fn set_log(&self, figures: Arc<Figures>) {
         // Set once: a second log there is not.
         let _ = self.log.set(figures);
     }
 
+    /// The log's; all zero before it runs.
     pub fn log(&self) -> Values {
         self.log.get().map(|figures| figures.read()).unwrap_or_default()
     }
 
+    /// Over all cores.
     pub fn sum(&self, of: impl Fn(&CoreGauges) -> &Figure) -> i64 {
         self.cores.iter().map(|core| of(core).get()).sum()
     }
@@ -326,6 +338,7 @@ impl Gauges {
         all
     }
 
+    /// Over all cores.
     pub fn merged(&self, of: impl Fn(&CoreGauges) -> &Summary) -> SummaryValues {
         let mut all = SummaryValues::default();
         for core in &self.cores {
@@ -334,6 +347,7 @@ impl Gauges {
         all
     }
 
+    /// `srst`: of all cores, and the server's own.
     pub fn reset(&self) {
         for core in &self.cores {
             core.reset();

@@ -11,6 +11,7 @@ use crate::types::{Millis, ServerId};
 
 /// What a server is (`Mode:` of `srvr`, `server_state` of `mntr`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "ZooKeeper's names")]
 pub enum Mode {
     #[default]
     Standalone,
@@ -25,6 +26,7 @@ pub enum Mode {
 
 /// How far a server has come under its leader (QuorumPeer.ZabState).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "ZooKeeper's names")]
 pub enum Phase {
     #[default]
     Election,
@@ -36,6 +38,7 @@ pub enum Phase {
 
 /// How a learner is brought up to date (QuorumPeer.SyncMode).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names")]
 pub enum SyncMode {
     Diff,
     Snap,
@@ -61,6 +64,7 @@ struct Standing {
 
 /// Written by the control core.
 #[derive(Default, Debug)]
+#[allow(missing_docs, reason = "metrics::catalogue says what each figure is")]
 pub struct QuorumGauges {
     standing: Mutex<Standing>,
     /// Voters of the committed configuration.
@@ -105,6 +109,7 @@ pub struct QuorumGauges {
 }
 
 impl QuorumGauges {
+    /// Of a server on its own.
     pub fn new() -> QuorumGauges {
         let gauges = QuorumGauges::default();
         gauges.forget_proposals();
@@ -180,6 +185,7 @@ impl QuorumGauges {
         standing.synchronizing_since = Some(now);
     }
 
+    /// What this learner is sent.
     pub fn sync_mode(&self, sync: SyncMode) {
         self.standing.lock().sync = Some(sync);
     }
@@ -218,6 +224,7 @@ impl QuorumGauges {
         }
     }
 
+    /// At this moment.
     pub fn mode(&self) -> Mode {
         self.standing.lock().mode
     }
