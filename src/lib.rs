@@ -5,12 +5,10 @@
 pub mod mutants;
 pub mod types;
 
-#[allow(missing_docs)]
 pub mod codec;
 
 pub mod acl;
 pub mod election;
-#[allow(missing_docs)]
 pub mod log;
 pub mod membership;
 pub mod order;

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 /// the [`Reader`]. The decoder's caller decides what follows: an answer, a closed connection, a
 /// refused file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum DecodeError {
     /// What Java reports as EOF.
     #[error("{field}: {wanted} bytes wanted at byte {at}, {left} left")]
@@ -96,18 +97,22 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    /// One byte, of which Java takes all but 0 for true.
     pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         Ok(self.array::<1>(field)?[0] != 0)
     }
 
+    /// One byte.
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         Ok(self.array::<1>(field)?[0])
     }
 
+    /// Four bytes, big-endian.
     pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         Ok(i32::from_be_bytes(self.array(field)?))
     }
 
+    /// Eight bytes, big-endian.
     pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         Ok(i64::from_be_bytes(self.array(field)?))
     }
@@ -190,14 +195,17 @@ pub(super) fn java_text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// One byte.
 pub fn put_bool(out: &mut Vec<u8>, value: bool) {
     out.push(u8::from(value));
 }
 
+/// Four bytes, big-endian.
 pub fn put_i32(out: &mut Vec<u8>, value: i32) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
+/// Eight bytes, big-endian.
 pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&value.to_be_bytes());
 }
@@ -213,11 +221,13 @@ pub fn put_null(out: &mut Vec<u8>) {
     put_i32(out, -1);
 }
 
+/// Its length, and the bytes.
 pub fn put_buffer(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
+/// `None`: a length of -1.
 pub fn put_opt_buffer(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => put_buffer(out, bytes),
@@ -225,10 +235,12 @@ pub fn put_opt_buffer(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
+/// Its length in bytes, and UTF-8.
 pub fn put_str(out: &mut Vec<u8>, text: &str) {
     put_buffer(out, text.as_bytes());
 }
 
+/// `None`: a length of -1.
 pub fn put_opt_str(out: &mut Vec<u8>, text: Option<&str>) {
     put_opt_buffer(out, text.map(str::as_bytes));
 }

@@ -7,7 +7,9 @@
 pub struct Line {
     /// Where it begins, from 1.
     pub number: usize,
+    /// Never empty but where the line begins with a separator.
     pub key: String,
+    /// May be empty.
     pub value: String,
 }
 
@@ -17,6 +19,7 @@ pub struct Line {
 pub struct SyntaxError {
     /// Where the logical line begins, from 1.
     pub line: usize,
+    /// What is wrong with it.
     pub what: EscapeError,
 }
 
@@ -24,9 +27,11 @@ pub struct SyntaxError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("\\u{digits} is not an escape: four hexadecimal digits must follow \\u")]
 pub struct EscapeError {
+    /// What stands there, four characters at most.
     pub digits: String,
 }
 
+/// All lines that say something, in their order.
 pub fn parse(text: &str) -> Result<Vec<Line>, SyntaxError> {
     let parsed = logical_lines(text).into_iter().map(|(number, line)| {
         let (key, value) = split_key(&line);

@@ -28,6 +28,7 @@ pub fn put_stat(out: &mut Vec<u8>, stat: &Stat) {
     out.extend_from_slice(&b);
 }
 
+/// 68 bytes.
 pub fn read_stat(r: &mut Reader<'_>) -> Result<Stat, DecodeError> {
     Ok(Stat {
         czxid: Zxid(r.i64("czxid")?),
@@ -58,6 +59,7 @@ pub fn read_raw_acl(r: &mut Reader<'_>) -> Result<Option<Vec<RawAcl>>, DecodeErr
     Ok(Some(list))
 }
 
+/// As a client has sent it.
 pub fn put_raw_acl(out: &mut Vec<u8>, list: Option<&[RawAcl]>) {
     let Some(list) = list else { return put_null(out) };
     put_len(out, list.len());
@@ -82,6 +84,7 @@ pub fn read_acl(r: &mut Reader<'_>) -> Result<AclList, DecodeError> {
     Ok(list.into())
 }
 
+/// One entry after another, behind their count.
 pub fn put_acl(out: &mut Vec<u8>, list: &[Acl]) {
     put_len(out, list.len());
     for acl in list {

@@ -35,13 +35,17 @@ const BLOCK: u64 = DIRECT_ALIGN as u64;
 /// One transaction for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Append {
+    /// The successor of the one before, within an epoch.
     pub zxid: Zxid,
     /// As `codec::txn::encode_entry` makes it.
     pub entry: Bytes,
 }
 
+/// What the log is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Input {
+    /// One more transaction.
     Append(Append),
     /// What follows goes into a new segment.
     RollNow,
@@ -64,6 +68,7 @@ pub enum Input {
 
 /// What the shell must do, in this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Effect {
     /// For the preparing thread.
     Prepare(Job),
@@ -85,11 +90,13 @@ pub enum Effect {
         /// Bytes.
         wanted: u64,
     },
+    /// For the control core.
     Report(LogEvent),
 }
 
 /// Work off the request's way.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Job {
     /// Zero-fill `from..to` of the segment in preparation and flush it; then feed `Prepared`.
     /// With `from` 0 the file is made, with this header, and the directory flushed.
@@ -234,6 +241,7 @@ impl LogCore {
         self.fill(out);
     }
 
+    /// The horizon.
     pub fn durable(&self) -> Zxid {
         self.durable
     }
@@ -249,6 +257,7 @@ impl LogCore {
         self.settings.max_batch > 0 && self.waiting_records >= self.settings.max_batch as usize
     }
 
+    /// One input; effects are appended.
     pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Effect>) {
         assert!(!self.stopped, "input after the log has stopped");
         match input {

@@ -7,6 +7,7 @@ use crate::types::Zxid;
 pub struct Durable(pub(super) Zxid);
 
 impl Durable {
+    /// The transaction.
     pub fn zxid(self) -> Zxid {
         self.0
     }
@@ -20,6 +21,7 @@ impl Durable {
 
 /// What the log tells the control core, in this order for one batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LogEvent {
     /// The horizon has moved.
     Durable { upto: Durable },

@@ -12,23 +12,30 @@ pub struct Figures {
 /// Sums since the last reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Values {
+    /// Each written by one call.
     pub batches: u64,
+    /// Transactions.
     pub records: u64,
-    /// Of the smallest and the largest batch.
+    /// Of the smallest batch.
     pub records_min: u64,
+    /// Of the largest batch.
     pub records_max: u64,
     /// Of records, framing included.
     pub bytes: u64,
-    /// `fsynctime`: sum, shortest and longest of all batches' flushes.
+    /// `fsynctime`: of all batches' flushes.
     pub flush_sum: Duration,
+    /// The shortest.
     pub flush_min: Duration,
+    /// The longest.
     pub flush_max: Duration,
+    /// The last batch's.
     pub flush_last: Duration,
     /// `fsync_threshold_exceed_count`.
     pub slow_flushes: u64,
 }
 
 impl Figures {
+    /// A copy of this moment.
     pub fn read(&self) -> Values {
         *self.values.lock()
     }
@@ -38,6 +45,7 @@ impl Figures {
         *self.values.lock() = Values::default();
     }
 
+    /// One has been flushed; `slow`: from how long on that is remarked upon.
     pub fn batch(&self, records: usize, bytes: usize, flush: Duration, slow: Duration) {
         let mut values = self.values.lock();
         let first = values.batches == 0;

@@ -65,6 +65,7 @@ pub struct Nonce(pub u32);
 pub enum Header {
     /// Written here: batches have trailers.
     Ours {
+        /// Which its trailers have.
         nonce: Nonce,
         /// Never shorter than its records.
         prepared: bool,
@@ -77,6 +78,7 @@ pub enum Header {
     Unknown,
 }
 
+/// A file's first bytes; `prepared`: space is laid out behind them.
 pub fn header(nonce: Nonce, prepared: bool) -> [u8; HEADER] {
     let mut out = [0; HEADER];
     out[..4].copy_from_slice(&MAGIC);
@@ -103,6 +105,7 @@ pub fn cut(file: &dyn File, of: Header, at: u64) -> io::Result<()> {
     file.flush()
 }
 
+/// What they are.
 pub fn read_header(bytes: &[u8; HEADER]) -> Header {
     if *bytes == [0; HEADER] {
         Header::Blank
@@ -151,6 +154,7 @@ pub fn zxid_of_entry(entry: &[u8]) -> Zxid {
     Zxid(u64_at(entry, 12) as i64)
 }
 
+/// The checksum of ZooKeeper's files.
 pub fn adler(bytes: &[u8]) -> u32 {
     simd_adler32::adler32(&bytes)
 }

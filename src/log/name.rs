@@ -53,7 +53,9 @@ pub fn zxid_of_side(name: &str) -> Option<Zxid> {
 /// A log file in its directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogFile {
+    /// Of its name: no transaction in it is older.
     pub first: Zxid,
+    /// In its folder.
     pub name: String,
     /// Bytes, prepared space included.
     pub size: u64,

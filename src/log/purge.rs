@@ -13,14 +13,18 @@ pub const RETAIN_MIN: usize = 3;
 /// A snapshot file, and whether it passes the check of its ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotFile {
+    /// In its folder.
     pub name: String,
+    /// Begins and ends as a whole one does.
     pub is_valid: bool,
 }
 
 /// Names to remove, oldest first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
+    /// Their names.
     pub snapshots: Vec<String>,
+    /// The whole files.
     pub logs: Vec<LogFile>,
 }
 

@@ -16,6 +16,7 @@ use std::io;
 
 /// Why the log cannot be read. The caller does not start; the text says which file and where.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum ReplayError {
     #[error("{file}: {source}{}", hint(file, source))]
     Io { file: String, source: io::Error },
@@ -88,6 +89,7 @@ impl ReplayError {
 /// One record of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Record<'a> {
+    /// Of its entry.
     pub zxid: Zxid,
     /// Header, transaction and digest, as `codec::txn::decode_entry` takes it.
     pub entry: &'a [u8],

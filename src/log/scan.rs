@@ -29,6 +29,7 @@ pub enum Cause {
     Length(i32),
     /// A whole, sound record of so many bytes, more than this reader takes.
     TooLong(usize),
+    /// The entry is not what was written.
     Checksum,
     /// The entry is shorter than a transaction header.
     Short(usize),
@@ -65,7 +66,9 @@ impl fmt::Display for Cause {
 
 /// What [`Scanner::next`] finds.
 #[derive(PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Step<'a> {
+    /// A sound one.
     Record {
         offset: u64,
         entry: &'a [u8],
@@ -79,6 +82,7 @@ pub enum Step<'a> {
 
 /// What the bytes behind the last good record mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Verdict {
     /// Nothing is there but prepared space.
     Clean,
@@ -135,9 +139,11 @@ impl Scanner {
         })
     }
 
+    /// As the file began when it was opened.
     pub fn header(&self) -> Header {
         self.header
     }
+    /// Bytes, when it was opened.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -157,6 +163,7 @@ impl Scanner {
         (self.offset - (self.entry_length + RECORD_EXTRA) as u64, entry)
     }
 
+    /// The next record, or the end.
     pub fn next_step(&mut self) -> io::Result<Step<'_>> {
         if let Some(cause) = self.end {
             let offset = if cause == Cause::NoHeader { 0 } else { self.offset };

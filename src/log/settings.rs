@@ -29,6 +29,7 @@ impl IoChoice {
         })
     }
 
+    /// As in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             IoChoice::Auto => "auto",

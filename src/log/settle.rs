@@ -27,6 +27,7 @@ pub struct TornTail {
     pub file: String,
     /// Where the file ends now.
     pub offset: u64,
+    /// What was wrong there.
     pub cause: Cause,
 }
 
@@ -37,6 +38,7 @@ pub struct Settled {
     pub last: Option<Zxid>,
     /// Up to here transactions are known to have been durable: who loads fewer has lost some.
     pub promised: Option<Zxid>,
+    /// What was cut off.
     pub torn: Vec<TornTail>,
     /// Paths of removed files.
     pub removed: Vec<String>,

@@ -14,6 +14,7 @@ use std::io;
 const MAGIC: [u8; 8] = *b"RKSIDE01";
 const LENGTH: usize = 8 + 8 + 8 + 4 + 8 + 4 + 4;
 
+/// What lies beside a segment: how long it is, and what it held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SideRecord {
     /// The segment's name.
@@ -29,6 +30,7 @@ pub struct SideRecord {
 }
 
 impl SideRecord {
+    /// Durably, in place of one that is there.
     pub fn write(&self, dir: &dyn Dir) -> io::Result<()> {
         disk::replace_file(dir, &side_name(self.first), &self.encode())
     }

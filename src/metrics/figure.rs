@@ -97,7 +97,7 @@ impl SummaryValues {
     pub fn count(&self) -> i64 {
         self.histogram.len() as i64
     }
-    /// Of all values, wrapping.
+    /// Of all values.
     pub fn sum(&self) -> i64 {
         self.sum
     }

@@ -17,15 +17,18 @@ const ADDRESS_MAX: usize = 2048;
 /// Where a server hears of elections, as it says itself. The host is a name or an address, the
 /// latter without the brackets of IPv6.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct ElectionAddress {
     pub host: String,
     pub port: u16,
 }
 
+/// What a connection begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeaderProtocol {
     /// A 3.4 server: its id is all it sends.
     Legacy,
+    /// One address.
     V1,
     /// Only where `multiAddress.enabled` says so: servers before 3.6 do not know it
     /// (ZOOKEEPER-3720).
@@ -35,6 +38,7 @@ pub enum HeaderProtocol {
 /// Who opened the connection, and where it can be called back. A wildcard address, which tells
 /// nobody where to go, is not among `addresses`.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/quorum-protocol.md")]
 pub struct Header {
     pub protocol: HeaderProtocol,
     pub server: ServerId,
@@ -43,6 +47,7 @@ pub struct Header {
 
 /// No server's header. The caller closes the connection.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum HeaderError {
     #[error("election protocol {0}, known are -65536 and -65535")]
     Protocol(i64),

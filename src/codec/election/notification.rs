@@ -12,6 +12,7 @@ const LEN_WITHOUT_CONFIG: usize = 40;
 
 /// What a server is at (ServerState).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names (QuorumPeer.ServerState)")]
 pub enum PeerState {
     Looking,
     Following,
@@ -21,6 +22,7 @@ pub enum PeerState {
 
 /// A vote and its sender's state. Who sent it is the connection's to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/quorum-protocol.md")]
 pub struct Notification {
     pub state: PeerState,
     /// Whom the sender votes for.
@@ -37,6 +39,7 @@ pub struct Notification {
 
 /// Not a notification: it is passed over, the connection stays.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum NotificationError {
     #[error("notification of {0} bytes, at least 28 are needed")]
     Length(usize),

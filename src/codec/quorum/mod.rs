@@ -31,6 +31,7 @@ pub const PROTOCOL_OWN: i32 = 0x5249_4e47;
 
 /// A client's request, on its way from a learner to the leader.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/quorum-protocol.md")]
 pub struct Forwarded {
     pub session: SessionId,
     pub cxid: i32,
@@ -42,6 +43,7 @@ pub struct Forwarded {
 
 /// One packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/quorum-protocol.md")]
 pub enum Packet {
     Request(Forwarded),
     Proposal {
@@ -231,6 +233,7 @@ impl Limits {
 /// Why bytes are no packet. The stream has no frames, so nothing behind it can be read: the caller
 /// closes the connection.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum PacketError {
     #[error("packet of type {0}, known are 1 to 19")]
     Type(i32),

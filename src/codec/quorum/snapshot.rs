@@ -39,6 +39,7 @@ pub fn put_end(out: &mut Vec<u8>) {
 
 /// A piece of the snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub enum Record<'a> {
     /// Timeout in milliseconds.
     Session(SessionId, i32),
@@ -59,6 +60,7 @@ pub struct Progress {
 
 /// Why bytes are no snapshot. The caller closes the connection and gives up what it has loaded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum StreamError {
     #[error("snapshot stream, record at byte {at}: {error}")]
     Record { at: u64, error: DecodeError },
@@ -97,6 +99,7 @@ enum Stage {
 }
 
 impl SnapshotParser {
+    /// At the stream's beginning; `field_max` in bytes.
     pub fn new(field_max: usize) -> SnapshotParser {
         SnapshotParser { stage: Stage::SessionCount, pending: Vec::new(), at: 0, field_max }
     }

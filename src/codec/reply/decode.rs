@@ -10,6 +10,7 @@ use crate::types::{AclList, SessionId, Stat, Xid, Zxid};
 
 /// The front of every frame after the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct ReplyHeader {
     pub xid: Xid,
     pub zxid: Zxid,
@@ -22,6 +23,7 @@ pub type ClientInfo<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// A reply's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum Reply<'a> {
     Empty,
     Path(Option<Cow<'a, str>>),
@@ -39,6 +41,7 @@ pub enum Reply<'a> {
 
 /// One step's result in a multi or multiRead.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum StepReply<'a> {
     Created(Cow<'a, str>, Option<Stat>),
     Deleted,
@@ -51,6 +54,7 @@ pub enum StepReply<'a> {
 
 /// A watch event's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct Event<'a> {
     pub kind: i32,
     pub state: i32,
@@ -77,6 +81,7 @@ pub fn header(frame: &[u8]) -> Result<(ReplyHeader, &[u8]), DecodeError> {
     Ok((header, r.rest()))
 }
 
+/// The body of a notification.
 pub fn event(body: &[u8]) -> Result<Event<'_>, DecodeError> {
     let mut r = Reader::new(body);
     Ok(Event { kind: r.i32("type")?, state: r.i32("state")?, path: some_str(&mut r, "path")? })

@@ -18,6 +18,7 @@ pub use multi::MultiFrame;
 
 /// The answer to a connection's first frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct ConnectResponse {
     /// Milliseconds granted; 0 refuses the session.
     pub timeout: i32,
@@ -83,6 +84,7 @@ impl Frame<'_> {
     }
 }
 
+/// The whole frame.
 pub fn connect_response(out: &mut Vec<u8>, response: &ConnectResponse) {
     let frame = open_len(out);
     put_i32(out, 0);

@@ -15,6 +15,7 @@ pub struct MultiFrame<'a> {
 }
 
 impl<'a> MultiFrame<'a> {
+    /// The header is written when it is known how it ends.
     pub fn begin(out: &'a mut Vec<u8>, xid: Xid, zxid: Zxid) -> MultiFrame<'a> {
         MultiFrame::begin_with(out, xid, zxid, ErrorCode::Ok)
     }
@@ -48,14 +49,17 @@ impl<'a> MultiFrame<'a> {
         put_stat(out, stat);
     }
 
+    /// A step's result.
     pub fn deleted(&mut self) {
         self.header(opcode::DELETE, false, 0);
     }
 
+    /// A step's result.
     pub fn data_set(&mut self, stat: &Stat) {
         put_stat(self.header(opcode::SET_DATA, false, 0), stat);
     }
 
+    /// A step's result.
     pub fn checked(&mut self) {
         self.header(opcode::CHECK, false, 0);
     }
@@ -83,6 +87,7 @@ impl<'a> MultiFrame<'a> {
         put_strings(self.header(opcode::GET_CHILDREN, false, 0), names);
     }
 
+    /// No step follows.
     pub fn finish(mut self) {
         self.header(opcode::ERROR, true, -1);
         self.frame.finish();

@@ -69,6 +69,7 @@ impl Request<'_> {
 }
 
 impl CreateCall {
+    /// The number on the wire.
     pub fn opcode(self) -> i32 {
         match self {
             CreateCall::Create => opcode::CREATE,
@@ -80,6 +81,7 @@ impl CreateCall {
 }
 
 impl WriteOp {
+    /// The number on the wire.
     pub fn opcode(&self) -> i32 {
         match self {
             WriteOp::Create(op) => op.call.opcode(),

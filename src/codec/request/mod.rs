@@ -20,6 +20,7 @@ pub use opcodes::{OpCode, UnknownOpCode, opcode};
 
 /// The first frame of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct ConnectRequest {
     pub protocol_version: i32,
     pub last_zxid_seen: Zxid,
@@ -34,6 +35,7 @@ pub struct ConnectRequest {
 
 /// Every later frame begins with this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct RequestHeader {
     pub xid: Xid,
     pub opcode: i32,
@@ -41,6 +43,7 @@ pub struct RequestHeader {
 
 /// A decoded request.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum Request<'a> {
     Write(WriteOp),
     Read(ReadOp<'a>),
@@ -75,6 +78,7 @@ pub enum Request<'a> {
 /// | scheme of an ACL entry | InvalidACL |
 /// | id of an ACL entry | MarshallingError; with scheme "auth" the id does not matter |
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum WriteOp {
     Create(CreateOp),
     Delete {
@@ -112,7 +116,9 @@ pub enum CreateCall {
     Ttl,
 }
 
+/// One of the four create requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct CreateOp {
     pub call: CreateCall,
     pub path: Option<String>,
@@ -125,6 +131,7 @@ pub struct CreateOp {
 
 /// An ACL entry as sent: either string may be null.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct RawAcl {
     pub perms: i32,
     pub scheme: Option<String>,
@@ -141,7 +148,9 @@ impl From<&Acl> for RawAcl {
     }
 }
 
+/// As the client has put it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct ReconfigOp {
     pub joining: Option<String>,
     pub leaving: Option<String>,
@@ -151,6 +160,7 @@ pub struct ReconfigOp {
 
 /// One step of a multi.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum MultiOp {
     Create(CreateOp),
     Delete { path: Option<String>, version: i32 },
@@ -167,6 +177,7 @@ pub enum MultiOp {
 /// | addWatch | success: a watch that never fires |
 /// | checkWatches, removeWatches | as for any path: NoWatcher, unless addWatch was given null before |
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum ReadOp<'a> {
     Exists { path: Option<Cow<'a, str>>, watch: bool },
     GetData { path: Option<Cow<'a, str>>, watch: bool },
@@ -185,6 +196,7 @@ pub enum ReadOp<'a> {
 
 /// One step of a multiRead (the watch flag is ignored there).
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub enum MultiReadOp<'a> {
     GetData { path: Option<Cow<'a, str>> },
     GetChildren { path: Option<Cow<'a, str>> },
@@ -192,6 +204,7 @@ pub enum MultiReadOp<'a> {
 
 /// setWatches and setWatches2: what the client was watching before it lost its server.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/client-protocol.md")]
 pub struct SetWatches<'a> {
     pub relative_zxid: Zxid,
     pub data: Vec<Cow<'a, str>>,

@@ -12,6 +12,7 @@ macro_rules! opcodes {
         /// Operations of the client protocol.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(i32)]
+        #[allow(missing_docs, reason = "ZooKeeper's names (ZooDefs.OpCode)")]
         pub enum OpCode {
             $($(#[$doc])* $name = $number,)*
         }
@@ -38,6 +39,7 @@ macro_rules! opcodes {
         };
 
         /// Their numbers, as they stand in a header.
+        #[allow(missing_docs, reason = "ZooKeeper's names (ZooDefs.OpCode)")]
         pub mod opcode {
             use super::OpCode;
 

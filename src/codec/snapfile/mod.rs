@@ -37,6 +37,7 @@ pub const OPEN_ACL_KEY: i64 = -1;
 
 /// The tree's digest, and the transaction it was taken after. Zxid 0: there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct SnapshotDigest {
     pub zxid: Zxid,
     pub version: i32,
@@ -45,6 +46,7 @@ pub struct SnapshotDigest {
 
 /// What follows the nodes. Each section may be missing: Java writes them by its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct Tail {
     pub digest: Option<SnapshotDigest>,
     /// The last transaction applied when the writing *ended*.
@@ -53,6 +55,7 @@ pub struct Tail {
 
 /// Why a file is no snapshot. The caller passes it over and tries an older one.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum SnapshotError {
     #[error("snapshot: {0}")]
     Io(#[from] std::io::Error),

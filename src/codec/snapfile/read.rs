@@ -24,6 +24,7 @@ const LAST_ZXID_BYTES: usize = 8 + SEAL_BYTES;
 
 /// What stands before the nodes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct Header {
     /// Timeouts in milliseconds.
     pub sessions: Vec<(SessionId, i32)>,
@@ -32,6 +33,7 @@ pub struct Header {
 
 /// A node's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct Node<'a> {
     /// Empty for the root.
     pub path: Cow<'a, str>,

@@ -11,6 +11,7 @@ use crate::types::{AclList, Data, ErrorCode, SessionId, WallMillis, Zxid};
 
 /// Fields every transaction has. The type number is the [`Txn`]'s own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct TxnHeader {
     /// Who asked: 0 for the server's own container deletions.
     pub session: SessionId,
@@ -21,6 +22,7 @@ pub struct TxnHeader {
 
 /// What the tree's digest is after the transaction, as its maker computed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct TxnDigest {
     pub version: i32,
     pub digest: u64,
@@ -33,6 +35,7 @@ impl TxnDigest {
 
 /// A log entry or proposal, whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct Entry {
     pub header: TxnHeader,
     pub txn: Txn,
@@ -40,7 +43,9 @@ pub struct Entry {
     pub digest: Option<TxnDigest>,
 }
 
+/// What a transaction does.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub enum Txn {
     CreateSession {
         timeout: i32,
@@ -61,6 +66,7 @@ pub enum Txn {
 
 /// One step of a multi transaction.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub enum SubTxn {
     Op(Op),
     /// The multi failed: nothing of it is applied.
@@ -69,6 +75,7 @@ pub enum SubTxn {
 
 /// A change of one node.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub enum Op {
     Create(CreateTxn),
     Delete {
@@ -94,7 +101,9 @@ pub enum Op {
     },
 }
 
+/// A node, as it is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub struct CreateTxn {
     pub kind: CreateTxnKind,
     pub path: String,
@@ -106,6 +115,7 @@ pub struct CreateTxn {
 
 /// The record's type number and what it adds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "ZooKeeper's names; tools/docs/reference/storage.md")]
 pub enum CreateTxnKind {
     /// Type 1.
     Create { ephemeral: bool },
