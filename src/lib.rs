@@ -29,10 +29,8 @@ pub mod history;
 
 pub mod admin;
 pub mod metrics;
-#[allow(missing_docs)]
 pub mod roles;
 
-#[allow(missing_docs)]
 pub mod node;
 
 /// Files of `testing` are compiled into other crates, too, and name this one from there.

@@ -37,12 +37,19 @@ use crate::zab::Window;
 pub struct Plan {
     /// Part of the sessions' numbers.
     pub server: ServerId,
+    /// The control role's.
     pub control: ControlSettings,
+    /// What writes are judged by.
     pub prep: PrepSettings,
+    /// Every network role's.
     pub network: NetworkSettings,
+    /// `zookeeper.enableEagerACLCheck`.
     pub eager_acl_check: bool,
+    /// The words that are answered.
     pub whitelist: Whitelist,
+    /// What `conf` shows.
     pub facts: ShownSettings,
+    /// How many may connect.
     pub admission: Admission,
     /// How a change of history reads the disk anew.
     pub restore: RestoreOptions,
@@ -52,8 +59,11 @@ pub struct Plan {
 
 /// What a server of an ensemble is told besides.
 pub struct EnsemblePlan {
+    /// How it leads, follows and observes.
     pub settings: MemberSettings,
+    /// The configurations in force.
     pub electorate: Electorate,
+    /// How it votes.
     pub election: ElectionSettings,
     /// Told the core that takes clients' connections.
     pub reconfig: Box<dyn FnOnce(Sender<ToNetwork>) -> Reconfig>,
@@ -61,31 +71,47 @@ pub struct EnsemblePlan {
 
 /// What they are put together from.
 pub struct Parts<'a> {
+    /// What the roles are told.
     pub plan: Plan,
+    /// Where history lies; locked.
     pub folders: Arc<Directories>,
+    /// The tree, as the disk had it.
     pub recovered: Recovered,
+    /// Where all count.
     pub gauges: Arc<Gauges>,
     /// What wakes the control role's thread, and each network role's.
     pub control: Waker,
+    /// By core; at least one.
     pub cores: Vec<Waker>,
     /// Makes what starts a log, which tells the control role what is durable.
     pub log: Box<dyn FnOnce(Sender<ToControl>) -> StartLog>,
+    /// For numbers that nobody may guess.
     pub entropy: &'a mut dyn FnMut() -> u64,
+    /// The monotonic clock.
     pub now: Millis,
+    /// The clock on the wall.
     pub wall: WallMillis,
 }
 
 /// The roles, and the ends of what leads to threads beside them.
 pub struct Roles {
+    /// To be given turns on one thread.
     pub control: Control,
+    /// By core.
     pub networks: Vec<Seat>,
+    /// Its mailbox.
     pub to_control: Sender<ToControl>,
     /// By core.
     pub to_networks: Vec<Sender<ToNetwork>>,
+    /// What network roles share.
     pub shared: Arc<Shared>,
+    /// Housekeeping's.
     pub jobs: Queue<Job>,
+    /// For learners that are far behind.
     pub learner_jobs: Queue<LearnerJob>,
+    /// Four-letter words that take time.
     pub questions: Queue<Query>,
+    /// Changes of history.
     pub changes: Queue<HistoryJob>,
     /// `None`: a server on its own, whose history nobody changes.
     pub history: Option<HistoryFiles>,
@@ -115,6 +141,7 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// With its transport: what [`crate::roles::network::NetworkRole`] is made of.
     pub fn parts<N>(self, net: N) -> NetworkParts<N> {
         NetworkParts {
             core: self.core,
@@ -135,6 +162,7 @@ impl Seat {
 
 /// Why there are no roles.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum AssemblyError {
     #[error(transparent)]
     Log(#[from] OpenError),

@@ -27,9 +27,13 @@ pub type StartLog = Box<dyn FnMut(Zxid) -> Result<Sender<LogInput>, OpenError> +
 
 /// What the thread works with.
 pub struct HistoryFiles {
+    /// The server's own, which it has locked.
     pub folders: Arc<Directories>,
+    /// How the tree is loaded anew.
     pub restore: RestoreOptions,
+    /// How a leader's tree is written; the zxids are set each time.
     pub write: WriteOptions,
+    /// Begins the log anew behind a change.
     pub start_log: StartLog,
     /// Held while files are removed: a purge planned before a change of history could take what
     /// that needs.
@@ -54,6 +58,7 @@ impl HistoryFiles {
         Ok(())
     }
 
+    /// Carries one job out; `None`: there is nothing to say of it.
     pub fn take(&mut self, job: HistoryJob) -> Option<Changed> {
         match job {
             HistoryJob::Change { change, mut writer } => {

@@ -30,6 +30,7 @@ pub struct Hosted {
 }
 
 impl Hosted {
+    /// Nothing has come yet.
     pub fn new(
         control: Box<Control>,
         peers: Option<Box<Peers>>,

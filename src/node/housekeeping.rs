@@ -25,14 +25,19 @@ use crate::types::{Millis, SessionId};
 
 /// What the thread works with.
 pub struct Housekeeping {
+    /// What is written; others go on changing it.
     pub tree: Arc<Tree>,
+    /// Where errors and times are counted.
     pub gauges: Arc<Gauges>,
+    /// Where snapshots go.
     pub snapshots: Arc<dyn Dir>,
+    /// What is purged with them.
     pub logs: Arc<dyn Dir>,
     /// `forceSync`.
     pub logs_are_flushed: bool,
     /// `at` and `restored_upto` are set anew for each snapshot.
     pub options: WriteOptions,
+    /// `ringkeeper.snapshot.mbps`; `None`: no bound.
     pub bytes_per_second: Option<u64>,
     /// `snapCount`: so many transactions behind a snapshot the next is due.
     pub txn_count: u64,
@@ -40,6 +45,7 @@ pub struct Housekeeping {
     pub retain: usize,
     /// `autopurge.purgeInterval`; `None`: never.
     pub purge_interval: Option<Duration>,
+    /// Told of each one's end.
     pub to_control: Sender<ToControl>,
     /// Held while files are purged.
     pub removing: Arc<Mutex<()>>,

@@ -10,14 +10,18 @@ use std::fmt;
 use crate::config::{Cores, PlacementSettings};
 use crate::runtime::affinity;
 
+/// Which role has a thread of its own, and on which CPU.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placement {
     /// One entry a network core: the CPU it is pinned to.
     pub network: Vec<Option<usize>>,
+    /// Where the control role lives.
     pub control: ControlPlace,
+    /// The CPU that the log's thread is pinned to.
     pub log: Option<usize>,
 }
 
+/// Where the control role lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ControlPlace {
     /// On network core 0's thread.
@@ -31,6 +35,7 @@ const PLENTY: usize = 4;
 
 /// A setting that the machine cannot meet.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum PlacementError {
     #[error("{key} names cpu {cpu}; this process may use {}", affinity::list(allowed))]
     NotAllowed { key: &'static str, cpu: usize, allowed: Vec<usize> },

@@ -17,7 +17,9 @@ const LARGE_TREE: usize = 100_000;
 
 /// How to recover.
 pub struct RecoverPlan {
+    /// How the empty tree is made.
     pub tree: TreeOptions,
+    /// How it is filled.
     pub restore: RestoreOptions,
     /// How snapshots are written; their zxids are set from what is found.
     pub write: WriteOptions,
@@ -29,8 +31,11 @@ pub struct RecoverPlan {
 
 /// The tree as it was left, and how it came back.
 pub struct Recovered {
+    /// What readers share.
     pub tree: Arc<Tree>,
+    /// The one writer.
     pub writer: TreeWriter,
+    /// What was found.
     pub restored: Restored,
     /// The newest transactions, for learners of an ensemble.
     pub window: Window,

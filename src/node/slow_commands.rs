@@ -31,9 +31,11 @@ const CUT: &str = "and more: this answer is cut\n";
 
 /// What the thread works with.
 pub struct SlowCommands {
+    /// What the words may tell.
     pub commands: Arc<Commands>,
     /// The network cores' mailboxes, by core.
     pub cores: Vec<Sender<ToNetwork>>,
+    /// Asked for sessions.
     pub to_control: Sender<ToControl>,
 }
 

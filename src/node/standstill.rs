@@ -18,8 +18,11 @@ use crate::runtime::Waker;
 pub struct Standstill {
     /// Gone with the roles, and then the thread goes.
     pub turns: Weak<Turns>,
+    /// Wakes the control role's thread, to ask it for a turn.
     pub control: Waker,
+    /// Wake the network cores, which look whether they may serve.
     pub cores: Vec<Waker>,
+    /// Where it is counted.
     pub gauges: Arc<Gauges>,
     /// Half a tick.
     pub beat: Duration,
@@ -28,6 +31,7 @@ pub struct Standstill {
 }
 
 impl Standstill {
+    /// Starts the thread.
     pub fn spawn(self) -> io::Result<()> {
         std::thread::Builder::new().name("standstill".into()).spawn(move || self.run())?;
         Ok(())

@@ -36,11 +36,15 @@ const FAREWELL_MS: i64 = 2_000;
 
 /// A network thread, before it runs: everything that may cross threads.
 pub struct NetworkThread {
+    /// The CPU it is pinned to.
     pub cpu: Option<usize>,
+    /// Of its transport.
     pub net: NetSettings,
+    /// How it sleeps, which its wakers end.
     pub sleeper: RingSleeper,
     /// Listens on these, and deals the accepted sockets out.
     pub listen: Option<(Bound, u32)>,
+    /// The control role, if it lives here.
     pub control: Option<Hosted>,
     /// Told once: the bound address, or why not.
     pub ready: mpsc::Sender<Result<Option<SocketAddr>, NotReady>>,
@@ -49,7 +53,9 @@ pub struct NetworkThread {
 /// Why a network thread cannot begin.
 #[derive(Debug)]
 pub enum NotReady {
+    /// The kernel gives no ring.
     Ring(Unsupported),
+    /// The clients' port cannot be had.
     Listen(io::Error),
 }
 

@@ -13,12 +13,14 @@ const CHUNK: usize = 64 << 10;
 /// Longer strings get memory of their own: they would keep a chunk, or leave most of one unused.
 const SHARED_MAX: usize = CHUNK / 16;
 
+/// Where the next ones are copied to.
 #[derive(Debug, Default)]
 pub struct Chunks {
     rest: BytesMut,
 }
 
 impl Chunks {
+    /// The same bytes, in memory that others share.
     pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.len() > SHARED_MAX {
             return Bytes::copy_from_slice(bytes);

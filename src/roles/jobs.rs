@@ -16,6 +16,7 @@ use crate::zab::LearnerInput;
 /// What the control core tells the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LogInput {
+    /// One more transaction.
     Append(Append),
     /// What follows goes into a new segment.
     RollNow,
@@ -24,7 +25,9 @@ pub enum LogInput {
 }
 
 /// Work for the housekeeping thread.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Job {
+    /// Write the tree.
     Snapshot {
         sessions: Vec<(SessionId, i32)>,
         at: Zxid,
@@ -36,6 +39,7 @@ pub enum Job {
 }
 
 /// Work on files for a learner that is far behind, on a thread beside.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LearnerJob {
     /// Answered by [`super::message::ToControl::LogRead`]. `upto`: the log's horizon; what is behind may be half
     /// written. `share`: see [`crate::zab::LeaderEffect::ReadLog`]. `epoch`: the reign it is asked in.
@@ -51,6 +55,7 @@ pub enum LearnerJob {
 }
 
 /// What is to be done with files, for the thread beside.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum HistoryJob {
     /// Answered by [`super::message::ToControl::HistoryChanged`].
     Change { change: Change, writer: TreeWriter },
@@ -61,6 +66,7 @@ pub enum HistoryJob {
 }
 
 /// A change of history.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Change {
     /// Back to an earlier transaction, which the files may not be able to give.
     Truncate { after: Zxid, cut_off: CutOff },
@@ -74,18 +80,22 @@ pub enum Change {
 pub struct Received {
     /// Timeouts in milliseconds.
     pub sessions: BTreeMap<SessionId, i32>,
+    /// The youngest node's.
     pub czxid_max: Zxid,
 }
 
 /// A job's end.
 pub struct Changed {
+    /// It comes back whatever became of the job.
     pub writer: TreeWriter,
+    /// What there is now; or the process ends.
     pub outcome: Result<Outcome, ChangeError>,
 }
 
 /// A change of history that has not come about. The process ends (I11), and the next start goes on
 /// from whatever is on disk.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum ChangeError {
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -100,6 +110,7 @@ pub enum ChangeError {
 pub struct Outcome {
     /// Log and tree end here.
     pub last: Zxid,
+    /// Timeouts in milliseconds.
     pub sessions: BTreeMap<SessionId, i32>,
     /// [`crate::snapshot::WriteOptions::restored_upto`].
     pub restored_upto: Zxid,

@@ -22,11 +22,13 @@ use crate::zab::LogChunk;
 pub struct LastHeard(AtomicI64);
 
 impl LastHeard {
+    /// It was heard of now.
     pub fn touch(&self, now: Millis) {
         // Relaxed: a touch seen late only delays an expiry, which the next touch would delay too;
         // a bucket is due a whole timeout after the last touch it saw.
         self.0.store(now.0, Ordering::Relaxed);
     }
+    /// When it was last touched.
     pub fn last(&self) -> Millis {
         Millis(self.0.load(Ordering::Relaxed))
     }
@@ -39,6 +41,7 @@ pub enum Service {
     Off,
     /// Reads, and only for those that said beforehand that they want no more: there is no leader.
     Reads,
+    /// Reads and writes.
     All,
 }
 
@@ -52,6 +55,7 @@ pub struct ServingEpoch {
 }
 
 /// From a network core to the control core.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum ToControl {
     /// A new session of `timeout` ms is wanted.
     Open {
@@ -64,6 +68,7 @@ pub enum ToControl {
         session: SessionId,
         timeout: i32,
     },
+    /// A request that changes something, decoded.
     Write {
         conn: ConnRef,
         session: SessionId,
@@ -71,10 +76,12 @@ pub enum ToControl {
         op: Box<WriteOp>,
         identities: Arc<Vec<Identity>>,
     },
+    /// A client sync.
     Sync {
         conn: ConnRef,
         session: SessionId,
     },
+    /// The client ends its session.
     Close {
         conn: ConnRef,
         session: SessionId,
@@ -106,26 +113,35 @@ pub enum ToControl {
 
 /// Sessions with higher ids than `after`, lowest first; fewer than `max` are the last.
 pub struct SessionsAsked {
+    /// `None`: from the first on.
     pub after: Option<SessionId>,
+    /// Sessions.
     pub max: usize,
+    /// Where they go.
     pub answer: mpsc::Sender<Vec<SessionLine>>,
 }
 
 /// Data watches, by path. `max` bounds the places looked at; `from` is 0 or an answer's `next`.
 pub struct WatchesAsked {
+    /// The place to go on from.
     pub from: u32,
+    /// Places.
     pub max: usize,
+    /// Where they go.
     pub answer: mpsc::Sender<WatchesTold>,
 }
 
 /// A core's part of the watched paths, and who watches them.
 pub struct WatchesTold {
+    /// A path, and the sessions of its data watches.
     pub paths: Vec<(String, Vec<SessionId>)>,
+    /// Where the next slice begins; `None`: this was the last.
     pub next: Option<u32>,
 }
 
 /// What a learner gets behind a SNAP packet, piece by piece.
 pub struct SnapshotPiece {
+    /// As they go over the wire.
     pub bytes: Bytes,
     /// Nothing follows.
     pub is_last: bool,
@@ -136,12 +152,16 @@ pub const QUERIES_MAX: usize = 256;
 
 /// A word, and who wants to know.
 pub struct Query {
+    /// One that takes time.
     pub word: &'static str,
+    /// Who gets the answer.
     pub conn: ConnRef,
+    /// Its figures, for words that show their own connection.
     pub asker: Arc<ConnGauges>,
 }
 
 /// From the control core to a network core: one stream in zxid order.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum ToNetwork {
     /// Something a watch may want to hear of.
     Change(Change),
@@ -151,6 +171,7 @@ pub enum ToNetwork {
         zxid: Zxid,
         outcome: Box<Outcome>,
     },
+    /// The client sync at the front of a connection's line is done.
     Synced {
         conn: ConnId,
         zxid: Zxid,

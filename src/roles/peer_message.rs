@@ -9,6 +9,7 @@ use crate::types::{Link, ServerId};
 
 /// What the control role wants of the sockets towards other servers. They live on its own thread,
 /// so these are handed over by the turn and need no mailbox.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum PeerCommand {
     /// Whom there is to speak with; said at the start and when it changes.
     Electorate(Electorate),
@@ -29,6 +30,7 @@ pub enum PeerCommand {
     ConnectLeader {
         server: ServerId,
     },
+    /// A packet, behind what was sent before.
     Send {
         link: Link,
         packet: Packet,
@@ -60,7 +62,9 @@ pub enum PeerCommand {
 }
 
 /// What the sockets tell the control role.
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum PeerEvent {
+    /// An election message.
     Heard {
         from: ServerId,
         notification: Notification,
@@ -69,6 +73,7 @@ pub enum PeerEvent {
     Reachable {
         server: ServerId,
     },
+    /// As above.
     Unreachable {
         server: ServerId,
     },
@@ -80,9 +85,11 @@ pub enum PeerEvent {
     Connected {
         link: Link,
     },
+    /// The leader cannot be reached.
     ConnectFailed {
         why: String,
     },
+    /// A whole one.
     Packet {
         link: Link,
         packet: Packet,
@@ -102,6 +109,7 @@ pub enum PeerEvent {
     Moved {
         link: Link,
     },
+    /// The link has ended, by whomever; nothing follows.
     Closed {
         link: Link,
         why: String,

@@ -79,6 +79,7 @@ pub struct ClientLogLines {
     pub refused: Quiet,
     /// A client that has seen more than this server holds.
     pub ahead: Quiet,
+    /// A proof of identity that proved nothing.
     pub auth_failed: Quiet,
     /// A request before what `enforce.auth.schemes` asks for was proven.
     pub unproven: Quiet,

@@ -17,11 +17,13 @@ pub struct StreamSender {
 }
 
 impl StreamSender {
+    /// `at`: what the core's stream has come to.
     pub fn new(sender: Sender<ToNetwork>, stream: Arc<Stream>, at: Zxid) -> StreamSender {
         stream.publish(at);
         StreamSender { sender, stream, batch: Vec::new() }
     }
 
+    /// Whether one more transaction may be sent.
     pub fn has_room(&self) -> bool {
         self.sender.has_room()
     }
@@ -47,6 +49,7 @@ pub fn flush(stream_senders: &mut [StreamSender], published: Zxid) {
 
 /// Hands changes to the cores that watch.
 pub struct Publisher<'a> {
+    /// Every core's.
     pub stream_senders: &'a mut [StreamSender],
     /// The transaction before this one.
     pub before: Zxid,

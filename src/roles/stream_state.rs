@@ -18,10 +18,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// The core has watches, or none any more.
     pub fn set_watching(&self, watching: bool) {
         // SeqCst, with the shard's lock between store and load.
         self.watching.store(watching, Ordering::SeqCst);
     }
+    /// Whether changes are wanted there.
     pub fn is_watching(&self) -> bool {
         self.watching.load(Ordering::SeqCst)
     }
@@ -29,6 +31,7 @@ impl Stream {
     pub fn published(&self) -> Zxid {
         Zxid(self.published.load(Ordering::SeqCst))
     }
+    /// Everything up to here is in the stream.
     pub fn publish(&self, upto: Zxid) {
         self.published.store(upto.0, Ordering::SeqCst);
     }

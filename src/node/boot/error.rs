@@ -14,6 +14,7 @@ use crate::snapshot::{DirectoryError, RestoreError, WriteError};
 
 /// The process ends with each of these; nothing was acknowledged that is not on disk.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum BootError {
     #[error(transparent)]
     Kernel(#[from] Unsupported),
@@ -45,6 +46,7 @@ pub enum BootError {
 }
 
 impl BootError {
+    /// As ZooKeeper's launcher scripts know them.
     pub fn exit_code(&self) -> u8 {
         match self {
             BootError::Folders(_) => 3,

@@ -8,6 +8,7 @@ use crate::types::Zxid;
 
 /// Why there is no log. The caller does not start.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum OpenError {
     #[error("cannot open the log in {dir}: {source}{}", hint(dir, source))]
     Io { dir: String, source: io::Error },
@@ -25,6 +26,7 @@ pub enum OpenError {
 /// The disk has failed. Nothing more may be acknowledged: the process ends (I11).
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} failed in {file}: {cause}{}", self.what_to_do())]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub struct LogFailure {
     pub doing: String,
     pub dir: String,

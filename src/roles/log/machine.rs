@@ -21,6 +21,7 @@ use crate::types::{Millis, Zxid};
 
 /// What one step has done.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Did {
     /// Something that concerns nobody else; there may be more to do.
     Worked,

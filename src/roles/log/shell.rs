@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 pub struct LogParts {
     /// `dataLogDir`'s version-2, settled, locked by this process.
     pub dir: Arc<dyn Dir>,
+    /// How it batches and when it rolls.
     pub settings: LogSettings,
     /// What [`choose`] has said; it is asked if nobody has.
     pub chosen: Option<IoChoice>,
@@ -59,7 +60,9 @@ pub struct LogParts {
 /// A running log.
 #[derive(Debug)]
 pub struct Handle {
+    /// How it writes.
     pub io: IoChoice,
+    /// Where it counts.
     pub figures: Arc<Figures>,
     thread: JoinHandle<()>,
 }

@@ -17,6 +17,7 @@ use crate::net::How;
 use crate::roles::message::ToNetwork;
 use crate::types::{ConnId, limits};
 
+/// Bounds of what clients make a server hold, in bytes unless it says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budgets {
     /// `zookeeper.multiRead.maxOps`.
@@ -25,6 +26,7 @@ pub struct Budgets {
     pub multi_read_bytes: usize,
     /// What a connection has proven to be, beside its address.
     pub identities: usize,
+    /// The text of it.
     pub identity_bytes: Share,
     /// What it watches.
     pub watch_bytes: Share,
@@ -32,9 +34,11 @@ pub struct Budgets {
     pub request_bytes_all: usize,
     /// Its requests that are with the control core.
     pub open_bytes: usize,
+    /// Those of all connections.
     pub open_bytes_all: usize,
     /// Output of all connections, and what each is sure of.
     pub output_bytes_all: usize,
+    /// What each is sure of.
     pub output_bytes_sure: usize,
 }
 
@@ -67,12 +71,16 @@ pub struct Pool {
 /// Those that cores are granted.
 #[derive(Clone, Debug)]
 pub struct Pools {
+    /// Of proven identities.
     pub identities: Arc<Pool>,
+    /// Of watches.
     pub watches: Arc<Pool>,
+    /// Of requests that are not begun with.
     pub requests: Arc<Pool>,
 }
 
 impl Pools {
+    /// Nothing is granted.
     pub fn new(budgets: &Budgets) -> Pools {
         let pool = |all| Arc::new(Pool { all, granted: AtomicUsize::new(0) });
         Pools {
@@ -103,6 +111,7 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Nothing of it.
     pub fn new(pool: &Arc<Pool>) -> Grant {
         Grant { pool: pool.clone(), bytes: 0, piece: (pool.all / limits::POOL_PIECES).max(1) }
     }

@@ -20,16 +20,23 @@ pub enum Stage {
     Asking,
     /// The connect request is with the control core; what follows stays unread.
     Opening,
+    /// It has a session, and is answered.
     Live,
     /// Nothing more is read; the output leaves, then the socket closes.
     Closing,
 }
 
+/// One connection, and what it has asked for.
 pub struct Client {
+    /// Its place with the transport.
     pub id: ConnId,
+    /// How far it has come.
     pub stage: Stage,
+    /// 0 before it has one.
     pub session: SessionId,
+    /// Where it is.
     pub peer: SocketAddr,
+    /// Its session's, to be touched at every request.
     pub pulse: Option<Arc<LastHeard>>,
     /// Each request keeps the list it was received with: it is copied where one is added while a
     /// request still has it, and only then.
@@ -38,9 +45,11 @@ pub struct Client {
     pub identity_bytes: usize,
     /// The session was this server's alone when it was opened or resumed.
     pub local: bool,
+    /// What is awaited and what waits.
     pub line: PendingRequests,
     /// What the open sync tickets will echo, in their order.
     pub sync_paths: VecDeque<Option<String>>,
+    /// When it connected.
     pub accepted: Millis,
     /// When a new session was asked for.
     pub asked: Option<Millis>,
@@ -62,11 +71,14 @@ pub struct Client {
     pub kept: usize,
     /// Bytes of events queued since less than `outbound_pause` waited.
     pub event_bytes: usize,
+    /// There may be some in the table.
     pub has_watches: bool,
+    /// What `cons` shows.
     pub gauges: Arc<ConnGauges>,
 }
 
 impl Client {
+    /// It has said nothing yet.
     pub fn new(id: ConnId, peer: SocketAddr, now: Millis, wall: WallMillis) -> Client {
         Client {
             id,
@@ -154,6 +166,7 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// The slot is free.
     pub fn insert(&mut self, client: Client) {
         let slot = client.id.slot as usize;
         if self.slots.len() <= slot {
@@ -169,24 +182,29 @@ impl Clients {
         self.slots.get_mut(id.slot as usize)?.as_mut().filter(|client| client.id == id)
     }
 
+    /// If it is still the one of this generation.
     pub fn look(&self, id: ConnId) -> Option<&Client> {
         self.slots.get(id.slot as usize)?.as_ref().filter(|client| client.id == id)
     }
 
+    /// If it is still the one of this generation.
     pub fn remove(&mut self, id: ConnId) -> Option<Client> {
         self.look(id)?;
         self.live -= 1;
         self.slots.get_mut(id.slot as usize)?.take()
     }
 
+    /// Connections.
     pub fn len(&self) -> usize {
         self.live
     }
 
+    /// There is none.
     pub fn is_empty(&self) -> bool {
         self.live == 0
     }
 
+    /// In no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.slots.iter().flatten()
     }

@@ -25,6 +25,7 @@ struct Counts {
 
 /// Why a connection is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Refused {
     #[error("{address} has {count} connections, maxClientCnxns is {limit}")]
     PerAddress { address: IpAddr, count: usize, limit: usize },
@@ -33,6 +34,7 @@ pub enum Refused {
 }
 
 impl Admission {
+    /// Nobody is connected.
     pub fn new(per_address_max: usize, total_max: usize) -> Admission {
         Admission { per_address_max, total_max, counts: Mutex::default() }
     }
@@ -52,6 +54,7 @@ impl Admission {
         Ok(())
     }
 
+    /// One that had entered has gone.
     pub fn leave(&self, address: IpAddr) {
         let mut counts = self.counts.lock();
         counts.total = counts.total.saturating_sub(1);

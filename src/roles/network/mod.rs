@@ -57,8 +57,11 @@ use crate::watch::{Event, Watches};
 /// Limits and settings of a network core.
 #[derive(Clone, Debug)]
 pub struct NetworkSettings {
+    /// Milliseconds.
     pub session_timeout_min: i32,
+    /// Milliseconds.
     pub session_timeout_max: i32,
+    /// A connection without a session ends after so long.
     pub sessionless_ms: i64,
     /// Frames longer than this end their connection.
     pub frame_max: usize,
@@ -72,17 +75,23 @@ pub struct NetworkSettings {
     pub outbound_pause: usize,
     /// Bytes of events one connection may have unsent: their cause cannot be made to wait.
     pub events_max: usize,
+    /// What requests may cost, and connections hold.
     pub budgets: Budgets,
 }
 
 /// What a network core shares with the others.
 pub struct Shared {
+    /// For reads.
     pub tree: Arc<Tree>,
+    /// Who may do what.
     pub policy: Arc<Policy>,
     /// Writes that the tree here denies are refused here.
     pub eager_acl_check: bool,
+    /// The four-letter words.
     pub commands: Arc<Commands>,
+    /// Who may connect.
     pub admission: Arc<Admission>,
+    /// The server's bytes, of which cores are granted some.
     pub pools: Pools,
     /// Log lines that clients cause.
     pub lines: ClientLogLines,
@@ -94,6 +103,7 @@ pub struct Shared {
     pub peers: Vec<Sender<ToNetwork>>,
 }
 
+/// A network core: its clients, from the handshake to the last answer.
 pub struct NetworkRole<N = Net> {
     core: CoreId,
     settings: NetworkSettings,
@@ -173,17 +183,27 @@ struct Parts<'a, N> {
 
 /// Everything the role is made of.
 pub struct NetworkParts<N = Net> {
+    /// Which it is.
     pub core: CoreId,
+    /// The same for all cores.
     pub settings: NetworkSettings,
+    /// Its transport.
     pub net: N,
+    /// What it shares with the others.
     pub shared: Arc<Shared>,
+    /// Its own figures.
     pub gauges: Arc<CoreGauges>,
+    /// How far control has come for it.
     pub stream: Arc<Stream>,
+    /// Its mailbox.
     pub inbox: Receiver<ToNetwork>,
+    /// Control's mailbox.
     pub to_control: Sender<ToControl>,
+    /// What the tree has come to.
     pub drained: Zxid,
     /// False until the ensemble has a leader.
     pub serving: bool,
+    /// The monotonic clock.
     pub now: Millis,
     /// Keeps clients from choosing watched paths that collide.
     pub hash_seed: u64,
@@ -193,6 +213,7 @@ pub struct NetworkParts<N = Net> {
 const SWEEP_MS: i64 = 500;
 
 impl<N: Transport> NetworkRole<N> {
+    /// Without a client.
     pub fn new(parts: NetworkParts<N>) -> NetworkRole<N> {
         let pools = &parts.shared.pools;
         let [identities_granted, watches_granted, requests_granted] =
@@ -270,14 +291,17 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
+    /// Its transport, for whoever gives it its events.
     pub fn net(&mut self) -> &mut N {
         &mut self.net
     }
 
+    /// Its mailbox, for whoever sleeps for it.
     pub fn inbox(&mut self) -> &mut Receiver<ToNetwork> {
         &mut self.inbox
     }
 
+    /// A turn would find something.
     pub fn has_mail(&self) -> bool {
         !self.inbox.is_empty()
             || !self.arrived.is_empty()
@@ -294,6 +318,7 @@ impl<N: Transport> NetworkRole<N> {
         (!self.clients.is_empty() || self.shared.lines.is_busy()).then_some(self.next_sweep)
     }
 
+    /// It takes no clients any more, and ends when its output is out.
     pub fn is_stopping(&self) -> bool {
         self.stopping
     }

@@ -10,6 +10,7 @@ use crate::types::ConnId;
 
 /// See [`Net`], whose methods of the same names say what each must do, and [`crate::net::NetEvent`]
 /// for what its events promise. Every transport is held against the same suite of tests.
+#[allow(missing_docs, reason = "net::Net documents the functions of these names")]
 pub trait Transport {
     fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId;
     fn input(&self, conn: ConnId) -> &[u8];

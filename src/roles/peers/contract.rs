@@ -18,7 +18,9 @@ use crate::types::{Link, Zxid};
 
 /// Two ends of a quorum link. End 0 leads.
 pub trait Rig {
+    /// The link, as this end names it.
     fn link(&self, end: usize) -> Link;
+    /// Gives this end a command.
     fn command(&mut self, end: usize, command: PeerCommand);
     /// Lets a little time pass; what both ends were told in it.
     fn run(&mut self) -> [Vec<PeerEvent>; 2];

@@ -12,6 +12,7 @@ use crate::net::CloseReason;
 
 /// Why a name has no address now. Whoever asked asks again later.
 #[derive(Clone, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum LookUpError {
     #[error("{host}: {} names are being looked up", LOOKUPS_MAX)]
     TooMany { host: String },
@@ -38,6 +39,7 @@ pub(super) enum CallError {
 
 /// Why nothing listens at a port. It is tried again.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum ListenError {
     #[error(transparent)]
     LookUp(#[from] LookUpError),

@@ -28,18 +28,24 @@ const MESH_DEAD_MS: u64 = 4000;
 /// Connections that wait to be accepted.
 pub(super) const BACKLOG: u32 = 128;
 
+/// How this server connects to the others.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
+    /// Its own number.
     pub me: ServerId,
+    /// The configurations in force: where the others are, and where it listens.
     pub electorate: Electorate,
     /// `quorumListenOnAllIPs`.
     pub listen_on_all_addresses: bool,
     /// Tries to listen on the election port before the server gives up; `None`: it never does.
     pub bind_retries: Option<u32>,
+    /// Of the election's mesh.
     pub links: LinkSettings,
     /// How long one try to reach the leader may take, names included, in ms.
     pub leader_connect_ms: i64,
+    /// `zookeeper.tcpKeepAlive`.
     pub keepalive: bool,
+    /// What a packet may hold.
     pub limits: Limits,
     /// The longest path or data of a snapshot.
     pub field_max: usize,

@@ -19,6 +19,7 @@ use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum PeersError {
     /// The process ends (ExitCode.UNABLE_TO_BIND_QUORUM_PORT).
     #[error("cannot listen for elections after {tries} tries: {why}")]

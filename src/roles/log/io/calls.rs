@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// `pwrite` and `fdatasync`.
 #[derive(Debug, Default)]
 pub struct Calls {
     file: Option<Arc<dyn File>>,

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 const BLOCK: u64 = DIRECT_ALIGN as u64;
 
+/// Aligned writes past the page cache, durable when they return.
 #[derive(Debug, Default)]
 pub struct Direct {
     file: Option<Arc<dyn File>>,

@@ -20,6 +20,7 @@ pub mod ring;
 /// Writes batches to one segment after another, each where the one before it ended or earlier.
 /// After an error it is of no use any more (I11).
 pub trait SegmentIo: fmt::Debug + Send {
+    /// Which it is.
     fn choice(&self) -> IoChoice;
     /// What is written from now on goes to this file.
     fn adopt(&mut self, dir: &dyn Dir, name: &str) -> io::Result<()>;

@@ -21,10 +21,12 @@ const MARGIN_PERCENT: u32 = 10;
 /// What the probe saw: each way and the median time of one durable batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Findings {
+    /// Of a batch and its flush, each way.
     pub medians: Vec<(IoChoice, Duration)>,
 }
 
 impl Findings {
+    /// The quickest.
     pub fn best(&self) -> IoChoice {
         let of = |choice| self.medians.iter().find(|(c, _)| *c == choice).map(|(_, t)| *t);
         let calls = of(IoChoice::Calls).unwrap_or(Duration::MAX);

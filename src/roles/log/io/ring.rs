@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// A linked write and flush.
 #[derive(Debug)]
 pub struct Ring {
     ring: BlockRing,
@@ -15,6 +16,7 @@ pub struct Ring {
 }
 
 impl Ring {
+    /// The error is the kernel's.
     pub fn new() -> io::Result<Ring> {
         Ok(Ring { ring: BlockRing::new()?, file: None })
     }
