@@ -128,11 +128,11 @@ pub struct WatchesAsked {
     /// Places.
     pub max: usize,
     /// Where they go.
-    pub answer: mpsc::Sender<WatchesTold>,
+    pub answer: mpsc::Sender<WatchesAnswer>,
 }
 
 /// A core's part of the watched paths, and who watches them.
-pub struct WatchesTold {
+pub struct WatchesAnswer {
     /// A path, and the sessions of its data watches.
     pub paths: Vec<(String, Vec<SessionId>)>,
     /// Where the next slice begins; `None`: this was the last.

@@ -3,7 +3,7 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
-use crate::roles::message::{Query, WatchesAsked, WatchesTold};
+use crate::roles::message::{Query, WatchesAsked, WatchesAnswer};
 use crate::types::ConnId;
 
 /// `stmk` is followed by the new trace mask.
@@ -61,6 +61,6 @@ impl<N: Transport> NetworkRole<N> {
         };
         let paths = slice.map(|(path, conns)| (path.to_owned(), sessions(conns))).collect();
         // The clerk may have lost patience.
-        let _ = ask.answer.send(WatchesTold { paths, next });
+        let _ = ask.answer.send(WatchesAnswer { paths, next });
     }
 }
