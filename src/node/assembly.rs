@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver as Queue};
+use std::sync::mpsc::{self, Receiver as Queue, SyncSender};
 
 use parking_lot::Mutex;
 
@@ -105,14 +105,8 @@ pub struct Roles {
     pub to_networks: Vec<Sender<ToNetwork>>,
     /// What network roles share.
     pub shared: Arc<Shared>,
-    /// Housekeeping's.
-    pub jobs: Queue<Job>,
-    /// For learners that are far behind.
-    pub learner_jobs: Queue<LearnerJob>,
-    /// Four-letter words that take time.
-    pub questions: Queue<Query>,
-    /// Changes of history.
-    pub changes: Queue<HistoryJob>,
+    /// What leads from them to threads beside them.
+    pub queues: Queues,
     /// `None`: a server on its own, whose history nobody changes.
     pub history: Option<HistoryFiles>,
     /// The same, which has no learners.
@@ -123,6 +117,40 @@ pub struct Roles {
     pub removing: Arc<Mutex<()>>,
     /// Whether clients are served at once.
     pub serving: bool,
+}
+
+/// Work for threads beside the roles, each of which takes its own.
+pub struct Queues {
+    /// Housekeeping's.
+    pub jobs: Queue<Job>,
+    /// For learners that are far behind.
+    pub learner_jobs: Queue<LearnerJob>,
+    /// Changes of history.
+    pub changes: Queue<HistoryJob>,
+    /// Four-letter words that take time.
+    pub questions: Queue<Query>,
+}
+
+/// The roles' ends of [`Queues`].
+struct QueueSenders {
+    jobs: SyncSender<Job>,
+    learner_jobs: mpsc::Sender<LearnerJob>,
+    changes: mpsc::Sender<HistoryJob>,
+    questions: SyncSender<Query>,
+}
+
+fn queues() -> (QueueSenders, Queues) {
+    let (jobs_sender, jobs) = mpsc::sync_channel(1);
+    let (learner_sender, learner_jobs) = mpsc::channel();
+    let (changes_sender, changes) = mpsc::channel();
+    let (questions_sender, questions) = mpsc::sync_channel(QUERIES_MAX);
+    let senders = QueueSenders {
+        jobs: jobs_sender,
+        learner_jobs: learner_sender,
+        changes: changes_sender,
+        questions: questions_sender,
+    };
+    (senders, Queues { jobs, learner_jobs, changes, questions })
 }
 
 /// A network role's parts, before it has a transport: they may cross to its thread.
@@ -188,15 +216,11 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let Parts { plan, folders, recovered, gauges, control, cores, log, entropy, now, wall } = parts;
     let Recovered { tree, writer, restored, window, write, blank, snapshot_later, .. } = recovered;
     let last = restored.zxid;
-    let cores: Vec<Core> = cores.into_iter().map(core).collect();
-    let to_networks: Vec<_> = cores.iter().map(|core| core.sender.clone()).collect();
+    let (cores, to_networks) = mailboxes(cores);
     let (to_control, inbox) = mailbox(limits::MAILBOX_CAPACITY, control);
     let mut start_log = log(to_control.clone());
     let log = start_log(last)?;
-    let (job_sender, jobs) = mpsc::sync_channel(1);
-    let (learner_sender, learner_jobs) = mpsc::channel();
-    let (change_sender, changes) = mpsc::channel();
-    let (clerk, questions) = mpsc::sync_channel(QUERIES_MAX);
+    let (senders, queues) = queues();
     let removing: Arc<Mutex<()>> = Arc::default();
     let (mut history, mut learner_files, mut ensemble) = (None, None, None);
     if let Some(member) = plan.ensemble {
@@ -204,10 +228,9 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
             RestoreOptions { autocreate: plan.restore.autocreate || blank, ..plan.restore };
         let (known, entry_max) = (committed(&folders, last), restore.field_max);
         learner_files = Some(LearnerFiles::new(tree.clone(), folders.clone(), entry_max));
-        let disk = Disk::new(folders.clone(), entry_max, change_sender, known);
+        let disk = Disk::new(folders.clone(), entry_max, senders.changes, known);
         ensemble = Some(parts_of(member, disk, (window, blank), &to_networks[0])?);
-        let (write, removing) = (write.clone(), removing.clone());
-        history = Some(HistoryFiles { folders, restore, write, start_log, removing });
+        history = Some(HistoryFiles::new(folders, restore, &write, start_log, &removing));
     }
     let serving = ensemble.is_none();
     gauges.running.store(serving, Ordering::Relaxed);
@@ -218,7 +241,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         eager_acl_check: plan.eager_acl_check,
         commands: commands(tree, &gauges, plan.whitelist, plan.facts),
         turns: turns.clone(),
-        clerk,
+        clerk: senders.questions,
         admission: Arc::new(plan.admission),
         pools: Pools::new(&plan.network.budgets),
         lines: ClientLogLines::default(),
@@ -233,8 +256,8 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         inbox,
         stream_senders: cores.iter().map(|core| core.stream_sender(last)).collect(),
         log,
-        jobs: job_sender,
-        learner_jobs: learner_sender,
+        jobs: senders.jobs,
+        learner_jobs: senders.learner_jobs,
         restored_upto: restored.czxid_max,
         snapshot_due: snapshot_later,
         ensemble,
@@ -251,12 +274,9 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         to_control,
         to_networks,
         shared,
-        jobs,
-        learner_jobs,
-        learner_files,
-        questions,
-        changes,
+        queues,
         history,
+        learner_files,
         write,
         removing,
         serving,
@@ -305,9 +325,15 @@ fn commands(
     Arc::new(Commands { gauges: gauges.clone(), tree, whitelist, facts })
 }
 
-fn core(waker: Waker) -> Core {
-    let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, waker);
-    Core { sender, inbox, stream: Arc::default() }
+/// One for each network core, and all that leads there.
+fn mailboxes(wakers: Vec<Waker>) -> (Vec<Core>, Vec<Sender<ToNetwork>>) {
+    let core = |waker| {
+        let (sender, inbox) = mailbox(limits::MAILBOX_CAPACITY, waker);
+        Core { sender, inbox, stream: Arc::default() }
+    };
+    let cores: Vec<Core> = wakers.into_iter().map(core).collect();
+    let senders = cores.iter().map(|core| core.sender.clone()).collect();
+    (cores, senders)
 }
 
 /// Epoch files are read, and compared with what the log ends with.

@@ -41,6 +41,18 @@ pub struct HistoryFiles {
 }
 
 impl HistoryFiles {
+    /// `write`'s zxids and `quiet` are set each time.
+    pub fn new(
+        folders: Arc<Directories>,
+        restore: RestoreOptions,
+        write: &WriteOptions,
+        start_log: StartLog,
+        removing: &Arc<Mutex<()>>,
+    ) -> HistoryFiles {
+        let (write, removing) = (write.clone(), removing.clone());
+        HistoryFiles { folders, restore, write, start_log, removing }
+    }
+
     /// Starts the thread. It ends with the control role, whose end closes the queue; a change that
     /// is under way then is cut short as by a crash, which every step of it allows for.
     pub fn spawn(

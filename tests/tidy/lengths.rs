@@ -8,9 +8,7 @@ use super::{assert_none, sources};
 const LINES_MAX: usize = 70;
 
 /// Those that are longer still, with their lines: no entry may be added, and none may grow.
-const LONGER: &[(&str, &str, usize)] = &[
-    ("src/node/assembly.rs", "assemble", 78),
-];
+const LONGER: &[(&str, &str, usize)] = &[];
 
 /// Functions of a source, with their lines.
 fn functions(text: &str) -> Vec<(String, usize)> {

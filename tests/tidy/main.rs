@@ -17,13 +17,11 @@ const LINES_MAX: usize = 700;
 
 /// Files that are longer still, with their lines: no entry may be added, and none may grow.
 const LONGER: &[(&str, usize)] = &[
-    ("src/zab/learner/core.rs", 782),
-    ("src/zab/tests/together.rs", 755),
     ("tools/sim/src/peers.rs", 786),
 ];
 
 /// Lines of the whole room `node`.
-const NODE_LINES_MAX: usize = 3100;
+const NODE_LINES_MAX: usize = 3000;
 
 /// Deterministic state machines: no IO, clock or thread, and no knowledge of a shell. They may
 /// use each other, `types` and `codec`.

@@ -137,10 +137,10 @@ fn spawn_others(
     }
     let tree = &roles.shared.tree;
     if let Some(history) = roles.history {
-        history.spawn(roles.changes, roles.to_control.clone())?;
+        history.spawn(roles.queues.changes, roles.to_control.clone())?;
     }
     if let Some(files) = roles.learner_files {
-        learner_files::spawn(files, roles.learner_jobs, roles.to_control.clone())?;
+        learner_files::spawn(files, roles.queues.learner_jobs, roles.to_control.clone())?;
     }
     Housekeeping {
         tree: tree.clone(),
@@ -156,13 +156,13 @@ fn spawn_others(
         to_control: roles.to_control.clone(),
         removing: roles.removing,
     }
-    .spawn(roles.jobs)?;
+    .spawn(roles.queues.jobs)?;
     SlowCommands {
         commands: roles.shared.commands.clone(),
         cores: roles.to_networks,
         to_control: roles.to_control,
     }
-    .spawn(roles.questions)?;
+    .spawn(roles.queues.questions)?;
     Ok((roles.control, roles.networks))
 }
 
