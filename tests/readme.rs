@@ -273,7 +273,7 @@ fn the_fast_commands_name_what_exists() {
     }
     assert!(tests > 0, "{words:?}");
     let module = scripts.strip_prefix("cargo test --lib ").unwrap().replace("::", "/");
-    assert!(source(&format!("src/{module}.rs")).contains("play_all"), "{module} plays no script");
+    assert!(source(&format!("src/{module}.rs")).contains("run_all"), "{module} runs no script");
     let (_, options) = seed.split_once("-p ringkeeper-sim -- ").unwrap();
     let simulator = source("tools/sim/src/main.rs");
     for option in options.split(' ').filter_map(|word| word.strip_prefix("--")) {

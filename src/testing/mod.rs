@@ -3,7 +3,7 @@
 //! * [`rng`]: chance, from a seed
 //! * [`disk`]: a disk that keeps what a disk must keep, and nothing more
 //! * [`generate`]: arbitrary messages; [`workload`]: transactions over a small tree
-//! * [`play`]: scripts of exchanges
+//! * [`script`]: scripts of exchanges
 //!
 //! `rng`, `disk` and `workload` are the simulator's, the fuzz targets' and the whole-program tests' as
 //! well. Those compile the same files by their paths (`#[path]`) and not by a feature of this crate: a
@@ -12,6 +12,6 @@
 
 pub mod disk;
 pub mod generate;
-pub mod play;
+pub mod script;
 pub mod rng;
 pub mod workload;

@@ -1,4 +1,4 @@
-//! Plays of elections.
+//! Scripts of elections.
 //!
 //! Set-up: `election me=2 voters=1,2,3 observers=4`, with `observer` for one that is in no
 //! configuration. Inputs are those of [`ElectionInput`] in words. Equal messages to several are
@@ -6,7 +6,7 @@
 //! later, the election is ticked at each of its deadlines.
 
 use crate::election::{ElectedRole, Election, ElectionEffect, ElectionInput, ElectionSettings};
-use crate::testing::play::{Actor, play_folder};
+use crate::testing::script::{Subject, run_folder};
 use crate::types::{Epoch, Millis, ServerId};
 use crate::zab::tests::words::Words;
 
@@ -19,12 +19,12 @@ struct Voter {
 }
 
 #[test]
-fn elections_play() {
+fn elections_follow_their_scripts() {
     // Goal: every rule of an election, from its inputs to what is sent and decided.
-    assert!(play_folder("src/election/tests/plays/election", begin) >= 16);
+    assert!(run_folder("src/election/tests/scripts/election", begin) >= 16);
 }
 
-fn begin(setup: &str) -> (Box<dyn Actor>, Vec<String>) {
+fn begin(setup: &str) -> (Box<dyn Subject>, Vec<String>) {
     let words = Words::of(setup);
     let mut settings = ElectionSettings::new(ServerId(words.number("me")));
     settings.observer = setup.ends_with(" observer");
@@ -35,14 +35,14 @@ fn begin(setup: &str) -> (Box<dyn Actor>, Vec<String>) {
     (Box::new(Voter { election, config, now: Millis(0) }), Vec::new())
 }
 
-impl Actor for Voter {
+impl Subject for Voter {
     fn hear(&mut self, now: Millis, line: &str) -> Vec<String> {
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         for _ in 0..1000 {
             let Some(at) = self.election.deadline().filter(|&at| at < now) else { break };
             let at = at.max(self.now);
             let effects = self.step(at, ElectionInput::Tick);
-            said.extend(effects.into_iter().map(|effect| format!("@{} {effect}", at.0)));
+            lines.extend(effects.into_iter().map(|effect| format!("@{} {effect}", at.0)));
         }
         let words = Words::of(line);
         let server = || ServerId(words.at(1).parse().unwrap());
@@ -76,8 +76,8 @@ impl Actor for Voter {
             "tick" => ElectionInput::Tick,
             other => panic!("input {other:?}"),
         };
-        said.extend(self.step(now, input));
-        said
+        lines.extend(self.step(now, input));
+        lines
     }
 }
 
@@ -87,18 +87,18 @@ impl Voter {
         let mut out = Vec::new();
         self.election.step(now, input, &mut out);
         assert!(self.election.deadline().is_none_or(|at| at > now), "a tick was due");
-        let mut said: Vec<String> = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
         let mut last: Option<String> = None;
         for effect in &out {
             let line = match effect {
                 ElectionEffect::Send { to, notification } => {
                     let text = show(notification, &self.config);
-                    match (&last, said.last_mut()) {
+                    match (&last, lines.last_mut()) {
                         (Some(before), Some(line)) if *before == text => {
                             let others = line.split(' ').nth(1).unwrap();
                             *line = format!("send {others},{} {text}", to.0);
                         }
-                        _ => said.push(format!("send {} {text}", to.0)),
+                        _ => lines.push(format!("send {} {text}", to.0)),
                     }
                     last = Some(text);
                     continue;
@@ -123,9 +123,9 @@ impl Voter {
                     format!("newer members, version {:x}", members.version())
                 }
             };
-            said.push(line);
+            lines.push(line);
             last = None;
         }
-        said
+        lines
     }
 }

@@ -1,4 +1,4 @@
-//! Plays of the mesh.
+//! Scripts of the mesh.
 //!
 //! Set-up: `mesh me=2 voters=1,2,3 observers=4`, with `v2` where several addresses are told.
 //! Inputs are those of [`LinksInput`] in words; what a peer sends is `header <link> from=3
@@ -11,7 +11,7 @@ use crate::codec::election::{
     decode_notification, encode_frame, encode_header,
 };
 use crate::election::links::{Dial, LinkSettings, Links, LinksEffect, LinksInput};
-use crate::testing::play::{Actor, play_folder};
+use crate::testing::script::{Subject, run_folder};
 use crate::types::{Link, Millis, ServerId};
 use crate::zab::tests::words::Words;
 
@@ -25,12 +25,12 @@ struct Mesh {
 }
 
 #[test]
-fn the_mesh_plays() {
-    // Goal: what a connection, a message or its end leads to is what the plays say.
-    assert!(play_folder("src/election/tests/plays/mesh", begin) >= 14);
+fn the_mesh_follows_its_scripts() {
+    // Goal: what a connection, a message or its end leads to is what the scripts say.
+    assert!(run_folder("src/election/tests/scripts/mesh", begin) >= 14);
 }
 
-fn begin(setup: &str) -> (Box<dyn Actor>, Vec<String>) {
+fn begin(setup: &str) -> (Box<dyn Subject>, Vec<String>) {
     let words = Words::of(setup);
     let settings = LinkSettings {
         me: ServerId(words.number("me")),
@@ -40,18 +40,18 @@ fn begin(setup: &str) -> (Box<dyn Actor>, Vec<String>) {
     };
     let links = Links::new(settings, &electorate(&words), Millis(0));
     let mut mesh = Mesh { links, now: Millis(0) };
-    let said = mesh.step(Millis(0), LinksInput::Tick);
-    (Box::new(mesh), said)
+    let lines = mesh.step(Millis(0), LinksInput::Tick);
+    (Box::new(mesh), lines)
 }
 
-impl Actor for Mesh {
+impl Subject for Mesh {
     fn hear(&mut self, now: Millis, line: &str) -> Vec<String> {
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         for _ in 0..1000 {
             let Some(at) = self.links.deadline().filter(|&at| at < now) else { break };
             let at = at.max(self.now);
             let effects = self.step(at, LinksInput::Tick);
-            said.extend(effects.into_iter().map(|effect| format!("@{} {effect}", at.0)));
+            lines.extend(effects.into_iter().map(|effect| format!("@{} {effect}", at.0)));
         }
         let words = Words::of(line);
         let number = |place: usize| words.at(place).parse::<i64>().unwrap();
@@ -69,21 +69,21 @@ impl Actor for Mesh {
             "reconnect" => LinksInput::Reconnect,
             "tick" => LinksInput::Tick,
             "members" => {
-                said.extend(self.step(now, LinksInput::Members(&electorate(&words))));
-                return said;
+                lines.extend(self.step(now, LinksInput::Members(&electorate(&words))));
+                return lines;
             }
             "header" | "frame" | "bytes" => {
                 let bytes = sent(&words);
                 let pieces = words.number_or("pieces", bytes.len() as i64) as usize;
                 for bytes in bytes.chunks(pieces) {
-                    said.extend(self.step(now, LinksInput::Bytes { link: link(), bytes }));
+                    lines.extend(self.step(now, LinksInput::Bytes { link: link(), bytes }));
                 }
-                return said;
+                return lines;
             }
             other => panic!("input {other:?}"),
         };
-        said.extend(self.step(now, input));
-        said
+        lines.extend(self.step(now, input));
+        lines
     }
 }
 

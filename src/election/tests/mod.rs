@@ -1,4 +1,4 @@
-//! Elections and the mesh, as plays (`plays/*/*.txt`, see `testing::play`), and elections over
+//! Elections and the mesh, as scripts (`scripts/*/*.txt`, see `testing::script`), and elections over
 //! a bad network.
 
 mod election;

@@ -1,4 +1,4 @@
-//! Plays of leaders. A learner's packet begins with its link's number; parts of a line parted by
+//! Scripts of leaders. A learner's packet begins with its link's number; parts of a line parted by
 //! `;` are one batch, and every batch is settled.
 
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
 use crate::membership::{Electorate, Members};
-use crate::testing::play::{Actor, play_all};
+use crate::testing::script::{Subject, run_all};
 use crate::types::{Epoch, Link, Millis, ServerId, SessionId, Zxid, limits};
 use crate::zab::{
     Leader, LeaderEffect, LeaderInput, LeaderParts, LogChunk, LogEnd, Readers, Stored, SyncRules,
     Timing, Window,
 };
 
-struct Playing {
+struct Driven {
     leader: Leader,
     window: Window,
     agreed: Zxid,
@@ -24,10 +24,10 @@ struct Playing {
 
 #[test]
 fn leaders() {
-    assert!(play_all("leader", begin) >= 25);
+    assert!(run_all("leader", begin) >= 25);
 }
 
-fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
+fn begin(line: &str) -> (Box<dyn Subject>, Vec<String>) {
     let words = Words::of(line);
     assert_eq!(words.name(), "leader");
     let (last, current) = (words.zxid("last"), words.number("current"));
@@ -68,12 +68,12 @@ fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
     let mut leader = Leader::new(parts, Millis(0), &mut out);
     leader.settle(&mut window, &mut out);
     let readable = leader.readable();
-    let mut playing = Playing { leader, window, agreed: last, readable };
-    let said = playing.say(out);
-    (Box::new(playing), said)
+    let mut driven = Driven { leader, window, agreed: last, readable };
+    let effects = driven.say(out);
+    (Box::new(driven), effects)
 }
 
-impl Actor for Playing {
+impl Subject for Driven {
     fn hear(&mut self, now: Millis, line: &str) -> Vec<String> {
         let mut out = Vec::new();
         for part in line.split(';') {
@@ -174,14 +174,14 @@ fn electorate(words: &Words) -> Electorate {
     }
 }
 
-impl Playing {
+impl Driven {
     fn say(&mut self, effects: Vec<LeaderEffect>) -> Vec<String> {
-        let mut said: Vec<String> = effects.iter().map(|effect| self.word(effect)).collect();
+        let mut effects: Vec<String> = effects.iter().map(|effect| self.word(effect)).collect();
         let before = std::mem::replace(&mut self.readable, self.leader.readable());
         if before != self.readable {
-            said.push(format!("readable {}", self.readable));
+            effects.push(format!("readable {}", self.readable));
         }
-        said
+        effects
     }
 
     fn word(&mut self, effect: &LeaderEffect) -> String {

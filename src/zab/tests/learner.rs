@@ -1,15 +1,15 @@
-//! Plays of learners.
+//! Scripts of learners.
 
 use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
-use crate::testing::play::{Actor, play_all};
+use crate::testing::script::{Subject, run_all};
 use crate::testing::rng::Rng;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::learner::Phase;
 use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Readers, Stored, Timing};
 
-struct Playing {
+struct Driven {
     learner: Learner,
     /// What the log was told to be durable, to hold every ACK against.
     durable: Zxid,
@@ -22,15 +22,15 @@ struct Playing {
 
 #[test]
 fn learners() {
-    assert!(play_all("learner", begin) >= 25);
+    assert!(run_all("learner", begin) >= 25);
 }
 
-fn begin(line: &str) -> (Box<dyn Actor>, Vec<String>) {
-    let (playing, said) = begin_playing(line);
-    (Box::new(playing), said)
+fn begin(line: &str) -> (Box<dyn Subject>, Vec<String>) {
+    let (driven, effects) = begin_driven(line);
+    (Box::new(driven), effects)
 }
 
-fn begin_playing(line: &str) -> (Playing, Vec<String>) {
+fn begin_driven(line: &str) -> (Driven, Vec<String>) {
     let words = Words::of(line);
     let observer = match words.name() {
         "learner" => false,
@@ -63,12 +63,12 @@ fn begin_playing(line: &str) -> (Playing, Vec<String>) {
     let mut out = Vec::new();
     let learner = Learner::new(parts, Millis(0), &mut out);
     let (durable, appended, entered) = (last, last, Epoch(u32::MAX));
-    let mut playing = Playing { learner, durable, appended, current, entered, left: false };
-    let said = playing.say(out);
-    (playing, said)
+    let mut driven = Driven { learner, durable, appended, current, entered, left: false };
+    let effects = driven.say(out);
+    (driven, effects)
 }
 
-impl Actor for Playing {
+impl Subject for Driven {
     fn hear(&mut self, now: Millis, line: &str) -> Vec<String> {
         let words = Words::of(line);
         let why = || words.rest().to_owned();
@@ -118,13 +118,13 @@ impl Actor for Playing {
     }
 }
 
-impl Playing {
+impl Driven {
     /// Effects as text, each held against the invariants on the way.
     fn say(&mut self, effects: Vec<LearnerEffect>) -> Vec<String> {
-        let said: Vec<String> = effects.iter().map(|effect| self.say_one(effect)).collect();
+        let effects: Vec<String> = effects.iter().map(|effect| self.say_one(effect)).collect();
         // A long run of appends is one line.
         let mut lines = Vec::new();
-        for run in said.chunk_by(|a, b| a.starts_with("append") && b.starts_with("append")) {
+        for run in effects.chunk_by(|a, b| a.starts_with("append") && b.starts_with("append")) {
             match run {
                 [first, .., last] if run.len() > 3 => {
                     lines.push(format!("{first} to {last}: {}", run.len()));
@@ -206,7 +206,7 @@ impl Playing {
 
 /// A leader that sends anything at all, and a disk that takes its time.
 struct Storm {
-    playing: Playing,
+    driven: Driven,
     random: Rng,
     now: i64,
     stores: std::collections::VecDeque<String>,
@@ -231,10 +231,10 @@ impl Storm {
     }
 
     fn packet(&mut self) -> String {
-        let (last, agreed) = (self.playing.learner.last(), self.playing.learner.agreed());
-        let epoch = self.playing.learner.epoch().0.max(6);
+        let (last, agreed) = (self.driven.learner.last(), self.driven.learner.agreed());
+        let epoch = self.driven.learner.epoch().0.max(6);
         // Mostly what belongs there, so that something comes of it.
-        let kind = match self.playing.learner.phase() {
+        let kind = match self.driven.learner.phase() {
             _ if self.below(60) == 0 => self.below(60),
             Phase::Connecting { .. } => return "ping 5:0".into(),
             Phase::Discovery => 0,
@@ -278,8 +278,8 @@ impl Storm {
     fn step(&mut self) {
         self.now += self.below(30) as i64;
         let line = match self.below(10) {
-            0 | 1 if self.playing.durable < self.playing.appended => {
-                let most = self.playing.appended;
+            0 | 1 if self.driven.durable < self.driven.appended => {
+                let most = self.driven.appended;
                 format!("durable {}", zxid_text(most))
             }
             0..=2 => match self.stores.pop_front() {
@@ -288,7 +288,7 @@ impl Storm {
             },
             _ => self.packet(),
         };
-        for effect in self.playing.hear(Millis(self.now), &line) {
+        for effect in self.driven.hear(Millis(self.now), &line) {
             let words = Words::of(&effect);
             match words.name() {
                 "connect" => self.stores.push_back("connected".into()),
@@ -314,17 +314,17 @@ fn whatever_a_leader_sends_the_invariants_hold() {
     // Every effect is held against I1, I3 and I4 where it is made into text.
     let (mut appended, mut served) = (0, 0);
     for seed in 0..4000 {
-        let (learner, said) = begin_playing(match seed % 2 {
+        let (learner, effects) = begin_driven(match seed % 2 {
             0 => "learner accepted=5 current=4 last=4:7 tick=1000",
             _ => "learner accepted=6 current=6 last=6:7 tick=1000",
         });
-        assert_eq!(said, ["connect"]);
+        assert_eq!(effects, ["connect"]);
         let stores = ["connected".to_owned()].into();
         let random = Rng::new(seed);
-        let mut storm = Storm { playing: learner, random, now: 0, stores, appended: 0, served: 0 };
+        let mut storm = Storm { driven: learner, random, now: 0, stores, appended: 0, served: 0 };
         for _ in 0..120 {
             storm.step();
-            if storm.playing.left {
+            if storm.driven.left {
                 break;
             }
         }

@@ -1,6 +1,6 @@
-//! Plays: exchanges between servers as text, with what must come of each input.
+//! Scripts: exchanges between servers as text, with what must come of each input.
 //!
-//! [`crate::testing::play`] reads and runs them, [`words`] turns packets into text and back.
+//! [`crate::testing::script`] reads and runs them, [`words`] turns packets into text and back.
 
 mod leader;
 mod learner;
