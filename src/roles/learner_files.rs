@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reign_reads_anew() {
+    fn another_epoch_reads_anew() {
         // Goal: what was read before a change of history is not told behind it.
         let (before, after) = (log(), log());
         let mut readers = LogReaders::default();

@@ -203,7 +203,7 @@ pub enum ToNetwork {
         service: Service,
         zxid: Zxid,
         /// `None` where there is no leader.
-        reign: Option<ServingEpoch>,
+        epoch: Option<ServingEpoch>,
     },
     /// A socket accepted by another core.
     Adopt {

@@ -120,14 +120,14 @@ pub fn choose(peer: Peer, history: &History<'_>) -> Plan {
     };
     match floor {
         Some(floor) if floor == last || is_beginning(last) => Plan::Diff { from: last },
-        Some(floor) => beside(peer, floor, history.committed),
+        Some(floor) => cut_to(peer, floor, history.committed),
         None => older(last, history.disk),
     }
 }
 
 /// The learner's last transaction is not in the leader's history. `floor`: the newest one there
 /// that is older.
-fn beside(peer: Peer, floor: Zxid, committed: Zxid) -> Plan {
+fn cut_to(peer: Peer, floor: Zxid, committed: Zxid) -> Plan {
     if is_beginning(floor) {
         return Plan::Snap;
     }

@@ -7,6 +7,7 @@ mod imports;
 mod lengths;
 mod mutants;
 mod promises;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fs;

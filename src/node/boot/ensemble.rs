@@ -44,7 +44,7 @@ pub fn plan(
             readers: Readers {
                 own: all.field_max(),
                 // ZooKeeper's extra size is as large as its jute.maxbuffer unless set.
-                untold: 2 * settings.zookeeper_maxbuffer,
+                unknown: 2 * settings.zookeeper_maxbuffer,
             },
             handover_counter: limits::HANDOVER_COUNTER,
             connect_ms: settings.connect_ms,

@@ -31,7 +31,7 @@ use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
 use crate::zab::{CommitQueue, LeaderInput, Readers, Stored, SyncRules, Timing, Window};
 
 /// How often it is said that a leader is refused for its history, in ms.
-const REFUSAL_SAID_MS: i64 = 60_000;
+const REFUSAL_LOGGED_MS: i64 = 60_000;
 
 /// What a server of an ensemble is told at start.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ pub(super) struct Ensemble {
     pub blank: bool,
     /// A leader was refused for its history in this role; when that was last said.
     refused: bool,
-    refusal_said: Option<Millis>,
+    refusal_logged: Option<Millis>,
     pub election: Election,
     /// When reads are served if there is no leader by then.
     pub reads_at: Option<Millis>,
@@ -151,7 +151,7 @@ impl Ensemble {
             current: parts.current,
             blank: parts.blank,
             refused: false,
-            refusal_said: None,
+            refusal_logged: None,
             election: parts.election,
             reads_at: None,
             waits_at: None,
@@ -346,10 +346,10 @@ impl Ensemble {
         let Role::Learning(learning) = &self.role else { return };
         let leader = learning.learner.leader().0;
         self.refused = true;
-        if self.refusal_said.is_some_and(|said| now < said + REFUSAL_SAID_MS) {
+        if self.refusal_logged.is_some_and(|logged| now < logged + REFUSAL_LOGGED_MS) {
             return;
         }
-        self.refusal_said = Some(now);
+        self.refusal_logged = Some(now);
         let places = self.disk.places();
         tracing::error!(
             leader,

@@ -27,14 +27,14 @@ impl Ensemble {
         let service = if abstains { Service::Off } else { service };
         base.gauges.running.store(service != Service::Off, Ordering::Relaxed);
         let zxid = base.pipeline.tree.applied();
-        let reign = self.reign(base).filter(|_| service == Service::All);
+        let epoch = self.serving_epoch(base).filter(|_| service == Service::All);
         for stream_sender in &mut base.pipeline.stream_senders {
-            stream_sender.send(ToNetwork::Serving { service, zxid, reign });
+            stream_sender.send(ToNetwork::Serving { service, zxid, epoch });
         }
     }
 
     /// All of the epoch's initial history is agreed by the time it is served in.
-    fn reign(&self, base: &Base) -> Option<ServingEpoch> {
+    fn serving_epoch(&self, base: &Base) -> Option<ServingEpoch> {
         let epoch = match &self.role {
             Role::Leading(leading) => leading.leader.epoch(),
             Role::Learning(learning) => learning.learner.epoch(),

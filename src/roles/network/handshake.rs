@@ -61,8 +61,8 @@ impl<N: Transport> NetworkRole<N> {
     /// clients of an epoch in which nothing is written, stands for just that history.
     fn known_upto(&self) -> Zxid {
         let applied = self.shared.tree.applied();
-        match self.reign.filter(|reign| applied >= reign.history) {
-            Some(reign) if !mutants::on(Mutant::EpochClientRefused) => applied.max(reign.first),
+        match self.epoch.filter(|epoch| applied >= epoch.history) {
+            Some(epoch) if !mutants::on(Mutant::EpochClientRefused) => applied.max(epoch.first),
             Some(_) | None => applied,
         }
     }

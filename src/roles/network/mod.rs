@@ -160,7 +160,7 @@ pub struct NetworkRole<N = Net> {
     /// What clients get at present.
     service: Service,
     /// The epoch it is served in, in an ensemble.
-    reign: Option<ServingEpoch>,
+    epoch: Option<ServingEpoch>,
     /// `drained` was set back to where a new role began.
     began_anew: bool,
     stopping: bool,
@@ -255,7 +255,7 @@ impl<N: Transport> NetworkRole<N> {
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
             service: if parts.serving { Service::All } else { Service::Off },
-            reign: None,
+            epoch: None,
             began_anew: false,
             stopping: false,
             now: parts.now,

@@ -68,8 +68,8 @@ impl<N: Transport> NetworkRole<N> {
             }
             ToNetwork::SessionGone { conn, .. } => self.session_gone(conn),
             ToNetwork::Drop { conn, .. } => self.close(conn, How::Now),
-            ToNetwork::Serving { service, zxid, reign } => {
-                self.reign = reign;
+            ToNetwork::Serving { service, zxid, epoch } => {
+                self.epoch = epoch;
                 self.set_service(service, zxid);
             }
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),

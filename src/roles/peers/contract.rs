@@ -140,7 +140,7 @@ pub fn a_link_that_is_not_read_stands_still(rig: &mut impl Rig) {
 }
 
 /// A slow reader is told from one that is gone, and from one that has everything.
-pub fn moved_is_said_of_bytes_on_their_way(rig: &mut impl Rig) {
+pub fn moved_is_reported_of_bytes_on_their_way(rig: &mut impl Rig) {
     let (mut seen, link) = (Seen::default(), rig.link(0));
     let piece = rig.much() / PIECES;
     rig.command(0, PeerCommand::AskMoved { link });

@@ -569,6 +569,6 @@ fn the_contract_finds_ids_that_never_return() {
 }
 
 #[test]
-fn moved_is_said_of_bytes_on_their_way() {
-    contract::moved_is_said_of_bytes_on_their_way(&mut Linked::new());
+fn moved_is_reported_of_bytes_on_their_way() {
+    contract::moved_is_reported_of_bytes_on_their_way(&mut Linked::new());
 }

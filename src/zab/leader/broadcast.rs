@@ -288,8 +288,8 @@ fn tell_committed(
         }
         learner.answer_syncs(|behind, _| behind < zxid, out);
         let is_synced = learner.syncs.front().is_some_and(|(behind, _)| *behind == zxid);
-        let is_told = !takes_all || Some(zxid) == last || is_synced;
-        if zxid > learner.held && is_told {
+        let is_sent = !takes_all || Some(zxid) == last || is_synced;
+        if zxid > learner.held && is_sent {
             let leader = activates.filter(|(at, _)| *at == zxid).map(|(_, leader)| leader);
             let entry = || entry.clone();
             let packet = match (learner.observer, leader) {

@@ -99,8 +99,8 @@ impl Leader {
     /// Why a quorum may not have come: for the log.
     pub(super) fn disbelieved(&self) -> Option<Disbelieved> {
         let most = self.own_epoch.0.saturating_add(limits::EPOCH_JUMP);
-        let told = self.learners.values().find(|l| l.accepted.0 > most)?;
-        Some(Disbelieved { server: told.server?, promised: told.accepted, own: self.own_epoch })
+        let ahead = self.learners.values().find(|l| l.accepted.0 > most)?;
+        Some(Disbelieved { server: ahead.server?, promised: ahead.accepted, own: self.own_epoch })
     }
 
     /// The own promise is durable: no other server may hear of the epoch before.

@@ -252,8 +252,8 @@ impl Learner {
 
     /// The same for those behind what is committed and certain by now, as far as it has been told.
     pub fn answer_settled_syncs(&mut self, upto: Zxid, done: u64, out: &mut Vec<LeaderEffect>) {
-        let told = self.sent;
-        let fits = |behind, round| behind <= upto && round <= done && behind <= told;
+        let sent = self.sent;
+        let fits = |behind, round| behind <= upto && round <= done && behind <= sent;
         self.answer_syncs(fits, out);
     }
 

@@ -22,20 +22,20 @@ use crate::types::{ServerId, limits};
 pub struct Readers {
     pub own: usize,
     /// What a server that tells nothing is taken to read.
-    pub untold: usize,
+    pub unknown: usize,
 }
 
 impl Default for Readers {
     fn default() -> Readers {
-        Readers { own: limits::READ_DEFAULT, untold: limits::READ_DEFAULT }
+        Readers { own: limits::READ_DEFAULT, unknown: limits::READ_DEFAULT }
     }
 }
 
 impl Readers {
     /// What another server reads that has told this. No server that works reads less than the
     /// least: a lower number would keep everybody from writing.
-    pub fn of(self, told: Option<usize>) -> usize {
-        told.unwrap_or(self.untold).max(limits::READ_LEAST)
+    pub fn of(self, reads: Option<usize>) -> usize {
+        reads.unwrap_or(self.unknown).max(limits::READ_LEAST)
     }
 }
 
@@ -67,8 +67,8 @@ impl Leader {
             configurations.any(|members| members.get(server).is_some())
         };
         let live = self.learners.values().filter(|learner| learner.has_acked());
-        let told = |l: &Learner| Some((l.server?, self.parts.readers.of(l.reads)));
-        self.heard.limits.extend(live.filter_map(told));
+        let limit = |l: &Learner| Some((l.server?, self.parts.readers.of(l.reads)));
+        self.heard.limits.extend(live.filter_map(limit));
         self.heard.limits.retain(|server, _| is_member(*server));
         self.heard.least = self.heard.limits.iter().map(|(id, limit)| (*limit, *id)).min();
     }

@@ -58,7 +58,7 @@ impl Learner {
             connecting: (1, now),
             epoch: Epoch(0),
             leader_is_ours: false,
-            leader_reads: parts.readers.untold,
+            leader_reads: parts.readers.unknown,
             raise: Raise::No,
             log_moved: now,
             history: History::new(parts.last),

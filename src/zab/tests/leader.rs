@@ -60,7 +60,7 @@ fn begin(line: &str) -> (Box<dyn Subject>, Vec<String>) {
         },
         readers: Readers {
             own: words.number_or("reads", limits::READ_DEFAULT as i64) as usize,
-            untold: words.number_or("untold", limits::READ_DEFAULT as i64) as usize,
+            unknown: words.number_or("unknown", limits::READ_DEFAULT as i64) as usize,
         },
         handover_counter: words.number_or("handover", limits::HANDOVER_COUNTER.into()) as u32,
     };

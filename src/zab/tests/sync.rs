@@ -54,7 +54,7 @@ struct ServingEpoch {
 
 impl World {
     /// A leader is elected and its history taken over by some; if by a quorum, it proposes.
-    fn reign(&mut self, random: &mut Rng, established: bool) -> ServingEpoch {
+    fn lead(&mut self, random: &mut Rng, established: bool) -> ServingEpoch {
         self.epoch += 1 + random.below(2) as u32;
         let epoch = Epoch(self.epoch);
         let count = self.servers.len();
@@ -116,11 +116,11 @@ fn round(seed: u64, seen: &mut Seen) {
     };
     for _ in 0..random.below(7) {
         let established = random.percent(80);
-        world.reign(&mut random, established);
+        world.lead(&mut random, established);
     }
-    let reign = world.reign(&mut random, true);
-    let whole = world.servers[reign.leader].log.clone();
-    let committed = whole.len() - reign.proposed.len() + reign.committed;
+    let led = world.lead(&mut random, true);
+    let whole = world.servers[led.leader].log.clone();
+    let committed = whole.len() - led.proposed.len() + led.committed;
 
     let mut window = Window::new(1000, 1 << 20);
     let begin = random.below(committed + 1);

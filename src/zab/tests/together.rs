@@ -93,7 +93,7 @@ struct World {
 
 #[derive(Default, Debug)]
 struct Seen {
-    reigns: usize,
+    epochs: usize,
     snapshots: usize,
     cuts: usize,
     reads: usize,
@@ -425,7 +425,7 @@ fn leaders_and_learners_lose_nothing_and_become_one() {
             world.heal();
         }
         std::mem::forget(guard);
-        seen.reigns += world.seen.reigns;
+        seen.epochs += world.seen.epochs;
         seen.snapshots += world.seen.snapshots;
         seen.cuts += world.seen.cuts;
         seen.reads += world.seen.reads;
@@ -433,8 +433,8 @@ fn leaders_and_learners_lose_nothing_and_become_one() {
         seen.handovers += world.seen.handovers;
         seen.committed += world.committed.len();
     }
-    let Seen { reigns, snapshots, cuts, reads, syncs, committed, handovers } = seen;
-    for count in [reigns, snapshots, cuts, reads, syncs, committed, handovers] {
+    let Seen { epochs, snapshots, cuts, reads, syncs, committed, handovers } = seen;
+    for count in [epochs, snapshots, cuts, reads, syncs, committed, handovers] {
         assert!(only.is_some() || count > 20, "{seen:?}");
     }
     eprintln!("{seen:?}");

@@ -469,7 +469,7 @@ fn ensemble_plan(
                 sync_bytes: knobs.sync_bytes,
                 ..SyncRules::default()
             },
-            readers: Readers { own: FIELD_MAX, untold: FIELD_MAX },
+            readers: Readers { own: FIELD_MAX, unknown: FIELD_MAX },
             handover_counter: knobs.handover_counter,
             clients: control::ClientRules {
                 local_sessions: knobs.local_sessions,

@@ -68,7 +68,7 @@ impl World {
     }
 
     pub(super) fn begin_leading(&mut self, at: usize) {
-        self.seen.reigns += 1;
+        self.seen.epochs += 1;
         let server = &mut self.servers[at];
         let mut window = Window::new(2 + self.random.below(6), 1 << 20);
         let from = self.random.below(server.log.len() + 1);
