@@ -17,7 +17,6 @@ pub mod session;
 pub mod snapshot;
 pub mod tree;
 pub mod watch;
-#[allow(missing_docs)]
 pub mod zab;
 
 pub mod disk;

@@ -13,7 +13,6 @@
 //! * [`turns`]: whether the control role takes any
 
 pub mod chunks;
-#[allow(missing_docs)]
 pub mod control;
 pub mod jobs;
 pub mod learner_files;

@@ -22,6 +22,7 @@ pub struct Committed<O> {
 }
 
 impl<O> Committed<O> {
+    /// The transaction.
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
@@ -35,6 +36,7 @@ impl<O> Committed<O> {
 /// Something whose turn has come.
 #[derive(Debug)]
 pub enum Due<O, R> {
+    /// A transaction.
     Apply(Committed<O>),
     /// Everything that had to be before this is applied.
     Reply(R),
@@ -202,6 +204,7 @@ impl<O, R> CommitQueue<O, R> {
         self.proposals.len() + self.replies.len()
     }
 
+    /// Nothing waits.
     pub fn is_empty(&self) -> bool {
         self.proposals.is_empty() && self.replies.is_empty()
     }

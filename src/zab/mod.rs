@@ -26,15 +26,20 @@ pub use window::Window;
 /// `tickTime` in ms, `initLimit` and `syncLimit` in ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
+    /// `tickTime`.
     pub tick_ms: i64,
+    /// `initLimit`: until a quorum follows.
     pub init_ticks: i64,
+    /// `syncLimit`: for which one may be silent.
     pub sync_ticks: i64,
 }
 
 impl Timing {
+    /// `initLimit` in ms.
     pub fn init_ms(self) -> i64 {
         self.tick_ms * self.init_ticks
     }
+    /// `syncLimit` in ms.
     pub fn sync_ms(self) -> i64 {
         self.tick_ms * self.sync_ticks
     }
@@ -65,6 +70,7 @@ impl fmt::Display for Stored {
 pub struct Agreed(Zxid);
 
 impl Agreed {
+    /// The last of them.
     pub fn zxid(self) -> Zxid {
         self.0
     }
@@ -92,9 +98,11 @@ impl Alone {
 pub struct LogChunk {
     /// In zxid order, without gaps in an epoch.
     pub entries: Vec<(Zxid, Bytes)>,
+    /// What follows these.
     pub end: LogEnd,
 }
 
+/// What follows a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogEnd {
     /// There is more behind these.

@@ -39,7 +39,9 @@ pub struct History<'a> {
     pub committed: Zxid,
     /// Its last proposal.
     pub proposed: Zxid,
+    /// The end of the committed history.
     pub window: &'a Window,
+    /// What the log on disk has said.
     pub disk: Disk,
     /// `zookeeper.forceSnapshotSync`.
     pub force_snapshot: bool,
@@ -47,7 +49,9 @@ pub struct History<'a> {
 
 /// What the log on disk can give to a learner older than the window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Disk {
+    /// It was not looked into yet.
     NotAsked,
     /// It does not reach back so far, or reading it costs more than a snapshot.
     Lacks,
@@ -57,7 +61,9 @@ pub enum Disk {
     },
 }
 
+/// How one learner is brought up to date.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Plan {
     /// The learner's history is the leader's up to `from`: DIFF and what is newer.
     Diff {
@@ -67,6 +73,7 @@ pub enum Plan {
     Trunc {
         to: Zxid,
     },
+    /// The whole tree, and what is newer.
     Snap,
     /// Ask the log for entries newer than this, then choose again.
     AskDisk {
@@ -79,6 +86,7 @@ pub enum Plan {
 /// A history that cannot be of this leader's ensemble. The caller closes the connection and says so:
 /// an operator has to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Conflict {
     #[error("its history has an epoch that is newer than this one")]
     NewerEpoch,

@@ -103,10 +103,12 @@ impl Window {
         self.entries.range(self.first_after(zxid)..).map(|(zxid, entry)| (*zxid, entry))
     }
 
+    /// Transactions.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// It holds none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -38,23 +38,22 @@ fn every_limit_binds_something() {
     assert_none("limits that bind nothing", unused);
 }
 
-/// Rooms in which public items are not all documented yet: no entry may be added.
-const UNDOCUMENTED: &[&str] = &["control", "zab"];
-
 #[test]
-fn rooms_without_documentation_become_fewer() {
-    // Goal: the lint `missing_docs` asks everywhere else, and nobody switches it off.
-    let mut allowed = Vec::new();
+fn no_room_does_without_documentation() {
+    // Goal: the lint `missing_docs` asks everywhere. A type may say why its parts need no words beside
+    // their names; nothing larger may.
+    let mut found = Vec::new();
     for (name, text) in sources(&["src"]) {
         let lines: Vec<&str> = text.lines().collect();
-        for pair in lines.windows(2).filter(|pair| pair[0].contains("allow(missing_docs)")) {
-            let room = pair[1].strip_prefix("pub mod ").and_then(|room| room.strip_suffix(';'));
-            // Elsewhere a type may say why its parts need no words beside their names.
-            allowed.push(room.map_or_else(|| format!("{name}: {}", pair[1]), str::to_owned));
+        for (at, line) in lines.iter().enumerate().filter(|(_, l)| l.contains("allow(missing_docs")) {
+            let next = lines.get(at + 1).unwrap_or(&"").trim_start();
+            let of_tests = next == "pub mod testing;" || next == "pub mod opcode {";
+            if !line.contains("reason = ") || line.contains("#!") || next.starts_with("pub mod") && !of_tests {
+                found.push(format!("{name}:{}: {next}", at + 1));
+            }
         }
     }
-    allowed.sort();
-    assert_eq!(allowed, UNDOCUMENTED);
+    assert_none("what has no documentation", found);
 }
 
 #[test]

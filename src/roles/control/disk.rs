@@ -27,6 +27,7 @@ const REMEMBER_MS: i64 = 1000;
 
 /// Files, as far as roles change them.
 pub struct Disk {
+    /// Where history lies.
     pub folders: Arc<Directories>,
     /// Longest path or data of a snapshot.
     pub field_max: usize,

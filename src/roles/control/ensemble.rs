@@ -36,10 +36,13 @@ const REFUSAL_LOGGED_MS: i64 = 60_000;
 /// What a server of an ensemble is told at start.
 #[derive(Clone, Debug)]
 pub struct MemberSettings {
+    /// Its own number.
     pub me: ServerId,
+    /// How long others are waited for.
     pub timing: Timing,
     /// How learners are synchronised when this server leads.
     pub rules: SyncRules,
+    /// What servers read.
     pub readers: Readers,
     /// From this counter on an epoch is handed over.
     pub handover_counter: u32,
@@ -50,22 +53,31 @@ pub struct MemberSettings {
     /// How long a leader some of whose voters look again waits for its quorum, in ms; `None`: as
     /// for any quorum.
     pub epoch_wait_ms: Option<i64>,
+    /// How long an observer waits before it looks again.
     pub rest: Rest,
+    /// How clients are served.
     pub clients: ClientRules,
 }
 
 /// What the control role of such a server is made of besides.
 pub struct EnsembleParts {
+    /// What it was told.
     pub settings: MemberSettings,
+    /// The configurations in force.
     pub electorate: Electorate,
+    /// What becomes of changes of the configuration.
     pub reconfig: Reconfig,
+    /// `acceptedEpoch`.
     pub accepted: Epoch,
+    /// `currentEpoch`.
     pub current: Epoch,
     /// See [`crate::zab::LearnerParts::blank`].
     pub blank: bool,
+    /// The core that votes.
     pub election: Election,
     /// The newest transactions of the log.
     pub window: Window,
+    /// Files, as far as roles change them.
     pub disk: Disk,
 }
 

@@ -92,9 +92,13 @@ const OUTLET_RETRY_MS: i64 = 1;
 pub struct ControlSettings {
     /// Buckets of sessions are looked at this often, in ms.
     pub tick_time: i64,
+    /// `znode.container.checkIntervalMs`.
     pub container_check_ms: i64,
+    /// `znode.container.maxPerMinute`.
     pub container_max_per_minute: usize,
+    /// `znode.container.maxNeverUsedIntervalMs`; 0: never.
     pub container_never_used_ms: i64,
+    /// How long a stop waits for what is in flight.
     pub shutdown_grace_ms: i64,
     /// Sessions from which on clients get no new one.
     pub sessions_max: usize,
@@ -123,6 +127,7 @@ pub enum Verdict {
     Failed(DiskError),
 }
 
+/// The control role. See the module's front page.
 pub struct Control {
     base: Base,
     server: Server,
@@ -140,16 +145,25 @@ pub struct Control {
 
 /// Everything the role is made of.
 pub struct ControlParts {
+    /// What it was told.
     pub settings: ControlSettings,
+    /// The tree's one writer.
     pub writer: TreeWriter,
+    /// What writes are judged by.
     pub prep: PrepSettings,
+    /// Where sessions get their numbers.
     pub ids: IdSource,
     /// Sessions found at recovery, with their timeouts in ms.
     pub sessions: BTreeMap<SessionId, i32>,
+    /// Its mailbox.
     pub inbox: Receiver<ToControl>,
+    /// By network core.
     pub stream_senders: Vec<StreamSender>,
+    /// The log's mailbox.
     pub log: Sender<LogInput>,
+    /// Housekeeping's.
     pub jobs: SyncSender<Job>,
+    /// For learners that are far behind.
     pub learner_jobs: mpsc::Sender<LearnerJob>,
     /// [`crate::snapshot::Restored::czxid_max`].
     pub restored_upto: Zxid,
@@ -157,13 +171,18 @@ pub struct ControlParts {
     pub snapshot_due: bool,
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleParts>,
+    /// Where it counts.
     pub gauges: Arc<Gauges>,
+    /// Where it says that it takes turns.
     pub turns: Arc<Turns>,
+    /// The monotonic clock.
     pub now: Millis,
+    /// The clock on the wall.
     pub wall: WallMillis,
 }
 
 impl Control {
+    /// Before its first turn.
     pub fn new(parts: ControlParts) -> Control {
         let alone = parts.ensemble.is_none();
         let pipeline = Pipeline::new(PipelineParts {

@@ -44,6 +44,7 @@ pub(super) enum RoleEnd {
 /// What a disk, or a thread that works with it, has not done. The process ends, with this as its last
 /// word: nothing is promised that would not survive (I11).
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum DiskError {
     #[error("cannot store {stored}: {cause}")]
     Epoch { stored: Stored, cause: io::Error },

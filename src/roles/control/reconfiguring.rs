@@ -34,6 +34,7 @@ pub type MoveClients = Box<dyn FnMut(&ClientAddress) + Send>;
 pub struct Reconfig {
     /// `reconfigEnabled`: configurations of others are passed over without it.
     pub enabled: bool,
+    /// What the next configuration must be like.
     pub rules: ChangeRules,
     /// `None`: changes are kept in memory alone.
     pub file: Option<ConfigFile>,
@@ -41,9 +42,11 @@ pub struct Reconfig {
     pub clients: Option<ClientPort>,
 }
 
+/// Where clients are served.
 pub struct ClientPort {
     /// As configured.
     pub at: SocketAddr,
+    /// Serves them elsewhere.
     pub move_to: MoveClients,
 }
 

@@ -52,6 +52,7 @@ impl Phase {
     }
 }
 
+/// The leader of one epoch.
 pub struct Leader {
     pub(super) parts: LeaderParts,
     pub(super) phase: Phase,
@@ -319,10 +320,12 @@ impl Leader {
         &self.announced
     }
 
+    /// The last one.
     pub fn proposed(&self) -> Zxid {
         self.proposed
     }
 
+    /// The last one.
     pub fn committed(&self) -> Zxid {
         self.committed
     }

@@ -15,6 +15,7 @@ use crate::zab::{Agreed, LogChunk, Stored, Timing};
 /// What a leader begins with.
 #[derive(Clone, Debug)]
 pub struct LeaderParts {
+    /// Its own number.
     pub me: ServerId,
     /// As stored in `acceptedEpoch`.
     pub accepted: Epoch,
@@ -22,11 +23,15 @@ pub struct LeaderParts {
     pub current: Epoch,
     /// The end of the own history: durable in the own log and applied.
     pub last: Zxid,
+    /// The configurations in force.
     pub electorate: Electorate,
     /// `reconfigEnabled`: a configuration without a version gets the new epoch's.
     pub reconfig_enabled: bool,
+    /// How long it waits for others.
     pub timing: Timing,
+    /// How learners are synchronised.
     pub rules: SyncRules,
+    /// What servers read.
     pub readers: Readers,
     /// No new work is taken from this counter on, so that an epoch's last proposals can finish
     /// ([`limits::HANDOVER_COUNTER`]; less where the end of an epoch is to be seen).
@@ -45,9 +50,11 @@ pub struct SyncRules {
     pub log_share: Option<u32>,
     /// `zookeeper.leader.maxConcurrentSnapSyncs`, `…DiffSyncs`: an observer beyond is refused.
     pub snap_syncs: usize,
+    /// Those from the log or from memory.
     pub diff_syncs: usize,
     /// [`limits::LEARNER_BYTES`] and [`limits::SYNC_BYTES`], less where slow links are to be seen.
     pub live_bytes: usize,
+    /// Those of a synchronisation.
     pub sync_bytes: usize,
 }
 
@@ -65,16 +72,20 @@ impl Default for SyncRules {
     }
 }
 
+/// What a leader is told.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LeaderInput {
     /// A server has connected to the quorum port.
     Opened {
         link: Link,
     },
+    /// What a learner says.
     Packet {
         link: Link,
         packet: Packet,
     },
+    /// The connection is gone, by whomever.
     Closed {
         link: Link,
     },
@@ -97,6 +108,7 @@ pub enum LeaderInput {
         zxid: Zxid,
         entry: Bytes,
     },
+    /// Whether a learner's session lives, as [`LeaderEffect::Revalidate`] asked.
     Revalidated {
         link: Link,
         session: SessionId,
@@ -106,6 +118,7 @@ pub enum LeaderInput {
     SyncFor {
         link: Link,
     },
+    /// What [`LeaderEffect::ReadLog`] asked for.
     LogRead {
         link: Link,
         chunk: LogChunk,
@@ -129,11 +142,14 @@ pub enum LeaderInput {
 
 /// In order: what stands before must be done, or be on its way in the same queue.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LeaderEffect {
+    /// A packet, behind what was sent before.
     Send {
         link: Link,
         packet: Packet,
     },
+    /// The connection is to be closed; nothing more is told of it.
     Close {
         link: Link,
         why: CloseReason,
@@ -158,6 +174,7 @@ pub enum LeaderEffect {
     Serve {
         epoch: Epoch,
     },
+    /// A quorum has it.
     Agreed(Agreed),
     /// A quorum of each configuration has agreed on this one, which is in force from now on.
     /// `leader`: who leads in it, if a reconfiguration has named it; unless that is this server
@@ -184,6 +201,7 @@ pub enum LeaderEffect {
         link: Link,
         sessions: Vec<(SessionId, i32)>,
     },
+    /// Whether this session lives, for a learner whose client comes back.
     Revalidate {
         link: Link,
         session: SessionId,

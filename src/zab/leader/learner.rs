@@ -181,8 +181,11 @@ impl Patience {
 /// A learner as operators see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LearnerFigures {
+    /// Its connection.
     pub link: Link,
+    /// As it calls itself.
     pub server: ServerId,
+    /// It has no vote.
     pub observer: bool,
     /// It serves clients.
     pub synced: bool,

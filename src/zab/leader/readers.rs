@@ -20,6 +20,7 @@ use crate::types::{ServerId, limits};
 /// extra size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Readers {
+    /// This server.
     pub own: usize,
     /// What a server that tells nothing is taken to read.
     pub unknown: usize,

@@ -9,6 +9,7 @@ use crate::zab::sync::Conflict;
 /// Why a learner's connection is closed. The caller says it to operators and closes; the learner
 /// looks for a leader again, and comes back where this one still leads.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum CloseReason {
     /// There is no room: the learner may come again later.
     #[error("{} learners are connected already", limits::LEARNERS)]
@@ -74,6 +75,7 @@ pub enum CloseReason {
 /// Why a leader leads no longer. The caller says it to operators, ends the role and looks for a
 /// leader again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum StepDownReason {
     #[error("this server is no voter of the configuration")]
     NoVoter,
@@ -109,6 +111,7 @@ pub enum StepDownReason {
 
 /// A learner whose promise is too far from this server's to be believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "its text says what each is")]
 pub struct Disbelieved {
     pub server: ServerId,
     /// What it says it has promised.

@@ -16,6 +16,7 @@ pub(super) type Out<'a> = &'a mut Vec<LearnerEffect>;
 /// An error is why the learner leaves.
 pub(super) type Step = Result<(), LeaveReason>;
 
+/// One server under one leader, from the first try to connect to the end of the role.
 #[derive(Debug)]
 pub struct Learner {
     pub(super) parts: LearnerParts,
@@ -45,6 +46,7 @@ pub struct Learner {
 }
 
 impl Learner {
+    /// It begins to connect.
     pub fn new(parts: LearnerParts, now: Millis, out: Out<'_>) -> Learner {
         assert!(parts.current <= parts.accepted, "I3: entered an epoch that was not promised");
         assert!(parts.last.epoch() <= parts.current, "I3: a log ahead of its epoch");
@@ -71,9 +73,11 @@ impl Learner {
         }
     }
 
+    /// Where it stands.
     pub fn phase(&self) -> Phase {
         self.phase
     }
+    /// Whom it follows.
     pub fn leader(&self) -> ServerId {
         self.parts.leader
     }
@@ -85,9 +89,11 @@ impl Learner {
     pub fn last(&self) -> Zxid {
         self.history.position()
     }
+    /// The last transaction that it was told to commit.
     pub fn agreed(&self) -> Zxid {
         self.history.agreed()
     }
+    /// Clients are served.
     pub fn is_serving(&self) -> bool {
         self.serving
     }
@@ -99,10 +105,12 @@ impl Learner {
     pub fn leader_reads(&self) -> usize {
         self.leader_reads
     }
+    /// It has no vote.
     pub fn is_observer(&self) -> bool {
         self.parts.observer
     }
 
+    /// One input; effects are appended.
     pub fn step(&mut self, now: Millis, input: LearnerInput, out: Out<'_>) {
         if self.phase == Phase::Left {
             return;

@@ -11,10 +11,13 @@ use crate::zab::{Agreed, Readers, Stored, Timing};
 /// What a learner begins with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LearnerParts {
+    /// Its own number.
     pub me: ServerId,
+    /// It has no vote.
     pub observer: bool,
     /// The epoch files.
     pub accepted: Epoch,
+    /// `currentEpoch`, the last one entered.
     pub current: Epoch,
     /// The last transaction of the log. All of it is durable and applied.
     pub last: Zxid,
@@ -27,21 +30,29 @@ pub struct LearnerParts {
     pub blank: bool,
     /// Version of the configuration in force.
     pub config_version: i64,
+    /// Whom it follows.
     pub leader: ServerId,
+    /// How long it waits for its leader.
     pub timing: Timing,
     /// How long connecting may take: `connectToLearnerMasterLimit`, or else `initLimit`.
     pub connect_ms: i64,
     /// The longest pause between two tries (`leaderConnectDelayDuringRetryMs`).
     pub connect_pause_ms: i64,
+    /// What servers read.
     pub readers: Readers,
 }
 
+/// What a learner is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LearnerInput {
+    /// As [`LearnerEffect::Connect`] asked.
     Connected,
+    /// It cannot be had now.
     ConnectFailed {
         why: String,
     },
+    /// What the leader says.
     Packet(Packet),
     /// Bytes have come that are no whole packet yet, or are behind a SNAP packet; or this server has
     /// stopped taking them.
@@ -68,18 +79,25 @@ pub enum LearnerInput {
     CannotTruncate {
         why: String,
     },
+    /// The connection is gone.
     Closed {
         why: String,
     },
+    /// An epoch file that was asked for is durable.
     Stored(Stored),
+    /// The own log's horizon.
     Durable(Durable),
+    /// The deadline has passed.
     Tick,
 }
 
+/// What is to be done, in this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LearnerEffect {
     /// To the leader's quorum port; a name is resolved anew.
     Connect,
+    /// A packet for the leader.
     Send(Packet),
     /// The connection, or the attempt to make one, is given up. Nothing of it is to be told any
     /// more.
@@ -105,9 +123,11 @@ pub enum LearnerEffect {
         zxid: Zxid,
         entry: Bytes,
     },
+    /// The leader has said that a quorum has it.
     Agreed(Agreed),
     /// The oldest client sync that was sent to the leader is answered behind all agreed so far.
     Synced,
+    /// Whether a session lives, as the leader says.
     Revalidated {
         session: SessionId,
         valid: bool,

@@ -50,6 +50,7 @@ pub enum Place {
 
 /// Why the leader's stream cannot go on.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum StreamError {
     /// I4.
     #[error("transaction {found} does not follow {after}")]

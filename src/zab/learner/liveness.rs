@@ -7,6 +7,7 @@ use super::reason::LeaveReason;
 use crate::types::Millis;
 
 impl Learner {
+    /// When it wants a [`LearnerInput::Tick`](super::LearnerInput::Tick).
     pub fn deadline(&self) -> Option<Millis> {
         match self.phase {
             Phase::Connecting { since, again, .. } => {

@@ -4,6 +4,7 @@ use crate::types::{Epoch, Millis, Zxid};
 
 /// Where a learner stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Phase {
     /// `again`: when the next try is due; `None` while one is under way.
     Connecting {
@@ -17,6 +18,7 @@ pub enum Phase {
     Promising,
     /// DIFF, TRUNC or SNAP is expected.
     Choosing,
+    /// Log and tree go back.
     Truncating {
         after: Zxid,
     },
@@ -31,11 +33,14 @@ pub enum Phase {
     Entering,
     /// NEWLEADER is acknowledged, UPTODATE expected.
     Joining,
+    /// It serves clients.
     Broadcast,
+    /// The role is over.
     Left,
 }
 
 impl Phase {
+    /// As operators read it.
     pub fn words(self) -> &'static str {
         match self {
             Phase::Connecting { .. } => "connecting",

@@ -9,6 +9,7 @@ use super::history::StreamError;
 /// again; what differs is said with the reason. The texts of others (a socket, a thread that works on
 /// files) are passed on as they are.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
 pub enum LeaveReason {
     /// As many tries as there are have failed; the leader that was elected may not be one any more.
     #[error("no connection to the leader after {tries} tries: {why}")]
