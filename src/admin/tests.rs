@@ -196,7 +196,10 @@ fn without_a_leader_nothing_is_told_unless_reading_is_allowed() {
     let quorum = &commands.gauges.quorum;
     quorum.looking(Millis(600));
     for word in ["srvr", "stat", "mntr", "conf"] {
-        assert_eq!(ask(&commands, word), "This ZooKeeper instance is not currently serving requests\n");
+        assert_eq!(
+            ask(&commands, word),
+            "This ZooKeeper instance is not currently serving requests\n"
+        );
     }
     assert_eq!((ask(&commands, "isro"), ask(&commands, "ruok")), ("null".into(), "imok".into()));
     quorum.read_only(Millis(700));

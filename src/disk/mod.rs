@@ -37,6 +37,7 @@ pub const DIRECT_ALIGN: usize = 4096;
 /// A regular file of a directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listed {
+    /// In its folder.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -45,6 +46,7 @@ pub struct Listed {
 /// Tells a file from every copy of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Identity {
+    /// Of its file system.
     pub inode: u64,
     /// Nanoseconds from 1970 to its making; 0 where files have no such time. A number of an inode is
     /// given out again; with the time it is not.
@@ -54,6 +56,7 @@ pub struct Identity {
 /// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
+    /// Reading, through the page cache.
     Read,
     /// Reading and writing.
     Write,
@@ -72,6 +75,7 @@ pub enum Access {
 /// * A name is durable after [`Dir::flush`]; before that a power loss may undo any of the changes since
 ///   the last one, and leave others.
 pub trait Dir: Send + Sync + fmt::Debug {
+    /// In no particular order.
     fn list(&self) -> io::Result<Vec<Listed>>;
     /// Makes a new, empty file, open for reading and writing; fails if the name is taken.
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
@@ -80,9 +84,11 @@ pub trait Dir: Send + Sync + fmt::Debug {
         let _ = like;
         self.create(name)
     }
+    /// One that is there.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>>;
     /// Atomic; replaces `to` if it exists.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Its content lives on with who has it open.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes every name created, renamed or removed so far durable.
     fn flush(&self) -> io::Result<()>;
@@ -108,7 +114,9 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Reserves space without writing it: the file is at least that long. Does nothing where the file
     /// system cannot.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Cuts it, or makes it longer by zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Bytes.
     fn size(&self) -> io::Result<u64>;
     /// Makes the data, and what is needed to find it again, durable (fdatasync).
     fn flush(&self) -> io::Result<()>;

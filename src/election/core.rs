@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{ElectedRole, ElectionEffect, ElectionInput};
 use super::looking::{Looking, UNTRUSTED, is_better, leads};
-use super::settings::{ANSWER_GAP_MS, ElectionSettings, ANSWERED_MAX, UNANSWERED_MS};
+use super::settings::{ANSWER_GAP_MS, ANSWERED_MAX, ElectionSettings, UNANSWERED_MS};
 use super::vote::{Ballot, Vote};
 use crate::codec::election::{Notification, PeerState, VERSION};
 use crate::membership::{Electorate, Members, Role};

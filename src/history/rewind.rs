@@ -15,9 +15,7 @@ use super::aside::{self, Aside, SETS_MAX};
 use crate::disk::{Dir, remove_if_present};
 use crate::log::truncate;
 use crate::mutants::{self, Mutant};
-use crate::snapshot::restore::{
-    OutOfReach, RestoreError, RestoreOptions, Restored, RestoredAt,
-};
+use crate::snapshot::restore::{OutOfReach, RestoreError, RestoreOptions, Restored, RestoredAt};
 use crate::snapshot::{Directories, directory, restore, restore_at, side};
 use crate::tree::TreeWriter;
 use crate::types::Zxid;

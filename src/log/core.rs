@@ -54,14 +54,9 @@ pub enum Input {
     /// The batch of the last `Write` is durable; its buffer, for the next.
     Flushed(Vec<u8>),
     /// The `Fill` is done: the file is durable up to here.
-    Prepared {
-        segment: u64,
-        upto: u64,
-    },
+    Prepared { segment: u64, upto: u64 },
     /// The `Fill` found no space; the file is as long as before.
-    NoSpace {
-        segment: u64,
-    },
+    NoSpace { segment: u64 },
     /// Finish what has come, then end.
     Stop,
 }
@@ -73,16 +68,9 @@ pub enum Effect {
     /// For the preparing thread.
     Prepare(Job),
     /// Give the prepared segment the name `log.<first>` and flush the directory.
-    Adopt {
-        first: Zxid,
-    },
+    Adopt { first: Zxid },
     /// Write to the current segment and flush it; then feed `Flushed`.
-    Write {
-        offset: u64,
-        bytes: Vec<u8>,
-        records: usize,
-        flush: bool,
-    },
+    Write { offset: u64, bytes: Vec<u8>, records: usize, flush: bool },
     /// Flush the current segment, whose batches were not.
     Flush,
     /// There is no space for what has come: the log ends.

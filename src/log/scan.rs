@@ -69,15 +69,9 @@ impl fmt::Display for Cause {
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Step<'a> {
     /// A sound one.
-    Record {
-        offset: u64,
-        entry: &'a [u8],
-    },
+    Record { offset: u64, entry: &'a [u8] },
     /// No more records; asked again it says the same.
-    End {
-        offset: u64,
-        cause: Cause,
-    },
+    End { offset: u64, cause: Cause },
 }
 
 /// What the bytes behind the last good record mean.

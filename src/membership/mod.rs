@@ -26,8 +26,8 @@ pub use electorate::Electorate;
 pub use error::{Allowed, ChangeError, MembersError, Refused, Unworkable};
 pub use files::{dynamic_text, static_text};
 pub use member::{ClientAddress, Member, PeerAddress, Role};
-pub(crate) use members::is_membership;
 pub use members::Members;
+pub(crate) use members::is_membership;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::snapshot::logs_first::LogsFirst;
 use crate::disk::Dir;
 use crate::history;
 use crate::metrics::gauges::Gauges;
@@ -18,6 +17,7 @@ use crate::roles::jobs::Job;
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
+use crate::snapshot::logs_first::LogsFirst;
 use crate::snapshot::pace::{Pace, Progress};
 use crate::snapshot::{self, WriteError, WriteOptions};
 use crate::tree::Tree;

@@ -58,16 +58,9 @@ pub struct ServingEpoch {
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum ToControl {
     /// A new session of `timeout` ms is wanted.
-    Open {
-        conn: ConnRef,
-        timeout: i32,
-    },
+    Open { conn: ConnRef, timeout: i32 },
     /// A client is back; its password has been checked.
-    Resume {
-        conn: ConnRef,
-        session: SessionId,
-        timeout: i32,
-    },
+    Resume { conn: ConnRef, session: SessionId, timeout: i32 },
     /// A request that changes something, decoded.
     Write {
         conn: ConnRef,
@@ -77,16 +70,9 @@ pub enum ToControl {
         identities: Arc<Vec<Identity>>,
     },
     /// A client sync.
-    Sync {
-        conn: ConnRef,
-        session: SessionId,
-    },
+    Sync { conn: ConnRef, session: SessionId },
     /// The client ends its session.
-    Close {
-        conn: ConnRef,
-        session: SessionId,
-        xid: Xid,
-    },
+    Close { conn: ConnRef, session: SessionId, xid: Xid },
     /// A snapshot was asked for, not by the log.
     Snapshot,
     /// The log's word.
@@ -98,15 +84,9 @@ pub enum ToControl {
     /// The clerk asks for a slice of the sessions.
     TellSessions(SessionsAsked),
     /// A piece of the log on disk, for a learner.
-    LogRead {
-        link: Link,
-        chunk: LogChunk,
-    },
+    LogRead { link: Link, chunk: LogChunk },
     /// A piece of the snapshot stream for a learner; `None` when it could not be made.
-    SnapshotPiece {
-        link: Link,
-        piece: Option<SnapshotPiece>,
-    },
+    SnapshotPiece { link: Link, piece: Option<SnapshotPiece> },
     /// Finish what is in flight, then stop the log.
     Stop,
 }
@@ -166,16 +146,9 @@ pub enum ToNetwork {
     /// Something a watch may want to hear of.
     Change(Change),
     /// The answer to the front of a connection's line.
-    Reply {
-        conn: ConnId,
-        zxid: Zxid,
-        outcome: Box<Outcome>,
-    },
+    Reply { conn: ConnId, zxid: Zxid, outcome: Box<Outcome> },
     /// The client sync at the front of a connection's line is done.
-    Synced {
-        conn: ConnId,
-        zxid: Zxid,
-    },
+    Synced { conn: ConnId, zxid: Zxid },
     /// The handshake may be answered.
     SessionReady {
         conn: ConnId,
@@ -187,15 +160,9 @@ pub enum ToNetwork {
         zxid: Zxid,
     },
     /// The session a client came back for is no more.
-    SessionGone {
-        conn: ConnId,
-        zxid: Zxid,
-    },
+    SessionGone { conn: ConnId, zxid: Zxid },
     /// Close without a word: the session expired, moved, or was never this connection's.
-    Drop {
-        conn: ConnId,
-        zxid: Zxid,
-    },
+    Drop { conn: ConnId, zxid: Zxid },
     /// What clients get from here on. When it becomes less all connections are closed; with
     /// [`Service::Off`] new ones get no further than a four-letter word. `zxid`: the tree's, which
     /// may be lower than before.
@@ -206,25 +173,15 @@ pub enum ToNetwork {
         epoch: Option<ServingEpoch>,
     },
     /// A socket accepted by another core.
-    Adopt {
-        fd: OwnedFd,
-        peer: SocketAddr,
-    },
+    Adopt { fd: OwnedFd, peer: SocketAddr },
     /// To the core that listens: clients are served at another address.
-    Listen {
-        from: SocketAddr,
-        to: SocketAddr,
-        backlog: u32,
-    },
+    Listen { from: SocketAddr, to: SocketAddr, backlog: u32 },
     /// The clerk asks for a slice of the watches.
     TellWatches(WatchesAsked),
     /// More waits to leave than may, and much of it here.
     BoundOutput,
     /// The clerk's answer to a four-letter word.
-    WordAnswered {
-        conn: ConnId,
-        text: String,
-    },
+    WordAnswered { conn: ConnId, text: String },
     /// Stop accepting and reading; leave when the output is out.
     Stop,
 }

@@ -92,6 +92,7 @@ impl ClientLogLines {
         [&self.refused, &self.ahead, &self.auth_failed, &self.unproven, &self.over_bound]
     }
 
+    /// Lines of any kind are being gathered.
     pub fn is_busy(&self) -> bool {
         self.all().iter().any(|quiet| quiet.is_busy())
     }

@@ -12,6 +12,6 @@
 
 pub mod disk;
 pub mod generate;
-pub mod script;
 pub mod rng;
+pub mod script;
 pub mod workload;

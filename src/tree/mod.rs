@@ -20,8 +20,8 @@
 
 mod outcome;
 
-mod store;
 mod prefetch;
+mod store;
 
 mod apply;
 mod reap;
@@ -45,11 +45,11 @@ mod shard;
 mod tests;
 
 pub use outcome::{Change, ChangeKind, ChangeSink, NoSink, Outcome};
+pub use prefetch::PREFETCH;
 pub use reap::ReapCursor;
 pub use restore::RestoreError;
 pub use shard::Node;
 pub use store::{Tree, TreeOptions};
-pub use prefetch::PREFETCH;
 pub use writer::{Cleared, TreeWriter};
 
 /// Node that lists the ensemble (ZooDefs.CONFIG_NODE).

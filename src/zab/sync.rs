@@ -56,9 +56,7 @@ pub enum Disk {
     /// It does not reach back so far, or reading it costs more than a snapshot.
     Lacks,
     /// Its first entry behind the `after` of [`Plan::AskDisk`].
-    Holds {
-        first: Zxid,
-    },
+    Holds { first: Zxid },
 }
 
 /// How one learner is brought up to date.
@@ -66,19 +64,13 @@ pub enum Disk {
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Plan {
     /// The learner's history is the leader's up to `from`: DIFF and what is newer.
-    Diff {
-        from: Zxid,
-    },
+    Diff { from: Zxid },
     /// The learner has transactions behind `to` that nobody committed: TRUNC and what is newer.
-    Trunc {
-        to: Zxid,
-    },
+    Trunc { to: Zxid },
     /// The whole tree, and what is newer.
     Snap,
     /// Ask the log for entries newer than this, then choose again.
-    AskDisk {
-        after: Zxid,
-    },
+    AskDisk { after: Zxid },
     /// No leader of this epoch may touch this history.
     Refuse(Conflict),
 }

@@ -120,13 +120,7 @@ pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<
 }
 
 /// At most `count` requests: one that others must not stand behind is the last.
-fn batch(
-    rng: &mut Rng,
-    count: usize,
-    root: &str,
-    profile: Profile,
-    xid: &mut i32,
-) -> Vec<Request> {
+fn batch(rng: &mut Rng, count: usize, root: &str, profile: Profile, xid: &mut i32) -> Vec<Request> {
     let mut requests: Vec<Request> = Vec::new();
     for _ in 0..count {
         requests.push(request::any(rng, root, profile, xid));

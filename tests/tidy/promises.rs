@@ -45,10 +45,14 @@ fn no_room_does_without_documentation() {
     let mut found = Vec::new();
     for (name, text) in sources(&["src"]) {
         let lines: Vec<&str> = text.lines().collect();
-        for (at, line) in lines.iter().enumerate().filter(|(_, l)| l.contains("allow(missing_docs")) {
+        for (at, line) in lines.iter().enumerate().filter(|(_, l)| l.contains("allow(missing_docs"))
+        {
             let next = lines.get(at + 1).unwrap_or(&"").trim_start();
             let of_tests = next == "pub mod testing;" || next == "pub mod opcode {";
-            if !line.contains("reason = ") || line.contains("#!") || next.starts_with("pub mod") && !of_tests {
+            if !line.contains("reason = ")
+                || line.contains("#!")
+                || next.starts_with("pub mod") && !of_tests
+            {
                 found.push(format!("{name}:{}: {next}", at + 1));
             }
         }

@@ -131,6 +131,7 @@ impl WriteOp {
 const ENTRY_TEXTS: usize = 16;
 
 impl MultiOp {
+    /// The number on the wire.
     pub fn opcode(&self) -> i32 {
         match self {
             MultiOp::Create(op) => op.call.opcode(),

@@ -18,36 +18,19 @@ pub enum LinksInput<'a> {
     /// The configurations in force have changed.
     Members(&'a Electorate),
     /// A peer has connected to the election port.
-    Accepted {
-        link: Link,
-    },
+    Accepted { link: Link },
     /// What [`LinksEffect::Connect`] asked for.
-    Connected {
-        dial: Dial,
-        link: Link,
-    },
+    Connected { dial: Dial, link: Link },
     /// It cannot be had: refused, unreachable, not resolved.
-    ConnectFailed {
-        dial: Dial,
-    },
+    ConnectFailed { dial: Dial },
     /// Received, in order, in any pieces.
-    Bytes {
-        link: Link,
-        bytes: &'a [u8],
-    },
+    Bytes { link: Link, bytes: &'a [u8] },
     /// All that was written to this link has been given to the kernel.
-    Written {
-        link: Link,
-    },
+    Written { link: Link },
     /// The connection is gone. Not needed after a `Finish` or `Close`.
-    Closed {
-        link: Link,
-    },
+    Closed { link: Link },
     /// A message for one server. It replaces one that has not left.
-    Send {
-        to: ServerId,
-        notification: Notification,
-    },
+    Send { to: ServerId, notification: Notification },
     /// What whoever connects from now on is told first.
     Greeting(Notification),
     /// Nothing was heard for a while: try whoever is missing now (QuorumCnxManager.connectAll).

@@ -7,13 +7,13 @@
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
 //! part must not look alive.
 
-mod derive;
 mod client_port;
+mod derive;
 mod ensemble;
 mod error;
 mod log;
-mod startup_words;
 mod recovering;
+mod startup_words;
 mod wire;
 
 pub use error::BootError;

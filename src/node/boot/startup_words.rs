@@ -98,7 +98,8 @@ impl Guest {
         }
         // Anything else is a handshake, which ends here as on a server that looks for a leader.
         if let Some(word) = words::recognise(self.first) {
-            let text = commands.answer(word, clock::now(), &ConnGauges::new(self.peer, clock::wall()));
+            let text =
+                commands.answer(word, clock::now(), &ConnGauges::new(self.peer, clock::wall()));
             // It fits into the socket's buffer, or its reader is gone.
             let _ = self.stream.write_all(text.as_bytes());
             let _ = self.stream.shutdown(Shutdown::Write);

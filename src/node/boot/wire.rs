@@ -98,8 +98,8 @@ pub fn start(
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
     let (to_control, commands) = (roles.to_control.clone(), roles.shared.commands.clone());
     let serving = roles.serving;
-    let (control, seats) =
-        spawn_others(&settings, &folders, gauges, roles, (waker, wakers)).map_err(BootError::Thread)?;
+    let (control, seats) = spawn_others(&settings, &folders, gauges, roles, (waker, wakers))
+        .map_err(BootError::Thread)?;
     let mut hosted = None;
     match place {
         ControlThread::Network => hosted = Some(Hosted::new(Box::new(control), peers, lent_log)),

@@ -22,8 +22,7 @@ impl<N: Transport> NetworkRole<N> {
             Service::Reads if request.read_only == Some(true) => {}
             Service::Reads | Service::Off => return self.close(conn, How::Now),
         }
-        if request.last_zxid_seen > self.known_upto() && !mutants::on(Mutant::ClientAheadServed)
-        {
+        if request.last_zxid_seen > self.known_upto() && !mutants::on(Mutant::ClientAheadServed) {
             // The client has seen more than we hold: it must find another server (I8).
             let (seen, peer) = (request.last_zxid_seen, self.clients.look(conn).map(|c| c.peer));
             let ahead = self.shared.lines.ahead.note(self.now, || {

@@ -3,7 +3,7 @@
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
 use crate::net::How;
-use crate::roles::message::{Query, WatchesAsked, WatchesAnswer};
+use crate::roles::message::{Query, WatchesAnswer, WatchesAsked};
 use crate::types::ConnId;
 
 /// `stmk` is followed by the new trace mask.

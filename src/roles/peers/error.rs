@@ -75,9 +75,9 @@ impl LinkError {
 
     pub fn of_stream(error: StreamError, field_max: usize) -> LinkError {
         match error {
-            StreamError::Record { error: DecodeError::Length { field: what, length, .. }, .. } => {
-                LinkError::TooLong { what, length, field_max }
-            }
+            StreamError::Record {
+                error: DecodeError::Length { field: what, length, .. }, ..
+            } => LinkError::TooLong { what, length, field_max },
             other => LinkError::Stream(other),
         }
     }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::calls::CallId;
-use super::listeners::Attempt;
 use super::error::LookUpError;
+use super::listeners::Attempt;
 use crate::runtime::{Receiver, Sender, Waker, mailbox};
 
 /// A request for a name that is being looked up waits for that lookup. One that takes longer than this is

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::calls::{Called, CallsAround, Dials, Target};
-use super::listeners::{BindError, Listener, Port};
 use super::election::Mesh;
 use super::error::ListenError;
+use super::listeners::{BindError, Listener, Port};
 use super::quorum::QuorumLinks;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
@@ -221,7 +221,13 @@ impl Peers {
         self.end_calls(net, out);
     }
 
-    fn closed(&mut self, net: &mut Net, conn: ConnId, reason: CloseReason, out: &mut Vec<PeerEvent>) {
+    fn closed(
+        &mut self,
+        net: &mut Net,
+        conn: ConnId,
+        reason: CloseReason,
+        out: &mut Vec<PeerEvent>,
+    ) {
         match self.uses.remove(&conn) {
             Some(Use::Call) => {
                 let mut around = around(&self.settings, &self.resolver, net, self.now);

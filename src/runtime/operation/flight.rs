@@ -25,6 +25,7 @@ pub struct OperationId(pub(in crate::runtime) u64);
 pub struct Socket(Rc<OwnedFd>);
 
 impl Socket {
+    /// Its only owner, so far.
     pub fn new(fd: OwnedFd) -> Socket {
         Socket(Rc::new(fd))
     }

@@ -77,65 +77,37 @@ impl Default for SyncRules {
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LeaderInput {
     /// A server has connected to the quorum port.
-    Opened {
-        link: Link,
-    },
+    Opened { link: Link },
     /// What a learner says.
-    Packet {
-        link: Link,
-        packet: Packet,
-    },
+    Packet { link: Link, packet: Packet },
     /// The connection is gone, by whomever.
-    Closed {
-        link: Link,
-    },
+    Closed { link: Link },
     /// All that was sent before the last `WhenDrained` is in the socket.
-    Drained {
-        link: Link,
-    },
+    Drained { link: Link },
     /// Bytes of this link move: some have come that are no whole packet yet, or, after
     /// [`LeaderEffect::AskMoved`], some that were sent have reached the other machine and others are
     /// still on their way.
-    Moved {
-        link: Link,
-    },
+    Moved { link: Link },
     /// An epoch file that was asked for is durable.
     Stored(Stored),
     /// The own log's horizon: the leader's own ack.
     Durable(Durable),
     /// A transaction that is on its way to the own log; broadcast it. Numbers have no gaps (I4).
-    Proposed {
-        zxid: Zxid,
-        entry: Bytes,
-    },
+    Proposed { zxid: Zxid, entry: Bytes },
     /// Whether a learner's session lives, as [`LeaderEffect::Revalidate`] asked.
-    Revalidated {
-        link: Link,
-        session: SessionId,
-        valid: bool,
-    },
+    Revalidated { link: Link, session: SessionId, valid: bool },
     /// The turn of a learner's client sync has come: everything it asked for before is proposed.
-    SyncFor {
-        link: Link,
-    },
+    SyncFor { link: Link },
     /// What [`LeaderEffect::ReadLog`] asked for.
-    LogRead {
-        link: Link,
-        chunk: LogChunk,
-    },
+    LogRead { link: Link, chunk: LogChunk },
     /// Something is to be said that only the leader of a quorum may say. Answered by
     /// [`LeaderEffect::Confirmed`].
     ReadIndexAsked,
     /// The snapshot's last byte is on its way; it holds everything up to `zxid`.
-    SnapshotSent {
-        link: Link,
-        zxid: Zxid,
-    },
+    SnapshotSent { link: Link, zxid: Zxid },
     /// The next proposal is a reconfiguration to these members, whose version is its zxid. From it
     /// on, until it is committed, a quorum is one of both configurations.
-    Reconfiguring {
-        members: Arc<Members>,
-    },
+    Reconfiguring { members: Arc<Members> },
     /// The deadline has passed.
     Tick,
 }
@@ -145,93 +117,48 @@ pub enum LeaderInput {
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum LeaderEffect {
     /// A packet, behind what was sent before.
-    Send {
-        link: Link,
-        packet: Packet,
-    },
+    Send { link: Link, packet: Packet },
     /// The connection is to be closed; nothing more is told of it.
-    Close {
-        link: Link,
-        why: CloseReason,
-    },
+    Close { link: Link, why: CloseReason },
     /// Answer `Drained` when everything sent until now is in the socket.
-    WhenDrained {
-        link: Link,
-    },
+    WhenDrained { link: Link },
     /// Answer `Moved` if what had been sent when this was asked last has since reached the other
     /// machine in part.
-    AskMoved {
-        link: Link,
-    },
+    AskMoved { link: Link },
     /// Stop taking bytes from the link, or go on: what its learner asks for has no room here.
-    Reading {
-        link: Link,
-        on: bool,
-    },
+    Reading { link: Link, on: bool },
     /// Write it durably, then answer `Stored`.
     Store(Stored),
     /// A quorum follows: take clients' requests. The first transaction is (epoch, 1).
-    Serve {
-        epoch: Epoch,
-    },
+    Serve { epoch: Epoch },
     /// A quorum has it.
     Agreed(Agreed),
     /// A quorum of each configuration has agreed on this one, which is in force from now on.
     /// `leader`: who leads in it, if a reconfiguration has named it; unless that is this server
     /// and [`Leader::is_serving`](super::Leader::is_serving) goes on, its leadership ends as soon
     /// as the reconfiguration is applied here.
-    Activate {
-        members: Arc<Members>,
-        leader: Option<ServerId>,
-    },
+    Activate { members: Arc<Members>, leader: Option<ServerId> },
     /// A quorum followed when [`LeaderInput::ReadIndexAsked`] was said for the `count`-th time.
-    Confirmed {
-        count: u64,
-    },
+    Confirmed { count: u64 },
     /// In the order of arrival. Each is answered in this order, with exactly one `Proposed` (one
     /// that cannot be done with an error transaction), a client sync (opcode 9) with `SyncFor`:
     /// a learner matches what is committed with the first of its requests only.
-    Request {
-        link: Link,
-        server: ServerId,
-        request: Forwarded,
-    },
+    Request { link: Link, server: ServerId, request: Forwarded },
     /// Sessions that a learner's clients have kept alive, with their timeouts in ms.
-    Touched {
-        link: Link,
-        sessions: Vec<(SessionId, i32)>,
-    },
+    Touched { link: Link, sessions: Vec<(SessionId, i32)> },
     /// Whether this session lives, for a learner whose client comes back.
-    Revalidate {
-        link: Link,
-        session: SessionId,
-        timeout: i32,
-    },
+    Revalidate { link: Link, session: SessionId, timeout: i32 },
     /// Read entries newer than `after` from the log on disk and answer one `LogRead` of about a
     /// megabyte. The log must hold an entry that is not newer than `after`, and what is to be read
     /// not be more than `share` thousandths of the newest snapshot (if given), else
     /// `LogEnd::NotThere`.
-    ReadLog {
-        link: Link,
-        after: Zxid,
-        share: Option<u32>,
-    },
+    ReadLog { link: Link, after: Zxid, share: Option<u32> },
     /// Send SNAP with the last applied zxid, the tree and the signature, then `SnapshotSent`.
-    SendSnapshot {
-        link: Link,
-    },
+    SendSnapshot { link: Link },
     /// The learner serves clients.
-    LearnerReady {
-        link: Link,
-        server: ServerId,
-    },
+    LearnerReady { link: Link, server: ServerId },
     /// One that was ready is not connected any more.
-    LearnerGone {
-        link: Link,
-        server: ServerId,
-    },
+    LearnerGone { link: Link, server: ServerId },
     /// Lead no longer. Nothing comes after it.
-    StepDown {
-        why: StepDownReason,
-    },
+    StepDown { why: StepDownReason },
 }

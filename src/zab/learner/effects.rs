@@ -49,9 +49,7 @@ pub enum LearnerInput {
     /// As [`LearnerEffect::Connect`] asked.
     Connected,
     /// It cannot be had now.
-    ConnectFailed {
-        why: String,
-    },
+    ConnectFailed { why: String },
     /// What the leader says.
     Packet(Packet),
     /// Bytes have come that are no whole packet yet, or are behind a SNAP packet; or this server has
@@ -59,30 +57,18 @@ pub enum LearnerInput {
     Moved,
     /// All of them; what is still to be done is this server's. `shows`: the newest transaction that the
     /// tree in them tells of.
-    SnapshotReceived {
-        shows: Zxid,
-    },
+    SnapshotReceived { shows: Zxid },
     /// The tree holds it, the disk holds it, and no older log is left.
-    SnapshotLoaded {
-        zxid: Zxid,
-    },
+    SnapshotLoaded { zxid: Zxid },
     /// The stream or the disk was not as it should be; tree, log and files are as before the SNAP.
-    SnapshotFailed {
-        why: String,
-    },
+    SnapshotFailed { why: String },
     /// Log and tree end with this.
-    Truncated {
-        last: Zxid,
-    },
+    Truncated { last: Zxid },
     /// Nothing was cut: what is on the disk cannot give the state that was asked for. Tree, log and
     /// files are as before.
-    CannotTruncate {
-        why: String,
-    },
+    CannotTruncate { why: String },
     /// The connection is gone.
-    Closed {
-        why: String,
-    },
+    Closed { why: String },
     /// An epoch file that was asked for is durable.
     Stored(Stored),
     /// The own log's horizon.
@@ -110,62 +96,35 @@ pub enum LearnerEffect {
     Store(Stored),
     /// Log and tree go back to this transaction; then [`LearnerInput::Truncated`] or
     /// [`LearnerInput::CannotTruncate`].
-    Truncate {
-        after: Zxid,
-    },
+    Truncate { after: Zxid },
     /// The bytes behind the SNAP packet become the tree, a durable snapshot, and an empty log; then
     /// [`LearnerInput::SnapshotLoaded`] or [`LearnerInput::SnapshotFailed`].
-    LoadSnapshot {
-        zxid: Zxid,
-    },
+    LoadSnapshot { zxid: Zxid },
     /// To the log and to the line of proposals. If it cannot be decoded the learner is to leave.
-    Append {
-        zxid: Zxid,
-        entry: Bytes,
-    },
+    Append { zxid: Zxid, entry: Bytes },
     /// The leader has said that a quorum has it.
     Agreed(Agreed),
     /// The oldest client sync that was sent to the leader is answered behind all agreed so far.
     Synced,
     /// Whether a session lives, as the leader says.
-    Revalidated {
-        session: SessionId,
-        valid: bool,
-    },
+    Revalidated { session: SessionId, valid: bool },
     /// Answer with [`Packet::Ping`] of this zxid and the sessions touched since the last.
-    Pinged {
-        zxid: Zxid,
-    },
+    Pinged { zxid: Zxid },
     /// A configuration was proposed, and may come into force: this server must know of it, after a
     /// crash too, before it acknowledges the proposal or anything behind it.
-    ConfigProposed {
-        text: String,
-    },
+    ConfigProposed { text: String },
     /// The leader's configuration, which this server's acknowledgement of NEWLEADER agrees to; what
     /// was proposed before and is not in it has come to nothing.
-    ConfigAnnounced {
-        text: String,
-    },
+    ConfigAnnounced { text: String },
     /// A configuration is in force. `leader`: who is to lead after a reconfiguration.
-    NewConfig {
-        text: String,
-        version: i64,
-        leader: Option<ServerId>,
-    },
+    NewConfig { text: String, version: i64, leader: Option<ServerId> },
     /// The leader's history ends with `ends`, or its tree tells of nothing newer, or its epoch has only
     /// begun then, before what is known to be committed here: the ensemble
     /// has lost what it had acknowledged, and only an operator can say which history is to live. This
     /// server keeps its own, and leaves; it is to rest before it looks for a leader again.
-    Refuse {
-        ends: Zxid,
-        committed: Zxid,
-    },
+    Refuse { ends: Zxid, committed: Zxid },
     /// Clients may come. Everything in the tree is agreed.
-    Serve {
-        epoch: Epoch,
-    },
+    Serve { epoch: Epoch },
     /// The role is over and takes no more input. An open connection was closed before.
-    Leave {
-        why: LeaveReason,
-    },
+    Leave { why: LeaveReason },
 }

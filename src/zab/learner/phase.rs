@@ -7,11 +7,7 @@ use crate::types::{Epoch, Millis, Zxid};
 #[allow(missing_docs, reason = "a variant says what its parts are")]
 pub enum Phase {
     /// `again`: when the next try is due; `None` while one is under way.
-    Connecting {
-        tries: u32,
-        since: Millis,
-        again: Option<Millis>,
-    },
+    Connecting { tries: u32, since: Millis, again: Option<Millis> },
     /// LEADERINFO is expected.
     Discovery,
     /// The new epoch is promised when its file is durable.
@@ -19,14 +15,9 @@ pub enum Phase {
     /// DIFF, TRUNC or SNAP is expected.
     Choosing,
     /// Log and tree go back.
-    Truncating {
-        after: Zxid,
-    },
+    Truncating { after: Zxid },
     /// `received`: all of the stream has come.
-    Loading {
-        zxid: Zxid,
-        received: bool,
-    },
+    Loading { zxid: Zxid, received: bool },
     /// History comes, until NEWLEADER.
     Synchronization,
     /// NEWLEADER has come: history and epoch become durable.

@@ -3,8 +3,8 @@
 use super::words::{Words, entry, packet, text, zxid, zxid_text};
 use crate::codec::quorum::Packet;
 use crate::log::Durable;
-use crate::testing::script::{Subject, run_all};
 use crate::testing::rng::Rng;
+use crate::testing::script::{Subject, run_all};
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::learner::Phase;
 use crate::zab::{Learner, LearnerEffect, LearnerInput, LearnerParts, Readers, Stored, Timing};

@@ -48,7 +48,10 @@ mod planted {
 
     #[test]
     fn a_slot_that_is_reused_before_its_end_was_looked_at() {
-        is_found(Mutant::SlotReusedUnreleased, contract::a_slot_is_taken_until_it_is_released::<Real>);
+        is_found(
+            Mutant::SlotReusedUnreleased,
+            contract::a_slot_is_taken_until_it_is_released::<Real>,
+        );
         is_found(Mutant::SlotReusedUnreleased, contract::whatever_happens_nothing_is_lost::<Real>);
     }
 

@@ -84,11 +84,8 @@ pub fn sample() -> Outcome {
 fn four_times_better_meets_the_bars_of_four_and_not_those_of_ten() {
     let outcome = sample();
     for judged in &outcome.bars {
-        let wanted = if judged.bar.metric.lower_is_better() {
-            1.0 / judged.bar.bar
-        } else {
-            judged.bar.bar
-        };
+        let wanted =
+            if judged.bar.metric.lower_is_better() { 1.0 / judged.bar.bar } else { judged.bar.bar };
         assert_eq!(judged.verdict == Verdict::Missed, wanted > 4.0, "{}", judged.bar.what);
     }
 }
