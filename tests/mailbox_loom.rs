@@ -2,6 +2,7 @@
 //! deadlock, which loom reports. The two files are compiled here against loom's primitives.
 
 #![allow(clippy::unwrap_used)] // A test may.
+#![allow(unreachable_pub)] // The files are the server's, where others reach them.
 #![allow(dead_code)] // A ring's sleeper cannot be modelled; its states are the thread's.
 
 #[path = "../src/runtime/eventfd.rs"]

@@ -5,6 +5,7 @@
 
 mod support;
 
+#[allow(unreachable_pub)] // Others reach it, too.
 #[path = "../src/testing/workload.rs"]
 mod workload;
 

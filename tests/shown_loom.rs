@@ -4,6 +4,7 @@
 //! `roles::stream` and `network::stream` do with them, in their order.
 
 #![allow(clippy::unwrap_used)] // A test may.
+#![allow(unreachable_pub)] // The files are the server's, where others reach them.
 #![allow(dead_code)] // A tree that begins anew has no readers to be modelled.
 
 #[path = "../src/tree/shown.rs"]
@@ -20,10 +21,10 @@ mod sync {
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
-        pub fn new(value: T) -> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
             Mutex(loom::sync::Mutex::new(value))
         }
-        pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap()
         }
     }

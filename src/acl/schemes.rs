@@ -81,7 +81,7 @@ impl Policy {
 
 impl Scheme {
     /// AuthenticationProvider.isAuthenticated: may stand for the creator of a node.
-    pub fn names_a_user(self) -> bool {
+    pub(super) fn names_a_user(self) -> bool {
         match self {
             Scheme::Ip => false,
             Scheme::Digest | Scheme::Sasl | Scheme::X509 => true,
@@ -89,7 +89,7 @@ impl Scheme {
     }
 
     /// AuthenticationProvider.isValid: whether an entry may carry this id.
-    pub fn accepts(self, id: &str) -> bool {
+    pub(super) fn accepts(self, id: &str) -> bool {
         match self {
             Scheme::Ip => ip::is_entry(id),
             Scheme::Digest => split_like_java(id).count() == 2,
@@ -99,7 +99,7 @@ impl Scheme {
     }
 
     /// AuthenticationProvider.getUserName.
-    pub fn user_of(self, id: &str) -> &str {
+    pub(super) fn user_of(self, id: &str) -> &str {
         match self {
             Scheme::Digest => split_like_java(id).next().unwrap_or_default(),
             Scheme::Ip | Scheme::Sasl | Scheme::X509 => id,

@@ -56,13 +56,13 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub fn new(file: &'a Properties, flags: &'a Flags) -> Source<'a> {
+    pub(super) fn new(file: &'a Properties, flags: &'a Flags) -> Source<'a> {
         let (asked, systems, flags_only) = (HashSet::new(), Vec::new(), Vec::new());
         Source { file, flags, asked, systems, flags_only }
     }
 
     /// A key ZooKeeper parses by name: from the file only.
-    pub fn file(&mut self, key: &str) -> Option<Found> {
+    pub(super) fn file(&mut self, key: &str) -> Option<Found> {
         self.asked.insert(key.to_owned());
         let property = self.file.get(key)?;
         Some(Found {
@@ -74,12 +74,12 @@ impl<'a> Source<'a> {
 
     /// The system property `zookeeper.<key>`: from the file, then from the flags. The file wins
     /// because ZooKeeper sets the property when it reads the file. An empty value is no value.
-    pub fn property(&mut self, key: &str) -> Option<Found> {
+    pub(super) fn property(&mut self, key: &str) -> Option<Found> {
         self.property_or(key, &[])
     }
 
     /// As [`Source::property`], with names that only the documentation has.
-    pub fn property_or(&mut self, key: &str, aliases: &[&str]) -> Option<Found> {
+    pub(super) fn property_or(&mut self, key: &str, aliases: &[&str]) -> Option<Found> {
         let mut found = None;
         for name in std::iter::once(&key).chain(aliases) {
             let in_file = self.file(name).filter(|f| !f.value.is_empty());
@@ -91,7 +91,7 @@ impl<'a> Source<'a> {
 
     /// A system property without the prefix, which Java can only get from a flag: the flag wins,
     /// and the file is taken too ([`Source::taken_from_the_file`] tells of it).
-    pub fn system(&mut self, name: &'static str) -> Option<Found> {
+    pub(super) fn system(&mut self, name: &'static str) -> Option<Found> {
         let in_file = self.file(name).filter(|f| !f.value.is_empty());
         let flag = self.flag(name);
         if !self.systems.contains(&name) {
@@ -103,7 +103,7 @@ impl<'a> Source<'a> {
 
     /// One line for each key that a ZooKeeper server with this file would pass over: one of an
     /// ensemble may have another limit than the servers beside it.
-    pub fn taken_from_the_file(&self) -> Vec<String> {
+    pub(super) fn taken_from_the_file(&self) -> Vec<String> {
         let remarks = self.flags_only.iter().map(|Found { key, value, place }| {
             let flag = self.flags.properties.get(key).filter(|flag| !flag.is_empty());
             let here = match flag {
@@ -119,7 +119,7 @@ impl<'a> Source<'a> {
     }
 
     /// As [`Source::property`], but it does not count as asked for.
-    pub fn look(&self, key: &str) -> Option<Found> {
+    pub(super) fn look(&self, key: &str) -> Option<Found> {
         let in_file = self.file.get(key).filter(|property| !property.value.is_empty());
         let in_file = in_file.map(|property| Found {
             key: key.to_owned(),
@@ -133,7 +133,7 @@ impl<'a> Source<'a> {
     }
 
     /// What a key that nobody asked for may have been meant to be.
-    pub fn nearest(&self, found: &Found) -> Option<String> {
+    pub(super) fn nearest(&self, found: &Found) -> Option<String> {
         let flag = found.place == Place::Flag;
         let bare = found.key.strip_prefix("zookeeper.").unwrap_or(&found.key);
         let mut known: Vec<&str> = keys::names().collect();
@@ -164,7 +164,7 @@ impl<'a> Source<'a> {
 
     /// All keys of the file and the flags that begin with `prefix`, the flags' without
     /// "zookeeper.". Marks them as asked for.
-    pub fn family(&mut self, prefix: &str) -> Vec<Found> {
+    pub(super) fn family(&mut self, prefix: &str) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         for property in self.file.iter().filter(|p| p.key.starts_with(prefix)) {
             self.asked.insert(property.key.clone());
@@ -192,7 +192,7 @@ impl<'a> Source<'a> {
     }
 
     /// What nobody asked for: first the file's in its order, then the flags' full names.
-    pub fn unasked(&self) -> Vec<Found> {
+    pub(super) fn unasked(&self) -> Vec<Found> {
         let file = self.file.iter().filter(|p| !self.asked.contains(&p.key)).map(|p| Found {
             key: p.key.clone(),
             value: p.value.clone(),
@@ -209,13 +209,13 @@ impl<'a> Source<'a> {
         file.chain(flags).collect()
     }
 
-    pub fn flags(&self) -> &Flags {
+    pub(super) fn flags(&self) -> &Flags {
         self.flags
     }
 }
 
 impl Found {
-    pub fn refuse(&self, allowed: impl Into<String>) -> ConfigError {
+    pub(super) fn refuse(&self, allowed: impl Into<String>) -> ConfigError {
         ConfigError::Value {
             key: self.key.clone(),
             value: self.value.clone(),
@@ -225,14 +225,18 @@ impl Found {
     }
 
     /// A whole number within `range`, in decimal or as Java's `Integer.decode` takes it (0x, #).
-    pub fn number(&self, range: RangeInclusive<i64>, unit: &str) -> Result<i64, ConfigError> {
+    pub(super) fn number(
+        &self,
+        range: RangeInclusive<i64>,
+        unit: &str,
+    ) -> Result<i64, ConfigError> {
         decode(&self.value).filter(|n| range.contains(n)).ok_or_else(|| {
             let sort = if unit.is_empty() { "a whole number" } else { unit };
             self.refuse(format!("{sort} from {} to {}", range.start(), range.end()))
         })
     }
 
-    pub fn fraction(&self) -> Result<f64, ConfigError> {
+    pub(super) fn fraction(&self) -> Result<f64, ConfigError> {
         self.value
             .parse()
             .ok()
@@ -241,7 +245,7 @@ impl Found {
     }
 
     /// ConfigUtils.parseBoolean: the keys parsed by name take nothing else.
-    pub fn strict_bool(&self) -> Result<bool, ConfigError> {
+    pub(super) fn strict_bool(&self) -> Result<bool, ConfigError> {
         match self.value.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -250,7 +254,7 @@ impl Found {
     }
 
     /// Boolean.parseBoolean: a property is true when it says so, and false whatever else it says.
-    pub fn is_true(&self) -> bool {
+    pub(super) fn is_true(&self) -> bool {
         self.value.eq_ignore_ascii_case("true")
     }
 }

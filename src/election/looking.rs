@@ -28,7 +28,7 @@ pub(super) struct Looking {
 
 impl Looking {
     /// Takes up a candidate, for the round of `own`. Our own ballot counts like any other.
-    pub fn propose(&mut self, candidate: Vote, me: ServerId, electorate: &Electorate) {
+    pub(super) fn propose(&mut self, candidate: Vote, me: ServerId, electorate: &Electorate) {
         self.proposal = Vote { election_epoch: self.own.election_epoch, ..candidate };
         self.final_at = None;
         let counts = electorate.is_voter(me)
@@ -44,20 +44,20 @@ impl Looking {
     }
 
     /// Everything begins again in a later round.
-    pub fn enter(&mut self, round: i64) {
+    pub(super) fn enter(&mut self, round: i64) {
         self.own.election_epoch = round;
         self.round.clear();
     }
 
     /// There is news, and so the others may have some too: they are asked again soon, however
     /// long the pauses have become.
-    pub fn hasten(&mut self, now: Millis, resend_ms_min: i64) {
+    pub(super) fn hasten(&mut self, now: Millis, resend_ms_min: i64) {
         self.resend_ms = resend_ms_min;
         self.resend_at = self.resend_at.min(now + resend_ms_min);
     }
 
     /// A quorum votes as we do.
-    pub fn has_quorum(&self, electorate: &Electorate) -> bool {
+    pub(super) fn has_quorum(&self, electorate: &Electorate) -> bool {
         electorate.has_quorum(|server| self.votes_as_we(server))
     }
 
@@ -67,7 +67,11 @@ impl Looking {
 
     /// Nobody is left who could still bring a better candidate: every voter that has a weight
     /// agrees with us or is gone.
-    pub fn is_unanimous(&self, electorate: &Electorate, gone: impl Fn(ServerId) -> bool) -> bool {
+    pub(super) fn is_unanimous(
+        &self,
+        electorate: &Electorate,
+        gone: impl Fn(ServerId) -> bool,
+    ) -> bool {
         electorate
             .voters()
             .filter(|&server| weighs(electorate, server))
@@ -76,17 +80,17 @@ impl Looking {
 
     /// Servers that have settled on the leader of `ballot`, which one of them sent, by the ballots
     /// of this round.
-    pub fn followed_in_round(&self, ballot: &Ballot) -> BTreeSet<ServerId> {
+    pub(super) fn followed_in_round(&self, ballot: &Ballot) -> BTreeSet<ServerId> {
         supporters(&self.round, |other| other.agrees_in_round(ballot))
     }
 
     /// The same by the ballots of all that have settled.
-    pub fn followed(&self, ballot: &Ballot) -> BTreeSet<ServerId> {
+    pub(super) fn followed(&self, ballot: &Ballot) -> BTreeSet<ServerId> {
         supporters(&self.settled, |other| other.agrees_across_rounds(ballot))
     }
 
     /// Those who vote as we do.
-    pub fn supporters(&self) -> BTreeSet<ServerId> {
+    pub(super) fn supporters(&self) -> BTreeSet<ServerId> {
         supporters(&self.round, |ballot| ballot.vote == self.proposal)
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Ballot {
 }
 
 impl Ballot {
-    pub fn of(notification: &Notification) -> Ballot {
+    pub(super) fn of(notification: &Notification) -> Ballot {
         Ballot {
             vote: Vote::of(notification),
             state: notification.state,
@@ -66,13 +66,13 @@ impl Ballot {
 
     /// Of the same round: the leader alone tells. Some of the senders may know already which epoch
     /// it leads, and some not yet.
-    pub fn agrees_in_round(&self, other: &Ballot) -> bool {
+    pub(super) fn agrees_in_round(&self, other: &Ballot) -> bool {
         self.agrees(other, false)
     }
 
     /// Of any rounds. Messages before version 1 come from servers that never learn the epoch
     /// their leader leads, so between them and others it says nothing (ZOOKEEPER-1732).
-    pub fn agrees_across_rounds(&self, other: &Ballot) -> bool {
+    pub(super) fn agrees_across_rounds(&self, other: &Ballot) -> bool {
         self.agrees(other, (self.version > 0) == (other.version > 0))
     }
 }

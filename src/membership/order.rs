@@ -19,11 +19,11 @@ pub(super) struct JavaMap<V> {
 }
 
 impl<V> JavaMap<V> {
-    pub fn new() -> JavaMap<V> {
+    pub(super) fn new() -> JavaMap<V> {
         JavaMap { bins: empty(SLOTS), len: 0 }
     }
 
-    pub fn insert(&mut self, key: i64, value: V) {
+    pub(super) fn insert(&mut self, key: i64, value: V) {
         let slot = self.slot(key);
         if let Some((_, old)) = self.bins[slot].iter_mut().find(|(k, _)| *k == key) {
             *old = value;
@@ -41,7 +41,7 @@ impl<V> JavaMap<V> {
 
     /// A copy as `HashMap(Map)` makes it (up to JDK 18): no larger than it has to be, and filled in
     /// the order of this one.
-    pub fn copied(&self) -> JavaMap<V>
+    pub(super) fn copied(&self) -> JavaMap<V>
     where
         V: Clone,
     {
@@ -57,23 +57,23 @@ impl<V> JavaMap<V> {
     }
 
     /// A map never shrinks.
-    pub fn remove(&mut self, key: i64) {
+    pub(super) fn remove(&mut self, key: i64) {
         let slot = self.slot(key);
         let before = self.bins[slot].len();
         self.bins[slot].retain(|(k, _)| *k != key);
         self.len -= before - self.bins[slot].len();
     }
 
-    pub fn get(&self, key: i64) -> Option<&V> {
+    pub(super) fn get(&self, key: i64) -> Option<&V> {
         self.bins[self.slot(key)].iter().find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// In Java's order.
-    pub fn iter(&self) -> impl Iterator<Item = (i64, &V)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &V)> {
         self.bins.iter().flatten().map(|(key, value)| (*key, value))
     }
 

@@ -70,7 +70,7 @@ pub fn bind(address: SocketAddr) -> io::Result<Bound> {
 
 /// Whose connections a listener takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Callers {
+pub(super) enum Callers {
     /// Clients of the ensemble.
     Clients,
     /// The ensemble's other servers.

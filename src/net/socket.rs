@@ -6,7 +6,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 /// What every connection has. These fail only on one that is dead already, which reading will tell.
 /// The kernel hands a listener's down to what it accepts: no calls for each connection.
-pub fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
+pub(super) fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
     let _ = socket.set_tcp_nodelay(true);
     if let Some(idle) = keepalive {
         let _ = match idle.is_zero() {
@@ -17,7 +17,7 @@ pub fn set_up(socket: &SockRef<'_>, keepalive: Option<Duration>) {
 }
 
 /// [`super::settings::ConnOptions::dead_after`]. Fails as [`set_up`] does.
-pub fn set_patience(socket: &SockRef<'_>, dead_after: Option<Duration>) {
+pub(super) fn set_patience(socket: &SockRef<'_>, dead_after: Option<Duration>) {
     let Some(dead_after) = dead_after else { return };
     // The kernel counts these in whole seconds.
     let second = Duration::from_secs(1);

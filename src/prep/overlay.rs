@@ -92,7 +92,7 @@ fn key_of(path: &str) -> &str {
 }
 
 impl Overlay {
-    pub fn new(hash_seed: u64, digests: bool) -> Overlay {
+    pub(super) fn new(hash_seed: u64, digests: bool) -> Overlay {
         Overlay {
             hasher: FixedState::with_seed(hash_seed),
             by_path: HashTable::new(),
@@ -107,17 +107,17 @@ impl Overlay {
     }
 
     /// Changes in flight.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.by_path.len()
     }
 
     /// The digest after everything in flight.
-    pub fn digest(&self) -> u64 {
+    pub(super) fn digest(&self) -> u64 {
         self.digest
     }
 
     /// Begins a transaction. With nothing in flight the tree's digest is the one to go on from.
-    pub fn begin(&mut self, tree: &Tree) -> Mark {
+    pub(super) fn begin(&mut self, tree: &Tree) -> Mark {
         if self.by_path.is_empty() && self.digests {
             self.digest = tree.digest();
         }
@@ -126,7 +126,7 @@ impl Overlay {
     }
 
     /// Undoes everything since the transaction began: it failed and leaves nothing behind.
-    pub fn roll_back(&mut self, mark: &Mark) {
+    pub(super) fn roll_back(&mut self, mark: &Mark) {
         while let Some(step) = self.undo.pop() {
             match step {
                 Undo::Added(slot) => self.drop_record(slot),
@@ -143,7 +143,7 @@ impl Overlay {
     }
 
     /// The node at `path` as all transactions in flight leave it.
-    pub fn get(&self, tree: &Tree, path: &str) -> Pending {
+    pub(super) fn get(&self, tree: &Tree, path: &str) -> Pending {
         let key = key_of(path);
         let hash = self.hasher.hash_one(key);
         let found = self.by_path.find(hash, |slot| &*self.slab[*slot as usize].path == key);
@@ -161,7 +161,13 @@ impl Overlay {
 
     /// Puts `node` (`None`: it is deleted) at the path that was asked for, by the transaction
     /// `zxid`. Nothing else may have been set there since.
-    pub fn set(&mut self, pending: Pending, path: &str, zxid: Zxid, node: Option<NodeState>) {
+    pub(super) fn set(
+        &mut self,
+        pending: Pending,
+        path: &str,
+        zxid: Zxid,
+        node: Option<NodeState>,
+    ) {
         let key = key_of(path);
         if self.digests {
             let before = pending.node.as_ref().map_or(0, |node| node_digest(key, node));
@@ -192,12 +198,12 @@ impl Overlay {
     }
 
     /// Remembers that `path` is about to become an ephemeral of `session`.
-    pub fn note_ephemeral(&mut self, zxid: Zxid, session: SessionId, path: &str) {
+    pub(super) fn note_ephemeral(&mut self, zxid: Zxid, session: SessionId, path: &str) {
         self.ephemerals.push_back((zxid, session, path.into()));
     }
 
     /// Paths that may become ephemerals of `session`.
-    pub fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &str> {
+    pub(super) fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &str> {
         self.ephemerals
             .iter()
             .filter(move |(_, who, _)| *who == session)
@@ -205,7 +211,7 @@ impl Overlay {
     }
 
     /// The transactions up to `zxid` are in the tree.
-    pub fn applied(&mut self, zxid: Zxid) {
+    pub(super) fn applied(&mut self, zxid: Zxid) {
         while let Some((at, slot)) = self.changes.front().copied().filter(|(at, _)| *at <= zxid) {
             self.changes.pop_front();
             // A later transaction's entry stays until that one is applied.

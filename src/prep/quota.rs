@@ -31,7 +31,13 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// QuotaExceeded if `path` lies under a hard limit that the change would pass.
-    pub fn check(&self, tree: &Tree, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
+    pub(super) fn check(
+        &self,
+        tree: &Tree,
+        path: &str,
+        count: i64,
+        bytes: i64,
+    ) -> Result<(), ErrorCode> {
         let Some(mut quota) = tree.quota_of(path) else { return Ok(()) };
         if let Some(usage) = &mut quota.usage
             && let Some(sum) = self.sums.get(&quota.prefix)
@@ -45,7 +51,7 @@ impl InFlight {
     }
 
     /// A change is on its way.
-    pub fn note(&mut self, tree: &Tree, zxid: Zxid, path: &str, count: i64, bytes: i64) {
+    pub(super) fn note(&mut self, tree: &Tree, zxid: Zxid, path: &str, count: i64, bytes: i64) {
         if count == 0 && bytes == 0 {
             return;
         }
@@ -54,7 +60,7 @@ impl InFlight {
     }
 
     /// A transaction begins: from now on, what was noted before counts.
-    pub fn mark(&mut self) -> usize {
+    pub(super) fn mark(&mut self) -> usize {
         for (_, prefix, change) in self.changes.iter().skip(self.summed) {
             let sum = match self.sums.get_mut(prefix) {
                 Some(sum) => sum,
@@ -68,12 +74,12 @@ impl InFlight {
     }
 
     /// The transaction that began at the mark failed.
-    pub fn roll_back(&mut self, mark: usize) {
+    pub(super) fn roll_back(&mut self, mark: usize) {
         self.changes.truncate(mark);
     }
 
     /// The tree counts the transactions up to `zxid` itself.
-    pub fn applied(&mut self, zxid: Zxid) {
+    pub(super) fn applied(&mut self, zxid: Zxid) {
         while self.changes.front().is_some_and(|(at, _, _)| *at <= zxid)
             && let Some((_, prefix, change)) = self.changes.pop_front()
         {

@@ -16,34 +16,34 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub fn new(tick_ms: i64) -> Buckets {
+    pub(super) fn new(tick_ms: i64) -> Buckets {
         assert!(tick_ms > 0, "tickTime {tick_ms} must be at least 1 ms");
         Buckets { tick_ms, by_time: BTreeMap::new() }
     }
 
-    pub fn tick_ms(&self) -> i64 {
+    pub(super) fn tick_ms(&self) -> i64 {
         self.tick_ms
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.by_time.clear();
     }
 
     /// ExpiryQueue.roundToNextInterval: a time on a boundary belongs to the next one.
-    pub fn round(&self, time: Millis) -> Millis {
+    pub(super) fn round(&self, time: Millis) -> Millis {
         Millis((time.0 / self.tick_ms).saturating_add(1).saturating_mul(self.tick_ms))
     }
 
-    pub fn put(&mut self, time: Millis, session: SessionId) {
+    pub(super) fn put(&mut self, time: Millis, session: SessionId) {
         self.by_time.entry(time).or_default().push(session);
     }
 
-    pub fn first(&self) -> Option<Millis> {
+    pub(super) fn first(&self) -> Option<Millis> {
         self.by_time.first_key_value().map(|(time, _)| *time)
     }
 
     /// The earliest bucket whose time has come, in the order of ids.
-    pub fn pop_due(&mut self, now: Millis) -> Option<(Millis, Vec<SessionId>)> {
+    pub(super) fn pop_due(&mut self, now: Millis) -> Option<(Millis, Vec<SessionId>)> {
         let bucket = self.by_time.first_entry().filter(|bucket| *bucket.key() <= now)?;
         let (time, mut sessions) = bucket.remove_entry();
         sessions.sort_unstable();

@@ -42,7 +42,7 @@ impl IdSource {
 }
 
 /// The part of an id that tells which server gave it out.
-pub fn server_byte(id: SessionId) -> u8 {
+pub(super) fn server_byte(id: SessionId) -> u8 {
     (id.0 as u64 >> 56) as u8
 }
 

@@ -33,7 +33,7 @@ struct Counted {
 }
 
 impl AclCache {
-    pub fn new(seed: u64) -> AclCache {
+    pub(super) fn new(seed: u64) -> AclCache {
         AclCache {
             keys: HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed)),
             lists: BTreeMap::new(),
@@ -44,7 +44,7 @@ impl AclCache {
     }
 
     /// Counts one more node with `list`; gives its key and the one copy all nodes share.
-    pub fn intern(&mut self, list: &AclList) -> (i64, AclList) {
+    pub(super) fn intern(&mut self, list: &AclList) -> (i64, AclList) {
         if **list == *self.open {
             return (OPEN_ACL, Arc::clone(&self.open));
         }
@@ -75,7 +75,7 @@ impl AclCache {
     }
 
     /// One node less.
-    pub fn release(&mut self, key: i64) {
+    pub(super) fn release(&mut self, key: i64) {
         if let Some(counted) = self.lists.get_mut(&key) {
             counted.nodes = counted.nodes.saturating_sub(1);
             if counted.nodes == 0 {
@@ -90,7 +90,7 @@ impl AclCache {
     }
 
     /// The table of a snapshot. Its lists stay until [`Self::purge`], used or not.
-    pub fn restore(&mut self, table: impl IntoIterator<Item = (i64, AclList)>) {
+    pub(super) fn restore(&mut self, table: impl IntoIterator<Item = (i64, AclList)>) {
         for (key, list) in table {
             self.last = self.last.max(key);
             self.keys.insert(Arc::clone(&list), key);
@@ -101,7 +101,7 @@ impl AclCache {
     /// Counts a node of a snapshot. A fuzzy one may name a key that its table lacks, because the
     /// table is written first: such a node's list is [`nobody`]'s until a replayed transaction
     /// sets it.
-    pub fn refer(&mut self, key: i64) -> AclList {
+    pub(super) fn refer(&mut self, key: i64) -> AclList {
         if key == OPEN_ACL {
             return Arc::clone(&self.open);
         }
@@ -115,22 +115,22 @@ impl AclCache {
     }
 
     /// Drops what no node uses.
-    pub fn purge(&mut self) {
+    pub(super) fn purge(&mut self) {
         let unused: Vec<i64> =
             self.lists.iter().filter(|(_, c)| c.nodes == 0).map(|(key, _)| *key).collect();
         unused.into_iter().for_each(|key| self.forget(key));
     }
 
-    pub fn table(&self) -> Vec<(i64, AclList)> {
+    pub(super) fn table(&self) -> Vec<(i64, AclList)> {
         self.lists.iter().map(|(key, c)| (*key, Arc::clone(&c.list))).collect()
     }
 
     /// Nodes whose list is unknown.
-    pub fn missing_nodes(&self) -> usize {
+    pub(super) fn missing_nodes(&self) -> usize {
         self.missing.values().sum()
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.keys.clear();
         self.lists.clear();
         self.missing.clear();
@@ -164,12 +164,12 @@ struct ShardAcl {
 }
 
 impl ShardAcls {
-    pub fn get(&self, key: i64) -> Option<&AclList> {
+    pub(super) fn get(&self, key: i64) -> Option<&AclList> {
         let at = self.0.binary_search_by_key(&key, |a| a.key).ok()?;
         Some(&self.0[at].list)
     }
 
-    pub fn add(&mut self, key: i64, list: AclList) {
+    pub(super) fn add(&mut self, key: i64, list: AclList) {
         if key == OPEN_ACL {
             return;
         }
@@ -182,7 +182,7 @@ impl ShardAcls {
         }
     }
 
-    pub fn drop(&mut self, key: i64) {
+    pub(super) fn drop(&mut self, key: i64) {
         if let Ok(at) = self.0.binary_search_by_key(&key, |a| a.key) {
             self.0[at].nodes -= 1;
             if self.0[at].nodes == 0 {

@@ -46,7 +46,7 @@ const HISTORY_INTERVAL: i64 = 128;
 const HISTORY_LEN: usize = 1024;
 
 impl Work<'_> {
-    pub fn txn(&mut self, txn: &Txn, leftovers: &[String]) -> Outcome {
+    pub(super) fn txn(&mut self, txn: &Txn, leftovers: &[String]) -> Outcome {
         match txn {
             Txn::CreateSession { timeout } => Outcome::SessionCreated { timeout: *timeout },
             Txn::CloseSession { paths } => {
@@ -93,7 +93,7 @@ impl Work<'_> {
     /// Whoever reads figures or index holds no shard: their locks stand for it. They are taken before
     /// the changes leave, so that what is read has all its events in the streams (I7), and what an
     /// event has told of is in what is read behind it (I8).
-    pub fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         let zxid = self.zxid.max(self.state.totals.applied);
         self.held_zxid(zxid);
         self.state.totals.applied = zxid;
@@ -261,7 +261,7 @@ impl Work<'_> {
         Outcome::Deleted
     }
 
-    pub fn set_data(&mut self, path: &str, data: Option<&[u8]>, version: i32) -> Outcome {
+    pub(super) fn set_data(&mut self, path: &str, data: Option<&[u8]>, version: i32) -> Outcome {
         let key = key_of(path);
         let spot = self.tree.locate(key);
         let (zxid, time) = (self.zxid, self.time);
@@ -313,7 +313,7 @@ impl Work<'_> {
         Some(stat)
     }
 
-    pub fn set_acl(&mut self, path: &str, acl: &AclList, version: i32) -> Outcome {
+    pub(super) fn set_acl(&mut self, path: &str, acl: &AclList, version: i32) -> Outcome {
         let key = key_of(path);
         let spot = self.tree.locate(key);
         if !self.replace_acl(key, spot, acl) {
@@ -329,7 +329,7 @@ impl Work<'_> {
 
     /// One of the nodes every tree has, if it is missing: no data, all figures 0. `false` if it
     /// was there, or cannot be.
-    pub fn plant(&mut self, path: &str) -> bool {
+    pub(super) fn plant(&mut self, path: &str) -> bool {
         let spot = self.tree.locate(path);
         if self.held.shard(spot.shard).find(path, spot.hash).is_some() {
             return false;
@@ -350,7 +350,7 @@ impl Work<'_> {
 
     /// DataTree.addConfigNode: access controlled from the first (ZOOKEEPER-2014), but an operator
     /// may have given it another list since.
-    pub fn plant_config(&mut self) {
+    pub(super) fn plant_config(&mut self) {
         if self.plant(CONFIG_PATH) {
             self.set_acl(CONFIG_PATH, &read_acl(), -1);
         }
@@ -489,14 +489,14 @@ impl Work<'_> {
     }
 
     /// Puts limits into force. Those of the root never are.
-    pub fn limit(&mut self, prefix: &str) {
+    pub(super) fn limit(&mut self, prefix: &str) {
         let mut quotas = self.tree.quotas.write();
         quotas.add(prefix);
         self.tree.has_quotas.store(!quotas.is_empty(), Ordering::SeqCst);
     }
 
     /// Writes the use of a subtree, counted anew, into its stats node (DataTree.updateQuotaForPath).
-    pub fn sum_up(&mut self, prefix: &str) {
+    pub(super) fn sum_up(&mut self, prefix: &str) {
         let (mut count, mut bytes) = (0, 0);
         self.walk(prefix, &mut |_, record| {
             count += 1;
@@ -523,7 +523,7 @@ impl Work<'_> {
     }
 
     /// Visits a node and all beneath it. Needs all shards.
-    pub fn walk(&mut self, root: &str, visit: &mut dyn FnMut(&str, &Record)) {
+    pub(super) fn walk(&mut self, root: &str, visit: &mut dyn FnMut(&str, &Record)) {
         let mut open = vec![key_of(root).to_owned()];
         while let Some(path) = open.pop() {
             let spot = self.tree.locate(&path);

@@ -45,7 +45,7 @@ impl Default for Children {
 }
 
 impl Children {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Children::Few(names) => names.len(),
             Children::Many(many) => many.len,
@@ -53,14 +53,14 @@ impl Children {
     }
 
     /// The name at `position`, of [`Self::len`].
-    pub fn at(&self, position: usize) -> Option<&str> {
+    pub(super) fn at(&self, position: usize) -> Option<&str> {
         match self {
             Children::Few(names) => names.get(position).map(|name| name.as_str()),
             Children::Many(many) => many.get(position).map(|name| name.as_str()),
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         let (few, many) = match self {
             Children::Few(names) => (names.as_slice(), [].as_slice()),
             Children::Many(many) => ([].as_slice(), many.chunks.as_slice()),
@@ -68,7 +68,7 @@ impl Children {
         few.iter().chain(many.iter().flatten()).map(|name| name.as_str())
     }
 
-    pub fn contains(&self, name: &str, seed: Seed) -> bool {
+    pub(super) fn contains(&self, name: &str, seed: Seed) -> bool {
         match self {
             Children::Few(names) => names.iter().any(|n| n == name),
             Children::Many(many) => many.find(name, seed.hash(name.as_bytes())).is_some(),
@@ -76,7 +76,7 @@ impl Children {
     }
 
     /// `false` if it was there.
-    pub fn insert(&mut self, name: &str, seed: Seed) -> bool {
+    pub(super) fn insert(&mut self, name: &str, seed: Seed) -> bool {
         let absent = !self.contains(name, seed);
         if absent {
             self.push(name, seed);
@@ -85,7 +85,7 @@ impl Children {
     }
 
     /// Adds a name that is known not to be there.
-    pub fn push(&mut self, name: &str, seed: Seed) {
+    pub(super) fn push(&mut self, name: &str, seed: Seed) {
         match self {
             Children::Few(names) if names.len() < FEW => {
                 if names.is_empty() {
@@ -106,7 +106,7 @@ impl Children {
     }
 
     /// The last name takes the place of the removed one. `false` if it was not there.
-    pub fn remove(&mut self, name: &str, seed: Seed) -> bool {
+    pub(super) fn remove(&mut self, name: &str, seed: Seed) -> bool {
         match self {
             Children::Few(names) => {
                 let Some(position) = names.iter().position(|n| n == name) else {

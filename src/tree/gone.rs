@@ -19,7 +19,7 @@ type Lists = VecDeque<(u64, AclList)>;
 
 impl Gone {
     /// A node has been removed; `None`: everybody could read it, or nobody knows who could.
-    pub fn note(&mut self, hash: u64, list: Option<&AclList>) {
+    pub(super) fn note(&mut self, hash: u64, list: Option<&AclList>) {
         if let Some(lists) = &mut self.0 {
             lists.retain(|(other, _)| *other != hash);
         }
@@ -31,7 +31,7 @@ impl Gone {
         lists.push_back((hash, AclList::clone(list)));
     }
 
-    pub fn list(&self, hash: u64) -> Option<&AclList> {
+    pub(super) fn list(&self, hash: u64) -> Option<&AclList> {
         let mut lists = self.0.iter().flat_map(|lists| lists.iter());
         lists.find(|(other, _)| *other == hash).map(|(_, list)| list)
     }

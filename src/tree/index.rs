@@ -26,7 +26,7 @@ pub(super) enum Reapable {
 
 impl Index {
     /// Makes a transaction's changes.
-    pub fn edit(&mut self, edits: &mut Vec<Edit>, zxid: Zxid) {
+    pub(super) fn edit(&mut self, edits: &mut Vec<Edit>, zxid: Zxid) {
         for edit in edits.drain(..) {
             if edit.added {
                 self.add(edit.kind, &edit.path);
@@ -37,7 +37,7 @@ impl Index {
         self.zxid = zxid;
     }
 
-    pub fn add(&mut self, kind: NodeKind, path: &str) {
+    pub(super) fn add(&mut self, kind: NodeKind, path: &str) {
         match kind {
             NodeKind::Persistent => {}
             NodeKind::Ephemeral(session) => {
@@ -54,7 +54,7 @@ impl Index {
         }
     }
 
-    pub fn remove(&mut self, kind: NodeKind, path: &str) {
+    pub(super) fn remove(&mut self, kind: NodeKind, path: &str) {
         match kind {
             NodeKind::Persistent => {}
             NodeKind::Ephemeral(session) => {
@@ -74,20 +74,20 @@ impl Index {
         }
     }
 
-    pub fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &str> {
+    pub(super) fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &str> {
         self.ephemerals.get(&session).into_iter().flatten().map(|path| &**path)
     }
 
-    pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
+    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.ephemerals.keys().copied()
     }
 
-    pub fn ephemeral_count(&self) -> usize {
+    pub(super) fn ephemeral_count(&self) -> usize {
         self.ephemeral_count
     }
 
     /// Up to `max` paths after `after`, in order.
-    pub fn reapable(&self, set: Reapable, after: Option<&str>, max: usize) -> Vec<Box<str>> {
+    pub(super) fn reapable(&self, set: Reapable, after: Option<&str>, max: usize) -> Vec<Box<str>> {
         let paths = match set {
             Reapable::Containers => &self.containers,
             Reapable::Ttls => &self.ttls,

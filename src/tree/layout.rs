@@ -78,7 +78,7 @@ pub(super) struct Record(Box<[u8]>);
 
 impl Record {
     /// `path` is at most `u32::MAX` bytes long (the callers' bound is the frame's).
-    pub fn new(path: &[u8], data: Option<&[u8]>, crc: u32, head: &Head) -> Record {
+    pub(super) fn new(path: &[u8], data: Option<&[u8]>, crc: u32, head: &Head) -> Record {
         let null = if data.is_none() { NULL_DATA } else { 0 };
         Record::build(path, data.unwrap_or_default(), crc, head, needed(head) | null)
     }
@@ -98,24 +98,24 @@ impl Record {
     }
 
     /// Reads from the first cache line and does nothing with it.
-    pub fn touch_first(&self) {
+    pub(super) fn touch_first(&self) {
         black_box(self.0.first().copied());
     }
 
     /// The same for those behind it, as far as path and a little data reach.
-    pub fn touch_rest(&self) {
+    pub(super) fn touch_rest(&self) {
         for line in 1..TOUCHED {
             black_box(self.0.get(line * CACHE_LINE).copied());
         }
     }
 
     /// The root's is empty.
-    pub fn path(&self) -> &[u8] {
+    pub(super) fn path(&self) -> &[u8] {
         let from = self.path_at();
         &self.0[from..from + self.u32_at(PATH_LEN) as usize]
     }
 
-    pub fn data(&self) -> Option<&[u8]> {
+    pub(super) fn data(&self) -> Option<&[u8]> {
         if self.0[GROUPS] & NULL_DATA != 0 {
             return None;
         }
@@ -123,15 +123,15 @@ impl Record {
     }
 
     /// 0 for null.
-    pub fn data_len(&self) -> usize {
+    pub(super) fn data_len(&self) -> usize {
         self.0.len() - self.data_at()
     }
 
-    pub fn crc(&self) -> u32 {
+    pub(super) fn crc(&self) -> u32 {
         self.u32_at(CRC)
     }
 
-    pub fn head(&self) -> Head {
+    pub(super) fn head(&self) -> Head {
         let flags = self.0[GROUPS];
         let czxid = Zxid(self.i64_at(CZXID));
         let ctime = WallMillis(self.i64_at(CTIME));
@@ -168,12 +168,12 @@ impl Record {
     }
 
     /// The ACL key alone.
-    pub fn acl(&self) -> i64 {
+    pub(super) fn acl(&self) -> i64 {
         if self.0[GROUPS] & ACL != 0 { self.i64_at(FIXED) } else { OPEN_ACL }
     }
 
     /// The slot of the children alone.
-    pub fn children(&self) -> u32 {
+    pub(super) fn children(&self) -> u32 {
         let flags = self.0[GROUPS];
         if flags & FAMILY == 0 {
             return NO_CHILDREN;
@@ -182,7 +182,7 @@ impl Record {
     }
 
     /// Writes in place where the groups suffice; they only ever grow in number.
-    pub fn set_head(&mut self, head: &Head) {
+    pub(super) fn set_head(&mut self, head: &Head) {
         let flags = self.0[GROUPS];
         let missing = needed(head) & !flags;
         if missing == 0 {
@@ -194,7 +194,7 @@ impl Record {
     }
 
     /// Both at once, because that is how they change.
-    pub fn set_data(&mut self, data: Option<&[u8]>, crc: u32, head: &Head) {
+    pub(super) fn set_data(&mut self, data: Option<&[u8]>, crc: u32, head: &Head) {
         let groups = (self.0[GROUPS] & ALL_GROUPS) | needed(head);
         let flags = groups | if data.is_none() { NULL_DATA } else { 0 };
         let data = data.unwrap_or_default();

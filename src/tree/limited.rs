@@ -30,7 +30,7 @@ const ROOT: u32 = 0;
 
 impl Trie {
     /// `hash_seed` keeps clients from choosing segments that collide.
-    pub fn new(hash_seed: u64) -> Trie {
+    pub(super) fn new(hash_seed: u64) -> Trie {
         Trie {
             hasher: FixedState::with_seed(hash_seed),
             branches: vec![Branch::default()],
@@ -39,12 +39,12 @@ impl Trie {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_segment.is_empty()
     }
 
     /// Those of the root are never in force.
-    pub fn add(&mut self, path: &str) {
+    pub(super) fn add(&mut self, path: &str) {
         let mut at = ROOT;
         for segment in segments(path) {
             at = match self.child(at, segment) {
@@ -56,7 +56,7 @@ impl Trie {
     }
 
     /// Lifts the limits and cuts off branches that lead to none.
-    pub fn remove(&mut self, path: &str) {
+    pub(super) fn remove(&mut self, path: &str) {
         let mut at = ROOT;
         for segment in segments(path) {
             let Some(child) = self.child(at, segment) else { return };
@@ -73,7 +73,7 @@ impl Trie {
     }
 
     /// The longest limited prefix of `path`.
-    pub fn longest(&self, path: &str) -> Option<String> {
+    pub(super) fn longest(&self, path: &str) -> Option<String> {
         let mut at = ROOT;
         let mut prefix = String::new();
         let mut limited = 0;
@@ -90,7 +90,7 @@ impl Trie {
         (limited > 0).then_some(prefix)
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.branches.clear();
         self.branches.push(Branch::default());
         self.by_segment.clear();

@@ -17,7 +17,7 @@ use crate::types::{AclList, NodeKind, Stat, StoredStat, Zxid};
 pub(super) struct Seed(pub u64);
 
 impl Seed {
-    pub fn hash(self, bytes: &[u8]) -> u64 {
+    pub(super) fn hash(self, bytes: &[u8]) -> u64 {
         let mut hasher = foldhash::fast::FixedState::with_seed(self.0).build_hasher();
         hasher.write(bytes);
         hasher.finish()
@@ -29,7 +29,7 @@ impl Seed {
     /// shards would all double at once: at a million nodes in 1,024 shards every table would just
     /// have done so and stand half empty, at twice the memory. Uneven ones double one after the
     /// other, and the tree's tables as a whole are always about two thirds full.
-    pub fn shard(hash: u64, shards: usize) -> usize {
+    pub(super) fn shard(hash: u64, shards: usize) -> usize {
         // Not the bits hashbrown uses: the top 7 and the lowest.
         let u = (hash >> 24) & 0xffff_ffff;
         // log2(1 + u) for u in [0, 1), near enough: u + 0.34 u (1 - u).
@@ -51,35 +51,39 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub fn find(&self, path: &str, hash: u64) -> Option<&Record> {
+    pub(super) fn find(&self, path: &str, hash: u64) -> Option<&Record> {
         self.nodes.find(hash, |record| record.path() == path.as_bytes())
     }
 
     /// The first record that may be the one with this hash: nothing of it has been looked at.
-    pub fn likely(&self, hash: u64) -> Option<&Record> {
+    pub(super) fn likely(&self, hash: u64) -> Option<&Record> {
         self.nodes.iter_hash(hash).next()
     }
 
     /// The node, and the table its children are in.
-    pub fn find_mut(&mut self, path: &str, hash: u64) -> Option<(&mut Record, &mut Families)> {
+    pub(super) fn find_mut(
+        &mut self,
+        path: &str,
+        hash: u64,
+    ) -> Option<(&mut Record, &mut Families)> {
         let record = self.nodes.find_mut(hash, |record| record.path() == path.as_bytes())?;
         Some((record, &mut self.families))
     }
 
     /// The path must not be present.
-    pub fn insert(&mut self, record: Record, hash: u64, seed: Seed) {
+    pub(super) fn insert(&mut self, record: Record, hash: u64, seed: Seed) {
         self.nodes.insert_unique(hash, record, |record| seed.hash(record.path()));
     }
 
     /// The node's list of children goes with it.
-    pub fn remove(&mut self, path: &str, hash: u64) -> Option<Record> {
+    pub(super) fn remove(&mut self, path: &str, hash: u64) -> Option<Record> {
         let entry = self.nodes.find_entry(hash, |record| record.path() == path.as_bytes()).ok()?;
         let (record, _) = entry.remove();
         self.families.free(record.children());
         Some(record)
     }
 
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.nodes.iter()
     }
 }
@@ -92,34 +96,34 @@ pub(super) struct Families {
 }
 
 impl Families {
-    pub fn get(&self, slot: u32) -> Option<&Children> {
+    pub(super) fn get(&self, slot: u32) -> Option<&Children> {
         if slot == NO_CHILDREN { None } else { self.slots.get(slot as usize) }
     }
 
-    pub fn count(&self, slot: u32) -> usize {
+    pub(super) fn count(&self, slot: u32) -> usize {
         self.get(slot).map_or(0, Children::len)
     }
 
-    pub fn names(&self, slot: u32) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self, slot: u32) -> impl Iterator<Item = &str> {
         self.get(slot).into_iter().flat_map(Children::iter)
     }
 
     /// Adds a name, if it is not there; gives the slot, a new one if `slot` is [`NO_CHILDREN`].
-    pub fn add(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+    pub(super) fn add(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
         let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
         self.slots[slot as usize].insert(name, seed);
         slot
     }
 
     /// As [`Self::add`] for a name that is known not to be there.
-    pub fn add_new(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+    pub(super) fn add_new(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
         let slot = if slot == NO_CHILDREN { self.new_slot() } else { slot };
         self.slots[slot as usize].push(name, seed);
         slot
     }
 
     /// Removes a name, present or not; gives the slot, [`NO_CHILDREN`] when it was the last.
-    pub fn remove(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
+    pub(super) fn remove(&mut self, slot: u32, name: &str, seed: Seed) -> u32 {
         let Some(children) = self.slots.get_mut(slot as usize) else {
             return NO_CHILDREN;
         };

@@ -17,7 +17,7 @@ pub(super) struct Shown<T> {
 impl<T> Shown<T> {
     /// Ends the transaction `zxid`. Who looks meanwhile waits: what is read then has been published,
     /// and what had been published before is in it.
-    pub fn reveal(&self, zxid: i64, publish: impl FnOnce(), show: impl FnOnce(&mut T)) {
+    pub(crate) fn reveal(&self, zxid: i64, publish: impl FnOnce(), show: impl FnOnce(&mut T)) {
         if mutants::on(Mutant::AppliedBeforePublished) {
             self.applied.store(zxid, Ordering::SeqCst);
         }
@@ -33,17 +33,17 @@ impl<T> Shown<T> {
         self.applied.store(zxid, Ordering::SeqCst);
     }
 
-    pub fn look<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.whole.lock())
     }
 
     /// The last transaction that has ended.
-    pub fn applied(&self) -> i64 {
+    pub(crate) fn applied(&self) -> i64 {
         self.applied.load(Ordering::SeqCst)
     }
 
     /// Begins anew. Nobody reads meanwhile.
-    pub fn reset(&self, whole: T) {
+    pub(crate) fn reset(&self, whole: T) {
         *self.whole.lock() = whole;
         self.applied.store(0, Ordering::SeqCst);
     }

@@ -63,7 +63,7 @@ pub(super) enum Held<'a> {
 }
 
 impl Held<'_> {
-    pub fn shard(&mut self, shard: usize) -> &mut Shard {
+    pub(super) fn shard(&mut self, shard: usize) -> &mut Shard {
         match self {
             Held::One(at, guard) => {
                 assert!(*at == shard, "the plan names every shard a transaction touches");
@@ -78,7 +78,7 @@ impl Held<'_> {
         }
     }
 
-    pub fn each(&mut self, mut f: impl FnMut(&mut Shard)) {
+    pub(super) fn each(&mut self, mut f: impl FnMut(&mut Shard)) {
         match self {
             Held::One(_, guard) => f(guard),
             Held::All(guards) => guards.iter_mut().for_each(|guard| f(guard)),

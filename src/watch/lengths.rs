@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 pub(super) struct Lengths(BTreeMap<usize, usize>);
 
 impl Lengths {
-    pub fn add(&mut self, len: usize) {
+    pub(super) fn add(&mut self, len: usize) {
         *self.0.entry(len).or_default() += 1;
     }
 
-    pub fn remove(&mut self, len: usize) {
+    pub(super) fn remove(&mut self, len: usize) {
         if let Some(watches) = self.0.get_mut(&len) {
             *watches -= 1;
             if *watches == 0 {
@@ -23,12 +23,12 @@ impl Lengths {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The longest ancestor of `path` that is shorter than `len` and may be watched.
-    pub fn ancestor<'a>(&self, path: &'a str, len: usize) -> Option<&'a str> {
+    pub(super) fn ancestor<'a>(&self, path: &'a str, len: usize) -> Option<&'a str> {
         let bytes = path.as_bytes();
         let lengths = self.0.range(..len.min(path.len())).rev().map(|(len, _)| *len);
         lengths

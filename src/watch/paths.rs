@@ -26,7 +26,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub fn new(hash_seed: u64) -> Paths {
+    pub(super) fn new(hash_seed: u64) -> Paths {
         Paths {
             hasher: FixedState::with_seed(hash_seed),
             by_text: HashTable::new(),
@@ -37,18 +37,18 @@ impl Paths {
     }
 
     /// Bytes of all texts.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn find(&self, path: &str) -> Option<u32> {
+    pub(super) fn find(&self, path: &str) -> Option<u32> {
         let slab = &self.slab;
         self.by_text
             .find(self.hasher.hash_one(path), |at| slab[*at as usize].text.as_deref() == Some(path))
             .copied()
     }
 
-    pub fn find_or_add(&mut self, path: &str) -> u32 {
+    pub(super) fn find_or_add(&mut self, path: &str) -> u32 {
         if let Some(at) = self.find(path) {
             return at;
         }
@@ -72,20 +72,20 @@ impl Paths {
     }
 
     /// The path's text; empty for a number nobody has.
-    pub fn text(&self, at: u32) -> &str {
+    pub(super) fn text(&self, at: u32) -> &str {
         self.slab[at as usize].text.as_deref().unwrap_or_default()
     }
 
-    pub fn shared_text(&self, at: u32) -> Option<&Arc<str>> {
+    pub(super) fn shared_text(&self, at: u32) -> Option<&Arc<str>> {
         self.slab[at as usize].text.as_ref()
     }
 
-    pub fn set(&self, at: u32, table: usize) -> Set {
+    pub(super) fn set(&self, at: u32, table: usize) -> Set {
         self.slab[at as usize].sets[table]
     }
 
     /// Stores what the set has become, and forgets a path that nobody watches any more.
-    pub fn put(&mut self, at: u32, table: usize, set: Set) {
+    pub(super) fn put(&mut self, at: u32, table: usize, set: Set) {
         let watched = &mut self.slab[at as usize];
         watched.sets[table] = set;
         if watched.sets.iter().any(|s| !s.is_empty()) {
@@ -100,12 +100,12 @@ impl Paths {
     }
 
     /// One more than the highest number.
-    pub fn end(&self) -> u32 {
+    pub(super) fn end(&self) -> u32 {
         self.slab.len() as u32
     }
 
     /// Paths with numbers from `from` up to `to`, which is not among them, in their order.
-    pub fn range(&self, from: u32, to: u32) -> impl Iterator<Item = (u32, &str)> {
+    pub(super) fn range(&self, from: u32, to: u32) -> impl Iterator<Item = (u32, &str)> {
         let texts = self.slab.iter().enumerate().take(to as usize).skip(from as usize);
         texts.filter_map(|(at, watched)| Some((at as u32, watched.text.as_deref()?)))
     }

@@ -19,29 +19,29 @@ use crate::types::WatchMode;
 pub(super) struct Modes(pub u8);
 
 impl Modes {
-    pub const NONE: Modes = Modes(0);
-    pub const STANDARD: Modes = Modes(1);
-    pub const PERSISTENT: Modes = Modes(2);
-    pub const RECURSIVE: Modes = Modes(4);
-    pub const ANY: Modes = Modes(7);
+    pub(super) const NONE: Modes = Modes(0);
+    pub(super) const STANDARD: Modes = Modes(1);
+    pub(super) const PERSISTENT: Modes = Modes(2);
+    pub(super) const RECURSIVE: Modes = Modes(4);
+    pub(super) const ANY: Modes = Modes(7);
 
-    pub fn of(mode: WatchMode) -> Modes {
+    pub(super) fn of(mode: WatchMode) -> Modes {
         match mode {
             WatchMode::Standard => Modes::STANDARD,
             WatchMode::Persistent => Modes::PERSISTENT,
             WatchMode::PersistentRecursive => Modes::RECURSIVE,
         }
     }
-    pub fn is_none(self) -> bool {
+    pub(super) fn is_none(self) -> bool {
         self.0 == 0
     }
-    pub fn has(self, other: Modes) -> bool {
+    pub(super) fn has(self, other: Modes) -> bool {
         self.0 & other.0 != 0
     }
-    pub fn with(self, other: Modes) -> Modes {
+    pub(super) fn with(self, other: Modes) -> Modes {
         Modes(self.0 | other.0)
     }
-    pub fn without(self, other: Modes) -> Modes {
+    pub(super) fn without(self, other: Modes) -> Modes {
         Modes(self.0 & !other.0)
     }
 }
@@ -54,14 +54,14 @@ pub(super) struct Watcher(u32);
 pub(super) const SLOTS: u32 = 1 << 28;
 
 impl Watcher {
-    pub fn new(slot: u32, modes: Modes) -> Watcher {
+    pub(super) fn new(slot: u32, modes: Modes) -> Watcher {
         assert!(slot < SLOTS, "connection slot {slot} is beyond {SLOTS}");
         Watcher((modes.0 as u32) << 28 | slot)
     }
-    pub fn slot(self) -> u32 {
+    pub(super) fn slot(self) -> u32 {
         self.0 & (SLOTS - 1)
     }
-    pub fn modes(self) -> Modes {
+    pub(super) fn modes(self) -> Modes {
         Modes((self.0 >> 28) as u8)
     }
 }
@@ -80,17 +80,17 @@ pub(super) enum Members {
 }
 
 impl Set {
-    pub fn one(watcher: Watcher) -> Set {
+    pub(super) fn one(watcher: Watcher) -> Set {
         Set(watcher.0)
     }
     fn crowd(index: u32) -> Set {
         assert!(index < CROWD, "crowd {index} is beyond the index's 31 bits");
         Set(CROWD | index)
     }
-    pub fn is_empty(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
-    pub fn members(self) -> Members {
+    pub(super) fn members(self) -> Members {
         match self.0 {
             0 => Members::Nobody,
             raw if raw & CROWD != 0 => Members::Crowd(raw & !CROWD),
@@ -180,7 +180,7 @@ pub(super) struct Crowds {
 
 impl Crowds {
     /// The modes `slot` has in `set`.
-    pub fn modes(&self, set: Set, slot: u32) -> Modes {
+    pub(super) fn modes(&self, set: Set, slot: u32) -> Modes {
         match set.members() {
             Members::Nobody => Modes::NONE,
             Members::One(watcher) if watcher.slot() == slot => watcher.modes(),
@@ -193,7 +193,7 @@ impl Crowds {
     }
 
     /// Gives `slot` exactly `modes`; none takes it out.
-    pub fn put(&mut self, set: &mut Set, slot: u32, modes: Modes) {
+    pub(super) fn put(&mut self, set: &mut Set, slot: u32, modes: Modes) {
         match set.members() {
             Members::Nobody if modes.is_none() => {}
             Members::Nobody => *set = Set::one(Watcher::new(slot, modes)),
@@ -222,7 +222,7 @@ impl Crowds {
     }
 
     /// Walks a crowd in order; `keep` answers what each watcher becomes (no modes: it is out).
-    pub fn walk(&mut self, set: &mut Set, at: u32, mut keep: impl FnMut(Watcher) -> Modes) {
+    pub(super) fn walk(&mut self, set: &mut Set, at: u32, mut keep: impl FnMut(Watcher) -> Modes) {
         let crowd = &mut self.slab[at as usize];
         let before = crowd.list.len();
         crowd.list.retain_mut(|watcher| {
@@ -239,7 +239,7 @@ impl Crowds {
         self.settle(set, at);
     }
 
-    pub fn len(&self, set: Set) -> usize {
+    pub(super) fn len(&self, set: Set) -> usize {
         match set.members() {
             Members::Nobody => 0,
             Members::One(_) => 1,
@@ -247,7 +247,7 @@ impl Crowds {
         }
     }
 
-    pub fn each(&self, set: Set, mut f: impl FnMut(Watcher)) {
+    pub(super) fn each(&self, set: Set, mut f: impl FnMut(Watcher)) {
         match set.members() {
             Members::Nobody => {}
             Members::One(watcher) => f(watcher),

@@ -26,7 +26,7 @@ struct Line {
 }
 
 /// The list that stood on a path last, as far as the log tells: of a node that is there or was.
-pub fn last_list(server: &Server, path: &str) -> Option<AclList> {
+pub(crate) fn last_list(server: &Server, path: &str) -> Option<AclList> {
     let dir = RealDir::open(server.folder.join("data/version-2")).ok()?;
     let mut replay = Replay::open(&dir, Zxid(1), ENTRY_MAX).ok()?;
     let mut last = None;
@@ -51,12 +51,12 @@ pub fn last_list(server: &Server, path: &str) -> Option<AclList> {
 }
 
 /// Whether such a list lets everybody read.
-pub fn is_open(list: &AclList) -> bool {
+pub(crate) fn is_open(list: &AclList) -> bool {
     list.iter().any(|acl| acl.perms.0 & Perms::READ.0 != 0 && &*acl.scheme == "world")
 }
 
 /// Where the logs of the two servers part, as text.
-pub fn parting(java: &Server, ours: &Server) -> String {
+pub(crate) fn parting(java: &Server, ours: &Server) -> String {
     let (theirs, own) = match (lines(java), lines(ours)) {
         (Ok(theirs), Ok(own)) => (theirs, own),
         (Err(why), _) => return format!("  Java's log cannot be read: {why}\n"),

@@ -39,14 +39,14 @@ use crate::support::server::{Kind, Server};
 use crate::support::wire::{OPEN, Out, request};
 
 /// One intended difference between two lines of the two servers.
-pub struct Intended {
+pub(crate) struct Intended {
     pub name: &'static str,
     pub reason: &'static str,
     pub holds: fn(java: &str, ours: &str) -> bool,
 }
 
 /// Differences that may show inside the random streams.
-pub const INTENDED: &[Intended] = &[Intended {
+pub(crate) const INTENDED: &[Intended] = &[Intended {
     name: "order of ids that `auth` stands for",
     reason: "Java lists a connection's ids in the order of a hash table; ours in the order in \
              which they were added. The set is the same.",
@@ -56,7 +56,7 @@ pub const INTENDED: &[Intended] = &[Intended {
 /// Events that a `setWatches` tells in Java and not here, as the asker may not read their nodes. The
 /// watches stay with us, and may be heard of later.
 #[derive(Default)]
-pub struct Untold(BTreeSet<(usize, String)>);
+pub(crate) struct Untold(BTreeSet<(usize, String)>);
 
 /// An event's slot and path. `own`: the slot whose lines say no number.
 fn event(line: &str, own: usize) -> Option<(usize, String)> {
@@ -83,7 +83,7 @@ fn alone(lines: &[String], others: &[String]) -> Vec<usize> {
 
 impl Untold {
     /// Takes out of both sides' lines of a turn what need not be equal: nothing else is.
-    pub fn pass_over(
+    pub(crate) fn pass_over(
         &mut self,
         turn: &Turn,
         java: &mut Vec<String>,
@@ -106,7 +106,7 @@ impl Untold {
     }
 
     /// Events of watches that stayed.
-    pub fn pass_over_late(&self, java: &[String], ours: &mut Vec<String>) {
+    pub(crate) fn pass_over_late(&self, java: &[String], ours: &mut Vec<String>) {
         for place in alone(ours, java).into_iter().rev() {
             // Lines of who sends the batch say no number.
             let Some((slot, path)) = event(&ours[place], usize::MAX) else { continue };

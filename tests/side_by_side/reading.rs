@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// What one server's values stand for.
 #[derive(Default)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Session ids in the order in which they were given out.
     sessions: HashMap<i64, usize>,
     /// The time of each transaction, as first seen: it must never be told otherwise.
@@ -21,7 +21,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub fn session(&mut self, id: i64) -> String {
+    pub(crate) fn session(&mut self, id: i64) -> String {
         if id == 0 {
             return "0".into();
         }
@@ -46,7 +46,7 @@ impl Reading {
     /// The zxid that is `back` counted ones before the last; a negative `back` is one that no
     /// transaction of the stream reaches. (The last + 1 would not do: it may turn out to be one of
     /// those that are not counted.)
-    pub fn zxid_back(&self, back: i64) -> i64 {
+    pub(crate) fn zxid_back(&self, back: i64) -> i64 {
         if back < 0 {
             return self.last + 1_000_000;
         }
@@ -89,7 +89,7 @@ impl Reading {
     }
 
     /// A frame that came after the handshake: an event, or the reply to `opcode`.
-    pub fn frame(&mut self, opcode: i32, payload: &[u8]) -> String {
+    pub(crate) fn frame(&mut self, opcode: i32, payload: &[u8]) -> String {
         let mut input = In::new(payload);
         let mut text = String::new();
         if self.read_frame(opcode, &mut input, &mut text).is_err() {

@@ -6,7 +6,7 @@ use crate::support::wire::{OPEN, Out, RawAcl};
 
 /// A request of a stream.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     pub xid: i32,
     pub opcode: i32,
     pub body: Vec<u8>,
@@ -35,7 +35,7 @@ fn make(xid: &mut i32, opcode: i32, body: Out, text: String) -> Request {
 }
 
 /// Any request that is handled in the session's line and leaves the connection open.
-pub fn any(rng: &mut Rng, root: &str, profile: Profile, xid: &mut i32) -> Request {
+pub(crate) fn any(rng: &mut Rng, root: &str, profile: Profile, xid: &mut i32) -> Request {
     let mut request = well_formed(rng, root, profile, xid);
     if rng.percent(4) && request.zxid_back.is_none() && request.opcode != 11 {
         damage(rng, &mut request);
@@ -275,7 +275,7 @@ fn multi_read(rng: &mut Rng, root: &str, xid: &mut i32) -> Request {
 
 /// A request that Java handles when it is received, ahead of the session's line: it travels in a
 /// turn of its own.
-pub fn at_receipt(rng: &mut Rng, xid: &mut i32) -> Request {
+pub(crate) fn at_receipt(rng: &mut Rng, xid: &mut i32) -> Request {
     let auth = |scheme: &str, data: &str, closes| {
         let body = Out::new().i32(0).str(scheme).buffer(Some(data.as_bytes())).0;
         let text = format!("auth {scheme:?}");
@@ -294,14 +294,14 @@ pub fn at_receipt(rng: &mut Rng, xid: &mut i32) -> Request {
     }
 }
 
-pub fn close_session(xid: &mut i32) -> Request {
+pub(crate) fn close_session(xid: &mut i32) -> Request {
     Request { closes: true, ..make(xid, -11, Out::new(), "closeSession".into()) }
 }
 
 impl Request {
     /// Java validates what is pipelined behind this one against a state that its threads happen
     /// to have reached (see `intended`): it ends its batch.
-    pub fn ends_batch(&self, profile: Profile) -> bool {
+    pub(crate) fn ends_batch(&self, profile: Profile) -> bool {
         let counted = matches!(self.opcode, 1 | 2 | 5 | 14 | 15 | 19 | 21);
         self.races || self.opcode == 7 || (profile == Profile::Quotas && counted)
     }
@@ -309,7 +309,7 @@ impl Request {
 
 /// How the servers are set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// As they come.
     Plain,
     /// `extendedTypesEnabled=true`.

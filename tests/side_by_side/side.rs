@@ -16,7 +16,7 @@ struct Slot {
 }
 
 /// A server and the connections of the stream that is being played.
-pub struct Side {
+pub(crate) struct Side {
     pub server: Server,
     reading: Reading,
     slots: [Slot; SLOTS],
@@ -27,7 +27,7 @@ pub struct Side {
 }
 
 impl Side {
-    pub fn start(kind: Kind, folder: &Path, settings: &[(&str, &str)]) -> Side {
+    pub(crate) fn start(kind: Kind, folder: &Path, settings: &[(&str, &str)]) -> Side {
         let server = Server::start(kind, folder, settings);
         Side {
             server,
@@ -39,7 +39,7 @@ impl Side {
     }
 
     /// Makes the root that a stream works under.
-    pub fn prepare(&mut self, root: &str) {
+    pub(crate) fn prepare(&mut self, root: &str) {
         self.slots = Default::default();
         let mut session = Session::open(self.server.port, 100_000);
         self.reading.session(session.grant.session);
@@ -49,7 +49,7 @@ impl Side {
     }
 
     /// First half of a turn: everything that is sent.
-    pub fn send(&mut self, turn: &Turn) {
+    pub(crate) fn send(&mut self, turn: &Turn) {
         match turn {
             Turn::Batch { slot, requests } => {
                 let reading = &self.reading;
@@ -94,7 +94,7 @@ impl Side {
     }
 
     /// Second half: what came back, and what every other connection heard of it.
-    pub fn finish(&mut self, turn: &Turn) -> Vec<String> {
+    pub(crate) fn finish(&mut self, turn: &Turn) -> Vec<String> {
         let mut lines = Vec::new();
         match turn {
             Turn::Batch { slot, requests } => self.batch(*slot, requests, &mut lines),
@@ -114,7 +114,7 @@ impl Side {
 
     /// Whether a slot's connection may read a node, now that all is quiet: `None` if nobody can tell, as
     /// the connection has ended, or the node is gone and was for some only.
-    pub fn may_read(&mut self, slot: usize, path: &str) -> Option<bool> {
+    pub(crate) fn may_read(&mut self, slot: usize, path: &str) -> Option<bool> {
         let conn = self.slots[slot].conn.as_mut()?;
         let body = Out::new().str(path).bool(false);
         conn.send_request(0x7000_0000, 4, &body.0);
@@ -263,7 +263,7 @@ impl Side {
     }
 
     /// Ends the stream's sessions, in slot order.
-    pub fn close(&mut self) -> Vec<String> {
+    pub(crate) fn close(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for slot in 0..SLOTS {
             if self.slots[slot].grant.is_none() {
@@ -289,7 +289,7 @@ impl Side {
     }
 
     /// The whole tree below `tops`: data, Stat, ACL and children of every node.
-    pub fn dump(&mut self, tops: &[&str]) -> Vec<String> {
+    pub(crate) fn dump(&mut self, tops: &[&str]) -> Vec<String> {
         let mut session = Session::open(self.server.port, 100_000);
         self.reading.session(session.grant.session);
         assert_eq!(session.auth("digest", SUPER_AUTH), 0);

@@ -5,12 +5,12 @@ use crate::request::{self, Profile, Request};
 use crate::support::{Rng, setting};
 
 /// Sessions that a stream plays with.
-pub const SLOTS: usize = 4;
+pub(crate) const SLOTS: usize = 4;
 
 /// One step of a stream. Every other connection is silent meanwhile, which is what makes the
 /// order of events comparable.
 #[derive(Debug, Clone)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Pipelined requests on one session's connection.
     Batch { slot: usize, requests: Vec<Request> },
     /// The TCP connection is cut; the session stays.
@@ -26,7 +26,7 @@ pub enum Turn {
 
 /// The zxid that a handshake claims to have seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     Nothing,
     Last,
     /// More than the server has: closed without an answer.
@@ -35,7 +35,7 @@ pub enum Seen {
 
 /// A password that is not the session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Password {
+pub(crate) enum Password {
     Zeros,
     Short,
     Empty,
@@ -52,7 +52,7 @@ enum SlotState {
 }
 
 /// The turns of one seed: at least `operations` requests.
-pub fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<Turn> {
+pub(crate) fn turns(seed: u64, operations: usize, root: &str, profile: Profile) -> Vec<Turn> {
     let pipelined = setting("RK_PIPELINED", 16) as usize;
     let mut rng = Rng::new(seed);
     let mut slots = [SlotState::Empty; SLOTS];

@@ -28,7 +28,7 @@ const JVM_ALONE: &str = "-Xmx1000m";
 const JVM_MEMBER: &str = "-Xmx384m";
 
 #[derive(Args)]
-pub struct CompareArguments {
+pub(super) struct CompareArguments {
     #[arg(long, value_enum, default_value = "standalone")]
     suite: Suite,
     /// Our binary. Default: target/release/ringkeeper, built if it is not there.
@@ -110,7 +110,7 @@ pub struct CompareArguments {
 }
 
 #[derive(Args)]
-pub struct ReportArguments {
+pub(super) struct ReportArguments {
     /// A report.json of an earlier comparison.
     json: PathBuf,
     #[arg(long, short, default_value = "target/perf-report")]
@@ -241,7 +241,7 @@ impl Narrator for Terminal {
     }
 }
 
-pub fn compare(arguments: &CompareArguments) -> Result<(), Fault> {
+pub(super) fn compare(arguments: &CompareArguments) -> Result<(), Fault> {
     let settings = arguments.settings()?;
     let mut terminal = Terminal;
     let outcome = Session::new(&settings, &mut terminal).run()?;
@@ -256,7 +256,7 @@ pub fn compare(arguments: &CompareArguments) -> Result<(), Fault> {
     }
 }
 
-pub fn report(arguments: &ReportArguments) -> Result<(), Fault> {
+pub(super) fn report(arguments: &ReportArguments) -> Result<(), Fault> {
     let text = std::fs::read_to_string(&arguments.json).map_err(Fault::file(&arguments.json))?;
     let outcome = serde_json::from_str(&text).map_err(|e| Fault::File {
         path: arguments.json.clone(),

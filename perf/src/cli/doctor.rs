@@ -9,7 +9,7 @@ use crate::doctor;
 use crate::fault::Fault;
 
 #[derive(Args)]
-pub struct DoctorArguments {
+pub(super) struct DoctorArguments {
     /// The folder the log will be in: a file is made in it and removed again.
     #[arg(long, default_value = ".")]
     log_dir: PathBuf,
@@ -21,7 +21,7 @@ pub struct DoctorArguments {
     json: bool,
 }
 
-pub fn doctor(arguments: &DoctorArguments) -> Result<(), Fault> {
+pub(super) fn doctor(arguments: &DoctorArguments) -> Result<(), Fault> {
     let each = Duration::try_from_secs_f64(arguments.each)
         .map_err(|e| Fault::Usage(format!("--each {}: {e}", arguments.each)))?;
     let diagnosis = doctor::examine(&arguments.log_dir, each);

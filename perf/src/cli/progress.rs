@@ -9,7 +9,7 @@ use crate::engine::run::Observer;
 use crate::output::table::count;
 
 /// A spinner with the rate so far.
-pub struct Display {
+pub(super) struct Display {
     bar: ProgressBar,
     label: String,
     last: (Instant, u64),
@@ -17,12 +17,12 @@ pub struct Display {
 }
 
 impl Display {
-    pub fn new(label: &str) -> Display {
+    pub(super) fn new(label: &str) -> Display {
         Display::metering(label, Costing::default())
     }
 
     /// Also meters servers over the window.
-    pub fn metering(label: &str, costing: Costing) -> Display {
+    pub(super) fn metering(label: &str, costing: Costing) -> Display {
         let bar = ProgressBar::no_length();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
             bar.set_style(style);
@@ -30,7 +30,7 @@ impl Display {
         Display { bar, label: label.to_owned(), last: (Instant::now(), 0), costing }
     }
 
-    pub fn cost(&self) -> Option<Cost> {
+    pub(super) fn cost(&self) -> Option<Cost> {
         self.costing.cost()
     }
 }

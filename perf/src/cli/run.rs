@@ -16,7 +16,7 @@ use crate::result::RunResult;
 use crate::schedule::Arrival;
 
 #[derive(Args)]
-pub struct RunArguments {
+pub(super) struct RunArguments {
     /// Servers, HOST:PORT,…; connections go round them.
     #[arg(long, short, value_delimiter = ',', required = true)]
     servers: Vec<String>,
@@ -99,7 +99,7 @@ pub struct RunArguments {
 }
 
 /// One driver thread for every four CPUs: the server needs the rest.
-pub fn default_threads() -> usize {
+pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |n| (n.get() / 4).max(1))
 }
 
@@ -152,7 +152,7 @@ impl RunArguments {
     }
 }
 
-pub fn run(arguments: RunArguments) -> Result<(), Fault> {
+pub(super) fn run(arguments: RunArguments) -> Result<(), Fault> {
     let (plan, job) = (arguments.plan()?, arguments.job()?);
     if !arguments.no_set_up {
         let mut display = Display::new("setting up");

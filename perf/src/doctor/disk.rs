@@ -182,7 +182,7 @@ pub(super) struct Log {
 impl Log {
     /// # Errors
     /// INVAL where the file system has no O_DIRECT and the way wants it.
-    pub fn prepare(path: &Path, way: Way, group: usize) -> rustix::io::Result<Log> {
+    pub(super) fn prepare(path: &Path, way: Way, group: usize) -> rustix::io::Result<Log> {
         let direct = matches!(way, Way::Direct | Way::Unflushed);
         let len = group * RECORD;
         let step = if direct { len.next_multiple_of(BLOCK) } else { len };
@@ -193,7 +193,7 @@ impl Log {
         Ok(Log { file, way, memory, data: skip..skip + step, offset: 0 })
     }
 
-    pub fn append(&mut self) -> rustix::io::Result<()> {
+    pub(super) fn append(&mut self) -> rustix::io::Result<()> {
         let data = &self.memory[self.data.clone()];
         match self.way {
             Way::Growing | Way::Prepared => {

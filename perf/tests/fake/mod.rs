@@ -12,7 +12,7 @@ use std::thread;
 /// A mistake to make now and then. Each test program makes some of them.
 #[allow(dead_code)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mistake {
+pub(crate) enum Mistake {
     None,
     WrongXid,
     WrongValue,
@@ -45,12 +45,12 @@ struct Tree {
     lossy: bool,
 }
 
-pub struct Fake {
+pub(crate) struct Fake {
     pub address: SocketAddr,
 }
 
 impl Fake {
-    pub fn start(mistake: Mistake) -> Fake {
+    pub(crate) fn start(mistake: Mistake) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tree = Arc::new(Mutex::new(Tree::default()));

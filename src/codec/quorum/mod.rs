@@ -177,25 +177,25 @@ impl Packet {
 
 /// The numbers of the wire (Leader's constants).
 mod kind {
-    pub const REQUEST: i32 = 1;
-    pub const PROPOSAL: i32 = 2;
-    pub const ACK: i32 = 3;
-    pub const COMMIT: i32 = 4;
-    pub const PING: i32 = 5;
-    pub const REVALIDATE: i32 = 6;
-    pub const SYNC: i32 = 7;
-    pub const INFORM: i32 = 8;
-    pub const COMMIT_AND_ACTIVATE: i32 = 9;
-    pub const NEW_LEADER: i32 = 10;
-    pub const FOLLOWER_INFO: i32 = 11;
-    pub const UP_TO_DATE: i32 = 12;
-    pub const DIFF: i32 = 13;
-    pub const TRUNC: i32 = 14;
-    pub const SNAP: i32 = 15;
-    pub const OBSERVER_INFO: i32 = 16;
-    pub const LEADER_INFO: i32 = 17;
-    pub const ACK_EPOCH: i32 = 18;
-    pub const INFORM_AND_ACTIVATE: i32 = 19;
+    pub(super) const REQUEST: i32 = 1;
+    pub(super) const PROPOSAL: i32 = 2;
+    pub(super) const ACK: i32 = 3;
+    pub(super) const COMMIT: i32 = 4;
+    pub(super) const PING: i32 = 5;
+    pub(super) const REVALIDATE: i32 = 6;
+    pub(super) const SYNC: i32 = 7;
+    pub(super) const INFORM: i32 = 8;
+    pub(super) const COMMIT_AND_ACTIVATE: i32 = 9;
+    pub(super) const NEW_LEADER: i32 = 10;
+    pub(super) const FOLLOWER_INFO: i32 = 11;
+    pub(super) const UP_TO_DATE: i32 = 12;
+    pub(super) const DIFF: i32 = 13;
+    pub(super) const TRUNC: i32 = 14;
+    pub(super) const SNAP: i32 = 15;
+    pub(super) const OBSERVER_INFO: i32 = 16;
+    pub(super) const LEADER_INFO: i32 = 17;
+    pub(super) const ACK_EPOCH: i32 = 18;
+    pub(super) const INFORM_AND_ACTIVATE: i32 = 19;
 }
 
 /// Bytes of a session and its timeout in a PING.

@@ -10,7 +10,7 @@ use crate::types::{AclList, StoredStat, WallMillis};
 const LIMITS: Limits = Limits { data: 4096, identities: 8 };
 
 /// What Java's classes wrote, by name.
-pub fn java(name: &str) -> Vec<u8> {
+pub(super) fn java(name: &str) -> Vec<u8> {
     let all = include_str!("../testdata/quorum.txt");
     let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     unhex(line.unwrap_or_else(|| panic!("no vector {name}")))

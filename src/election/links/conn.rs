@@ -28,30 +28,30 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub fn new(party: Party) -> Conn {
+    pub(super) fn new(party: Party) -> Conn {
         Conn { party, received: Vec::new() }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
 
     /// False if it is too much for one that only waits.
-    pub fn receive(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn receive(&mut self, bytes: &[u8]) -> bool {
         self.received.extend_from_slice(bytes);
         let waits = matches!(self.party, Party::Claims(_));
         !waits || self.received.len() <= CLAIM_BYTES_MAX
     }
 
     /// The header, once all of it is there.
-    pub fn header(&mut self) -> Result<Option<Header>, HeaderError> {
+    pub(super) fn header(&mut self) -> Result<Option<Header>, HeaderError> {
         let Some((header, length)) = decode_header(&self.received)? else { return Ok(None) };
         self.received.drain(..length);
         Ok(Some(header))
     }
 
     /// Every frame that is complete. After an error there can be no more.
-    pub fn frames(
+    pub(super) fn frames(
         &mut self,
         mut take: impl FnMut(Result<Notification, NotificationError>),
     ) -> Result<(), FrameError> {

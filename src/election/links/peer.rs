@@ -61,7 +61,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub fn new(calls_us: bool) -> Peer {
+    pub(super) fn new(calls_us: bool) -> Peer {
         Peer {
             calls_us,
             wanted: false,
@@ -83,15 +83,15 @@ impl Peer {
         }
     }
 
-    pub fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         self.wanted
     }
 
-    pub fn is_member(&self) -> bool {
+    pub(super) fn is_member(&self) -> bool {
         !self.configured.is_empty()
     }
 
-    pub fn link(&self) -> Option<Link> {
+    pub(super) fn link(&self) -> Option<Link> {
         match self.line {
             Line::Up { link, .. } => Some(link),
             Line::Down { .. } | Line::Dialing { .. } => None,
@@ -99,7 +99,7 @@ impl Peer {
     }
 
     /// When this peer has something to do.
-    pub fn due(&self, stall_ms: i64) -> Option<Millis> {
+    pub(super) fn due(&self, stall_ms: i64) -> Option<Millis> {
         match self.line {
             Line::Down { retry_at } => retry_at,
             Line::Dialing { until, .. } => Some(until),
@@ -111,7 +111,7 @@ impl Peer {
         }
     }
 
-    pub fn configure(&mut self, addresses: Vec<ElectionAddress>, wanted: bool, now: Millis) {
+    pub(super) fn configure(&mut self, addresses: Vec<ElectionAddress>, wanted: bool, now: Millis) {
         let news = addresses != self.configured || (wanted && !self.wanted);
         (self.configured, self.wanted) = (addresses, wanted);
         if news {
@@ -122,7 +122,7 @@ impl Peer {
         }
     }
 
-    pub fn claim(&mut self, addresses: Vec<ElectionAddress>) {
+    pub(super) fn claim(&mut self, addresses: Vec<ElectionAddress>) {
         if !addresses.is_empty() {
             self.claimed = addresses;
         }
@@ -136,7 +136,12 @@ impl Peer {
     }
 
     /// Begins an attempt; `None` where no address is known.
-    pub fn dial(&mut self, now: Millis, dial: Dial, timeout_ms: i64) -> Option<ElectionAddress> {
+    pub(super) fn dial(
+        &mut self,
+        now: Millis,
+        dial: Dial,
+        timeout_ms: i64,
+    ) -> Option<ElectionAddress> {
         let count = self.addresses().count();
         let Some(address) = self.addresses().nth(self.next_address % count.max(1)).cloned() else {
             self.line = Line::Down { retry_at: None };
@@ -148,7 +153,7 @@ impl Peer {
     }
 
     /// An attempt has failed. True when every address has by now.
-    pub fn failed(&mut self, now: Millis) -> bool {
+    pub(super) fn failed(&mut self, now: Millis) -> bool {
         self.next_address += 1;
         self.failures += 1;
         if self.failures < self.addresses().count() {
@@ -164,7 +169,7 @@ impl Peer {
     }
 
     /// We have asked the peer to call.
-    pub fn knocked(&mut self, now: Millis) {
+    pub(super) fn knocked(&mut self, now: Millis) {
         self.failures = 0;
         let dial_ms = self.last_dial.map_or(0, |last| now.0 - last.0);
         let least_ms = if self.quick_knocks > 0 { RETRY_MS_MIN } else { KNOCK_MS_MIN };
@@ -175,7 +180,7 @@ impl Peer {
         self.rest(now, pause_ms);
     }
 
-    pub fn up(&mut self, now: Millis, link: Link) {
+    pub(super) fn up(&mut self, now: Millis, link: Link) {
         self.failures = 0;
         self.given_up = false;
         self.asks = false;
@@ -184,7 +189,7 @@ impl Peer {
 
     /// The connection has ended. When it had lasted, that is news, and the peer is tried at once;
     /// the end of a short one may be the two servers' crossing, and is left to settle.
-    pub fn down(&mut self, now: Millis) {
+    pub(super) fn down(&mut self, now: Millis) {
         let lasted = matches!(self.line, Line::Up { since, .. } if now >= since + GOOD_MS);
         if std::mem::take(&mut self.asks) {
             self.rest(now, self.pause_ms);
@@ -208,7 +213,7 @@ impl Peer {
     }
 
     /// An attempt as soon as is decent, where there is neither connection nor attempt.
-    pub fn hasten(&mut self, now: Millis) {
+    pub(super) fn hasten(&mut self, now: Millis) {
         if let Line::Down { retry_at } = &mut self.line {
             let after_dial = self.last_dial.map_or(now, |last| last + DIAL_GAP_MS);
             let earliest = now.max(after_dial).max(self.calls_until.unwrap_or(now));
@@ -217,7 +222,7 @@ impl Peer {
     }
 
     /// As [`Peer::hasten`], with the pauses beginning anew.
-    pub fn hasten_anew(&mut self, now: Millis) {
+    pub(super) fn hasten_anew(&mut self, now: Millis) {
         self.pause_ms = RETRY_MS_MIN;
         self.hasten(now);
     }

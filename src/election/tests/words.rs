@@ -13,7 +13,7 @@ use crate::zab::tests::words::Words;
 
 /// `voters=1,2,3 observers=4 next=1,2 groups=1:2|3 weight=3:0`: servers live at `s<id>`, with
 /// election port 3000 + id.
-pub fn electorate(words: &Words<'_>) -> Electorate {
+pub(super) fn electorate(words: &Words<'_>) -> Electorate {
     let mut text = servers(words.get("voters"), words.find("observers").unwrap_or(""));
     for (number, group) in words.find("groups").into_iter().flat_map(|g| g.split('|')).enumerate() {
         text += &format!("group.{}={group}\n", number + 1);
@@ -44,7 +44,7 @@ fn servers(voters: &str, observers: &str) -> String {
 
 /// The notification whose state is the word at `place`; `ours` is the configuration it has unless
 /// it says otherwise.
-pub fn notification(words: &Words<'_>, place: usize, ours: &str) -> Notification {
+pub(super) fn notification(words: &Words<'_>, place: usize, ours: &str) -> Notification {
     let version = words.number_or("version", i64::from(VERSION)) as i32;
     let config = match words.find("config") {
         Some(version) => format!("{}version={version}", servers("1,2,3,4", "")),
@@ -67,7 +67,7 @@ pub fn notification(words: &Words<'_>, place: usize, ours: &str) -> Notification
     }
 }
 
-pub fn show(n: &Notification, ours: &str) -> String {
+pub(super) fn show(n: &Notification, ours: &str) -> String {
     let state = match n.state {
         PeerState::Looking => "looking",
         PeerState::Following => "following",
@@ -84,7 +84,7 @@ pub fn show(n: &Notification, ours: &str) -> String {
     format!("{state} leader={leader} zxid={zxid} round={round} epoch={epoch}{other}")
 }
 
-pub fn zxid(text: &str) -> Zxid {
+pub(super) fn zxid(text: &str) -> Zxid {
     match text {
         "untrusted" => Zxid(-1),
         "none" => Zxid(i64::MIN),

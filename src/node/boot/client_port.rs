@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes the address. One that is in use is tried for a while.
-pub fn take(address: SocketAddr) -> Result<Bound, BootError> {
+pub(super) fn take(address: SocketAddr) -> Result<Bound, BootError> {
     let began = Instant::now();
     let mut is_logged = false;
     loop {

@@ -28,7 +28,7 @@ use crate::types::{ServerId, Zxid, limits};
 const READS_AFTER_MS: i64 = 2_000;
 
 /// How the tree is recovered.
-pub fn recover_plan(settings: &Settings) -> RecoverPlan {
+pub(super) fn recover_plan(settings: &Settings) -> RecoverPlan {
     RecoverPlan {
         tree: TreeOptions {
             hash_seed: entropy(),
@@ -44,7 +44,7 @@ pub fn recover_plan(settings: &Settings) -> RecoverPlan {
 }
 
 /// What the roles of a server with so many network cores are told.
-pub fn plan(settings: &Settings, cores: usize) -> Plan {
+pub(super) fn plan(settings: &Settings, cores: usize) -> Plan {
     Plan {
         server: ServerId(settings.server_id.unwrap_or(1)),
         control: control_settings(settings),
@@ -65,7 +65,7 @@ pub fn plan(settings: &Settings, cores: usize) -> Plan {
 }
 
 /// What answers words before there are roles.
-pub fn commands(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Commands {
+pub(super) fn commands(settings: &Settings, tree: Arc<Tree>, gauges: Arc<Gauges>) -> Commands {
     Commands { gauges, tree, whitelist: whitelist(settings), facts: facts(settings) }
 }
 
@@ -171,12 +171,12 @@ fn facts(settings: &Settings) -> ShownSettings {
     }
 }
 
-pub fn listen_address(settings: &Settings) -> SocketAddr {
+pub(super) fn listen_address(settings: &Settings) -> SocketAddr {
     let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     SocketAddr::new(ip, settings.client.listen.port)
 }
 
-pub fn net_settings(settings: &Settings) -> NetSettings {
+pub(super) fn net_settings(settings: &Settings) -> NetSettings {
     let default = NetSettings::default();
     // What is not whole yet has to fit: a request, or what another server sends.
     let packet_max = match &settings.ensemble {

@@ -13,7 +13,7 @@ use crate::zab::{Readers, SyncRules};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 /// What a member of an ensemble is told. `at`: where clients are served at first.
-pub fn plan(
+pub(super) fn plan(
     all: &Settings,
     settings: &EnsembleSettings,
     clients: ClientRules,

@@ -17,7 +17,7 @@ use crate::runtime::{Sender, Waker, entropy};
 use crate::types::Zxid;
 
 /// The way the log will be written. Needs nothing of what the log holds.
-pub fn choose(
+pub(super) fn choose(
     settings: &Settings,
     placement: &Placement,
     dir: &dyn Dir,
@@ -26,7 +26,7 @@ pub fn choose(
 }
 
 /// Everything a log thread needs but where it begins.
-pub struct LogStarter {
+pub(super) struct LogStarter {
     dir: Arc<dyn Dir>,
     settings: LogSettings,
     chosen: IoChoice,
@@ -36,7 +36,7 @@ pub struct LogStarter {
 }
 
 impl LogStarter {
-    pub fn new(
+    pub(super) fn new(
         settings: &Settings,
         placement: &Placement,
         (dir, chosen): (Arc<dyn Dir>, IoChoice),
@@ -47,7 +47,7 @@ impl LogStarter {
     }
 
     /// What the log has to say goes there.
-    pub fn reporting_to(self, to_control: Sender<ToControl>) -> StartLog {
+    pub(super) fn reporting_to(self, to_control: Sender<ToControl>) -> StartLog {
         Box::new(move |last| self.start(last, to_control.clone()))
     }
 

@@ -9,7 +9,7 @@ use crate::snapshot::{Directories, Restored};
 use crate::tree::Tree;
 
 /// Loads the newest snapshot, replays the log, and takes a snapshot where one is due.
-pub fn recover(
+pub(super) fn recover(
     settings: &Settings,
     folders: &Directories,
     gauges: &Gauges,

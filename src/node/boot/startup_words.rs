@@ -25,7 +25,7 @@ const LEAVE: Duration = Duration::from_millis(50);
 /// Between two looks at the sockets: a word is answered within a few of these.
 const PAUSE: Duration = Duration::from_millis(5);
 
-pub struct StartupWords {
+pub(super) struct StartupWords {
     over: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -33,7 +33,7 @@ pub struct StartupWords {
 impl StartupWords {
     /// `listener`: a second handle of the socket that the network cores get later. `commands` is one of
     /// a server that does not serve.
-    pub fn open(listener: TcpListener, commands: Commands) -> io::Result<StartupWords> {
+    pub(super) fn open(listener: TcpListener, commands: Commands) -> io::Result<StartupWords> {
         listener.set_nonblocking(true)?;
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
@@ -58,7 +58,7 @@ impl StartupWords {
     }
 
     /// Ends it. Nobody accepts at the socket any more.
-    pub fn close(self) -> io::Result<()> {
+    pub(super) fn close(self) -> io::Result<()> {
         self.over.store(true, Ordering::SeqCst);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }

@@ -51,7 +51,7 @@ impl ControlThread {
 }
 
 /// Starts every thread and waits until clients can connect.
-pub fn start(
+pub(super) fn start(
     settings: Settings,
     placement: Placement,
     folders: Directories,

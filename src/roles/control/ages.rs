@@ -20,19 +20,24 @@ pub(super) struct Ages {
 
 impl Ages {
     /// A leader's proposals of one millisecond stand together.
-    pub fn asked(&mut self, zxid: Zxid, now: Millis) {
+    pub(super) fn asked(&mut self, zxid: Zxid, now: Millis) {
         match self.asked.back_mut() {
             Some((last, at)) if *at == now => *last = zxid,
             Some(_) | None => self.asked.push_back((zxid, now)),
         }
     }
 
-    pub fn forget_asked(&mut self) {
+    pub(super) fn forget_asked(&mut self) {
         self.asked.clear();
     }
 
     /// Proposals behind `before` up to `upto` have their quorum: ages, and how many have each.
-    pub fn take_agreed(&mut self, mut before: Zxid, upto: Zxid, now: Millis) -> Vec<(i64, u32)> {
+    pub(super) fn take_agreed(
+        &mut self,
+        mut before: Zxid,
+        upto: Zxid,
+        now: Millis,
+    ) -> Vec<(i64, u32)> {
         let mut ages = Vec::new();
         while before < upto {
             let Some((last, at)) = self.asked.front().copied() else { break };

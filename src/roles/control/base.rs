@@ -55,22 +55,22 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub fn begin_step(&mut self) {
+    pub(super) fn begin_step(&mut self) {
         self.work_before += std::mem::take(&mut self.work);
     }
 
-    pub fn may_go_on(&self) -> bool {
+    pub(super) fn may_go_on(&self) -> bool {
         self.work < limits::TURN_WORK
     }
 }
 
 impl Base {
-    pub fn serves_all(&self) -> bool {
+    pub(super) fn serves_all(&self) -> bool {
         self.service == Service::All
     }
 
     /// A transaction made here, as bytes for the log.
-    pub fn encode(&mut self, entry: &Entry) -> Bytes {
+    pub(super) fn encode(&mut self, entry: &Entry) -> Bytes {
         let bytes = self.pipeline.encode(entry);
         let entries = self.pipeline.prep.take_entries() / limits::WORK_ENTRIES;
         self.budget.work += work_of(&entry.txn) + entries;
@@ -80,7 +80,7 @@ impl Base {
     }
 
     /// Nobody else wants the bytes: shared, they would be freed across threads.
-    pub fn propose_alone(&mut self, entry: Entry, origin: Origin) {
+    pub(super) fn propose_alone(&mut self, entry: Entry, origin: Origin) {
         let bytes = self.encode(&entry);
         let len = bytes.len();
         self.pipeline.append(entry.header.zxid, bytes);
@@ -88,20 +88,20 @@ impl Base {
     }
 
     /// The tree is about to become another one.
-    pub fn abandon_snapshot(&mut self) {
+    pub(super) fn abandon_snapshot(&mut self) {
         if let Some(abandoned) = &self.snapshot_running {
             abandoned.store(true, Ordering::SeqCst);
         }
     }
 
     /// Nothing is promised after a disk has failed (I11).
-    pub fn fail(&mut self, why: DiskError) {
+    pub(super) fn fail(&mut self, why: DiskError) {
         tracing::error!(why = why.to_string(), "cannot go on");
         self.failed.get_or_insert(why);
     }
 
     /// The client may be told that it has its session.
-    pub fn session_ready(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
+    pub(super) fn session_ready(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
         // One that came with the last leader, or from a learner, has none here yet.
         let pulse = self.sessions.heard.entry(session).or_default().clone();
         pulse.touch(self.now);
@@ -116,13 +116,13 @@ impl Base {
         self.pipeline.send(conn, ready);
     }
 
-    pub fn session_gone(&mut self, conn: ConnRef) {
+    pub(super) fn session_gone(&mut self, conn: ConnRef) {
         let zxid = self.pipeline.tree.applied();
         self.pipeline.send(conn, ToNetwork::SessionGone { conn: conn.conn, zxid });
     }
 
     /// A recovered session gets its full timeout again: its client must find us first.
-    pub fn track_recovered_sessions(&mut self) {
+    pub(super) fn track_recovered_sessions(&mut self) {
         self.sessions.track_durable(self.now);
         let SessionState { durable, heard, .. } = &mut self.sessions;
         for session in durable.keys() {
@@ -131,7 +131,7 @@ impl Base {
     }
 
     /// A session of this server's clients, tracked here to be reported to the leader.
-    pub fn adopt_session(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
+    pub(super) fn adopt_session(&mut self, conn: ConnRef, session: SessionId, timeout: i32) {
         if let Some(Owner::Conn(old)) = self.sessions.table.owner(session)
             && old != conn
         {
@@ -145,15 +145,15 @@ impl Base {
 
 /// Transactions made here, by the state that what is proposed will leave behind.
 impl Base {
-    pub fn create_session(&mut self, session: SessionId, timeout: i32) -> Entry {
+    pub(super) fn create_session(&mut self, session: SessionId, timeout: i32) -> Entry {
         self.pipeline.prep.create_session(&self.pipeline.tree, self.wall, session, timeout)
     }
 
-    pub fn close_session(&mut self, session: SessionId, cxid: i32) -> Entry {
+    pub(super) fn close_session(&mut self, session: SessionId, cxid: i32) -> Entry {
         self.pipeline.prep.close_session(&self.pipeline.tree, self.wall, session, cxid)
     }
 
-    pub fn write(&mut self, requester: &Requester<'_>, op: &WriteOp) -> Entry {
+    pub(super) fn write(&mut self, requester: &Requester<'_>, op: &WriteOp) -> Entry {
         let Pipeline { prep, tree, .. } = &mut self.pipeline;
         prep.write(tree, &self.sessions.table, self.wall, requester, op)
     }
@@ -166,24 +166,24 @@ impl Base {
         (self.wall.0 - time.0).max(0)
     }
 
-    pub fn note_applied(&mut self, time: WallMillis) {
+    pub(super) fn note_applied(&mut self, time: WallMillis) {
         let age = self.age(time);
         self.ages.applied.record(age, &self.gauges.propagation);
     }
 
-    pub fn note_arrived(&mut self, time: WallMillis) {
+    pub(super) fn note_arrived(&mut self, time: WallMillis) {
         let age = self.age(time);
         self.ages.arrived.record(age, &self.gauges.quorum.proposal_latency);
     }
 
-    pub fn note_agreed(&mut self, before: Zxid, upto: Zxid) {
+    pub(super) fn note_agreed(&mut self, before: Zxid, upto: Zxid) {
         for (age, count) in self.ages.take_agreed(before, upto, self.now) {
             self.ages.agreed.record_many(age, count, &self.gauges.quorum.quorum_ack_latency);
         }
     }
 
     /// At the end of a turn.
-    pub fn publish_ages(&mut self) {
+    pub(super) fn publish_ages(&mut self) {
         self.ages.applied.flush(&self.gauges.propagation);
         self.ages.arrived.flush(&self.gauges.quorum.proposal_latency);
         self.ages.agreed.flush(&self.gauges.quorum.quorum_ack_latency);

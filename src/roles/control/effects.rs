@@ -16,13 +16,13 @@ impl<E> Default for Effects<E> {
 
 impl<E> Effects<E> {
     /// Where a core puts them.
-    pub fn out(&mut self) -> &mut Vec<E> {
+    pub(super) fn out(&mut self) -> &mut Vec<E> {
         &mut self.waiting
     }
 
     /// Takes the right to execute them, with a place for a round of them; `None` if somebody has it,
     /// who will come to these too.
-    pub fn begin(&mut self) -> Option<Vec<E>> {
+    pub(super) fn begin(&mut self) -> Option<Vec<E>> {
         if std::mem::replace(&mut self.running, true) {
             return None;
         }
@@ -30,7 +30,7 @@ impl<E> Effects<E> {
     }
 
     /// The next round, into the empty place; false if there is none, and then the right is given back.
-    pub fn next(&mut self, round: &mut Vec<E>) -> bool {
+    pub(super) fn next(&mut self, round: &mut Vec<E>) -> bool {
         if self.waiting.is_empty() {
             self.spare = std::mem::take(round);
             self.running = false;

@@ -128,7 +128,7 @@ pub(super) struct Ensemble {
 
 impl Ensemble {
     /// A server that has just started: its history is its own, and it may look for a leader.
-    pub fn begin(parts: EnsembleParts, base: &mut Base) -> Ensemble {
+    pub(super) fn begin(parts: EnsembleParts, base: &mut Base) -> Ensemble {
         let ensemble = Ensemble::new(parts);
         ensemble.init_config(base);
         base.sessions.table.set_unknown_sessions(ensemble.clients.unknown_sessions(ensemble.me));

@@ -32,7 +32,7 @@ pub(super) struct Leading {
 }
 
 impl Leading {
-    pub fn new(leader: Leader, effects: Effects<LeaderEffect>, now: Millis) -> Leading {
+    pub(super) fn new(leader: Leader, effects: Effects<LeaderEffect>, now: Millis) -> Leading {
         Leading {
             leader,
             effects,
@@ -45,7 +45,7 @@ impl Leading {
     }
 
     /// [`Leading::patience`], as long as no quorum has come.
-    pub fn patience(&self) -> Option<Millis> {
+    pub(super) fn patience(&self) -> Option<Millis> {
         self.patience.filter(|_| self.leader.epoch() == Epoch(0))
     }
 

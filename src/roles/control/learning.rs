@@ -48,7 +48,11 @@ pub(super) struct Waiting {
 }
 
 impl Learning {
-    pub fn new(learner: Learner, effects: Effects<LearnerEffect>, leader: ServerId) -> Learning {
+    pub(super) fn new(
+        learner: Learner,
+        effects: Effects<LearnerEffect>,
+        leader: ServerId,
+    ) -> Learning {
         Learning {
             learner,
             effects,
@@ -67,7 +71,7 @@ impl Learning {
     /// Who of this server's clients asked for a transaction: the head of the queue or nobody, as
     /// the leader keeps a learner's order (CommitProcessor). The number is nobody else's, so this
     /// is known, whatever else of the session is on its way.
-    pub fn origin_of(&mut self, entry: &Entry) -> Option<Origin> {
+    pub(super) fn origin_of(&mut self, entry: &Entry) -> Option<Origin> {
         let head = self.forwarded.front()?;
         let mine = head.session == entry.header.session && head.number == entry.header.cxid;
         let waiting = if mine { self.forwarded.pop_front()? } else { return None };
@@ -75,7 +79,7 @@ impl Learning {
         Some(waiting.origin)
     }
 
-    pub fn tell_leader(&self, commands: &mut Vec<PeerCommand>, packet: Packet) {
+    pub(super) fn tell_leader(&self, commands: &mut Vec<PeerCommand>, packet: Packet) {
         if let Some(link) = self.link {
             commands.push(PeerCommand::Send { link, packet });
         }
@@ -83,7 +87,7 @@ impl Learning {
 
     /// The leader may be asked for more. What it has of this server's is bounded here, for there it
     /// is answered in the order in which it came, however much that is.
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let asked = self.forwarded.len() + self.syncs.len() + self.revalidating.len();
         asked < limits::FORWARDED_REQUESTS && self.forwarded_bytes < limits::FORWARDED_BYTES
     }

@@ -30,12 +30,12 @@ pub(super) struct Numbers {
 impl Numbers {
     /// `start` is drawn anew for every process: the requests of the one before may still be on
     /// their way.
-    pub fn new(me: ServerId, start: u64) -> Numbers {
+    pub(super) fn new(me: ServerId, start: u64) -> Numbers {
         let of_server = NEGATIVE | ((me.0 as u32 & 0xff) << COUNT_BITS);
         Numbers { of_server, last: start as u32 & COUNT }
     }
 
-    pub fn next(&mut self) -> i32 {
+    pub(super) fn next(&mut self) -> i32 {
         self.last = (self.last + 1) & COUNT;
         (self.of_server | self.last) as i32
     }

@@ -49,7 +49,7 @@ pub(super) struct PipelineParts {
 }
 
 impl Pipeline {
-    pub fn new(parts: PipelineParts) -> Pipeline {
+    pub(super) fn new(parts: PipelineParts) -> Pipeline {
         let tree = parts.writer.tree().clone();
         let last = tree.applied();
         Pipeline {
@@ -69,34 +69,34 @@ impl Pipeline {
     }
 
     /// Goes on behind `last`: another history, or another epoch.
-    pub fn prepare_behind(&mut self, last: Zxid) {
+    pub(super) fn prepare_behind(&mut self, last: Zxid) {
         self.prep = Prep::new(self.prep_settings.clone(), last);
     }
 
-    pub fn encode(&mut self, entry: &Entry) -> Bytes {
+    pub(super) fn encode(&mut self, entry: &Entry) -> Bytes {
         self.encode.clear();
         encode_entry(entry, &mut self.encode);
         self.chunks.copy(&self.encode)
     }
 
-    pub fn append(&mut self, zxid: Zxid, entry: Bytes) {
+    pub(super) fn append(&mut self, zxid: Zxid, entry: Bytes) {
         self.to_log.push(LogInput::Append(Append { zxid, entry }));
     }
 
     /// In one push.
-    pub fn push_log(&mut self) {
+    pub(super) fn push_log(&mut self) {
         if !self.to_log.is_empty() {
             self.log.push_all(&mut self.to_log);
         }
     }
 
     /// The log has as much to make durable as may wait for it.
-    pub fn log_is_full(&self) -> bool {
+    pub(super) fn log_is_full(&self) -> bool {
         self.queue.bytes_not_durable() >= limits::LOG_WAITING_BYTES
     }
 
     /// Puts the members this server knows into /zookeeper/config (QuorumPeer.initConfigInZKDatabase).
-    pub fn init_config(&mut self, config: &str, version: Zxid, wall: WallMillis) {
+    pub(super) fn init_config(&mut self, config: &str, version: Zxid, wall: WallMillis) {
         let Some(writer) = &mut self.writer else { return };
         let before = self.tree.applied();
         let sink = &mut Publisher { stream_senders: &mut self.stream_senders, before };
@@ -104,33 +104,33 @@ impl Pipeline {
     }
 
     /// Whether a proposal's digest can be compared with the tree's (I13).
-    pub fn differs_from(&self, zxid: Zxid, digest: TxnDigest) -> bool {
+    pub(super) fn differs_from(&self, zxid: Zxid, digest: TxnDigest) -> bool {
         self.exact_from.is_some_and(|from| zxid > from)
             && digest.version == TxnDigest::VERSION
             && digest.digest != self.tree.digest()
     }
 
     /// Whether the thread beside has the tree.
-    pub fn is_lent(&self) -> bool {
+    pub(super) fn is_lent(&self) -> bool {
         self.writer.is_none()
     }
 
-    pub fn send(&mut self, conn: ConnRef, message: ToNetwork) {
+    pub(super) fn send(&mut self, conn: ConnRef, message: ToNetwork) {
         if let Some(stream_sender) = self.stream_senders.get_mut(usize::from(conn.core.0)) {
             stream_sender.send(message);
         }
     }
 
-    pub fn drop_connection(&mut self, conn: ConnRef) {
+    pub(super) fn drop_connection(&mut self, conn: ConnRef) {
         let zxid = self.tree.applied();
         self.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
     }
 
-    pub fn outlets_have_room(&self) -> bool {
+    pub(super) fn outlets_have_room(&self) -> bool {
         self.stream_senders.iter().all(|stream_sender| stream_sender.has_room())
     }
 
-    pub fn flush_outlets(&mut self) {
+    pub(super) fn flush_outlets(&mut self) {
         stream::flush(&mut self.stream_senders, self.tree.applied());
     }
 }

@@ -22,7 +22,7 @@ pub(super) enum Role {
 
 impl Server {
     /// Whether requests go to a leader.
-    pub fn learns(&self) -> bool {
+    pub(super) fn learns(&self) -> bool {
         match self {
             Server::Alone(_) => false,
             Server::Ensemble(ensemble) => ensemble.learns(),
@@ -30,7 +30,7 @@ impl Server {
     }
 
     /// Whether this server makes transactions, and no other does.
-    pub fn makes_transactions(&self) -> bool {
+    pub(super) fn makes_transactions(&self) -> bool {
         match self {
             Server::Alone(_) => true,
             Server::Ensemble(ensemble) => matches!(ensemble.role, Role::Leading(_)),
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Whether no change of history is pending.
-    pub fn disk_is_settled(&self) -> bool {
+    pub(super) fn disk_is_settled(&self) -> bool {
         match self {
             Server::Alone(_) => true,
             Server::Ensemble(ensemble) => ensemble.disk.is_settled(),
@@ -46,7 +46,7 @@ impl Server {
     }
 
     /// Whether there is a log thread to be stopped.
-    pub fn log_runs(&self) -> bool {
+    pub(super) fn log_runs(&self) -> bool {
         match self {
             Server::Alone(_) => true,
             Server::Ensemble(ensemble) => ensemble.disk.log_runs(),

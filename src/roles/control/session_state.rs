@@ -25,7 +25,7 @@ pub(super) struct SessionState {
 }
 
 impl SessionState {
-    pub fn new(table: Sessions, durable: BTreeMap<SessionId, i32>) -> SessionState {
+    pub(super) fn new(table: Sessions, durable: BTreeMap<SessionId, i32>) -> SessionState {
         SessionState {
             table,
             durable,
@@ -37,33 +37,33 @@ impl SessionState {
     }
 
     /// Nobody is served any more, or not by the same leader.
-    pub fn forget_all(&mut self) {
+    pub(super) fn forget_all(&mut self) {
         self.table.clear();
         self.heard.clear();
     }
 
-    pub fn remove(&mut self, session: SessionId) {
+    pub(super) fn remove(&mut self, session: SessionId) {
         self.table.remove(session);
         self.heard.remove(&session);
     }
 
     /// Every durable session gets its full timeout: its client must find this server, or this
     /// ensemble, first (I12).
-    pub fn track_durable(&mut self, now: Millis) {
+    pub(super) fn track_durable(&mut self, now: Millis) {
         for (session, timeout) in &self.durable {
             self.table.create(*session, *timeout, now);
         }
     }
 
     /// The client of this session has been heard of now.
-    pub fn hear(&mut self, session: SessionId, now: Millis) {
+    pub(super) fn hear(&mut self, session: SessionId, now: Millis) {
         let pulse = Arc::new(LastHeard::default());
         pulse.touch(now);
         self.heard.insert(session, pulse);
     }
 
     /// No more than so many of those whose time is up, and of whom nothing was heard since.
-    pub fn take_due(&mut self, now: Millis, most: usize) -> Vec<SessionId> {
+    pub(super) fn take_due(&mut self, now: Millis, most: usize) -> Vec<SessionId> {
         let heard = &self.heard;
         let due = self.table.due_unless_heard(now, most, |session| {
             let pulse = heard.get(&session).filter(|_| !mutants::on(Mutant::TouchLost));
@@ -74,7 +74,7 @@ impl SessionState {
     }
 
     /// A clock that was set back may have given this server the ids of its last process.
-    pub fn unused_id(&mut self) -> SessionId {
+    pub(super) fn unused_id(&mut self) -> SessionId {
         loop {
             let id = self.table.next_id();
             if !self.durable.contains_key(&id) {

@@ -26,12 +26,12 @@ pub(super) struct FlushTime {
 
 impl FlushTime {
     /// One flush took so long.
-    pub fn record(&mut self, took: Duration) {
+    pub(super) fn record(&mut self, took: Duration) {
         self.mean = (self.mean * 7 + took) / 8;
     }
 
     /// Whether a batch of so many bytes is expected to be.
-    pub fn is_quick(&self, bytes: usize) -> bool {
+    pub(super) fn is_quick(&self, bytes: usize) -> bool {
         bytes <= SMALL_BYTES && self.mean < QUICK
     }
 }

@@ -212,7 +212,7 @@ pub(super) struct Latest(Mutex<(Option<SideRecord>, bool)>);
 
 impl Latest {
     /// Whether the preparing thread has to be told.
-    pub fn note(&self, promise: SideRecord) -> bool {
+    pub(super) fn note(&self, promise: SideRecord) -> bool {
         let mut latest = self.0.lock();
         latest.0 = Some(promise);
         !std::mem::replace(&mut latest.1, true)

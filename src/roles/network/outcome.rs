@@ -7,7 +7,7 @@ use crate::types::{ErrorCode, Xid, Zxid};
 /// Appends the reply to any write (FinalRequestProcessor.processRequest).
 ///
 /// A session's creation is answered with a connect response instead; here it is an empty reply.
-pub fn reply(out: &mut Vec<u8>, xid: Xid, zxid: Zxid, outcome: &Outcome) {
+pub(super) fn reply(out: &mut Vec<u8>, xid: Xid, zxid: Zxid, outcome: &Outcome) {
     match outcome {
         Outcome::Created { path: created, stat: None } => path(out, xid, zxid, created),
         Outcome::Created { path: created, stat: Some(stat) } => {

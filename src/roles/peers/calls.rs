@@ -67,7 +67,7 @@ pub(super) struct Dials {
 impl Dials {
     /// Begins to call. [`Dials::take_ended`] says what became of it: `timeout_ms` after its names are
     /// known at the latest.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         around: &mut CallsAround<'_>,
         whom: Target,
@@ -93,7 +93,7 @@ impl Dials {
 
     /// Nobody wants it any more; nothing is said of it. A connection that was being tried is to be
     /// forgotten.
-    pub fn cancel(&mut self, net: &mut Net, whom: Target) -> Option<ConnId> {
+    pub(super) fn cancel(&mut self, net: &mut Net, whom: Target) -> Option<ConnId> {
         let id = *self.calls.iter().find(|(_, call)| call.whom == whom)?.0;
         let call = self.calls.remove(&id)?;
         let (conn, _) = call.trying?;
@@ -101,7 +101,7 @@ impl Dials {
         Some(conn)
     }
 
-    pub fn answered(&mut self, around: &mut CallsAround<'_>, id: CallId, answer: Answer) {
+    pub(super) fn answered(&mut self, around: &mut CallsAround<'_>, id: CallId, answer: Answer) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.lookup = None;
         call.until = around.now + call.timeout_ms;
@@ -121,14 +121,19 @@ impl Dials {
         }
     }
 
-    pub fn connected(&mut self, conn: ConnId) {
+    pub(super) fn connected(&mut self, conn: ConnId) {
         let Some(id) = self.of(conn) else { return };
         if let Some(Call { whom, trying: Some((conn, address)), .. }) = self.calls.remove(&id) {
             self.ended.push_back(Called::Connected { whom, conn, address });
         }
     }
 
-    pub fn closed(&mut self, around: &mut CallsAround<'_>, conn: ConnId, reason: CloseReason) {
+    pub(super) fn closed(
+        &mut self,
+        around: &mut CallsAround<'_>,
+        conn: ConnId,
+        reason: CloseReason,
+    ) {
         let Some(id) = self.of(conn) else { return };
         if let Some(call) = self.calls.get_mut(&id)
             && let Some((_, address)) = call.trying.take()
@@ -138,7 +143,7 @@ impl Dials {
         self.go_on(around, id);
     }
 
-    pub fn deadline(&self) -> Option<Millis> {
+    pub(super) fn deadline(&self) -> Option<Millis> {
         let at = |call: &Call| {
             let hopes_at = call.lookup.as_ref().and_then(|lookup| lookup.hopes_at);
             hopes_at.map_or(call.until, |hopes_at| hopes_at.min(call.until))
@@ -148,7 +153,7 @@ impl Dials {
 
     /// Tries what is still being looked up where it was last known to be, and ends what has taken too
     /// long.
-    pub fn tick(&mut self, around: &mut CallsAround<'_>) {
+    pub(super) fn tick(&mut self, around: &mut CallsAround<'_>) {
         let now = around.now;
         let late = |(id, call): (&CallId, &Call)| (call.until <= now).then_some(*id);
         while let Some(id) = self.calls.iter().find_map(late) {
@@ -175,7 +180,7 @@ impl Dials {
         hoping.into_iter().for_each(|id| self.go_on(around, id));
     }
 
-    pub fn take_ended(&mut self) -> Option<Called> {
+    pub(super) fn take_ended(&mut self) -> Option<Called> {
         self.ended.pop_front()
     }
 

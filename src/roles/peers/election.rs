@@ -19,7 +19,7 @@ pub(super) struct Mesh {
 }
 
 impl Mesh {
-    pub fn new(links: Links) -> Mesh {
+    pub(super) fn new(links: Links) -> Mesh {
         Mesh { links, conns: BTreeMap::new(), effects: Vec::new() }
     }
 }

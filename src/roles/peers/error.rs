@@ -64,7 +64,7 @@ pub(super) enum LinkError {
 }
 
 impl LinkError {
-    pub fn of_packet(error: PacketError, field_max: usize) -> LinkError {
+    pub(super) fn of_packet(error: PacketError, field_max: usize) -> LinkError {
         match error {
             PacketError::Field { packet: what, error: DecodeError::Length { length, .. } } => {
                 LinkError::TooLong { what, length, field_max }
@@ -73,7 +73,7 @@ impl LinkError {
         }
     }
 
-    pub fn of_stream(error: StreamError, field_max: usize) -> LinkError {
+    pub(super) fn of_stream(error: StreamError, field_max: usize) -> LinkError {
         match error {
             StreamError::Record {
                 error: DecodeError::Length { field: what, length, .. }, ..

@@ -18,7 +18,7 @@ pub(super) enum Port {
 }
 
 impl Port {
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Port::Election => "election",
             Port::Quorum => "quorum",
@@ -58,31 +58,31 @@ enum State {
 }
 
 impl Listener {
-    pub fn new(port: Port, retry_ms: i64) -> Listener {
+    pub(super) fn new(port: Port, retry_ms: i64) -> Listener {
         let (places, state) = (Vec::new(), State::Shut);
         Listener { port, retry_ms, places, state, number: 0, failures: 0 }
     }
 
-    pub fn is_at(&self, address: SocketAddr) -> bool {
+    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
         self.open_at().contains(&address)
     }
 
     /// The addresses bound.
-    pub fn open_at(&self) -> &[SocketAddr] {
+    pub(super) fn open_at(&self) -> &[SocketAddr] {
         if let State::Open(bound) = &self.state { bound } else { &[] }
     }
 
-    pub fn is_shut(&self) -> bool {
+    pub(super) fn is_shut(&self) -> bool {
         matches!(self.state, State::Shut)
     }
 
-    pub fn deadline(&self) -> Option<Millis> {
+    pub(super) fn deadline(&self) -> Option<Millis> {
         if let State::Waiting(until) = self.state { Some(until) } else { None }
     }
 
     /// Listens at these places from now on; the error is that of a try, of which there will be
     /// more.
-    pub fn open(
+    pub(super) fn open(
         &mut self,
         net: &mut Net,
         resolver: &Resolver,
@@ -97,7 +97,7 @@ impl Listener {
         self.try_to(net, resolver, now)
     }
 
-    pub fn shut(&mut self, net: &mut Net) {
+    pub(super) fn shut(&mut self, net: &mut Net) {
         for address in self.open_at() {
             net.stop_listening_at(*address);
         }
@@ -105,7 +105,7 @@ impl Listener {
         self.failures = 0;
     }
 
-    pub fn tick(
+    pub(super) fn tick(
         &mut self,
         net: &mut Net,
         resolver: &Resolver,
@@ -129,7 +129,7 @@ impl Listener {
         Ok(())
     }
 
-    pub fn answered(
+    pub(super) fn answered(
         &mut self,
         net: &mut Net,
         attempt: Attempt,

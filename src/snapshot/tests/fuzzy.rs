@@ -8,14 +8,14 @@ use crate::snapshot::walk::{AclTable, Walk, Walked};
 use crate::snapshot::write::write_walk;
 use crate::testing::workload::Workload;
 
-pub struct Trial {
+pub(super) struct Trial {
     pub tree: Arc<Tree>,
     pub writer: TreeWriter,
     pub load: Workload,
 }
 
 impl Trial {
-    pub fn new(seed: u64) -> Trial {
+    pub(super) fn new(seed: u64) -> Trial {
         let (tree, writer) = new_tree();
         let mut trial = Trial { tree, writer, load: Workload::new(seed) };
         let before = trial.load.random.below(150);
@@ -23,7 +23,7 @@ impl Trial {
         trial
     }
 
-    pub fn steps(&mut self, n: usize) {
+    pub(super) fn steps(&mut self, n: usize) {
         for _ in 0..n {
             self.load.step(&mut self.writer);
         }
@@ -80,7 +80,7 @@ fn assert_known_lists(bytes: &[u8]) {
 }
 
 /// Nodes that count a quota's use are each server's own: their stats are not replicated.
-pub fn without_use(lines: Vec<String>) -> Vec<String> {
+pub(super) fn without_use(lines: Vec<String>) -> Vec<String> {
     let node = |line: String| {
         let own = line.contains("/zookeeper_stats ");
         if own { line.split(' ').take(3).collect::<Vec<_>>().join(" ") } else { line }

@@ -38,7 +38,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// For operators.
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Phase::Discovery => "discovery",
             Phase::Accepting => "storing the promise of its epoch",

@@ -45,7 +45,7 @@ pub(super) enum Stage {
 
 impl Stage {
     /// What is to be said of a learner, for operators.
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Stage::Opened => "it has not said who it is",
             Stage::Greeted => "it waits for LEADERINFO",
@@ -69,7 +69,7 @@ pub(super) enum SyncKind {
 }
 
 impl SyncKind {
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             SyncKind::Log => "from the log",
             SyncKind::Snapshot => "by snapshot",
@@ -161,11 +161,11 @@ impl Patience {
         }
     }
 
-    pub fn moves(&mut self, beat: Beat) {
+    pub(super) fn moves(&mut self, beat: Beat) {
         self.progress = beat;
     }
 
-    pub fn acked(&mut self, upto: Zxid, beat: Beat) {
+    pub(super) fn acked(&mut self, upto: Zxid, beat: Beat) {
         self.moves(beat);
         if self.waiting.is_some_and(|(zxid, _)| zxid <= upto) {
             self.waiting = self.newest.take().filter(|(zxid, _)| *zxid > upto);
@@ -173,7 +173,7 @@ impl Patience {
     }
 
     /// Since when a proposal waits and nothing moves.
-    pub fn since(&self) -> Option<Beat> {
+    pub(super) fn since(&self) -> Option<Beat> {
         self.waiting.map(|(_, beat)| beat.max(self.progress))
     }
 }
@@ -196,7 +196,7 @@ pub struct LearnerFigures {
 }
 
 impl Learner {
-    pub fn new(link: Link, silent_by: Beat, counts_until: Beat) -> Learner {
+    pub(super) fn new(link: Link, silent_by: Beat, counts_until: Beat) -> Learner {
         Learner {
             link,
             server: None,
@@ -229,7 +229,7 @@ impl Learner {
         }
     }
 
-    pub fn send(&mut self, packet: Packet, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn send(&mut self, packet: Packet, out: &mut Vec<LeaderEffect>) {
         if self.doomed.is_some() {
             return;
         }
@@ -246,7 +246,11 @@ impl Learner {
     }
 
     /// Answers client syncs from the oldest on, as long as it fits. The learner counts them.
-    pub fn answer_syncs(&mut self, fits: impl Fn(Zxid, u64) -> bool, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn answer_syncs(
+        &mut self,
+        fits: impl Fn(Zxid, u64) -> bool,
+        out: &mut Vec<LeaderEffect>,
+    ) {
         while self.syncs.front().is_some_and(|(behind, round)| fits(*behind, *round)) {
             self.syncs.pop_front();
             self.send(Packet::Sync { zxid: Zxid::ZERO }, out);
@@ -254,20 +258,31 @@ impl Learner {
     }
 
     /// The same for those behind what is committed and certain by now, as far as it has been told.
-    pub fn answer_settled_syncs(&mut self, upto: Zxid, done: u64, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn answer_settled_syncs(
+        &mut self,
+        upto: Zxid,
+        done: u64,
+        out: &mut Vec<LeaderEffect>,
+    ) {
         let sent = self.sent;
         let fits = |behind, round| behind <= upto && round <= done && behind <= sent;
         self.answer_syncs(fits, out);
     }
 
     /// Its bytes move, or may: it is not given up before that beat.
-    pub fn moves(&mut self, until: Beat) {
+    pub(super) fn moves(&mut self, until: Beat) {
         self.counts_until = self.counts_until.max(until);
         self.silent_by = self.silent_by.map(|by| by.max(until));
     }
 
     /// A proposal of the broadcast; its ack is awaited.
-    pub fn propose(&mut self, zxid: Zxid, packet: Packet, beat: Beat, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn propose(
+        &mut self,
+        zxid: Zxid,
+        packet: Packet,
+        beat: Beat,
+        out: &mut Vec<LeaderEffect>,
+    ) {
         self.send(packet, out);
         self.sent = zxid;
         if matches!(self.stage, Stage::Acked | Stage::UpToDate) {
@@ -276,7 +291,7 @@ impl Learner {
     }
 
     /// Whether what is proposed now has to wait for its link.
-    pub fn falls_behind(&mut self, bytes_max: usize, out: &mut Vec<LeaderEffect>) -> bool {
+    pub(super) fn falls_behind(&mut self, bytes_max: usize, out: &mut Vec<LeaderEffect>) -> bool {
         if !self.lags && self.queue.bytes >= bytes_max {
             self.lags = true;
             self.mark(out);
@@ -287,12 +302,12 @@ impl Learner {
         self.lags
     }
 
-    pub fn is_marked(&self) -> bool {
+    pub(super) fn is_marked(&self) -> bool {
         self.queue.marked.is_some()
     }
 
     /// Asks to hear when all that was sent has left.
-    pub fn mark(&mut self, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn mark(&mut self, out: &mut Vec<LeaderEffect>) {
         if self.queue.marked.is_none() {
             self.queue.marked = Some(self.queue.bytes);
             out.push(LeaderEffect::WhenDrained { link: self.link });
@@ -300,7 +315,7 @@ impl Learner {
     }
 
     /// What was marked has left. What was sent since may have too; the next mark will tell.
-    pub fn drained(&mut self, out: &mut Vec<LeaderEffect>) {
+    pub(super) fn drained(&mut self, out: &mut Vec<LeaderEffect>) {
         if let Some(marked) = self.queue.marked.take() {
             self.queue.bytes -= marked;
         }
@@ -309,37 +324,37 @@ impl Learner {
         }
     }
 
-    pub fn queued(&self) -> usize {
+    pub(super) fn queued(&self) -> usize {
         self.queue.bytes
     }
 
     /// Its history is being made this one, or has been.
-    pub fn is_served(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         self.sync.is_some() || self.is_live()
     }
 
     /// It hears every proposal and every commit.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Announced | Stage::Acked | Stage::UpToDate)
     }
 
     /// Its history is the leader's, and it goes on acknowledging.
-    pub fn has_acked(&self) -> bool {
+    pub(super) fn has_acked(&self) -> bool {
         self.doomed.is_none() && self.has_joined() && self.proof.is_none()
     }
 
     /// It has acknowledged NEWLEADER.
-    pub fn has_joined(&self) -> bool {
+    pub(super) fn has_joined(&self) -> bool {
         matches!(self.stage, Stage::Acked | Stage::UpToDate)
     }
 
     /// The server id it claims. What an observer says never counts, so it stands in no voter's way.
-    pub fn claim(&self) -> Option<(ServerId, bool)> {
+    pub(super) fn claim(&self) -> Option<(ServerId, bool)> {
         Some((self.server?, self.observer))
     }
 
     /// Its history is being made this one, or has been.
-    pub fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         match self.stage {
             Stage::Opened | Stage::Greeted | Stage::Informed | Stage::Promised { .. } => false,
             Stage::Asking { .. }
@@ -353,11 +368,11 @@ impl Learner {
     }
 
     /// Follower of a voting member's id; what observers say never counts.
-    pub fn votes_as(&self) -> Option<ServerId> {
+    pub(super) fn votes_as(&self) -> Option<ServerId> {
         self.server.filter(|_| !self.observer && !self.ahead)
     }
 
-    pub fn figures(&self) -> Option<LearnerFigures> {
+    pub(super) fn figures(&self) -> Option<LearnerFigures> {
         Some(LearnerFigures {
             link: self.link,
             server: self.server?,

@@ -28,22 +28,22 @@ pub(super) struct ReadIndex {
 
 impl ReadIndex {
     /// The round whose end answers what is asked now: not the one under way.
-    pub fn ask(&mut self) -> u64 {
+    pub(super) fn ask(&mut self) -> u64 {
         self.wanted = self.begun + 1;
         self.wanted
     }
 
-    pub fn ask_for_own(&mut self) {
+    pub(super) fn ask_for_own(&mut self) {
         let round = self.ask();
         self.own.push_back(round);
     }
 
-    pub fn done(&self) -> u64 {
+    pub(super) fn done(&self) -> u64 {
         self.done
     }
 
     /// The zxid of pings as long as a round is under way: a learner that came late may decide it.
-    pub fn ping(&self) -> Option<Zxid> {
+    pub(super) fn ping(&self) -> Option<Zxid> {
         (self.begun > self.done).then(|| zxid_of(self.begun))
     }
 }

@@ -9,7 +9,7 @@ use crate::types::limits;
 const PACKET_BYTES: usize = 64;
 
 #[derive(Debug, Default)]
-pub struct Held {
+pub(super) struct Held {
     packets: VecDeque<Packet>,
     bytes: usize,
     /// Whether the shell was asked to stop reading.
@@ -19,32 +19,32 @@ pub struct Held {
 impl Held {
     /// Beyond [`Held::is_much`] nothing more is read from the leader: what still comes is what the
     /// shell had taken before it heard of that (I9).
-    pub fn push(&mut self, packet: Packet) {
+    pub(super) fn push(&mut self, packet: Packet) {
         self.bytes += weight(&packet);
         self.packets.push_back(packet);
     }
 
     /// Back to where it was taken from.
-    pub fn push_front(&mut self, packet: Packet) {
+    pub(super) fn push_front(&mut self, packet: Packet) {
         self.bytes += weight(&packet);
         self.packets.push_front(packet);
     }
 
-    pub fn pop(&mut self) -> Option<Packet> {
+    pub(super) fn pop(&mut self) -> Option<Packet> {
         let packet = self.packets.pop_front()?;
         self.bytes -= weight(&packet);
         Some(packet)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
 
-    pub fn is_much(&self) -> bool {
+    pub(super) fn is_much(&self) -> bool {
         self.bytes >= limits::LEARNER_HELD_PAUSE
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.packets.clear();
         self.bytes = 0;
     }

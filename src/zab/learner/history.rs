@@ -22,7 +22,7 @@ struct Pending {
 }
 
 #[derive(Debug)]
-pub struct History {
+pub(super) struct History {
     position: Zxid,
     durable: Zxid,
     received: Zxid,
@@ -39,7 +39,7 @@ pub struct History {
 
 /// What a transaction from the leader is to this log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub(super) enum Place {
     /// The next one.
     New,
     /// In the log already.
@@ -69,7 +69,7 @@ pub fn follows(zxid: Zxid, next: Zxid) -> bool {
 
 impl History {
     /// Log and tree end with `last`, and that is durable.
-    pub fn new(last: Zxid) -> History {
+    pub(super) fn new(last: Zxid) -> History {
         History {
             position: last,
             durable: last,
@@ -83,28 +83,28 @@ impl History {
     }
 
     /// Everything was replaced by a snapshot.
-    pub fn of_snapshot(zxid: Zxid) -> History {
+    pub(super) fn of_snapshot(zxid: Zxid) -> History {
         History { in_snapshot: Some(zxid), ..History::new(zxid) }
     }
 
-    pub fn position(&self) -> Zxid {
+    pub(super) fn position(&self) -> Zxid {
         self.position
     }
-    pub fn agreed(&self) -> Zxid {
+    pub(super) fn agreed(&self) -> Zxid {
         self.agreed
     }
 
     /// Whether the whole log is durable.
-    pub fn is_durable(&self) -> bool {
+    pub(super) fn is_durable(&self) -> bool {
         self.durable >= self.position || mutants::on(Mutant::HistoryNotAwaited)
     }
 
     /// Whether all that clients could see is agreed.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.agreed >= self.floor
     }
 
-    pub fn durable(&mut self, upto: Zxid) {
+    pub(super) fn durable(&mut self, upto: Zxid) {
         assert!(upto <= self.position, "I1: durable beyond what was received");
         self.durable = self.durable.max(upto);
     }
@@ -113,12 +113,16 @@ impl History {
     /// after `known` once more. It never takes back a proposal while it leads, so nothing is cut:
     /// other servers' commits may already rest on this server's copy, and a cut would lose it until
     /// it has come again.
-    pub fn rejoin(&mut self, known: Zxid) {
+    pub(super) fn rejoin(&mut self, known: Zxid) {
         (self.received, self.agreed) = (known, known);
     }
 
     /// A proposal, or a transaction that is agreed already.
-    pub fn receive(&mut self, zxid: Zxid, config: Option<String>) -> Result<Place, StreamError> {
+    pub(super) fn receive(
+        &mut self,
+        zxid: Zxid,
+        config: Option<String>,
+    ) -> Result<Place, StreamError> {
         if self.in_snapshot.is_some_and(|upto| zxid <= upto) {
             return Ok(Place::InSnapshot);
         }
@@ -135,12 +139,12 @@ impl History {
     }
 
     /// The transaction received last is a proposal that wants an ACK.
-    pub fn want_ack(&mut self) {
+    pub(super) fn want_ack(&mut self) {
         self.to_ack.push_back(self.received);
     }
 
     /// Whether this is the proposal whose commit comes next.
-    pub fn is_head(&self, zxid: Zxid) -> bool {
+    pub(super) fn is_head(&self, zxid: Zxid) -> bool {
         self.head() == Some(zxid)
     }
 
@@ -150,7 +154,7 @@ impl History {
 
     /// A commit: `None` if it is of something in the snapshot; else the configuration, if it is of
     /// a reconfiguration.
-    pub fn agree(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
+    pub(super) fn agree(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
         if self.in_snapshot.is_some_and(|upto| zxid <= upto) {
             return Ok(None);
         }
@@ -163,7 +167,7 @@ impl History {
     }
 
     /// A commit that stands for all proposals before it, none of which is a reconfiguration.
-    pub fn agree_upto(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
+    pub(super) fn agree_upto(&mut self, zxid: Zxid) -> Result<Option<Option<String>>, StreamError> {
         let before = self.pending.partition_point(|p| p.zxid < zxid);
         let is_there = self.pending.get(before).is_some_and(|p| p.zxid == zxid);
         if is_there && self.pending.range(..before).all(|p| p.config.is_none()) {
@@ -173,14 +177,14 @@ impl History {
     }
 
     /// What was agreed before NEWLEADER needs no ACK: the leader counts that one for it.
-    pub fn drop_agreed_acks(&mut self) {
+    pub(super) fn drop_agreed_acks(&mut self) {
         while self.to_ack.front().is_some_and(|zxid| *zxid <= self.agreed) {
             self.to_ack.pop_front();
         }
     }
 
     /// The next ACK that may be sent: only of what is durable (I1), one a proposal, in order.
-    pub fn next_ack(&mut self) -> Option<Zxid> {
+    pub(super) fn next_ack(&mut self) -> Option<Zxid> {
         let zxid = *self.to_ack.front()?;
         if zxid > self.durable && !mutants::on(Mutant::AckedBeforeDurable) {
             return None;

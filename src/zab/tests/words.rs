@@ -7,50 +7,50 @@ use crate::codec::txn::{Entry, Txn, TxnHeader, encode_entry};
 use crate::types::{Data, Epoch, ErrorCode, ServerId, SessionId, WallMillis, Zxid};
 
 /// `name first key=value …`
-pub struct Words<'a> {
+pub(crate) struct Words<'a> {
     line: &'a str,
     words: Vec<&'a str>,
 }
 
 impl<'a> Words<'a> {
-    pub fn of(line: &'a str) -> Words<'a> {
+    pub(crate) fn of(line: &'a str) -> Words<'a> {
         Words { line, words: line.split_whitespace().collect() }
     }
 
-    pub fn name(&self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         self.words.first().copied().unwrap_or("")
     }
 
     /// The word at this place; the name is at 0.
-    pub fn at(&self, place: usize) -> &'a str {
+    pub(crate) fn at(&self, place: usize) -> &'a str {
         self.words
             .get(place)
             .unwrap_or_else(|| panic!("word {place} is missing in {:?}", self.line))
     }
 
     /// The line behind its name.
-    pub fn rest(&self) -> &'a str {
+    pub(crate) fn rest(&self) -> &'a str {
         self.line.trim_start().strip_prefix(self.name()).unwrap().trim_start()
     }
 
-    pub fn find(&self, key: &str) -> Option<&'a str> {
+    pub(crate) fn find(&self, key: &str) -> Option<&'a str> {
         self.words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     }
 
-    pub fn get(&self, key: &str) -> &'a str {
+    pub(crate) fn get(&self, key: &str) -> &'a str {
         self.find(key).unwrap_or_else(|| panic!("{key}= is missing in {:?}", self.line))
     }
 
-    pub fn number(&self, key: &str) -> i64 {
+    pub(crate) fn number(&self, key: &str) -> i64 {
         number(self.get(key))
     }
 
     /// The number, or another if the key is missing.
-    pub fn number_or(&self, key: &str, other: i64) -> i64 {
+    pub(crate) fn number_or(&self, key: &str, other: i64) -> i64 {
         self.find(key).map_or(other, number)
     }
 
-    pub fn zxid(&self, key: &str) -> Zxid {
+    pub(crate) fn zxid(&self, key: &str) -> Zxid {
         zxid(self.get(key))
     }
 }
@@ -62,7 +62,7 @@ fn number(text: &str) -> i64 {
     }
 }
 
-pub fn zxid(text: &str) -> Zxid {
+pub(crate) fn zxid(text: &str) -> Zxid {
     if text == "none" {
         return Zxid(-1);
     }
@@ -78,7 +78,7 @@ pub fn zxid(text: &str) -> Zxid {
 /// Where the numbers of questions begin.
 const PROOFS: i64 = i64::MIN / 2;
 
-pub fn zxid_text(zxid: Zxid) -> String {
+pub(crate) fn zxid_text(zxid: Zxid) -> String {
     match zxid.0 {
         -1 => "none".into(),
         PROOFS..-1 => format!("round:{}", -1 - zxid.0),
@@ -88,7 +88,7 @@ pub fn zxid_text(zxid: Zxid) -> String {
 }
 
 /// Some transaction of this number; with a text, a reconfiguration.
-pub fn entry(zxid: Zxid, config: Option<&str>) -> Bytes {
+pub(crate) fn entry(zxid: Zxid, config: Option<&str>) -> Bytes {
     let header = TxnHeader { session: SessionId(7), cxid: 1, zxid, time: WallMillis(1) };
     let txn = match config {
         None => Txn::Error(ErrorCode::NoNode),
@@ -103,7 +103,7 @@ pub fn entry(zxid: Zxid, config: Option<&str>) -> Bytes {
 }
 
 /// The packet a line stands for. Lines of a config are parted by `|`.
-pub fn packet(line: &str) -> Packet {
+pub(crate) fn packet(line: &str) -> Packet {
     let words = Words::of(line);
     let at = || zxid(words.at(1));
     let session = || SessionId(words.number("session"));
@@ -175,7 +175,7 @@ fn touches(text: &str) -> Vec<(SessionId, i32)> {
     text.split(',').filter(|pair| !pair.is_empty()).map(one).collect()
 }
 
-pub fn text(packet: &Packet) -> String {
+pub(crate) fn text(packet: &Packet) -> String {
     let z = |zxid: &Zxid| zxid_text(*zxid);
     match packet {
         Packet::Request(Forwarded { session, cxid, opcode, .. }) => {

@@ -19,10 +19,10 @@ use std::io;
 use std::sync::Arc;
 
 /// Largest entry in these tests.
-pub const ENTRY_MAX: usize = 4096;
+pub(super) const ENTRY_MAX: usize = 4096;
 
 /// An entry of `size` bytes for `zxid`; `life` tells the entries of one run from another's.
-pub fn entry(zxid: Zxid, size: usize, life: u8) -> Bytes {
+pub(super) fn entry(zxid: Zxid, size: usize, life: u8) -> Bytes {
     let mut bytes = vec![life; size.max(ENTRY_MIN)];
     bytes[..12].fill(0);
     bytes[12..20].copy_from_slice(&zxid.0.to_be_bytes());
@@ -32,7 +32,7 @@ pub fn entry(zxid: Zxid, size: usize, life: u8) -> Bytes {
 
 /// When the preparing thread gets to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Preparing {
+pub(super) enum Preparing {
     /// At once.
     Eager,
     /// When the log can do nothing without it, or has nothing to do.
@@ -43,7 +43,7 @@ pub enum Preparing {
 
 /// One thing that happens to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Doing {
+pub(super) enum Doing {
     /// So many bytes each, in one batch.
     Batch(&'static [usize]),
     Roll,
@@ -54,12 +54,12 @@ pub enum Doing {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writer {
+pub(super) enum Writer {
     Calls,
     Direct,
 }
 
-pub struct Machine {
+pub(super) struct Machine {
     pub disk: SimDisk,
     machine: machine::Machine,
     waiting: VecDeque<LogInput>,
@@ -79,12 +79,12 @@ pub struct Machine {
     pub snapshots: Vec<(usize, Zxid)>,
 }
 
-pub fn settings() -> LogSettings {
+pub(super) fn settings() -> LogSettings {
     LogSettings { prealloc: 4096, entry_max: ENTRY_MAX, ..LogSettings::default() }
 }
 
 impl Machine {
-    pub fn new(
+    pub(super) fn new(
         disk: SimDisk,
         last: Zxid,
         preparing: Preparing,
@@ -94,7 +94,7 @@ impl Machine {
         Machine::with(disk, last, preparing, writer, life, settings())
     }
 
-    pub fn with(
+    pub(super) fn with(
         disk: SimDisk,
         last: Zxid,
         preparing: Preparing,
@@ -126,11 +126,11 @@ impl Machine {
         }
     }
 
-    pub fn start(&mut self) -> io::Result<()> {
+    pub(super) fn start(&mut self) -> io::Result<()> {
         self.run()
     }
 
-    pub fn perform(&mut self, doing: Doing) -> io::Result<()> {
+    pub(super) fn perform(&mut self, doing: Doing) -> io::Result<()> {
         match doing {
             Doing::Batch(sizes) => {
                 sizes.iter().for_each(|size| self.append(*size));
@@ -157,7 +157,7 @@ impl Machine {
         }
     }
 
-    pub fn stop(&mut self) -> io::Result<()> {
+    pub(super) fn stop(&mut self) -> io::Result<()> {
         self.waiting.push_back(LogInput::Stop);
         self.run()?;
         self.run_jobs()
@@ -235,12 +235,12 @@ impl Machine {
 }
 
 /// Settles the disk and reads everything from `from` on, as a start does.
-pub fn recover(disk: &SimDisk, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
+pub(super) fn recover(disk: &SimDisk, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
     settle(disk, ENTRY_MAX)?;
     read(disk, from)
 }
 
-pub fn read(disk: &dyn Dir, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
+pub(super) fn read(disk: &dyn Dir, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayError> {
     let mut replay = Replay::open(disk, from, ENTRY_MAX)?;
     let mut found = Vec::new();
     while let Some(record) = replay.next_record()? {
@@ -250,7 +250,7 @@ pub fn read(disk: &dyn Dir, from: Zxid) -> Result<Vec<(Zxid, Bytes)>, ReplayErro
 }
 
 /// For tests that damage files: changes bytes of a file in place, durably.
-pub fn poke(disk: &SimDisk, name: &str, offset: usize, bytes: &[u8]) {
+pub(super) fn poke(disk: &SimDisk, name: &str, offset: usize, bytes: &[u8]) {
     let file = disk.open(name, Access::Write).unwrap();
     file.write_at(bytes, offset as u64).unwrap();
     file.flush().unwrap();

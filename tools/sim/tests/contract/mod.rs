@@ -3,5 +3,5 @@
 mod promises;
 mod sides;
 
-pub use promises::*;
-pub use sides::{Real, Simulated};
+pub(crate) use promises::*;
+pub(crate) use sides::{Real, Simulated};

@@ -58,7 +58,7 @@ fn pattern(from: usize, count: usize) -> Vec<u8> {
     (from..from + count).map(|n| (n % 251) as u8).collect()
 }
 
-pub fn the_end_comes_behind_all_bytes_and_takes_no_answer_away<S: Side>() {
+pub(crate) fn the_end_comes_behind_all_bytes_and_takes_no_answer_away<S: Side>() {
     let mut side = S::new();
     let conn = side.connect();
     side.peer_sends(conn, b"ruok");
@@ -88,7 +88,7 @@ pub fn the_end_comes_behind_all_bytes_and_takes_no_answer_away<S: Side>() {
     side.net().release(conn);
 }
 
-pub fn bytes_stay_until_they_are_consumed<S: Side>() {
+pub(crate) fn bytes_stay_until_they_are_consumed<S: Side>() {
     let mut side = S::new();
     let conn = side.connect();
     side.peer_sends(conn, b"one");
@@ -105,7 +105,7 @@ pub fn bytes_stay_until_they_are_consumed<S: Side>() {
     assert!(side.net().output(conn).is_some(), "an answer is still possible");
 }
 
-pub fn a_reset_takes_nothing_away<S: Side>() {
+pub(crate) fn a_reset_takes_nothing_away<S: Side>() {
     let mut side = S::new();
     let conn = side.connect();
     side.turn();
@@ -120,7 +120,7 @@ pub fn a_reset_takes_nothing_away<S: Side>() {
     assert!(side.net().input(conn).is_empty());
 }
 
-pub fn a_send_that_fails_takes_nothing_away<S: Side>() {
+pub(crate) fn a_send_that_fails_takes_nothing_away<S: Side>() {
     let mut side = S::new();
     let conn = side.connect();
     // More than a throttled connection takes in at once.
@@ -152,7 +152,7 @@ pub fn a_send_that_fails_takes_nothing_away<S: Side>() {
     assert!(got == sent, "{} of {} bytes, then {reason:?}", got.len(), sent.len());
 }
 
-pub fn a_slot_is_taken_until_it_is_released<S: Side>() {
+pub(crate) fn a_slot_is_taken_until_it_is_released<S: Side>() {
     let mut side = S::new();
     let old = side.connect();
     side.peer_ends(old);
@@ -178,7 +178,7 @@ pub fn a_slot_is_taken_until_it_is_released<S: Side>() {
     assert_eq!(side.net().input(new), b"x", "an old name reaches nobody");
 }
 
-pub fn whoever_stops_at_the_bound_is_told_when_to_go_on<S: Side>() {
+pub(crate) fn whoever_stops_at_the_bound_is_told_when_to_go_on<S: Side>() {
     for bytes in [PAUSE - 1, PAUSE, PAUSE + 1] {
         let mut side = S::new();
         let conn = side.connect();
@@ -198,7 +198,7 @@ pub fn whoever_stops_at_the_bound_is_told_when_to_go_on<S: Side>() {
     }
 }
 
-pub fn a_throttled_connection_is_heard<S: Side>() {
+pub(crate) fn a_throttled_connection_is_heard<S: Side>() {
     let mut side = S::new();
     let conn = side.connect();
     side.net().throttle(conn, true);
@@ -216,7 +216,7 @@ pub fn a_throttled_connection_is_heard<S: Side>() {
     });
 }
 
-pub fn a_close_is_told_once<S: Side>() {
+pub(crate) fn a_close_is_told_once<S: Side>() {
     for how in [How::AfterFlush, How::Now, How::Reset] {
         let mut side = S::new();
         let conn = side.connect();
@@ -250,7 +250,7 @@ struct Known {
 }
 
 /// Everything at random on both sides: what a peer has sent before its end comes, in order and whole.
-pub fn whatever_happens_nothing_is_lost<S: Side>() {
+pub(crate) fn whatever_happens_nothing_is_lost<S: Side>() {
     for seed in 0..30 {
         let mut rng = Rng::part(seed, 77);
         let mut side = S::new();

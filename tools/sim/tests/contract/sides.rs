@@ -11,20 +11,20 @@ use ringkeeper::types::ConnId;
 use ringkeeper_sim::transport::{Bounds, SimTransport};
 
 /// The bounds of both.
-pub const INBOUND: usize = 100_000;
-pub const THROTTLED: usize = 20_000;
-pub const PAUSE: usize = 50_000;
+pub(super) const INBOUND: usize = 100_000;
+pub(super) const THROTTLED: usize = 20_000;
+pub(super) const PAUSE: usize = 50_000;
 
 /// How a peer finds its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     Open,
     Ended,
     Reset,
 }
 
 /// A transport under test, and the other ends of its connections.
-pub trait Side {
+pub(crate) trait Side {
     type Net: Transport;
     fn new() -> Self;
     fn net(&mut self) -> &mut Self::Net;
@@ -42,7 +42,7 @@ pub trait Side {
 }
 
 /// The kernel's, over sockets.
-pub struct Real {
+pub(crate) struct Real {
     net: Net,
     listener: TcpListener,
     peers: BTreeMap<ConnId, TcpStream>,
@@ -128,7 +128,7 @@ impl Side for Real {
 }
 
 /// The simulator's.
-pub struct Simulated {
+pub(crate) struct Simulated {
     net: SimTransport,
     peers: BTreeMap<u64, Peer>,
     wires: BTreeMap<ConnId, u64>,
