@@ -86,8 +86,9 @@ pub struct Decisions {
     askers: Vec<Asker>,
     /// Which of them asks, once the request in hand has asked.
     asking: Option<usize>,
-    /// Entries of lists in what is kept.
+    /// Entries of lists in what is kept, and bytes of identities.
     kept: usize,
+    bytes: usize,
     /// Entries read for the request in hand.
     read: usize,
 }
@@ -98,8 +99,10 @@ struct Asker {
     made: BTreeMap<(usize, i32), (AclList, Result<(), ErrorCode>)>,
 }
 
-/// Askers of whom decisions are kept: who writes to the nodes with long lists at one time.
-const ASKERS_KEPT: usize = 16;
+/// Askers of whom decisions are kept, those who write to the nodes with long lists at one time, and
+/// bytes of what they have proven.
+const ASKERS_KEPT: usize = 256;
+const ASKERS_BYTES: usize = 4 << 20;
 
 /// Entries up to which a list is read again.
 const SHORT: usize = 16;
@@ -147,9 +150,11 @@ impl Decisions {
         }
         let known = self.askers.iter().position(|asker| asker.identities == identities);
         let asking = known.unwrap_or_else(|| {
-            if self.askers.len() == ASKERS_KEPT {
+            let bytes: usize = identities.iter().map(|who| who.scheme.len() + who.id.len()).sum();
+            if self.askers.len() == ASKERS_KEPT || self.bytes + bytes > ASKERS_BYTES {
                 self.forget();
             }
+            self.bytes += bytes;
             self.askers.push(Asker { identities: identities.to_vec(), made: BTreeMap::new() });
             self.askers.len() - 1
         });
@@ -174,7 +179,7 @@ impl Decisions {
     /// The asker has proven more, or what is kept is too much.
     pub fn forget(&mut self) {
         self.askers.clear();
-        (self.asking, self.kept) = (None, 0);
+        (self.asking, self.kept, self.bytes) = (None, 0, 0);
     }
 }
 
