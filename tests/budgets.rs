@@ -346,27 +346,28 @@ fn who_writes_dear_requests_leaves_the_others_their_turns() {
     // What another client writes waits for one of each, and not for all of them.
     const CLIENTS: usize = 4;
     const DEAR: i32 = 4;
-    let server = ours("dear", &[]);
-    let mut session = Session::open(server.port, 60_000);
+    // Whoever waits for its answers does not ping.
+    let server = ours("dear", &[("maxSessionTimeout", "600000")]);
+    let mut session = Session::open(server.port, 600_000);
     assert_eq!(session.create("/plain", b"x"), 0);
     let paths = nodes_with_long_lists(&mut session, 28);
     let step = |path| Out::new().i32(CHECK).bool(false).i32(-1).str(path).i32(-1);
     let steps = paths.iter().fold(Out::new(), |out, path: &String| out.append(&step(path).0));
     let multi = steps.i32(-1).bool(true).i32(-1);
     let mut greedy: Vec<Session> =
-        (0..CLIENTS).map(|_| Session::open(server.port, 60_000)).collect();
+        (0..CLIENTS).map(|_| Session::open(server.port, 600_000)).collect();
     for n in 1..=DEAR {
         let dear = request(n, MULTI, &multi.0);
         greedy.iter_mut().for_each(|client| assert!(client.conn.send(&dear)));
     }
     let readers = greedy.into_iter().map(|mut client| {
-        client.conn.patience(Duration::from_secs(120));
+        client.conn.patience(Duration::from_secs(300));
         std::thread::spawn(move || {
             (1..=DEAR).for_each(|n| assert_eq!(client.conn.reply().unwrap().xid, n));
         })
     });
     let readers: Vec<_> = readers.collect();
-    session.conn.patience(Duration::from_secs(120));
+    session.conn.patience(Duration::from_secs(300));
     let mut written = 0;
     while !readers.iter().all(|reader| reader.is_finished()) {
         let body = Out::new().str("/plain").buffer(Some(b"y")).i32(-1);
