@@ -32,7 +32,6 @@ mod disk;
 mod effects;
 mod electing;
 mod ensemble;
-mod fair;
 mod forwarding;
 mod intake;
 mod leading;
@@ -63,8 +62,6 @@ pub use disk::Disk;
 pub use electing::Rest;
 use ensemble::Ensemble;
 pub use ensemble::{EnsembleParts, MemberSettings};
-use fair::FairQueue;
-use intake::RequestSource;
 pub use locals::ClientRules;
 use pipeline::{Pipeline, PipelineParts};
 pub use reason::DiskError;
@@ -138,7 +135,7 @@ pub struct Control {
     /// Of this turn.
     pending: VecDeque<ToControl>,
     /// Requests of this server's clients that have to wait for room.
-    waiting: FairQueue<RequestSource, ToControl>,
+    waiting: VecDeque<ToControl>,
     check: Option<reaping::Check>,
     /// The last turn left work of its own behind.
     is_cut: bool,
@@ -226,7 +223,7 @@ impl Control {
             server,
             inbox: parts.inbox,
             pending: VecDeque::new(),
-            waiting: FairQueue::default(),
+            waiting: VecDeque::new(),
             check: None,
             is_cut: false,
             log_stopped: false,
