@@ -141,11 +141,6 @@ impl Learner {
                 }
             }
             LearnerInput::SnapshotLoaded { zxid } => self.snapshot_loaded(zxid, out),
-            LearnerInput::SnapshotFailed { why } => {
-                if matches!(self.phase, Phase::Loading { .. }) {
-                    return Err(LeaveReason::SnapshotFailed { why });
-                }
-            }
             LearnerInput::Truncated { last } => self.truncated(now, last, out)?,
             LearnerInput::CannotTruncate { why } => {
                 if matches!(self.phase, Phase::Truncating { .. }) {

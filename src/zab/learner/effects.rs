@@ -60,8 +60,6 @@ pub enum LearnerInput {
     SnapshotReceived { shows: Zxid },
     /// The tree holds it, the disk holds it, and no older log is left.
     SnapshotLoaded { zxid: Zxid },
-    /// The stream or the disk was not as it should be; tree, log and files are as before the SNAP.
-    SnapshotFailed { why: String },
     /// Log and tree end with this.
     Truncated { last: Zxid },
     /// Nothing was cut: what is on the disk cannot give the state that was asked for. Tree, log and
@@ -98,7 +96,8 @@ pub enum LearnerEffect {
     /// [`LearnerInput::CannotTruncate`].
     Truncate { after: Zxid },
     /// The bytes behind the SNAP packet become the tree, a durable snapshot, and an empty log; then
-    /// [`LearnerInput::SnapshotLoaded`] or [`LearnerInput::SnapshotFailed`].
+    /// [`LearnerInput::SnapshotLoaded`]. Where stream or disk are not as they should be, the caller ends
+    /// the role.
     LoadSnapshot { zxid: Zxid },
     /// To the log and to the line of proposals. If it cannot be decoded the learner is to leave.
     Append { zxid: Zxid, entry: Bytes },

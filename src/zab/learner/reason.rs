@@ -77,7 +77,4 @@ pub enum LeaveReason {
     /// As above: the cut has left another end.
     #[error("the log ends with {last}, not {after}")]
     CutElsewhere { last: Zxid, after: Zxid },
-    /// The snapshot was not as it should be; tree, log and files are as before.
-    #[error("{why}")]
-    SnapshotFailed { why: String },
 }

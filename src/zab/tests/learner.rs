@@ -90,7 +90,6 @@ impl Subject for Driven {
                 (self.durable, self.appended) = (zxid, zxid);
                 LearnerInput::SnapshotLoaded { zxid }
             }
-            "snapshotfailed" => LearnerInput::SnapshotFailed { why: why() },
             "truncated" => {
                 let last = zxid(words.at(1));
                 (self.durable, self.appended) = (last, last);
