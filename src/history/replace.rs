@@ -43,7 +43,7 @@ pub struct Received<'a> {
 }
 
 /// What has taken the place of what was there.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct Replaced {
     /// Of the snapshot that a start will find.
     pub report: SnapshotReport,

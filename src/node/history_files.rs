@@ -12,6 +12,7 @@ use std::sync::mpsc::Receiver;
 
 use parking_lot::Mutex;
 
+use super::housekeeping::warn_without_side_record;
 use crate::history::{self, CutOff, Rewind, committed};
 use crate::roles::jobs::{Change, ChangeError, Changed, HistoryJob, LogInput, Outcome, Received};
 use crate::roles::log::OpenError;
@@ -166,6 +167,7 @@ impl HistoryFiles {
         };
         let replaced = history::replace(&self.folders, &parts, &mut |_| true)?;
         tracing::info!(%zxid, bytes = replaced.report.file_bytes, "SNAP from leader stored");
+        warn_without_side_record(&replaced.report);
         if !replaced.aside.is_empty() {
             let (files, folder) = (replaced.aside.join(" "), self.folders.snapshots.show(""));
             tracing::warn!(files, folder, "previous files set aside");

@@ -19,7 +19,7 @@ use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
 use crate::snapshot::logs_first::LogsFirst;
 use crate::snapshot::pace::{Pace, Progress};
-use crate::snapshot::{self, WriteError, WriteOptions};
+use crate::snapshot::{self, SnapshotReport, WriteError, WriteOptions};
 use crate::tree::Tree;
 use crate::types::{Millis, SessionId};
 
@@ -107,6 +107,7 @@ impl Housekeeping {
             Ok(report) => {
                 self.gauges.snapshot_time.record(ms);
                 tracing::info!(file = %report.name, bytes = report.file_bytes, ms, "snapshot");
+                warn_without_side_record(&report);
             }
             Err(WriteError::CalledOff(at)) => tracing::info!(%at, "snapshot abandoned"),
             Err(error) => {
@@ -138,4 +139,12 @@ fn wait(deadline: Option<Millis>) -> Duration {
     let left = deadline.map_or(i64::MAX, |at| at.0.saturating_sub(clock::now().0));
     // Bounded, so that no clock arithmetic overflows in the channel.
     Duration::from_millis(left.clamp(0, 3_600_000) as u64)
+}
+
+/// A snapshot is complete without its side record; what it lacks is the means to tell damage.
+pub(super) fn warn_without_side_record(report: &SnapshotReport) {
+    if let Some(error) = &report.without_side_record {
+        let file = &report.name;
+        tracing::warn!(file, %error, "the snapshot has no side record: less of its damage would be found");
+    }
 }

@@ -51,7 +51,7 @@ pub struct WriteOptions {
 }
 
 /// What was written.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct SnapshotReport {
     /// "" when it was not written to a file.
     pub name: String,
@@ -63,8 +63,9 @@ pub struct SnapshotReport {
     pub walked: Walked,
     /// As they lie in the file.
     pub file_bytes: u64,
-    /// Why the file has no side record, if it has none. It is complete without.
-    pub side_record: Result<(), String>,
+    /// Why the file has no side record, if one could not be written. It is complete without; damage in
+    /// it is then found by its own checksum alone, or by its form.
+    pub without_side_record: Option<io::Error>,
 }
 
 /// None of these leaves half a file under a snapshot's name; a complete one may be there already.
@@ -161,7 +162,7 @@ pub(super) fn write_walk<W: Write>(
         ended_at,
         walked: walk.walked(),
         file_bytes: 0,
-        side_record: Err("not a file".to_owned()),
+        without_side_record: None,
     };
     Ok((report, packer.finish().map_err(failed)?))
 }
@@ -221,7 +222,7 @@ fn write_named(
     let identity = Some(file.identity());
     let record =
         SideRecord { size: sink.written, crc: sink.crc, modified: file.modified(), identity };
-    report.side_record = side::put(dir, &name, &record).map_err(|e| e.to_string());
+    report.without_side_record = side::put(dir, &name, &record).err();
     report.file_bytes = sink.written;
     report.name = name;
     Ok(report)
