@@ -83,26 +83,34 @@ fn check_many(
 /// is kept for the last askers, known by what they have proven and not by who they are.
 #[derive(Default)]
 pub struct Decisions {
-    askers: Vec<Asker>,
+    /// What each asker has proven.
+    askers: Vec<Vec<Identity>>,
     /// Which of them asks, once the request in hand has asked.
     asking: Option<usize>,
-    /// Entries of lists in what is kept, and bytes of identities.
-    kept: usize,
-    bytes: usize,
+    /// By list. It is kept, so that no other can come to lie in its place.
+    by_list: BTreeMap<usize, (AclList, Made)>,
+    kept: Kept,
     /// Entries read for the request in hand.
     read: usize,
 }
 
-struct Asker {
-    identities: Vec<Identity>,
-    /// By list and permissions. The list is kept, so that no other can come to lie in its place.
-    made: BTreeMap<(usize, i32), (AclList, Result<(), ErrorCode>)>,
+/// What one list says to an asker, for the permissions that were needed.
+type Made = BTreeMap<(usize, i32), Result<(), ErrorCode>>;
+
+/// How much of that is kept: entries of lists, bytes of identities, decisions.
+#[derive(Default)]
+struct Kept {
+    entries: usize,
+    bytes: usize,
+    decisions: usize,
 }
 
-/// Askers of whom decisions are kept, those who write to the nodes with long lists at one time, and
-/// bytes of what they have proven.
+/// Beyond these nothing is kept for the next request: some tens of MiB of lists that the tree may have
+/// no more, and what those have proven who write to nodes with long lists at one time.
+const ENTRIES_KEPT: usize = limits::REQUEST_ENTRIES / 4;
 const ASKERS_KEPT: usize = 256;
 const ASKERS_BYTES: usize = 4 << 20;
+const DECISIONS_KEPT: usize = 4096;
 
 /// Entries up to which a list is read again.
 const SHORT: usize = 16;
@@ -127,19 +135,25 @@ impl Decisions {
             return check(policy, list, needed, identities);
         }
         let asking = self.asking(identities);
-        let place = (list.as_ptr() as usize, needed.0);
-        if let Some((_, made)) = self.askers[asking].made.get(&place) {
+        let (at, place) = (list.as_ptr() as usize, (asking, needed.0));
+        if let Some((_, made)) = self.by_list.get(&at)
+            && let Some(made) = made.get(&place)
+        {
             return made.map(Permit);
         }
         if self.is_spent() {
             return Err(ErrorCode::MarshallingError);
         }
         self.read += list.len();
-        self.kept += list.len();
-        let made = check(policy, list, needed, identities);
-        let kept = (list.clone(), made.as_ref().map(|_| ()).map_err(|code| *code));
-        self.askers[asking].made.insert(place, kept);
-        made
+        let answer = check(policy, list, needed, identities);
+        let kept = &mut self.kept;
+        let (_, made) = self.by_list.entry(at).or_insert_with(|| {
+            kept.entries += list.len();
+            (list.clone(), Made::new())
+        });
+        kept.decisions += 1;
+        made.insert(place, answer.as_ref().map(|_| ()).map_err(|code| *code));
+        answer
     }
 
     /// The place of who asks. It is sought once for a request: a connection may have proven a thousand
@@ -148,14 +162,14 @@ impl Decisions {
         if let Some(asking) = self.asking {
             return asking;
         }
-        let known = self.askers.iter().position(|asker| asker.identities == identities);
+        let known = self.askers.iter().position(|asker| asker == identities);
         let asking = known.unwrap_or_else(|| {
             let bytes: usize = identities.iter().map(|who| who.scheme.len() + who.id.len()).sum();
-            if self.askers.len() == ASKERS_KEPT || self.bytes + bytes > ASKERS_BYTES {
+            if self.askers.len() == ASKERS_KEPT || self.kept.bytes + bytes > ASKERS_BYTES {
                 self.forget();
             }
-            self.bytes += bytes;
-            self.askers.push(Asker { identities: identities.to_vec(), made: BTreeMap::new() });
+            self.kept.bytes += bytes;
+            self.askers.push(identities.to_vec());
             self.askers.len() - 1
         });
         self.asking = Some(asking);
@@ -170,7 +184,7 @@ impl Decisions {
     /// Another request begins. Gives how many entries the last one had read.
     pub fn next_request(&mut self) -> usize {
         self.asking = None;
-        if self.kept > limits::REQUEST_ENTRIES {
+        if self.kept.entries > ENTRIES_KEPT || self.kept.decisions > DECISIONS_KEPT {
             self.forget();
         }
         std::mem::take(&mut self.read)
@@ -179,7 +193,8 @@ impl Decisions {
     /// The asker has proven more, or what is kept is too much.
     pub fn forget(&mut self) {
         self.askers.clear();
-        (self.asking, self.kept, self.bytes) = (None, 0, 0);
+        self.by_list.clear();
+        (self.asking, self.kept) = (None, Kept::default());
     }
 }
 
@@ -377,8 +392,18 @@ mod tests {
         for n in 0..1000 {
             assert!(ask(&who(n)).0, "any number of them");
         }
-        assert!(decisions.askers.len() <= ASKERS_KEPT);
-        assert!(decisions.kept <= limits::REQUEST_ENTRIES + 40_000);
+        assert!(decisions.askers.len() <= ASKERS_KEPT && decisions.kept.bytes <= ASKERS_BYTES);
+        assert_eq!(
+            (decisions.by_list.len(), decisions.kept.entries),
+            (1, 40_000),
+            "one list is kept once"
+        );
+        for n in 0..20 {
+            let other: AclList = list.iter().cloned().collect();
+            assert!(decisions.decide(&policy, &other, Perms::WRITE, &who(n)).is_ok());
+            decisions.next_request();
+            assert!(decisions.kept.entries <= ENTRIES_KEPT, "and no more than so many");
+        }
     }
 
     #[test]
