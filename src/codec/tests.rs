@@ -1,10 +1,11 @@
 //! Both directions of the client port against what a live Java server was sent and answered.
 
-use super::reply::decode::{self as replies, Reply, StepReply};
-use super::reply::{self, MultiFrame};
+use super::reply;
+use super::reply::decode as replies;
 use super::request::{self, BodyError, opcode};
 use crate::testing::generate::unhex;
-use crate::types::{ErrorCode, EventKind, Xid, Zxid};
+use crate::testing::replies::put;
+use crate::types::{ErrorCode, EventKind, Xid};
 
 /// One request and all that came back for it.
 struct Exchange {
@@ -144,42 +145,4 @@ fn replies_decode_and_encode_to_javas_bytes() {
 fn kind(number: i32) -> EventKind {
     use EventKind::*;
     [NodeCreated, NodeDeleted, NodeDataChanged, NodeChildrenChanged][number as usize - 1]
-}
-
-fn put(out: &mut Vec<u8>, xid: Xid, zxid: Zxid, decoded: &Reply<'_>) {
-    match decoded {
-        Reply::Empty => reply::empty(out, xid, zxid),
-        Reply::Path(path) => reply::sync(out, xid, zxid, path.as_deref()),
-        Reply::PathStat(path, stat) => {
-            reply::path_stat(out, xid, zxid, path.as_deref().unwrap(), stat);
-        }
-        Reply::Stat(stat) => reply::stat(out, xid, zxid, stat),
-        Reply::Data(data, stat) => reply::data(out, xid, zxid, *data, stat),
-        Reply::Acl(list, stat) => reply::acl(out, xid, zxid, list, stat),
-        Reply::Strings(names) => reply::strings(out, xid, zxid, names.iter().map(|n| &**n)),
-        Reply::Children(names, stat) => {
-            reply::children2(out, xid, zxid, names.iter().map(|n| &**n), stat);
-        }
-        Reply::Int(number) => reply::int(out, xid, zxid, *number),
-        Reply::Identities(ids) => {
-            reply::who_am_i(out, xid, zxid, ids.iter().map(|(scheme, user)| (&**scheme, &**user)));
-        }
-        Reply::Token(token) => reply::sasl(out, xid, ErrorCode::Ok, *token),
-        Reply::Multi(steps) => {
-            let mut multi = MultiFrame::begin(out, xid, zxid);
-            for step in steps {
-                match step {
-                    StepReply::Created(path, None) => multi.path(path),
-                    StepReply::Created(path, Some(stat)) => multi.path_stat(path, stat),
-                    StepReply::Deleted => multi.deleted(),
-                    StepReply::DataSet(stat) => multi.data_set(stat),
-                    StepReply::Checked => multi.checked(),
-                    StepReply::Data(data, stat) => multi.data(*data, stat),
-                    StepReply::Children(names) => multi.children(names.iter().map(|n| &**n)),
-                    StepReply::Failed(code) => multi.failed(ErrorCode::from_code(*code)),
-                }
-            }
-            multi.finish();
-        }
-    }
 }

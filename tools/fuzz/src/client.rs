@@ -1,11 +1,11 @@
 //! The client port: what clients send, what servers answer.
 
-use ringkeeper::codec::reply::decode::{self as replies, Reply, StepReply};
-use ringkeeper::codec::reply::{self, MultiFrame};
+use ringkeeper::codec::reply::{self, decode as replies};
 use ringkeeper::codec::request::{self, BodyError, opcode};
-use ringkeeper::types::{ErrorCode, Xid, Zxid};
+use ringkeeper::types::{Xid, Zxid};
 
 use super::choose;
+use super::replies::put;
 
 /// Every opcode there is, and two that are none.
 const OPCODES: [i32; 34] = [
@@ -89,60 +89,10 @@ pub fn fuzz_reply(data: &[u8]) {
     let opcode = OPCODES[choice % OPCODES.len()];
     let Ok(answer) = replies::body(opcode, body) else { return };
     let mut out = Vec::new();
-    put(&mut out, &answer);
+    put(&mut out, Xid(7), Zxid(9), &answer);
     let Ok((header, again)) = replies::header(&out[4..]) else {
         panic!("our own frame has no header")
     };
     assert_eq!((header.zxid, header.error), (Zxid(9), 0));
     assert_eq!(replies::body(opcode, again), Ok(answer));
-}
-
-/// Encodes any decoded reply again.
-fn put(out: &mut Vec<u8>, answer: &Reply<'_>) {
-    let (xid, zxid) = (Xid(7), Zxid(9));
-    match answer {
-        Reply::Empty => reply::empty(out, xid, zxid),
-        Reply::Path(path) => reply::sync(out, xid, zxid, path.as_deref()),
-        Reply::PathStat(Some(path), stat) => reply::path_stat(out, xid, zxid, path, stat),
-        Reply::PathStat(None, stat) => {
-            // No server writes it; the decoder takes it as it takes any null.
-            let mut frame = reply::begin(out, xid, zxid, ErrorCode::Ok);
-            ringkeeper::codec::jute::put_null(frame.body());
-            ringkeeper::codec::record::put_stat(frame.body(), stat);
-            frame.finish();
-        }
-        Reply::Stat(stat) => reply::stat(out, xid, zxid, stat),
-        Reply::Data(data, stat) => reply::data(out, xid, zxid, *data, stat),
-        Reply::Acl(list, stat) => reply::acl(out, xid, zxid, list, stat),
-        Reply::Strings(names) => reply::strings(out, xid, zxid, names.iter().map(|n| &**n)),
-        Reply::Children(names, stat) => {
-            reply::children2(out, xid, zxid, names.iter().map(|n| &**n), stat);
-        }
-        Reply::Int(number) => reply::int(out, xid, zxid, *number),
-        Reply::Identities(all) => {
-            reply::who_am_i(out, xid, zxid, all.iter().map(|(scheme, user)| (&**scheme, &**user)));
-        }
-        Reply::Token(token) => {
-            let mut frame = reply::begin(out, xid, zxid, ErrorCode::Ok);
-            ringkeeper::codec::jute::put_opt_buffer(frame.body(), *token);
-            frame.finish();
-        }
-        Reply::Multi(steps) => put_multi(MultiFrame::begin(out, xid, zxid), steps),
-    }
-}
-
-fn put_multi(mut frame: MultiFrame<'_>, steps: &[StepReply<'_>]) {
-    for step in steps {
-        match step {
-            StepReply::Created(path, None) => frame.path(path),
-            StepReply::Created(path, Some(stat)) => frame.path_stat(path, stat),
-            StepReply::Deleted => frame.deleted(),
-            StepReply::DataSet(stat) => frame.data_set(stat),
-            StepReply::Checked => frame.checked(),
-            StepReply::Data(data, stat) => frame.data(*data, stat),
-            StepReply::Children(names) => frame.children(names.iter().map(|n| &**n)),
-            StepReply::Failed(code) => frame.failed_with(*code),
-        }
-    }
-    frame.finish();
 }

@@ -24,6 +24,8 @@ pub mod disk;
 pub mod files;
 pub mod peers;
 pub mod recovery;
+#[path = "../../../src/testing/replies.rs"]
+pub mod replies;
 #[path = "../../../src/testing/rng.rs"]
 pub mod rng;
 
