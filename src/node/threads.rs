@@ -241,7 +241,8 @@ fn earlier(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
     a.into_iter().chain(b).min()
 }
 
-/// From now to a deadline; a millisecond more, so that the turn finds it passed.
+/// From now to a deadline. The clock shows whole milliseconds, rounded down, so whoever sleeps so long
+/// finds the deadline passed.
 fn until(deadline: Option<Millis>) -> Option<Duration> {
     deadline.map(|at| {
         let left = at.0.saturating_sub(clock::now().0);

@@ -47,11 +47,7 @@ impl Rng {
 
     /// Less than `n`; 0 when there is no such number.
     pub fn below<N: Whole>(&mut self, n: N) -> N {
-        let drawn = match n.to_u64() {
-            0 => 0,
-            n => self.u64() % n,
-        };
-        N::of_u64(drawn)
+        N::of_u64(self.0.below(n.to_u64()))
     }
 
     /// From `low` to `high`, both possible.

@@ -18,6 +18,11 @@ impl SplitMix64 {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+
+    /// The next number below this one; 0 where there is none.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.draw() % bound }
+    }
 }
 
 #[cfg(test)]
@@ -33,5 +38,16 @@ mod tests {
         let known =
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!(drawn, known);
+    }
+
+    #[test]
+    fn numbers_below_a_bound_are_below_it_and_differ() {
+        let drawn = |bound, seed| {
+            let mut random = SplitMix64::new(seed);
+            [(); 9].map(|()| random.below(bound))
+        };
+        assert_eq!(drawn(0, 1), [0; 9]);
+        assert_ne!(drawn(200, 1), drawn(200, 2));
+        assert!(drawn(200, 1).iter().all(|number| *number < 200));
     }
 }

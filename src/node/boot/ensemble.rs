@@ -5,7 +5,7 @@ use crate::election::ElectionSettings;
 use crate::history::ConfigFile;
 use crate::membership::{ChangeRules, ClientAddress, Role};
 use crate::node::assembly::EnsemblePlan;
-use crate::roles::control::{ClientPort, ClientRules, MemberSettings, MoveClients, Reconfig, Rest};
+use crate::roles::control::{ClientPort, ClientRules, MemberSettings, MoveClients, Reconfig};
 use crate::roles::message::ToNetwork;
 use crate::runtime::{Sender, entropy};
 use crate::types::limits;
@@ -26,7 +26,7 @@ pub(super) fn plan(
         resend_ms_max: settings.notification_ms_max,
         ..ElectionSettings::new(settings.me)
     };
-    let sync = &settings.learner_sync;
+    let (sync, observer) = (&settings.learner_sync, &settings.observer);
     let (file, of) = (Changes::of(all, settings), at);
     EnsemblePlan {
         settings: MemberSettings {
@@ -50,7 +50,8 @@ pub(super) fn plan(
             connect_ms: settings.connect_ms,
             connect_pause_ms: settings.connect_retry_ms,
             epoch_wait_ms: settings.epoch_wait_ms,
-            rest: rest(settings),
+            observer_delay_ms: observer.election_ms.saturating_add(observer.reconnect_ms),
+            seed: entropy(),
             clients,
         },
         electorate: settings.electorate.clone(),
@@ -142,10 +143,4 @@ fn move_clients(at: SocketAddr, listens: Sender<ToNetwork>, backlog: u32) -> Mov
 fn address(ip: IpAddr, port: u16) -> SocketAddr {
     let ip = if ip.is_unspecified() { Ipv6Addr::UNSPECIFIED.into() } else { ip };
     SocketAddr::new(ip, port)
-}
-
-fn rest(settings: &EnsembleSettings) -> Rest {
-    let observer = &settings.observer;
-    let below_ms = observer.election_ms.saturating_add(observer.reconnect_ms);
-    Rest { below_ms, seed: entropy() }
 }

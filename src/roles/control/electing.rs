@@ -17,26 +17,6 @@ use crate::roles::peer_message::PeerCommand;
 use crate::types::{Epoch, Millis, ServerId, Zxid};
 use crate::zab::{Leader, LeaderParts, Learner, LearnerParts};
 
-/// What keeps the observers of a lost leader from coming to the next one all at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Rest {
-    /// Below this, in ms, is how long an observer rests; voters do not.
-    pub below_ms: i64,
-    /// Drawn by whoever starts the server. The numbers of forwarded requests begin with it too.
-    pub seed: u64,
-}
-
-impl Rest {
-    /// SplitMix64.
-    pub(super) fn draw(&mut self) -> i64 {
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.seed;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) >> 1) as i64 % self.below_ms.max(1)
-    }
-}
-
 /// How long a leader is looked for before it is said that there is none, in ms; then after pauses
 /// that double up to the longest.
 const WAITING_MS: i64 = 2_000;
@@ -71,7 +51,7 @@ impl Ensemble {
     /// A voter that brought us to lead looks again. A leader that does not serve yet, and to which
     /// no quorum can come any more, would only keep the others from agreeing on another.
     fn deserted(&mut self, base: &mut Base, by: ServerId, quorum_left: bool) {
-        let wait = self.epoch_wait_ms;
+        let wait = self.settings.epoch_wait_ms;
         let Role::Leading(leading) = &mut self.role else { return };
         if leading.leader.is_serving() {
             return;
@@ -101,16 +81,16 @@ impl Ensemble {
                 let mut effects = Effects::default();
                 let leader = Leader::new(
                     LeaderParts {
-                        me: self.me,
+                        me: self.settings.me,
                         accepted: self.accepted,
                         current: self.current,
                         last,
                         electorate: self.electorate.clone(),
                         reconfig_enabled: self.reconfig.enabled,
-                        timing: self.timing,
-                        rules: self.rules,
-                        readers: self.readers,
-                        handover_counter: self.handover_counter,
+                        timing: self.settings.timing,
+                        rules: self.settings.rules,
+                        readers: self.settings.readers,
+                        handover_counter: self.settings.handover_counter,
                     },
                     base.now,
                     effects.out(),
@@ -124,7 +104,7 @@ impl Ensemble {
                 let committed = self.disk.committed().within(last);
                 let learner = Learner::new(
                     LearnerParts {
-                        me: self.me,
+                        me: self.settings.me,
                         observer: role == ElectedRole::Observing,
                         accepted: self.accepted,
                         current: self.current,
@@ -134,10 +114,10 @@ impl Ensemble {
                         blank: self.blank,
                         config_version: self.electorate.committed.version(),
                         leader,
-                        timing: self.timing,
-                        connect_ms: self.connect_ms,
-                        connect_pause_ms: self.connect_pause_ms,
-                        readers: self.readers,
+                        timing: self.settings.timing,
+                        connect_ms: self.settings.connect_ms,
+                        connect_pause_ms: self.settings.connect_pause_ms,
+                        readers: self.settings.readers,
                     },
                     base.now,
                     effects.out(),
@@ -155,7 +135,7 @@ impl Ensemble {
         self.role = Role::Looking;
         let current = self.current;
         let appointed = self.appointed.take();
-        let reads_after = self.clients.reads_after.filter(|_| appointed.is_none());
+        let reads_after = self.settings.clients.reads_after.filter(|_| appointed.is_none());
         self.reads_at = reads_after.map(|wait| base.now + wait);
         self.waits_at = Some((base.now + WAITING_MS, WAITING_MS));
         self.voted.clear();
@@ -165,7 +145,7 @@ impl Ensemble {
             return self.elect(base, ElectionInput::Appointed { leader, zxid, epoch: current });
         }
         tracing::info!(%zxid, epoch = current.0, "LOOKING for a leader");
-        let boast = self.me == ServerId(1) && mutants::on(Mutant::VoteBeyondLog);
+        let boast = self.settings.me == ServerId(1) && mutants::on(Mutant::VoteBeyondLog);
         let zxid = if boast { Zxid(zxid.0 + 0xffff) } else { zxid };
         // As in ZooKeeper, -1 is what nobody counts, and who says it counts nobody.
         let zxid = if self.blank { Zxid(-1) } else { zxid };
@@ -208,21 +188,5 @@ impl Ensemble {
                 voters / 2 + 1
             ),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rests_are_below_their_bound_and_differ() {
-        let draws = |below_ms, seed| {
-            let mut rest = Rest { below_ms, seed };
-            [(); 9].map(|()| rest.draw())
-        };
-        assert_eq!(draws(0, 1), [0; 9]);
-        assert_ne!(draws(200, 1), draws(200, 2));
-        assert!(draws(200, 1).iter().all(|ms| (0..200).contains(ms)));
     }
 }

@@ -15,7 +15,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::base::{Base, Budget};
 use super::disk::Disk;
-use super::electing::Rest;
 use super::numbers::Numbers;
 use super::origin::Origin;
 use super::reason::RoleEnd;
@@ -27,7 +26,7 @@ use crate::membership::Electorate;
 use crate::mutants::{self, Mutant};
 use crate::roles::message::Service;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
-use crate::types::{Epoch, Millis, ServerId, Zxid, limits};
+use crate::types::{Epoch, Millis, ServerId, SplitMix64, Zxid, limits};
 use crate::zab::{CommitQueue, LeaderInput, Readers, Stored, SyncRules, Timing, Window};
 
 /// How often it is said that a leader is refused for its history, in ms.
@@ -53,8 +52,12 @@ pub struct MemberSettings {
     /// How long a leader some of whose voters look again waits for its quorum, in ms; `None`: as
     /// for any quorum.
     pub epoch_wait_ms: Option<i64>,
-    /// How long an observer waits before it looks again.
-    pub rest: Rest,
+    /// An observer waits less than this, in ms, before it looks for another leader: those of a lost
+    /// one are not to come to the next all at once.
+    pub observer_delay_ms: i64,
+    /// Drawn by whoever starts the server: delays follow from it, and the numbers of forwarded requests
+    /// begin with it.
+    pub seed: u64,
     /// How clients are served.
     pub clients: ClientRules,
 }
@@ -84,21 +87,13 @@ pub struct EnsembleParts {
 /// What only servers of an ensemble have.
 pub(super) struct Ensemble {
     pub role: Role,
-    pub me: ServerId,
+    pub settings: MemberSettings,
     pub electorate: Electorate,
-    pub timing: Timing,
-    pub rules: SyncRules,
-    pub readers: Readers,
-    pub handover_counter: u32,
-    pub connect_ms: i64,
-    pub connect_pause_ms: i64,
-    pub epoch_wait_ms: Option<i64>,
-    rest: Rest,
+    random: SplitMix64,
     /// Of requests that go to a leader.
     pub numbers: Numbers,
     /// An observer does not look for a leader before.
     pub delayed_until: Millis,
-    pub clients: ClientRules,
     pub reconfig: Reconfig,
     /// The role goes on only until a reconfiguration is applied here.
     pub leaving: Option<Leaving>,
@@ -131,9 +126,10 @@ impl Ensemble {
     pub(super) fn begin(parts: EnsembleParts, base: &mut Base) -> Ensemble {
         let ensemble = Ensemble::new(parts);
         ensemble.init_config(base);
-        base.sessions.table.set_unknown_sessions(ensemble.clients.unknown_sessions(ensemble.me));
+        let MemberSettings { me, clients, .. } = &ensemble.settings;
+        base.sessions.table.set_unknown_sessions(clients.unknown_sessions(*me));
         let members = &ensemble.electorate.committed;
-        base.gauges.quorum.set_members(members, members.get(ensemble.me));
+        base.gauges.quorum.set_members(members, members.get(*me));
         base.gauges.quorum.looking(base.now);
         ensemble
     }
@@ -143,19 +139,11 @@ impl Ensemble {
         let settings = parts.settings;
         Ensemble {
             role: Role::Settling,
-            me: settings.me,
             electorate: parts.electorate,
-            timing: settings.timing,
-            rules: settings.rules,
-            readers: settings.readers,
-            handover_counter: settings.handover_counter,
-            connect_ms: settings.connect_ms,
-            connect_pause_ms: settings.connect_pause_ms,
-            epoch_wait_ms: settings.epoch_wait_ms,
-            rest: settings.rest,
-            numbers: Numbers::new(settings.me, settings.rest.seed),
+            random: SplitMix64::new(settings.seed),
+            numbers: Numbers::new(settings.me, settings.seed),
+            settings,
             delayed_until: Millis(0),
-            clients: settings.clients,
             reconfig: parts.reconfig,
             leaving: None,
             appointed: None,
@@ -175,6 +163,12 @@ impl Ensemble {
             events: VecDeque::new(),
             events_bytes: 0,
         }
+    }
+
+    /// How long an observer that has lost its leader waits before it looks for another, in ms.
+    fn observer_delay(&mut self) -> i64 {
+        let below = u64::try_from(self.settings.observer_delay_ms).unwrap_or(0);
+        self.random.below(below) as i64
     }
 
     /// What the sockets have brought; taken in by the next turn.
@@ -277,9 +271,9 @@ impl Ensemble {
         };
         self.appointed = self.leaving.take().map(|leaving| leaving.leader);
         self.delayed_until = match self.appointed {
-            None if observed => base.now + self.rest.draw(),
+            None if observed => base.now + self.observer_delay(),
             // Neither a leader that is refused nor this server's log is to be kept busy.
-            None if std::mem::take(&mut self.refused) => base.now + self.timing.tick_ms,
+            None if std::mem::take(&mut self.refused) => base.now + self.settings.timing.tick_ms,
             None | Some(_) => base.now,
         };
         // With its effects, done or not.

@@ -41,7 +41,7 @@ impl Control {
     pub(super) fn client_rules(&self) -> ClientRules {
         match &self.server {
             Server::Alone(_) => ClientRules::default(),
-            Server::Ensemble(ensemble) => ensemble.clients,
+            Server::Ensemble(ensemble) => ensemble.settings.clients,
         }
     }
 

@@ -59,7 +59,6 @@ use std::sync::mpsc::{self, SyncSender};
 use ages::Ages;
 use base::{Base, Budget};
 pub use disk::Disk;
-pub use electing::Rest;
 use ensemble::Ensemble;
 pub use ensemble::{EnsembleParts, MemberSettings};
 pub use locals::ClientRules;

@@ -223,11 +223,11 @@ impl Ensemble {
             "configuration in force"
         );
         electorate.next = electorate.next.take().filter(|next| next.version() > version);
-        self.reconfig.commit(&members, self.me, electorate.next.as_deref());
+        self.reconfig.commit(&members, self.settings.me, electorate.next.as_deref());
         let before = std::mem::replace(&mut electorate.committed, Arc::clone(&members));
-        let own = members.get(self.me);
+        let own = members.get(self.settings.me);
         let client = own.and_then(|member| member.client.as_ref());
-        let was = before.get(self.me).and_then(|member| member.client.as_ref());
+        let was = before.get(self.settings.me).and_then(|member| member.client.as_ref());
         if let Some(client) = client.filter(|client| Some(*client) != was)
             && let Some(port) = &mut self.reconfig.clients
         {
@@ -251,10 +251,11 @@ impl Ensemble {
         members: &Members,
         whence: ConfigSource,
     ) {
-        let observes =
-            members.get(self.me).is_some_and(|member| member.role == membership::Role::Observer);
+        let observes = members
+            .get(self.settings.me)
+            .is_some_and(|member| member.role == membership::Role::Observer);
         let (leads_on, current) = match &self.role {
-            Role::Leading(leading) => (leading.leader.is_serving(), self.me),
+            Role::Leading(leading) => (leading.leader.is_serving(), self.settings.me),
             Role::Learning(learning) => {
                 (learning.learner.is_observer() == observes, learning.learner.leader())
             }

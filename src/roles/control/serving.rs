@@ -23,7 +23,8 @@ impl Ensemble {
             Service::Reads => base.gauges.quorum.read_only(base.now),
             Service::Off => {}
         }
-        let abstains = matches!(self.role, Role::Leading(_)) && self.clients.leader_abstains;
+        let abstains =
+            matches!(self.role, Role::Leading(_)) && self.settings.clients.leader_abstains;
         let service = if abstains { Service::Off } else { service };
         base.gauges.running.store(service != Service::Off, Ordering::Relaxed);
         let zxid = base.pipeline.tree.applied();

@@ -479,7 +479,8 @@ fn ensemble_plan(
             connect_ms: 5000,
             connect_pause_ms: 100,
             epoch_wait_ms: None,
-            rest: control::Rest { below_ms: 0, seed: numbers },
+            observer_delay_ms: 0,
+            seed: numbers,
         },
         election: ElectionSettings {
             observer,
