@@ -88,7 +88,8 @@ impl World {
             self.servers[server].serves_since = None;
             return Ok(());
         }
-        if self.servers[server].serves_since.is_none() && self.leads(server) {
+        let is_reached = self.servers[server].silent_until <= self.now;
+        if self.servers[server].serves_since.is_none() && is_reached && self.leads(server) {
             let epoch = self.servers[server].snapshots.read("currentEpoch");
             let epoch = epoch.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
             self.reign = self.reign.max(Zxid::new(Epoch(epoch), 0));

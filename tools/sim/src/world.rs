@@ -127,7 +127,7 @@ pub struct World {
     pub forgotten: Forgotten,
     /// So many links to a leader from now on lose a transaction of what it sends.
     pub holes: u64,
-    /// The first zxid of the newest epoch in which a leader has served.
+    /// The first zxid of the newest epoch in which a leader has served that clients reach.
     pub reign: Zxid,
     /// Every transaction that was ever proposed, and who has made those of an epoch.
     pub proposals: BTreeMap<Zxid, Bytes>,
