@@ -25,13 +25,30 @@ pub enum OpenError {
 
 /// The disk has failed. Nothing more may be acknowledged: the process ends (I11).
 #[derive(Debug, thiserror::Error)]
-#[error("{doing} failed in {file}: {cause}{}", self.what_to_do())]
+#[error("{step} failed in {file}: {cause}{}", self.what_to_do())]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub struct LogFailure {
-    pub doing: String,
+    pub step: FailedStep,
     pub dir: String,
     pub file: String,
     pub cause: io::Error,
+}
+
+/// What the log was at when its disk failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each is")]
+pub enum FailedStep {
+    #[error("preparing a segment")]
+    Prepare,
+    #[error("beginning a segment")]
+    Begin,
+    #[error("writing a batch")]
+    Write,
+    #[error("flushing a finished segment")]
+    Flush,
+    /// All writers' bytes, laid out before they are written.
+    #[error("laying out {bytes} bytes for the log")]
+    LayOut { bytes: u64 },
 }
 
 impl LogFailure {

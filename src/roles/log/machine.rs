@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::LogFailure;
+use super::error::{FailedStep, LogFailure};
 use super::io::SegmentIo;
 use crate::disk::{self, DIRECT_ALIGN, Dir};
 use crate::log::LogEvent;
@@ -184,7 +184,7 @@ impl Machine {
             Effect::Adopt { first } => {
                 let name = log_name(first);
                 self.segment = self.dir.show(&name);
-                self.adopt(&name).map_err(|e| self.failed("beginning a segment", e))?;
+                self.adopt(&name).map_err(|e| self.failed(FailedStep::Begin, e))?;
                 Ok(Did::Began(first))
             }
             Effect::Write { offset, mut bytes, records, flush } => {
@@ -193,18 +193,18 @@ impl Machine {
                     fill_page(&mut bytes, offset);
                 }
                 let written = self.io.write(offset, &bytes, flush);
-                let took = written.map_err(|e| self.failed("writing a batch", e))?;
+                let took = written.map_err(|e| self.failed(FailedStep::Write, e))?;
                 self.flushed = Some(bytes);
                 Ok(Did::Wrote { offset, records, bytes: len, took })
             }
             Effect::Flush => {
                 let flushed = self.io.flush();
-                flushed.map_err(|e| self.failed("flushing a finished segment", e))?;
+                flushed.map_err(|e| self.failed(FailedStep::Flush, e))?;
                 Ok(Did::Worked)
             }
             Effect::OutOfSpace { wanted } => {
                 let full = io::Error::from_raw_os_error(libc::ENOSPC);
-                Err(self.failed(&format!("laying out {wanted} bytes for the log"), full))
+                Err(self.failed(FailedStep::LayOut { bytes: wanted }, full))
             }
             Effect::Report(event) => Ok(Did::Report(event)),
         }
@@ -221,10 +221,10 @@ impl Machine {
     }
 
     /// What an error means to the log: it ends.
-    pub fn failed(&self, doing: &str, cause: io::Error) -> LogFailure {
+    pub fn failed(&self, step: FailedStep, cause: io::Error) -> LogFailure {
         let dir = self.dir.show("");
         let file = if self.segment.is_empty() { dir.clone() } else { self.segment.clone() };
-        LogFailure { doing: doing.to_owned(), dir, file, cause }
+        LogFailure { step, dir, file, cause }
     }
 
     /// Behind the last step: gives back the space of a segment that nobody will write to.

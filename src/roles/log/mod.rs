@@ -15,7 +15,7 @@ mod prepare;
 pub mod shell;
 
 pub use choose::choose;
-pub use error::{LogFailure, OpenError};
+pub use error::{FailedStep, LogFailure, OpenError};
 pub use lend::InlineLog;
 pub use machine::{Did, Machine};
 pub use prepare::Preparer;

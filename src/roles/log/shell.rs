@@ -16,7 +16,7 @@
 //! there for what takes long.
 
 use super::choose::choose;
-use super::error::{LogFailure, OpenError};
+use super::error::{FailedStep, LogFailure, OpenError};
 use super::io as segment_io;
 use super::lend::InlineLog;
 use super::machine::{Did, Machine};
@@ -277,7 +277,7 @@ impl Shell {
                 Did::Prepare(job) => {
                     if !self.send(prepare::Work::Job(job)) {
                         let gone = io::Error::other("the preparing thread has ended");
-                        return Err(self.machine.failed("preparing a segment", gone));
+                        return Err(self.machine.failed(FailedStep::Prepare, gone));
                     }
                 }
                 Did::Report(LogEvent::Stopped) => {
@@ -295,7 +295,7 @@ impl Shell {
         for done in self.finished.drain(..) {
             match done {
                 Ok(input) => self.machine.prepared(input),
-                Err(e) => return Err(self.machine.failed("preparing a segment", e)),
+                Err(e) => return Err(self.machine.failed(FailedStep::Prepare, e)),
             }
         }
         if let Some(pending) = self.machine.mail() {

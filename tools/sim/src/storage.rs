@@ -9,7 +9,7 @@ use ringkeeper::log::side::SideRecord;
 use ringkeeper::log::{Append, LogEvent, LogSettings};
 use ringkeeper::roles::jobs::LogInput;
 use ringkeeper::roles::log::io::{SegmentIo, calls::Calls, direct::Direct};
-use ringkeeper::roles::log::{Did, LogFailure, Machine, Preparer};
+use ringkeeper::roles::log::{Did, FailedStep, LogFailure, Machine, Preparer};
 use ringkeeper::runtime::mailbox::Receiver;
 use ringkeeper::types::{Millis, Zxid};
 
@@ -108,7 +108,7 @@ impl SimLog {
                 input.into_iter().for_each(|input| self.machine.prepared(input));
                 Ok(())
             }
-            Err(e) => Err(self.machine.failed("preparing a segment", e).to_string()),
+            Err(e) => Err(self.machine.failed(FailedStep::Prepare, e).to_string()),
         }
     }
 
