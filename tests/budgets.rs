@@ -341,6 +341,44 @@ fn one_connections_work_leaves_others_their_turns() {
 }
 
 #[test]
+fn who_writes_dear_requests_leaves_the_others_their_turns() {
+    // Goal: four clients have four multis each under way that read a million entries of access lists.
+    // What another client writes waits for one of each, and not for all of them.
+    const CLIENTS: usize = 4;
+    const DEAR: i32 = 4;
+    let server = ours("dear", &[]);
+    let mut session = Session::open(server.port, 60_000);
+    assert_eq!(session.create("/plain", b"x"), 0);
+    let paths = nodes_with_long_lists(&mut session, 28);
+    let step = |path| Out::new().i32(CHECK).bool(false).i32(-1).str(path).i32(-1);
+    let steps = paths.iter().fold(Out::new(), |out, path: &String| out.append(&step(path).0));
+    let multi = steps.i32(-1).bool(true).i32(-1);
+    let mut greedy: Vec<Session> =
+        (0..CLIENTS).map(|_| Session::open(server.port, 60_000)).collect();
+    for n in 1..=DEAR {
+        let dear = request(n, MULTI, &multi.0);
+        greedy.iter_mut().for_each(|client| assert!(client.conn.send(&dear)));
+    }
+    let readers = greedy.into_iter().map(|mut client| {
+        client.conn.patience(Duration::from_secs(120));
+        std::thread::spawn(move || {
+            (1..=DEAR).for_each(|n| assert_eq!(client.conn.reply().unwrap().xid, n));
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    session.conn.patience(Duration::from_secs(120));
+    let mut written = 0;
+    while !readers.iter().all(|reader| reader.is_finished()) {
+        let body = Out::new().str("/plain").buffer(Some(b"y")).i32(-1);
+        assert_eq!(session.call(SET_DATA, body).err, 0);
+        written += 1;
+    }
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    // Where all stood in one line it was one.
+    assert!(written >= DEAR - 1, "{written} writes beside {DEAR} of each");
+}
+
+#[test]
 fn a_request_has_a_budget_of_entries_of_access_lists() {
     // Goal: each step may name a node with another long list. A request has a million entries read;
     // what would need more is refused before it is carried out, or closed where an answer says nothing.

@@ -2,8 +2,8 @@
 //!
 //! The log's word, other servers and the threads beside are heard in every turn: they are what makes
 //! room. Requests of clients are begun with as long as there is room for what follows from them;
-//! then they wait here, and their clients' sockets are not read once enough of them do
-//! (`network::frames`). Nothing that is full ends a role or a connection (I9).
+//! then they wait here, each sender's for itself ([`super::fair`]), and their clients' sockets are not
+//! read once enough of them do (`network::frames`). Nothing that is full ends a role or a connection (I9).
 
 use super::Control;
 use super::base::Base;
@@ -11,31 +11,36 @@ use super::ensemble::Ensemble;
 use super::role::{Role, Server};
 use crate::roles::message::ToControl;
 use crate::roles::peer_message::PeerCommand;
-use crate::types::limits;
+use crate::types::{ConnRef, SessionId, limits};
+
+/// Whose requests keep their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum RequestSource {
+    Session(SessionId),
+    /// It has no session yet.
+    Connection(ConnRef),
+}
 
 impl Control {
     pub(super) fn take_mail(&mut self) {
         self.base.budget.bytes = limits::TURN_BYTES;
         self.base.budget.begin_step();
-        while let Some(message) = self.next_request() {
+        while !self.waiting.is_empty() && self.takes_requests() {
+            let Some(message) = self.waiting.pop() else { break };
+            let before = self.base.budget.work;
             self.take(message);
+            self.waiting.charge((self.base.budget.work - before) as u64);
         }
         self.inbox.drain_into(&mut self.pending);
         while let Some(message) = self.pending.pop_front() {
-            // In the order in which they came: a session's end must not overtake its writes.
-            if is_request(&message) && (!self.waiting.is_empty() || !self.takes_requests()) {
-                self.waiting.push_back(message);
-            } else {
-                self.take(message);
+            // Nobody's overtake their own: a session's end its writes.
+            match source(&message) {
+                Some(source) if !self.waiting.is_empty() || !self.takes_requests() => {
+                    self.waiting.push(source, message);
+                }
+                Some(_) | None => self.take(message),
             }
         }
-    }
-
-    fn next_request(&mut self) -> Option<ToControl> {
-        if self.waiting.is_empty() || !self.takes_requests() {
-            return None;
-        }
-        self.waiting.pop_front()
     }
 
     fn takes_requests(&self) -> bool {
@@ -96,13 +101,21 @@ impl Ensemble {
     }
 }
 
-fn is_request(message: &ToControl) -> bool {
-    matches!(
-        message,
-        ToControl::Open { .. }
-            | ToControl::Resume { .. }
-            | ToControl::Write { .. }
-            | ToControl::Sync { .. }
-            | ToControl::Close { .. }
-    )
+/// Who sends a request; `None`: it is none.
+fn source(message: &ToControl) -> Option<RequestSource> {
+    match message {
+        ToControl::Open { conn, .. } => Some(RequestSource::Connection(*conn)),
+        ToControl::Resume { session, .. }
+        | ToControl::Write { session, .. }
+        | ToControl::Sync { session, .. }
+        | ToControl::Close { session, .. } => Some(RequestSource::Session(*session)),
+        ToControl::Snapshot
+        | ToControl::Log(_)
+        | ToControl::SnapshotDone
+        | ToControl::HistoryChanged(_)
+        | ToControl::TellSessions(_)
+        | ToControl::LogRead { .. }
+        | ToControl::SnapshotPiece { .. }
+        | ToControl::Stop => None,
+    }
 }

@@ -32,6 +32,7 @@ mod disk;
 mod effects;
 mod electing;
 mod ensemble;
+mod fair;
 mod forwarding;
 mod intake;
 mod leading;
@@ -61,6 +62,8 @@ use base::{Base, Budget};
 pub use disk::Disk;
 use ensemble::Ensemble;
 pub use ensemble::{EnsembleParts, MemberSettings};
+use fair::FairQueue;
+use intake::RequestSource;
 pub use locals::ClientRules;
 use pipeline::{Pipeline, PipelineParts};
 pub use reason::DiskError;
@@ -134,7 +137,7 @@ pub struct Control {
     /// Of this turn.
     pending: VecDeque<ToControl>,
     /// Requests of this server's clients that have to wait for room.
-    waiting: VecDeque<ToControl>,
+    waiting: FairQueue<RequestSource, ToControl>,
     check: Option<reaping::Check>,
     /// The last turn left work of its own behind.
     is_cut: bool,
@@ -222,7 +225,7 @@ impl Control {
             server,
             inbox: parts.inbox,
             pending: VecDeque::new(),
-            waiting: VecDeque::new(),
+            waiting: FairQueue::default(),
             check: None,
             is_cut: false,
             log_stopped: false,
