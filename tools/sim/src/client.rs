@@ -383,6 +383,11 @@ impl Client {
             self.ask(scene, ask);
         }
         self.ask(scene, Ask::Close);
+        if self.rng.one_in(4) {
+            // Nobody's client does; nothing may come of it.
+            let op = wishes::ephemeral(&mut self.rng, scene.history, scene.knobs, &self.identities);
+            self.ask(scene, Ask::Write(op));
+        }
         if self.rng.one_in(3) {
             scene.out.push(Act::Goodbye { session: self.session });
             return self.vanish(scene.now);

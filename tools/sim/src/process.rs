@@ -554,13 +554,16 @@ impl World {
         let of_logs = self.rng.one_in(2);
         let server = &mut self.servers[server];
         let disk = if of_logs { server.logs.clone() } else { server.snapshots.clone() };
-        let rot = match promised.filter(|_| of_logs && server.rng.one_in(2)) {
+        let rng = &mut server.rng;
+        let promised = promised.filter(|_| of_logs);
+        let promised = promised.map(|promise| (log_name(promise.first), promise.length as usize));
+        let rot = match (promised, rng.below(4)) {
             // The end of what is known to have been durable.
-            Some(promise) => {
-                let (name, length) = (log_name(promise.first), promise.length as usize);
-                Rot::of_the_end(&disk, &mut server.rng, &name, length)
+            (Some((name, length)), 0 | 1) => Rot::of_the_end(&disk, rng, &name, length),
+            (Some((name, length)), 2) => {
+                Rot::of_what_nobody_promises(&disk, rng, (&name, length), last_batch)
             }
-            None => Rot::of_any_bit(&disk, &mut server.rng, last_batch),
+            (Some(_) | None, _) => Rot::of_any_bit(&disk, rng, last_batch),
         };
         server.rot = rot.map(|rot| (of_logs, rot));
         let rot = format!("{:?}", server.rot);

@@ -27,10 +27,9 @@ impl Rot {
     pub fn of_any_bit(disk: &SimDisk, rng: &mut Rng, last_batch: usize) -> Option<Rot> {
         let mut files = disk.durable_files();
         files.retain(|(name, length)| *length > 0 && !name.ends_with("Epoch"));
-        let first = |name: &str| i64::from_str_radix(name.strip_prefix("log.")?, 16).ok();
-        let newest = files.iter().filter_map(|(name, _)| first(name)).max();
+        let newest = newest_log(&files);
         for (name, length) in &mut files {
-            if first(name).is_some_and(|first| Some(first) == newest) {
+            if newest.as_deref() == Some(name) {
                 *length = last_batch.min(*length);
             }
         }
@@ -39,6 +38,26 @@ impl Rot {
         // Prepared space is most of a file; what is interesting lies at its beginning.
         let wide = if rng.one_in(2) { 2048 } else { length };
         let offset = rng.below(length.min(wide));
+        Rot::of_a_bit(disk, rng, name, offset)
+    }
+
+    /// Turns a bit of the newest log behind what a record beside it promises, and before its last batch:
+    /// only what stands behind it in the file can tell that it has been durable.
+    pub fn of_what_nobody_promises(
+        disk: &SimDisk,
+        rng: &mut Rng,
+        (promising, promised): (&str, usize),
+        last_batch: usize,
+    ) -> Option<Rot> {
+        let name = newest_log(&disk.durable_files()).filter(|name| name == promising)?;
+        if promised >= last_batch {
+            return None;
+        }
+        let offset = promised + rng.below(last_batch - promised);
+        Rot::of_a_bit(disk, rng, name, offset)
+    }
+
+    fn of_a_bit(disk: &SimDisk, rng: &mut Rng, name: String, offset: usize) -> Option<Rot> {
         let inode = disk.inode(&name)?;
         let rot = Rot { name, offset, what: Decay::Bit(1 << rng.below(8)), inode };
         rot.turn(disk);
@@ -68,4 +87,10 @@ impl Rot {
             (Decay::Tail(tail), None) => bytes.extend_from_slice(tail),
         });
     }
+}
+
+fn newest_log(files: &[(String, usize)]) -> Option<String> {
+    let first = |name: &str| i64::from_str_radix(name.strip_prefix("log.")?, 16).ok();
+    let logs = files.iter().filter_map(|(name, _)| Some((first(name)?, name)));
+    logs.max().map(|(_, name)| name.clone())
 }
