@@ -87,8 +87,9 @@ impl World {
         let disk_us = self.knobs.disk_us;
         let Some(up) = &mut self.servers[server].up else { return };
         let control = up.control.has_mail();
-        let log = up.log.has_work();
-        let is_at_disk = log && up.log.is_at_disk() && up.log_at.is_none();
+        let is_at_disk = up.log.is_at_disk();
+        // What the disk is busy with ends when it was to end, whatever else happens here.
+        let log = up.log.has_work() && !(is_at_disk && up.log_at.is_some());
         let prepare = up.log.has_job();
         let cores = up.cores.len();
         let plan = |world: &mut World, event, usual, hang| {
