@@ -432,7 +432,7 @@ impl World {
     fn may_be_wiped(&self, server: usize) -> bool {
         let me = &self.servers[server];
         let (Some(up), Some(electorate)) = (&me.up, &self.electorate) else { return false };
-        if me.is_changing || me.rot.is_some() {
+        if me.is_changing || !me.rot.is_empty() {
             return false;
         }
         let id = |of: usize| ServerId(of as i64 + 1);
@@ -490,11 +490,7 @@ impl World {
             Ok(booted) => booted,
             Err(text) => return self.boot_failed(server, dies, text),
         };
-        if let Some((of_logs, rot)) = self.servers[server].rot.take() {
-            let disk =
-                if of_logs { &self.servers[server].logs } else { &self.servers[server].snapshots };
-            rot.turn(disk);
-        }
+        self.servers[server].turn_back();
         if !booted.running.alive.load(Ordering::SeqCst) {
             self.servers[server].end(dies.is_some_and(|(_, power)| power));
             self.schedule(self.now + RETRY_US, Event::Boot { server });
@@ -516,14 +512,10 @@ impl World {
         self.note(|| format!("server {server} does not start: {text}"));
         let of = &mut self.servers[server];
         let is_full = of.full_until > self.now;
-        let rot = of.rot.take();
-        if let Some((of_logs, rot)) = &rot {
-            let disk = if *of_logs { &of.logs } else { &of.snapshots };
-            rot.turn(disk);
-        }
+        let had_rot = of.turn_back();
         let excused = dies.is_some()
             || is_full
-            || rot.is_some()
+            || had_rot
             || of.logs.had_trouble() | of.snapshots.had_trouble();
         of.end(dies.is_some_and(|(_, power)| power));
         if !excused {
@@ -548,7 +540,7 @@ impl World {
     pub fn rot(&mut self, server: usize, down_us: i64) {
         let Some(up) = &self.servers[server].up else { return };
         let (last_batch, promised) = (up.log.last_batch, up.log.promised);
-        if self.servers[server].rot.is_some() {
+        if !self.servers[server].rot.is_empty() {
             return;
         }
         self.crash(server, false, down_us);
@@ -564,9 +556,14 @@ impl World {
             (Some((name, length)), 2) => {
                 Rot::of_what_nobody_promises(&disk, rng, (&name, length), last_batch)
             }
+            (None, 0) if !of_logs => {
+                let rots = Rot::of_all_snapshots(&disk, rng);
+                server.rot.extend(rots.into_iter().map(|rot| (false, rot)));
+                None
+            }
             (Some(_) | None, _) => Rot::of_any_bit(&disk, rng, last_batch),
         };
-        server.rot = rot.map(|rot| (of_logs, rot));
+        server.rot.extend(rot.map(|rot| (of_logs, rot)));
         let rot = format!("{:?}", server.rot);
         self.note(|| rot);
     }

@@ -41,6 +41,17 @@ impl Rot {
         Rot::of_a_bit(disk, rng, name, offset)
     }
 
+    /// Turns a bit of each snapshot: none is left that a server could begin with.
+    pub fn of_all_snapshots(disk: &SimDisk, rng: &mut Rng) -> Vec<Rot> {
+        let mut files = disk.durable_files();
+        files.retain(|(name, length)| *length > 0 && name.starts_with("snapshot."));
+        let turned = files.into_iter().filter_map(|(name, length)| {
+            let offset = rng.below(length);
+            Rot::of_a_bit(disk, rng, name, offset)
+        });
+        turned.collect()
+    }
+
     /// Turns a bit of the newest log behind what a record beside it promises, and before its last batch:
     /// only what stands behind it in the file can tell that it has been durable.
     pub fn of_what_nobody_promises(

@@ -69,7 +69,7 @@ pub struct Server {
     pub control_hangs: Option<(i64, i64)>,
     /// The next start dies at this change.
     pub dies_at_start: Option<(u64, bool)>,
-    pub rot: Option<(bool, Rot)>,
+    pub rot: Vec<(bool, Rot)>,
     pub full_until: i64,
     /// How the machine ends with its process, and for how long.
     pub dies_with: (bool, i64),
@@ -169,6 +169,15 @@ fn tree_options(knobs: &Knobs, hash_seed: u64) -> TreeOptions {
 }
 
 impl Server {
+    /// Whether anything had turned; it is as it was now.
+    pub fn turn_back(&mut self) -> bool {
+        let rots = std::mem::take(&mut self.rot);
+        for (of_logs, rot) in &rots {
+            rot.turn(if *of_logs { &self.logs } else { &self.snapshots });
+        }
+        !rots.is_empty()
+    }
+
     pub fn new(id: usize, knobs: &Knobs, seed: u64) -> Server {
         let mut rng = Rng::part(seed, 100 + id as u64);
         let logs = SimDisk::unrecorded();
@@ -190,7 +199,7 @@ impl Server {
             hang_us: 0,
             control_hangs: None,
             dies_at_start: None,
-            rot: None,
+            rot: Vec::new(),
             full_until: 0,
             dies_with: (false, 1000),
             entries: BTreeMap::new(),
