@@ -20,6 +20,8 @@ use crate::world::{Checked, Event, Stage, World};
 
 /// A start that failed for want of a disk is tried again after this.
 const RETRY_US: i64 = 300_000;
+/// How long what is durable waits to be written down as such: as `roles::log::prepare` does.
+const PROMISE_AFTER_US: i64 = 100_000;
 /// Snapshots within snapshots' pauses.
 const DEPTH_MAX: usize = 3;
 
@@ -90,7 +92,7 @@ impl World {
         let is_at_disk = up.log.is_at_disk();
         // What the disk is busy with ends when it was to end, whatever else happens here.
         let log = up.log.has_work() && !(is_at_disk && up.log_at.is_some());
-        let prepare = up.log.has_job();
+        let (prepare, is_urgent) = (up.log.has_job(), up.log.has_urgent_job());
         let cores = up.cores.len();
         let plan = |world: &mut World, event, usual, hang| {
             let delay = world.servers[server].takes(now, usual) + hang;
@@ -113,7 +115,8 @@ impl World {
             plan(self, Event::Log { server }, usual, hang);
         }
         if prepare {
-            plan(self, Event::Prepare { server }, disk_us, 0);
+            let rest = if is_urgent { 0 } else { PROMISE_AFTER_US };
+            plan(self, Event::Prepare { server }, disk_us, rest);
         }
     }
 

@@ -35,8 +35,9 @@ pub struct SimLog {
     stopped: bool,
     /// Where the newest segment's last batch begins; 0: not known.
     pub last_batch: usize,
-    /// What the core last had to promise, and what lies on the disk.
+    /// What the core last had to promise, whether it is still to be written down, and what lies on the disk.
     promise: Option<SideRecord>,
+    has_to_promise: bool,
     pub promised: Option<SideRecord>,
 }
 
@@ -63,6 +64,7 @@ impl SimLog {
             stopped: false,
             last_batch: 0,
             promise: None,
+            has_to_promise: false,
             promised: None,
         }
     }
@@ -95,16 +97,25 @@ impl SimLog {
     }
 
     pub fn has_job(&self) -> bool {
+        self.has_to_promise || !self.jobs.is_empty()
+    }
+
+    /// Whether the next job may not wait for as long as a promise does.
+    pub fn has_urgent_job(&self) -> bool {
         !self.jobs.is_empty()
     }
 
     /// The preparing thread's next job.
     pub fn prepare(&mut self) -> Result<(), String> {
-        let Some(job) = self.jobs.pop_front() else { return Ok(()) };
-        let promise = if let Job::Promise(promise) = &job { Some(*promise) } else { None };
+        let job = self.jobs.pop_front();
+        let is_promise = job.is_none();
+        let promise = || self.promise.filter(|_| self.has_to_promise).map(Job::Promise);
+        let Some(job) = job.or_else(promise) else { return Ok(()) };
         match self.preparer.execute(job) {
             Ok(input) => {
-                self.promised = promise.or(self.promised);
+                if is_promise {
+                    (self.promised, self.has_to_promise) = (self.promise, false);
+                }
                 input.into_iter().for_each(|input| self.machine.prepared(input));
                 Ok(())
             }
@@ -144,10 +155,9 @@ impl SimLog {
     }
 
     fn note_promise(&mut self) {
-        let waits = self.jobs.iter().any(|job| matches!(job, Job::Promise(_)));
-        if self.machine.promise() != self.promise && !waits {
+        if self.machine.promise() != self.promise {
             self.promise = self.machine.promise();
-            self.jobs.extend(self.promise.map(Job::Promise));
+            self.has_to_promise = self.promise.is_some();
         }
     }
 
