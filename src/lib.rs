@@ -8,6 +8,7 @@ pub mod types;
 pub mod codec;
 
 pub mod acl;
+pub mod client;
 pub mod election;
 pub mod log;
 pub mod membership;

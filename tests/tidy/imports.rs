@@ -23,6 +23,7 @@ const ROOMS: &[&str] = &[
     "election",
     "zab",
     "snapshot",
+    "client",
     "metrics",
     "admin",
     "config",

@@ -33,6 +33,7 @@ const CORES: &[&str] = &[
     "membership",
     "election",
     "zab",
+    "client",
 ];
 
 /// Rooms whose deciding part is a core and whose files below are shells of theirs.
