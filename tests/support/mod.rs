@@ -16,6 +16,7 @@ pub mod proxy;
 pub mod rng;
 pub mod roaming;
 pub mod server;
+pub mod shell;
 pub mod tree;
 pub mod wire;
 
