@@ -91,7 +91,8 @@ fn a_build_of_the_workspace_makes_the_server_that_ships() {
     // Goal: cargo unites the features that members of a workspace ask of the server's crate, so a
     // member that asked for one would change the binary that `compare` measures and people run.
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let members = ["perf/Cargo.toml", "tools/fuzz/Cargo.toml", "tools/sim/Cargo.toml"];
+    let members =
+        ["perf/Cargo.toml", "tools/fuzz/Cargo.toml", "tools/rk/Cargo.toml", "tools/sim/Cargo.toml"];
     let asked: Vec<String> = members
         .iter()
         .flat_map(|member| {

@@ -1,0 +1,230 @@
+//! status and check: each server is asked its four-letter words.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ringkeeper::client::{ConnectString, Host};
+use ringkeeper::membership::Members;
+use serde_json::{Value, json};
+
+use super::{Context, Done};
+use crate::error::CliError;
+use crate::out::Ink;
+
+/// A server that does not answer in this time is taken for one that does not run.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of a word's answer that are read: mntr has some ten thousand.
+const ANSWER_MAX: u64 = 1 << 20;
+
+/// What a server says of itself, by mntr's keys without `zk_`.
+type Figures = BTreeMap<String, String>;
+
+/// Why a server's figures are not known.
+#[derive(Debug, thiserror::Error)]
+enum Silent {
+    #[error("does not answer: {0}")]
+    Io(#[from] io::Error),
+    #[error("mntr is not in its 4lw.commands.whitelist")]
+    NotAllowed,
+    #[error("does not serve")]
+    NotServing,
+    #[error("was not asked: no thread could be had for it")]
+    NotAsked,
+}
+
+/// The answer to a four-letter word.
+fn word(host: &Host, word: &str) -> Result<String, io::Error> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in (host.name.as_str(), host.port).to_socket_addrs()? {
+        let mut stream = match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => stream,
+            Err(error) => {
+                last = error;
+                continue;
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(word.as_bytes())?;
+        let mut text = Vec::new();
+        stream.take(ANSWER_MAX).read_to_end(&mut text)?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
+    }
+    Err(last)
+}
+
+/// mntr, and of srvr what that has not.
+fn figures(host: &Host) -> Result<Figures, Silent> {
+    let mntr = word(host, "mntr")?;
+    if mntr.contains("not in the whitelist") {
+        return Err(Silent::NotAllowed);
+    }
+    let pairs = mntr.lines().filter_map(|line| line.strip_prefix("zk_")?.split_once('\t'));
+    let mut figures: Figures = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    if figures.is_empty() {
+        return Err(Silent::NotServing);
+    }
+    let srvr = word(host, "srvr").unwrap_or_default();
+    if let Some(zxid) = srvr.lines().find_map(|line| line.strip_prefix("Zxid: ")) {
+        figures.insert("zxid".into(), zxid.to_owned());
+    }
+    Ok(figures)
+}
+
+/// Every server at the same time.
+fn ask_all(hosts: &[Host]) -> Vec<(Host, Result<Figures, Silent>)> {
+    thread::scope(|scope| {
+        let asked: Vec<_> = hosts
+            .iter()
+            .map(|host| thread::Builder::new().spawn_scoped(scope, move || figures(host)))
+            .collect();
+        let answers = asked.into_iter().map(|thread| {
+            thread.ok().and_then(|thread| thread.join().ok()).unwrap_or(Err(Silent::NotAsked))
+        });
+        hosts.iter().cloned().zip(answers).collect()
+    })
+}
+
+/// The members, as any of them knows; the connect string's servers where the configuration names none.
+fn hosts(context: &Context<'_>) -> Result<Vec<Host>, CliError> {
+    let named = ConnectString::parse(context.servers)?.hosts;
+    let Ok((Some(text), _)) = context.client.config(false) else { return Ok(named) };
+    let Ok(members) = Members::parse(&String::from_utf8_lossy(&text)) else { return Ok(named) };
+    let host = |member: &ringkeeper::membership::Member| {
+        let client = member.client.as_ref()?;
+        // A server that listens at every address is found at the one that its peers use.
+        let is_any = matches!(client.host.as_str(), "0.0.0.0" | "::" | "0:0:0:0:0:0:0:0");
+        let name = match is_any {
+            true => member.addresses.first()?.host.clone(),
+            false => client.host.clone(),
+        };
+        Some(Host { name, port: client.port })
+    };
+    let found: Vec<Host> = members.iter().filter_map(host).collect();
+    Ok(if found.len() == members.count() { found } else { named })
+}
+
+/// Columns of status: a title and mntr's key.
+const COLUMNS: [(&str, &str); 8] = [
+    ("MODE", "server_state"),
+    ("ZXID", "zxid"),
+    ("SESSIONS", "global_sessions"),
+    ("CONNS", "num_alive_connections"),
+    ("WATCHES", "watch_count"),
+    ("ZNODES", "znode_count"),
+    ("WAITING", "outstanding_requests"),
+    ("AVG MS", "avg_latency"),
+];
+
+/// What every server of the ensemble says of itself.
+#[derive(Parser, Debug)]
+#[command(name = "status")]
+struct Status {}
+
+/// `status`: a line for each server.
+pub(super) fn status(context: &mut Context<'_>, words: &[String]) -> Done {
+    Status::try_parse_from(words)?;
+    let answers = ask_all(&hosts(context)?);
+    let title: String = COLUMNS.iter().map(|(title, _)| format!(" {title:>10}")).collect();
+    context.out.line(format!("{:<24}{title}  VERSION", "SERVER"));
+    for (host, answer) in &answers {
+        let host = host.to_string();
+        match answer {
+            Ok(figures) => {
+                let of = |key: &str| figures.get(key).map_or("-", String::as_str);
+                let row: String =
+                    COLUMNS.iter().map(|(_, key)| format!(" {:>10}", of(key))).collect();
+                let version = of("version").split(',').next().unwrap_or_default();
+                context.out.line(format!("{host:<24}{row}  {version}"));
+            }
+            Err(silent) => {
+                let text = context.out.ink(Ink::Bad, &silent.to_string());
+                context.out.line(format!("{host:<24} {text}"));
+            }
+        }
+        context.out.value(|| match answer {
+            Ok(figures) => json!({ "server": host, "figures": figures }),
+            Err(silent) => json!({ "server": host, "error": silent.to_string() }),
+        });
+    }
+    Ok(())
+}
+
+/// For Nagios and its kind: a line, and 0, 1 (warning) or 2 (critical) as exit code.
+#[derive(Parser, Debug)]
+#[command(name = "check")]
+struct Check {
+    /// Milliseconds of a read that are a warning
+    #[arg(long, default_value_t = 100)]
+    warn: u64,
+    /// Milliseconds of a read that are critical
+    #[arg(long, default_value_t = 1000)]
+    critical: u64,
+}
+
+/// How it is, as monitors have it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Health {
+    Ok = 0,
+    Warning = 1,
+    Critical = 2,
+}
+
+/// `check`: whether somebody is answered, how quickly, and whether every server runs.
+pub(super) fn check(context: &mut Context<'_>, words: &[String]) -> Done {
+    let check = Check::try_parse_from(words)?;
+    let patience = Duration::from_millis(check.critical).max(PATIENCE);
+    if !context.client.connection().wait_until_connected(patience) {
+        let text = "no server gives a session".to_owned();
+        return report(context, Health::Critical, &text, json!({}));
+    }
+    let began = Instant::now();
+    let read = context.client.exists("/", false);
+    let ms = began.elapsed().as_secs_f64() * 1000.0;
+    if let Err(error) = read {
+        return report(context, Health::Critical, &error.to_string(), json!({}));
+    }
+    let answers = ask_all(&hosts(context)?);
+    let runs = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
+    let leader = answers.iter().find(|(_, answer)| {
+        let state = answer.as_ref().ok().and_then(|figures| figures.get("server_state"));
+        state.is_some_and(|state| state == "leader" || state == "standalone")
+    });
+    let leader = leader.map_or_else(|| "unknown".to_owned(), |(host, _)| host.to_string());
+    let health = match ms {
+        ms if ms >= check.critical as f64 => Health::Critical,
+        ms if ms >= check.warn as f64 => Health::Warning,
+        _ if runs < answers.len() => Health::Warning,
+        _ => Health::Ok,
+    };
+    let text = format!(
+        "{runs} of {} servers answer, leader {leader} | read={ms:.1}ms;{};{} servers={runs}",
+        answers.len(),
+        check.warn,
+        check.critical
+    );
+    let facts =
+        json!({ "servers": answers.len(), "answering": runs, "leader": leader, "readMs": ms });
+    report(context, health, &text, facts)
+}
+
+fn report(context: &mut Context<'_>, health: Health, text: &str, mut facts: Value) -> Done {
+    let word = match health {
+        Health::Ok => "OK",
+        Health::Warning => "WARNING",
+        Health::Critical => "CRITICAL",
+    };
+    let text = format!("ZOOKEEPER {word} - {text}");
+    context.out.line(&text);
+    facts["state"] = word.into();
+    facts["text"] = text.clone().into();
+    context.out.value(|| facts);
+    match health {
+        Health::Ok => Ok(()),
+        Health::Warning | Health::Critical => Err(CliError::Check { text, code: health as u8 }),
+    }
+}

@@ -1,0 +1,87 @@
+//! `rk`: ZooKeeper's command line, interactive and one-shot, on the client's core of the crate `ringkeeper`.
+//!
+//! * [`args`]: the command line; [`shell`]: commands one after another; [`typed`]: somebody types them
+//! * [`commands`]: what they do; [`error`]: why they fail; [`out`]: what they print
+//! * [`contexts`]: names for servers; [`connection`], [`client`], [`notices`]: a session, calls, what is told without being asked for
+//! * [`words`], [`options`], [`path`], [`acl`], [`quota_text`], [`stat`], [`hexdump`]: zkCli's texts
+//! * [`walk`][]: subtrees
+
+mod acl;
+mod args;
+mod client;
+mod commands;
+mod connection;
+mod contexts;
+mod error;
+mod hexdump;
+mod notices;
+mod options;
+mod out;
+mod path;
+mod quota_text;
+mod shell;
+mod stat;
+mod typed;
+mod walk;
+mod words;
+
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, When, translate};
+use notices::Printed;
+use out::Out;
+use shell::Shell;
+
+/// `rk context`, which needs no server.
+fn context(command: &[String], mut out: Out) -> ExitCode {
+    let done = contexts::run(command, &mut out);
+    out.flush();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.note(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(translate(std::env::args()));
+    let is_seen = stdout().is_terminal();
+    let has_colour = match arguments.color {
+        When::Auto => is_seen && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        When::Always => true,
+        When::Never => false,
+    };
+    let is_typed = arguments.command.is_empty() && stdin().is_terminal() && is_seen;
+    let printed = match (arguments.zkcli, is_typed) {
+        (true, _) => Printed::All,
+        (false, true) => Printed::Later,
+        (false, false) => Printed::Changes,
+    };
+    let out = Out::new(arguments.json, has_colour && !arguments.json);
+    let command = arguments.command.clone();
+    if command.first().is_some_and(|name| name == "context") {
+        return context(&command, out);
+    }
+    let mut shell = match Shell::open(arguments, printed, out, stderr().is_terminal()) {
+        Ok(shell) => shell,
+        Err(error) => {
+            // Nobody may be there to read it.
+            let _ = writeln!(stderr(), "{error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    if !command.is_empty() {
+        shell.command(&command);
+    } else if is_typed {
+        typed::run(&mut shell);
+    } else {
+        shell.script();
+    }
+    shell.client().close();
+    ExitCode::from(shell.exit_code())
+}
