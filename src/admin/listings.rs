@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use crate::types::{Millis, SessionId, WallMillis, Zxid};
+use crate::types::{Millis, ServerId, SessionId, WallMillis, Zxid};
 
 /// A session, as the control role tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,17 @@ pub struct ConnLine {
     pub session: SessionId,
     /// When the connection ends if nothing is heard.
     pub expires: Millis,
+}
+
+/// An observer, as its leader tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObserverLine {
+    /// As it calls itself.
+    pub server: ServerId,
+    /// It has said that it has everything up to here.
+    pub acked: Zxid,
+    /// On their way to it.
+    pub queued_bytes: usize,
 }
 
 /// One moment by both clocks.
@@ -172,7 +183,7 @@ fn expiry_sets(out: &mut String, lines: impl Iterator<Item = (Millis, String)>, 
 }
 
 /// As java.net.InetSocketAddress prints it: all eight groups of an IPv6 address, none left out.
-pub(super) fn address(peer: SocketAddr) -> String {
+pub(in crate::admin) fn address(peer: SocketAddr) -> String {
     match peer {
         SocketAddr::V4(peer) => peer.to_string(),
         SocketAddr::V6(peer) => {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::disk::Dir;
 use crate::history;
 use crate::metrics::gauges::Gauges;
-use crate::roles::jobs::Job;
+use crate::roles::jobs::{Job, SnapshotWritten};
 use crate::roles::message::ToControl;
 use crate::runtime::{Sender, clock};
 use crate::snapshot::autopurge::Autopurge;
@@ -66,10 +66,14 @@ impl Housekeeping {
                 self.purge();
             }
             match jobs.recv_timeout(wait(timetable.deadline())) {
-                Ok(Job::Snapshot { sessions, at, restored_upto, abandoned }) => {
+                Ok(Job::Snapshot { sessions, at, restored_upto, abandoned, asked }) => {
                     self.options.at = at;
                     self.options.restored_upto = restored_upto;
-                    self.snapshot(&sessions, &abandoned);
+                    if let (Some(written), Some(asked)) =
+                        (self.snapshot(&sessions, &abandoned), asked)
+                    {
+                        asked(written);
+                    }
                     self.tidy();
                     self.to_control.push(ToControl::SnapshotDone);
                 }
@@ -80,7 +84,11 @@ impl Housekeeping {
     }
 
     /// A snapshot that fails costs only a longer replay: the log has everything.
-    fn snapshot(&mut self, sessions: &[(SessionId, i32)], abandoned: &AtomicBool) {
+    fn snapshot(
+        &mut self,
+        sessions: &[(SessionId, i32)],
+        abandoned: &AtomicBool,
+    ) -> Option<SnapshotWritten> {
         let began = Instant::now();
         let limits = Pace { bytes_per_second: self.bytes_per_second };
         let mut resumed = began;
@@ -108,6 +116,8 @@ impl Housekeeping {
                 self.gauges.snapshot_time.record(ms);
                 tracing::info!(file = %report.name, bytes = report.file_bytes, ms, "snapshot");
                 warn_without_side_record(&report);
+                let SnapshotReport { name, at: zxid, file_bytes: bytes, .. } = report;
+                return Some(SnapshotWritten { name, zxid, bytes });
             }
             Err(WriteError::CalledOff(at)) => tracing::info!(%at, "snapshot abandoned"),
             Err(error) => {
@@ -115,6 +125,7 @@ impl Housekeeping {
                 tracing::error!(%error, "snapshot failed; the log keeps what it would have held");
             }
         }
+        None
     }
 
     /// Nothing is being written: this is the one writer of snapshots.

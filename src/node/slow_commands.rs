@@ -1,30 +1,21 @@
 //! The clerk: a thread for the four-letter words whose answers take time.
 //!
 //! Some need files or look at every connection; some need what other roles keep to themselves,
-//! the watch tables and the sessions. The clerk asks for that in slices, so that no role spends
-//! more than a moment on it, and sends the finished text back to the connection's core.
+//! the watch tables and the sessions. The clerk asks for that ([`Queries`]), and sends the finished
+//! text back to the connection's core.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
-use crate::admin::listings::{self, ConnLine, Moment, SessionLine, Watching};
+use crate::admin::listings::{self, ConnLine, Moment, Watching};
 use crate::admin::words::Commands;
 use crate::metrics::gauges::ConnGauges;
-use crate::roles::message::{Query, SessionsAsked, ToControl, ToNetwork, WatchesAsked};
-use crate::runtime::{Sender, clock};
+use crate::roles::message::{Query, ToNetwork};
+use crate::roles::queries::{self, Queries};
+use crate::runtime::clock;
 use crate::types::{Millis, SessionId, limits};
-
-/// Sessions or watched paths that a role tells in one turn.
-const SLICE: usize = 2_000;
-
-/// How long a role may take to tell a slice before the question is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A session's number and what stands around it in a listing.
-const SESSION_TEXT: usize = 24;
 
 /// The last line of an answer that would be longer than any may be ([`limits::WORD_BYTES`]).
 const CUT: &str = "and more: this answer is cut\n";
@@ -33,10 +24,8 @@ const CUT: &str = "and more: this answer is cut\n";
 pub struct SlowCommands {
     /// What the words may tell.
     pub commands: Arc<Commands>,
-    /// The network cores' mailboxes, by core.
-    pub cores: Vec<Sender<ToNetwork>>,
-    /// Asked for sessions.
-    pub to_control: Sender<ToControl>,
+    /// To the roles.
+    pub queries: Queries,
 }
 
 impl SlowCommands {
@@ -52,7 +41,7 @@ impl SlowCommands {
                 tracing::warn!(word, "not answered: a role did not tell what it has");
                 String::new()
             });
-            if let Some(core) = self.cores.get(usize::from(conn.core.0)) {
+            if let Some(core) = self.queries.cores.get(usize::from(conn.core.0)) {
                 core.push(ToNetwork::WordAnswered { conn: conn.conn, text });
             }
         }
@@ -70,7 +59,7 @@ impl SlowCommands {
 
     /// Who watches what, as far as an answer goes: clients choose how much there is to tell.
     fn watching(&self, list: fn(&Watching) -> String) -> Option<String> {
-        let (watching, whole) = self.gather_watches()?;
+        let (watching, whole) = self.queries.watches(limits::WORD_BYTES)?;
         let mut text = list(&watching);
         if !whole {
             text.push_str(CUT);
@@ -78,64 +67,12 @@ impl SlowCommands {
         Some(text)
     }
 
-    /// The second is false when something is left out.
-    fn gather_watches(&self) -> Option<(Watching, bool)> {
-        let mut watching = Watching::new();
-        let mut bytes = 0;
-        for core in &self.cores {
-            let (answer, answers) = mpsc::channel();
-            let mut from = Some(0);
-            while let Some(at) = from {
-                let ask = WatchesAsked { from: at, max: SLICE, answer: answer.clone() };
-                core.push(ToNetwork::TellWatches(ask));
-                let slice = answers.recv_timeout(PATIENCE).ok()?;
-                for (path, sessions) in slice.paths {
-                    // The longer listing has the path once for each of its sessions.
-                    bytes += (path.len() + SESSION_TEXT) * (sessions.len() + 1);
-                    if bytes > limits::WORD_BYTES {
-                        return Some((watching, false));
-                    }
-                    watching.entry(path).or_default().extend(sessions);
-                }
-                from = slice.next;
-            }
-        }
-        Some((watching, true))
-    }
-
-    fn sessions(&self) -> Option<Vec<SessionLine>> {
-        let (answer, answers) = mpsc::channel();
-        let mut all: Vec<SessionLine> = Vec::new();
-        loop {
-            let after = all.last().map(|line| line.session);
-            let ask = SessionsAsked { after, max: SLICE, answer: answer.clone() };
-            self.to_control.push(ToControl::TellSessions(ask));
-            let slice = answers.recv_timeout(PATIENCE).ok()?;
-            let is_last = slice.len() < SLICE;
-            all.extend(slice);
-            if is_last {
-                return Some(all);
-            }
-        }
-    }
-
     fn dump(&self) -> Option<String> {
-        let sessions = self.sessions()?;
+        let sessions = self.queries.sessions()?;
         let at = Moment { now: clock::now(), wall: clock::wall() };
         let heard: BTreeMap<SessionId, Millis> =
             sessions.iter().filter_map(|line| Some((line.session, line.heard?))).collect();
-        let tree = &self.commands.tree;
-        let mut ephemerals: Vec<(SessionId, Vec<String>)> = Vec::new();
-        let (mut bytes, mut whole) = (0, true);
-        for session in tree.sessions_with_ephemerals() {
-            let paths = tree.ephemerals_of(session);
-            bytes += SESSION_TEXT + paths.iter().map(|path| path.len() + 2).sum::<usize>();
-            if bytes > limits::WORD_BYTES {
-                whole = false;
-                break;
-            }
-            ephemerals.push((session, paths));
-        }
+        let (ephemerals, whole) = queries::ephemerals(&self.commands.tree, limits::WORD_BYTES);
         let mut conns = Vec::new();
         self.commands.each_connection(|conn| {
             let session = SessionId(conn.session.get());

@@ -35,7 +35,23 @@ pub enum Job {
         restored_upto: Zxid,
         /// Raised when the tree is about to become another one: the snapshot must not be kept.
         abandoned: Arc<AtomicBool>,
+        /// Whoever asked for it; dropped where it fails.
+        asked: Option<OnSnapshot>,
     },
+}
+
+/// Called when a snapshot is complete and durable.
+pub type OnSnapshot = Box<dyn FnOnce(SnapshotWritten) + Send>;
+
+/// A snapshot in the folder of snapshots.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SnapshotWritten {
+    /// Of its file.
+    pub name: String,
+    /// That the name has.
+    pub zxid: Zxid,
+    /// Of its file.
+    pub bytes: u64,
 }
 
 /// Work on files for a learner that is far behind, on a thread beside.

@@ -7,8 +7,8 @@ use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 
-use super::jobs::Changed;
-use crate::admin::listings::SessionLine;
+use super::jobs::{Changed, OnSnapshot};
+use crate::admin::listings::{ObserverLine, SessionLine};
 use crate::codec::request::WriteOp;
 use crate::log::LogEvent;
 use crate::metrics::gauges::ConnGauges;
@@ -75,14 +75,18 @@ pub enum ToControl {
     Close { conn: ConnRef, session: SessionId, xid: Xid },
     /// A snapshot was asked for, not by the log.
     Snapshot,
+    /// The same, and whoever asks is told when one that begins from now on is there.
+    TakeSnapshot(OnSnapshot),
     /// The log's word.
     Log(LogEvent),
     /// The housekeeping thread has finished a snapshot, well or badly.
     SnapshotDone,
     /// Log, tree and files are what a change of history was to make of them.
     HistoryChanged(Box<Changed>),
-    /// The clerk asks for a slice of the sessions.
+    /// A slice of the sessions is asked for.
     TellSessions(SessionsAsked),
+    /// A leader's observers are asked for; none where this server does not lead.
+    TellObservers(mpsc::Sender<Vec<ObserverLine>>),
     /// A piece of the log on disk, for a learner.
     LogRead { link: Link, chunk: LogChunk },
     /// A piece of the snapshot stream for a learner; `None` when it could not be made.
@@ -176,8 +180,10 @@ pub enum ToNetwork {
     Adopt { fd: OwnedFd, peer: SocketAddr },
     /// To the core that listens: clients are served at another address.
     Listen { from: SocketAddr, to: SocketAddr, backlog: u32 },
-    /// The clerk asks for a slice of the watches.
+    /// A slice of the watches is asked for.
     TellWatches(WatchesAsked),
+    /// An operator has these connections closed; their sessions live on.
+    Shed(Vec<ConnId>),
     /// More waits to leave than may, and much of it here.
     BoundOutput,
     /// The clerk's answer to a four-letter word.
@@ -200,6 +206,7 @@ impl ToNetwork {
             | ToNetwork::Adopt { .. }
             | ToNetwork::Listen { .. }
             | ToNetwork::TellWatches(_)
+            | ToNetwork::Shed(_)
             | ToNetwork::BoundOutput
             | ToNetwork::WordAnswered { .. }
             | ToNetwork::Stop => None,

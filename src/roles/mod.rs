@@ -9,6 +9,7 @@
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
 //! * [`jobs`]: work for threads beside them; [`learner_files`]: what is done of it for learners;
 //!   [`chunks`]: byte strings that share memory
+//! * [`queries`]: what threads beside them ask, slice by slice
 //! * [`quiet`]: log lines that clients can cause at will
 //! * [`turns`]: whether the control role takes any
 
@@ -21,6 +22,7 @@ pub mod message;
 pub mod network;
 pub mod peer_message;
 pub mod peers;
+pub mod queries;
 pub mod quiet;
 pub mod stream;
 mod stream_state;

@@ -22,6 +22,7 @@ use crate::node::slow_commands::SlowCommands;
 use crate::node::standstill::Standstill;
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
+use crate::roles::queries::Queries;
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
 use crate::snapshot::Directories;
 
@@ -157,12 +158,9 @@ fn spawn_others(
         removing: roles.removing,
     }
     .spawn(roles.queues.jobs)?;
-    SlowCommands {
-        commands: roles.shared.commands.clone(),
-        cores: roles.to_networks,
-        to_control: roles.to_control,
-    }
-    .spawn(roles.queues.questions)?;
+    let queries = Queries::new(roles.to_networks, roles.to_control);
+    SlowCommands { commands: roles.shared.commands.clone(), queries }
+        .spawn(roles.queues.questions)?;
     Ok((roles.control, roles.networks))
 }
 

@@ -14,7 +14,7 @@ use crate::codec::request::WriteOp;
 use crate::codec::txn::Entry;
 use crate::metrics::gauges::Gauges;
 use crate::prep::Requester;
-use crate::roles::jobs::{Job, LearnerJob};
+use crate::roles::jobs::{Job, LearnerJob, OnSnapshot};
 use crate::roles::message::{Service, ToNetwork};
 use crate::session::Scope;
 use crate::types::{ConnRef, Millis, Owner, SessionId, WallMillis, Zxid, limits};
@@ -37,6 +37,8 @@ pub(super) struct Base {
     pub learner_jobs: mpsc::Sender<LearnerJob>,
     /// The flag of the snapshot that is being written.
     pub snapshot_running: Option<Arc<AtomicBool>>,
+    /// Whoever asked for the next one.
+    pub snapshot_asked: Option<OnSnapshot>,
     pub next_container_check: Millis,
     pub ages: Ages,
     pub gauges: Arc<Gauges>,

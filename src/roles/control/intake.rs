@@ -114,6 +114,8 @@ fn source(message: &ToControl) -> Option<RequestSource> {
         | ToControl::SnapshotDone
         | ToControl::HistoryChanged(_)
         | ToControl::TellSessions(_)
+        | ToControl::TellObservers(_)
+        | ToControl::TakeSnapshot(_)
         | ToControl::LogRead { .. }
         | ToControl::SnapshotPiece { .. }
         | ToControl::Stop => None,

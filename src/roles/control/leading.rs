@@ -7,11 +7,13 @@ use super::origin::{Origin, PendingReply};
 use super::reconfiguring::ConfigSource;
 use super::role::Role;
 use super::sending::Sending;
+use crate::admin::listings::ObserverLine;
 use crate::codec::quorum::Packet;
 use crate::roles::jobs::LearnerJob;
 use crate::roles::message::Service;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
 use crate::types::{Epoch, Link, Millis, NodeKind, TypeRules, Zxid};
+use crate::zab::leader::LearnerFigures;
 use crate::zab::{Leader, LeaderEffect, LeaderInput};
 
 /// How owners are read where TTL nodes exist.
@@ -223,6 +225,18 @@ impl Ensemble {
             }
             LeaderEffect::StepDown { why } => self.leave_role(base, why.into()),
         }
+    }
+
+    /// Those of this leader, each as it is now.
+    pub(super) fn observers(&self) -> Vec<ObserverLine> {
+        let Role::Leading(leading) = &self.role else { return Vec::new() };
+        let observers = leading.leader.learners().filter(|learner| learner.observer);
+        let line = |learner: LearnerFigures| ObserverLine {
+            server: learner.server,
+            acked: learner.acked,
+            queued_bytes: learner.queued,
+        };
+        observers.filter(|learner| learner.synced).map(line).collect()
     }
 
     /// What operators are shown of the learners.

@@ -72,7 +72,7 @@ pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 use role::Server;
 use session_state::SessionState;
 
-use super::jobs::{Job, LearnerJob, LogInput};
+use super::jobs::{Job, LearnerJob, LogInput, OnSnapshot};
 use super::message::{Service, ToControl, ToNetwork};
 use super::peer_message::{PeerCommand, PeerEvent};
 use super::stream::StreamSender;
@@ -210,6 +210,7 @@ impl Control {
             jobs: parts.jobs,
             learner_jobs: parts.learner_jobs,
             snapshot_running: None,
+            snapshot_asked: None,
             ages: Ages::default(),
             gauges: parts.gauges,
         };
@@ -328,9 +329,13 @@ impl Control {
             ToControl::Sync { conn, session } => self.sync(conn, session),
             ToControl::Close { conn, session, xid } => self.close(conn, session, xid),
             ToControl::Snapshot => self.snapshot(),
+            ToControl::TakeSnapshot(asked) => self.take_snapshot(asked),
             ToControl::SnapshotDone => {
                 self.base.snapshot_running = None;
                 self.as_member(Ensemble::try_disk);
+                if let Some(asked) = self.base.snapshot_asked.take() {
+                    self.take_snapshot(asked);
+                }
             }
             ToControl::LogRead { link, chunk } => {
                 self.as_member(|ensemble, base| ensemble.log_read(base, link, chunk));
@@ -348,6 +353,7 @@ impl Control {
                 self.as_member(|ensemble, base| ensemble.history_changed(base, *changed));
             }
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
+            ToControl::TellObservers(answer) => self.tell_observers(&answer),
             ToControl::Stop => {
                 if self.base.stopping == Stopping::No {
                     let until = self.base.now + self.base.settings.shutdown_grace_ms;
@@ -355,6 +361,14 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// As [`Control::snapshot`], and behind one that is being written, which may lack what whoever
+    /// asks has seen. One may wait; where another comes, or log and tree are about to become others,
+    /// it is dropped, which its owner sees.
+    fn take_snapshot(&mut self, asked: OnSnapshot) {
+        self.base.snapshot_asked = self.server.disk_is_settled().then_some(asked);
+        self.snapshot();
     }
 
     /// Starts a snapshot of what is applied now, unless one is being written.
@@ -375,6 +389,7 @@ impl Control {
             at: base.pipeline.tree.applied(),
             restored_upto: base.pipeline.restored_upto,
             abandoned: abandoned.clone(),
+            asked: base.snapshot_asked.take(),
         };
         // The queue holds one job and none is running, so this only fails when the thread is gone.
         base.snapshot_running = base.jobs.try_send(job).is_ok().then_some(abandoned);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::mpsc;
 
 use super::origin::{Origin, PendingReply};
 use super::role::Server;
 use super::session_state::SessionState;
 use super::{Control, Stopping};
-use crate::admin::listings::SessionLine;
+use crate::admin::listings::{ObserverLine, SessionLine};
 use crate::mutants::{self, Mutant};
 use crate::roles::message::{Service, SessionsAsked};
 use crate::types::{ConnRef, Millis, Owner, SessionId, limits};
@@ -166,6 +167,16 @@ impl Control {
         let lines = ids.into_iter().take(ask.max).map(|id| self.session_line(id)).collect();
         // The clerk may have lost patience.
         let _ = ask.answer.send(lines);
+    }
+
+    /// What a leader knows of its observers.
+    pub(super) fn tell_observers(&self, answer: &mpsc::Sender<Vec<ObserverLine>>) {
+        let observers = match &self.server {
+            Server::Alone(_) => Vec::new(),
+            Server::Ensemble(ensemble) => ensemble.observers(),
+        };
+        // Whoever asked may have given up.
+        let _ = answer.send(observers);
     }
 
     fn session_line(&self, session: SessionId) -> SessionLine {

@@ -75,6 +75,11 @@ impl<N: Transport> NetworkRole<N> {
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
+            ToNetwork::Shed(conns) => {
+                for conn in conns {
+                    self.close(conn, How::AfterFlush);
+                }
+            }
             ToNetwork::BoundOutput => self.look_at_output(),
             ToNetwork::WordAnswered { conn, text } => self.word_answered(conn, &text),
             ToNetwork::Stop => self.stop(),

@@ -301,7 +301,7 @@ impl World {
         }
         let Some(up) = &mut self.servers[server].up else { return Ok(()) };
         let Some(job) = up.waiting_jobs.pop_front() else { return Ok(()) };
-        let Job::Snapshot { sessions, at, restored_upto, abandoned } = job;
+        let Job::Snapshot { sessions, at, restored_upto, abandoned, .. } = job;
         let (dirs, tree) = (up.dirs.clone(), up.tree.clone());
         let mut options = up.options.clone();
         (options.at, options.restored_upto) = (at, restored_upto);
