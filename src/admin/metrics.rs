@@ -4,6 +4,10 @@ use std::fmt::Write;
 
 use crate::metrics::catalogue::{self, Basic, Sources, Value};
 
+/// What stands before a name for each percentile of it.
+pub const PERCENTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+
 /// Java prints a double with at least one digit behind the point and `mntr` at most four.
 pub fn decimal(value: f64) -> String {
     let mut text = format!("{value:.4}");
@@ -38,7 +42,7 @@ pub fn write_all(out: &mut String, sources: &Sources<'_>) {
             Some(Value::Summary(values)) => summary(out, name, &values),
             Some(Value::Percentiles(values)) => {
                 summary(out, name, &Basic::from(&values));
-                for (prefix, at) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
+                for (prefix, at) in PERCENTILES {
                     line(out, &format!("{prefix}_{name}"), values.percentile(at));
                 }
             }

@@ -4,14 +4,17 @@
 //! * [`listings`]: the long answers, from what the roles tell
 //! * [`words`]: the four-letter words' texts; [`conf`]: what one of them tells of an ensemble
 //! * [`machine`]: what the system says of this machine and this process; [`version`]: which server this is
+//! * [`http`]: the admin server without its sockets; [`prometheus`]: the list of metrics in Prometheus' form
 //! * [`report`](mod@report): what SIGQUIT has told
 //!
 //! Reads figures and settings; changes nothing but its own counters.
 
 pub mod conf;
+pub mod http;
 pub mod listings;
 pub mod machine;
 pub mod metrics;
+pub mod prometheus;
 pub mod report;
 pub mod version;
 pub mod words;

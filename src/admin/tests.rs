@@ -114,7 +114,6 @@ const LEFT_OUT: &[&str] = &[
     "sync_processor_queue_time_ms",
     "sync_processor_queue_flush_time_ms",
     "request_throttle_queue_time_ms",
-    "connection_token_deficit",
     "inflight_diff_count",
     "inflight_snap_count",
 ];

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::conf::EnsembleFacts;
 use super::listings::SessionLists;
+use super::machine::ProcessFigures;
+use super::prometheus::{Names, Page};
 use super::version::{BUILT, VERSION};
 use super::{listings, machine, metrics};
 use crate::codec::request::OpCode;
@@ -18,7 +21,7 @@ use crate::metrics::catalogue::Sources;
 use crate::metrics::gauges::{ConnGauges, Gauges, NO_OP};
 use crate::metrics::quorum::Mode;
 use crate::tree::Tree;
-use crate::types::Millis;
+use crate::types::{ConnId, Millis};
 
 /// Every word a connection may begin with, enabled or not.
 pub const WORDS: [&str; 19] = [
@@ -61,6 +64,8 @@ pub struct ShownSettings {
     pub server_id: i64,
     /// `None`: a server on its own.
     pub ensemble: Option<EnsembleFacts>,
+    /// Where clients come to, as a line of an ensemble names it.
+    pub client_address: String,
     /// Connections without a session end after this long.
     pub sessionless_ms: i64,
 }
@@ -96,6 +101,9 @@ const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requ
 /// Bytes that Java sends of a word's answer at a time, each time counting a packet.
 const PACKET_BYTES: usize = 8192;
 
+/// Connections of a core that are looked at under its lock.
+const SLICE: usize = 256;
+
 /// Packets that an answer counts as in the figures.
 pub fn packets(text: &str) -> i64 {
     text.len().div_ceil(PACKET_BYTES) as i64
@@ -109,7 +117,8 @@ impl Commands {
         slow.contains(&word) && self.whitelist.allows(word) && self.is_serving()
     }
 
-    fn is_serving(&self) -> bool {
+    /// Whether requests are served.
+    pub fn is_serving(&self) -> bool {
         self.gauges.running.load(Ordering::Relaxed) && self.gauges.quorum.is_serving()
     }
 
@@ -175,13 +184,22 @@ impl Commands {
     /// All connections, core by core.
     pub fn each_connection(&self, mut f: impl FnMut(&ConnGauges)) {
         for core in &self.gauges.cores {
-            for conn in core.conns.lock().values() {
-                f(conn);
+            let mut after = Bound::Unbounded;
+            loop {
+                // The core waits for its lock when a client comes or goes.
+                let conns = core.conns.lock();
+                let slice = conns.range((after, Bound::Unbounded)).take(SLICE);
+                let slice: Vec<(ConnId, Arc<ConnGauges>)> =
+                    slice.map(|(id, conn)| (*id, conn.clone())).collect();
+                drop(conns);
+                let Some((last, _)) = slice.last() else { break };
+                after = Bound::Excluded(*last);
+                slice.iter().for_each(|(_, conn)| f(conn));
             }
         }
     }
 
-    fn connection_count(&self) -> usize {
+    pub(super) fn connection_count(&self) -> usize {
         self.gauges.cores.iter().map(|core| core.conns.lock().len()).sum()
     }
 
@@ -222,16 +240,32 @@ impl Commands {
 
     pub(super) fn monitor(&self, now: Millis) -> String {
         let mut out = String::new();
-        let sources = Sources {
+        metrics::write_all(&mut out, &self.sources(&format!("{VERSION}, {BUILT}"), now));
+        out
+    }
+
+    /// A page of metrics; `wanted` names those that are, or is empty.
+    pub fn metrics(
+        &self,
+        now: Millis,
+        names: Names,
+        wanted: BTreeSet<String>,
+        process: Option<ProcessFigures>,
+    ) -> String {
+        let version = format!("{VERSION}, {BUILT}");
+        Page { sources: self.sources(&version, now), names, wanted, process }.text()
+    }
+
+    /// Where the metrics of this moment come from.
+    pub(super) fn sources<'a>(&'a self, version: &'a str, now: Millis) -> Sources<'a> {
+        Sources {
             gauges: &self.gauges,
             tree: &self.tree,
-            version: &format!("{VERSION}, {BUILT}"),
+            version,
             connections: self.connection_count() as i64,
             descriptors: machine::descriptors(),
             now,
-        };
-        metrics::write_all(&mut out, &sources);
-        out
+        }
     }
 
     fn configuration(&self) -> String {
@@ -330,7 +364,7 @@ fn full(out: &mut String, conn: &ConnGauges) {
 }
 
 /// Request.op2String as `cons` abbreviates it.
-fn op_code_word(op: i64) -> &'static str {
+pub(super) fn op_code_word(op: i64) -> &'static str {
     if op == NO_OP {
         return "NA";
     }

@@ -59,6 +59,8 @@ pub struct Basic {
     pub max: i64,
     pub count: i64,
     pub sum: i64,
+    /// `None`: there is no value, or nobody keeps it.
+    pub median: Option<i64>,
 }
 
 impl From<&SummaryValues> for Basic {
@@ -69,6 +71,7 @@ impl From<&SummaryValues> for Basic {
             max: values.max(),
             count: values.count(),
             sum: values.sum(),
+            median: (values.count() > 0).then(|| values.percentile(0.5)),
         }
     }
 }
@@ -190,13 +193,13 @@ fn spread(values: SummaryValues) -> Option<Value> {
 fn flushes(log: &Values) -> Basic {
     let (count, sum) = (log.batches as i64, log.flush_sum.as_millis() as i64);
     let (min, max) = (log.flush_min.as_millis() as i64, log.flush_max.as_millis() as i64);
-    Basic { average: sum as f64 / count.max(1) as f64, min, max, count, sum }
+    Basic { average: sum as f64 / count.max(1) as f64, min, max, count, sum, median: None }
 }
 
 fn batches(log: &Values) -> Basic {
     let (count, sum) = (log.batches as i64, log.records as i64);
     let (min, max) = (log.records_min as i64, log.records_max as i64);
-    Basic { average: sum as f64 / count.max(1) as f64, min, max, count, sum }
+    Basic { average: sum as f64 / count.max(1) as f64, min, max, count, sum, median: None }
 }
 
 fn response_min(gauges: &Gauges) -> i64 {
@@ -249,8 +252,8 @@ const SERVER: &[Metric] = &[
     gauge("last_client_response_size", Bytes, "Size of the last answer", |s| {
         whole(s.gauges.cores.iter().map(|c| c.response_last.get()).max().unwrap_or(-1))
     }),
-    counter("packets_sent", Count, "Answers and events sent", |s| Some(s.sum(|c| &c.sent))),
-    counter("packets_received", Count, "Requests received", |s| Some(s.sum(|c| &c.received))),
+    gauge("packets_sent", Count, "Answers and events sent", |s| Some(s.sum(|c| &c.sent))),
+    gauge("packets_received", Count, "Requests received", |s| Some(s.sum(|c| &c.received))),
     gauge("max_client_response_size", Bytes, "Size of the largest answer", |s| {
         whole(s.gauges.cores.iter().map(|c| c.response_max.get()).max().unwrap_or(-1))
     }),
@@ -261,7 +264,7 @@ const SERVER: &[Metric] = &[
         |_| Some(Value::Decimal(0.0)),
     ),
     gauge("watch_count", Count, "Watches", |s| Some(s.sum(|c| &c.watches))),
-    counter("auth_failed_count", Count, "Authentications that failed", |s| {
+    gauge("auth_failed_count", Count, "Authentications that failed", |s| {
         Some(s.sum(|c| &c.auth_failed))
     }),
     gauge("min_latency", Milliseconds, "Shortest time from a request to its answer", |s| {
@@ -429,7 +432,12 @@ const IDLE: &[Metric] = &[
     idle("ensemble_auth_skip", "Clients that named no ensemble"),
     idle("restore_error_count", "Restores by the admin server that failed"),
     idle("cnxn_closed_without_zk_server_running", "Connections closed before there was a server"),
-    idle("snapshot_rate_limited_count", "Snapshots that the admin server refused for their rate"),
+    counter(
+        "snapshot_rate_limited_count",
+        Count,
+        "Snapshots that the admin server refused for their rate",
+        |s| whole(s.gauges.snapshots_rate_limited.get()),
+    ),
     idle("dead_watchers_cleared", "Watchers that the cleaner has removed"),
     idle("ensemble_auth_success", "Clients that named this ensemble"),
     idle("restore_rate_limited_count", "Restores that the admin server refused for their rate"),
@@ -522,6 +530,12 @@ const SUMMARIES: &[Metric] = &[
     }),
     summary("restore_time", Milliseconds, "Time of a restore by the admin server", |_| {
         basic(&SummaryValues::default())
+    }),
+    // Every connection asks the bucket, which is never short of tokens where it is not configured.
+    summary("connection_token_deficit", Count, "Tokens that new connections lacked", |s| {
+        let count = s.gauges.sum(|c| &c.connection_requests);
+        let median = (count > 0).then_some(0);
+        Some(Value::Summary(Basic { average: 0.0, min: 0, max: 0, count, sum: 0, median }))
     }),
     summary("netty_queued_buffer_capacity", Bytes, "Netty's queue", |_| {
         basic(&SummaryValues::default())

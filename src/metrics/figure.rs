@@ -119,6 +119,11 @@ impl SummaryValues {
         }
     }
 
+    /// How many values are no more than `bound`, as exactly as the summary keeps them.
+    pub fn count_upto(&self, bound: u64) -> i64 {
+        self.histogram.count_between(0, bound) as i64
+    }
+
     /// 0 if there is none.
     pub fn average(&self) -> f64 {
         if self.histogram.is_empty() { 0.0 } else { self.sum as f64 / self.histogram.len() as f64 }
@@ -179,6 +184,7 @@ mod tests {
         all.merge(&b.values());
         assert_eq!((all.count(), all.min(), all.max(), all.sum()), (100, 1, 100, 5050));
         assert_eq!((all.percentile(0.5), all.percentile(0.99)), (50, 99));
+        assert_eq!((all.count_upto(1), all.count_upto(64), all.count_upto(1 << 20)), (1, 64, 100));
         let none = SummaryValues::default();
         assert_eq!((none.min(), none.max(), none.percentile(0.99)), (0, 0, 0));
     }

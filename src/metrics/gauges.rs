@@ -267,6 +267,8 @@ pub struct Gauges {
     pub sessions_refused: Figure,
     pub digest_mismatches: Figure,
     pub snapshot_errors: Figure,
+    /// Written by the management plane.
+    pub snapshots_rate_limited: Figure,
     pub snapshot_time: Summary,
     /// Written once at start.
     pub snap_load_time: Summary,
@@ -302,6 +304,7 @@ impl Gauges {
             sessions_refused: Figure::default(),
             digest_mismatches: Figure::default(),
             snapshot_errors: Figure::default(),
+            snapshots_rate_limited: Figure::default(),
             snapshot_time: Summary::default(),
             snap_load_time: Summary::default(),
             txns_load_time: Summary::default(),

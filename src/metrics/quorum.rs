@@ -50,8 +50,8 @@ struct Standing {
     mode: Mode,
     phase: Phase,
     sync: Option<SyncMode>,
-    /// Of the leader, for an observer.
-    master: Option<ServerId>,
+    /// Whom it follows, observes, or is.
+    leader: Option<ServerId>,
     /// Since it is what it is.
     since: Millis,
     synchronizing_since: Option<Millis>,
@@ -173,7 +173,7 @@ impl QuorumGauges {
         }
         standing.mode = mode;
         standing.phase = Phase::Discovery;
-        standing.master = (mode == Mode::Observer).then_some(leader);
+        standing.leader = Some(leader);
         standing.since = now;
         self.forget_proposals();
     }
@@ -295,7 +295,26 @@ impl QuorumGauges {
 
     /// The leader that an observer follows.
     pub fn master(&self) -> Option<ServerId> {
-        self.standing.lock().master
+        let standing = self.standing.lock();
+        standing.leader.filter(|_| standing.mode == Mode::Observer)
+    }
+
+    /// The leader of its role, which it may be itself; `None` while there is none.
+    pub fn leader(&self) -> Option<ServerId> {
+        let standing = self.standing.lock();
+        standing
+            .leader
+            .filter(|_| matches!(standing.mode, Mode::Leader | Mode::Follower | Mode::Observer))
+    }
+
+    /// The phase of ZooKeeper's protocol (QuorumPeer.getZabState), in lower case.
+    pub fn phase(&self) -> &'static str {
+        match self.standing.lock().phase {
+            Phase::Election => "election",
+            Phase::Discovery => "discovery",
+            Phase::Synchronization => "synchronization",
+            Phase::Broadcast => "broadcast",
+        }
     }
 
     /// When its latest role began to serve.

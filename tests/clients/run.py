@@ -145,13 +145,17 @@ def venv():
     return python
 
 
+PACKAGES = ["kazoo==2.11.0", "pytest", "pytest-timeout", "pyjks", "pyopenssl==23.3.0", "objgraph", "gevent",
+            "eventlet", "setuptools<81", "wheel", "prometheus-client"]
+
+
 def make_venv(folder, python):
-    if not (folder / ".complete").exists():
+    stamp, packages = folder / ".complete", "\n".join(PACKAGES)
+    if not stamp.exists() or stamp.read_text() != packages:
         shutil.rmtree(folder, ignore_errors=True)
         sh("python3", "-m", "venv", folder)
-        sh(python, "-m", "pip", "install", "-q", "kazoo==2.11.0", "pytest", "pytest-timeout", "pyjks",
-           "pyopenssl==23.3.0", "objgraph", "gevent", "eventlet", "setuptools<81", "wheel")
-        (folder / ".complete").touch()
+        sh(python, "-m", "pip", "install", "-q", *PACKAGES)
+        stamp.write_text(packages)
 
 
 def kazoo3(server):

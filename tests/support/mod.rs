@@ -9,7 +9,9 @@
 pub mod client;
 pub mod disks;
 pub mod ensemble;
+pub mod http;
 pub mod learner;
+pub mod left_out;
 pub mod load;
 pub mod proxy;
 #[path = "../../src/testing/rng.rs"]

@@ -167,6 +167,11 @@ fn facts(settings: &Settings) -> ShownSettings {
             observer: ensemble.role == Role::Observer,
             local_sessions: settings.session.local,
         }),
+        // As Java's InetSocketAddress shows a wildcard.
+        client_address: match settings.client.listen.ip {
+            Some(ip) => SocketAddr::new(ip, settings.client.listen.port).to_string(),
+            None => format!("0.0.0.0:{}", settings.client.listen.port),
+        },
         sessionless_ms: settings.limits.sessionless_ms,
     }
 }
