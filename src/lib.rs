@@ -31,6 +31,8 @@ pub mod admin;
 pub mod metrics;
 pub mod roles;
 
+pub mod plane;
+
 pub mod node;
 
 /// Files of `testing` are compiled into other crates, too, and name this one from there.

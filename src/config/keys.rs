@@ -109,9 +109,11 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("client.certReload", WHY_TLS),
     ("fips-mode", WHY_TLS),
     ("X509AuthenticationProvider.*", WHY_TLS),
-    ("admin.*", WHY_ADMIN),
-    ("IPAuthenticationProvider.usexforwardedfor", WHY_ADMIN),
-    ("metricsProvider.*", "pages of metrics are not served by this version; mntr has the figures"),
+    ("admin.portUnification", WHY_TLS),
+    ("admin.needClientAuth", WHY_TLS),
+    ("metricsProvider.https*", WHY_TLS),
+    ("metricsProvider.ssl.*", WHY_TLS),
+    ("metricsProvider.*", "a setting of a metrics provider of Java's"),
     ("audit.impl.class", "the audit log is not served by this version"),
     ("connection_throttle_*", WHY_THROTTLE),
     ("connectionTokenFill*", WHY_THROTTLE),
@@ -160,7 +162,6 @@ const WHY_UNUSED: &str = "this version does not use it";
 const WHY_NODELAY: &str = "connections between servers never wait for more to send";
 const WHY_TLS: &str = "TLS is not served by this version";
 const WHY_SASL: &str = "SASL is not served by this version";
-const WHY_ADMIN: &str = "the admin server is not served by this version; four-letter words are";
 const WHY_THROTTLE: &str = "throttles are not served by this version";
 
 pub(super) enum KeyKind {

@@ -17,7 +17,7 @@ fn port(found: &Found) -> Result<u16, ConfigError> {
 }
 
 /// Names are looked up once, at start, as InetAddress.getByName does.
-fn address(found: Option<Found>) -> Result<Option<IpAddr>, ConfigError> {
+pub(super) fn address(found: Option<Found>) -> Result<Option<IpAddr>, ConfigError> {
     let Some(found) = found.filter(|f| !f.value.is_empty()) else { return Ok(None) };
     host(&found.value).map_err(|why| found.refuse(format!("an address or a host name: {why}")))
 }

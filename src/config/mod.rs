@@ -9,7 +9,7 @@
 //! * [`properties`]: the file's syntax
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings, with [`listen`], [`storage`] and [`auth`] for larger groups
+//! * [`parse`]: keys to settings, with [`listen`], [`storage`], [`auth`] and [`operators`] for larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
 //! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
 //!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
@@ -28,6 +28,7 @@ mod listen;
 mod log_level;
 mod membership;
 mod near;
+mod operators;
 mod parse;
 mod properties;
 mod settings;

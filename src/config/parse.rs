@@ -13,7 +13,7 @@ use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
 use super::value::{ANY, ANY_LONG, POSITIVE, flag, number, size, strict, text};
 use super::*;
-use super::{guards, keys, membership};
+use super::{guards, keys, membership, operators};
 use crate::types::{TypeRules, limits};
 
 impl Settings {
@@ -80,7 +80,10 @@ impl Settings {
             unknown: Vec::new(),
             no_effect: Vec::new(),
             not_served: Vec::new(),
-            admin_expected: admin_expected(s),
+            admin: operators::admin(s)?,
+            metrics: operators::metrics(s)?,
+            properties: operators::properties(s),
+            initial: operators::initial(s),
             remarks: Vec::new(),
         };
         settings.remarks = remarks;
@@ -145,19 +148,6 @@ impl Settings {
             ));
         }
         Ok(())
-    }
-}
-
-/// JettyAdminServer is opened unless it is switched off by this very word. Marks that word alone as
-/// asked for: another value is a wish that is not served.
-fn admin_expected(s: &mut Source<'_>) -> bool {
-    let off = |found: &Found| found.value == "false";
-    match s.look("admin.enableServer") {
-        Some(found) if off(&found) => {
-            s.property("admin.enableServer");
-            false
-        }
-        _ => true,
     }
 }
 

@@ -63,8 +63,14 @@ pub struct Settings {
     pub no_effect: Vec<Noted>,
     /// Keys of features this version does not have, and whose absence makes nothing less safe.
     pub not_served: Vec<Noted>,
-    /// ZooKeeper would open its admin server (`admin.enableServer` is not "false").
-    pub admin_expected: bool,
+    /// The admin server; `None`: there is none.
+    pub admin: Option<AdminSettings>,
+    /// The page of metrics; `None`: there is none.
+    pub metrics: Option<MetricsSettings>,
+    /// What a Java server would have as system properties, by name; secrets left out.
+    pub properties: Vec<(String, String)>,
+    /// The configuration file's keys and values, a line each; secrets left out.
+    pub initial: String,
     /// Values that were moved to the nearest allowed one, as Java does, and other remarks.
     pub remarks: Vec<String>,
 }
@@ -343,6 +349,48 @@ pub struct ContainerSettings {
     pub deletions_per_minute: u32,
     /// 0 = a container that never had a child is never deleted.
     pub never_used_ms: i64,
+}
+
+/// `zookeeper.admin.*`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminSettings {
+    /// `admin.serverAddress` and `admin.serverPort`.
+    pub listen: Listen,
+    /// Some `admin.*` key is there. Without one it is for this machine alone.
+    pub is_named: bool,
+    /// `admin.commandURL`, without a slash at its end.
+    pub url: String,
+    /// `admin.idleTimeout`, milliseconds; `None` = none but the management plane's own.
+    pub idle_ms: Option<i64>,
+    /// `admin.snapshot.enabled`.
+    pub snapshots: bool,
+    /// `admin.snapshot.intervalInMS`, else what `admin.rateLimiterIntervalInMS` comes to in Java:
+    /// milliseconds between two snapshots.
+    pub snapshot_interval_ms: i64,
+    /// `zookeeper.IPAuthenticationProvider.usexforwardedfor`: a proxy stands in front, and its word
+    /// about addresses is taken.
+    pub trusts_proxy: bool,
+}
+
+/// `metricsProvider.*`, where the provider is Prometheus'.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MetricsSettings {
+    /// `metricsProvider.httpHost` and `metricsProvider.httpPort`.
+    pub listen: Listen,
+    /// `metricsProvider.exportJvmInfo`: here the process's own figures.
+    pub process: bool,
+    /// `ringkeeper.metrics.names`.
+    pub names: MetricNames,
+}
+
+/// Whose names metrics have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MetricNames {
+    /// `3.9`.
+    #[default]
+    Plain,
+    /// `3.10`: counters end in `_total`.
+    Total,
 }
 
 /// `zookeeper.4lw.commands.whitelist`.

@@ -118,18 +118,12 @@ impl<'a> Source<'a> {
         remarks.collect()
     }
 
-    /// As [`Source::property`], but it does not count as asked for.
-    pub(super) fn look(&self, key: &str) -> Option<Found> {
-        let in_file = self.file.get(key).filter(|property| !property.value.is_empty());
-        let in_file = in_file.map(|property| Found {
-            key: key.to_owned(),
-            value: property.value.clone(),
-            place: self.file.place(property),
-        });
-        let name = format!("zookeeper.{key}");
-        let flag = self.flags.properties.get(&name).filter(|value| !value.is_empty());
-        let flag = flag.map(|value| Found { key: name, value: value.clone(), place: Place::Flag });
-        in_file.or(flag)
+    /// Whether the file or a flag names any property of this family.
+    pub(super) fn names_any(&self, family: &str) -> bool {
+        let in_flags =
+            |name: &str| name.strip_prefix("zookeeper.").is_some_and(|n| n.starts_with(family));
+        self.file.iter().any(|property| property.key.starts_with(family))
+            || self.flags.iter().any(|(name, _)| in_flags(name))
     }
 
     /// What a key that nobody asked for may have been meant to be.

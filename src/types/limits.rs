@@ -181,6 +181,46 @@ pub const SESSIONS: usize = 1 << 20;
 /// Bytes of the answer to a four-letter word that lists watches, sessions or ephemerals.
 pub const WORD_BYTES: usize = 64 << 20;
 
+/// Connections of the management plane: some scrapers, some people, and a probe or two. One that comes
+/// beyond takes the place of the one that has been idle for longest.
+pub const PLANE_CONNECTIONS: usize = 64;
+
+/// Bytes of a request line and its headers there (Jetty's `requestHeaderSize`), and headers.
+pub const PLANE_HEAD_BYTES: usize = 8192;
+/// The number of headers.
+pub const PLANE_HEADERS: usize = 64;
+
+/// Bytes of a request's body there: a line of JSON.
+pub const PLANE_BODY_BYTES: usize = 4096;
+
+/// Milliseconds in which a request's head has to come there, and then its body: whoever sends one byte
+/// a second ends with it.
+pub const PLANE_HEAD_MS: u64 = 10_000;
+/// Its body.
+pub const PLANE_BODY_MS: u64 = 10_000;
+
+/// Milliseconds that an answer may take there, waiting for others' included; and those that a snapshot
+/// may, which is written first.
+pub const PLANE_ANSWER_MS: u64 = 30_000;
+/// A snapshot's.
+pub const PLANE_SNAPSHOT_MS: u64 = 3_600_000;
+
+/// Milliseconds without a byte either way after which a connection there ends, where
+/// `admin.idleTimeout` gives no less.
+pub const PLANE_IDLE_MS: u64 = 600_000;
+
+/// Bytes of a listing there, and how many answers with one there are at a time: they lie in memory until
+/// their readers have taken them.
+pub const PLANE_LISTING_BYTES: usize = 16 << 20;
+/// Those at a time.
+pub const PLANE_LISTINGS: usize = 2;
+
+/// Bytes of a snapshot that are read at a time to be sent there.
+pub const PLANE_CHUNK_BYTES: usize = 256 << 10;
+
+/// Connections that a network core is told at once to close for `shed_connections`.
+pub const PLANE_SHED: usize = 256;
+
 /// Lines of a configuration text, and servers of its groups. Reading takes the square of it at
 /// worst, and texts come from other servers too.
 pub const CONFIGURATION_LINES: usize = 4096;

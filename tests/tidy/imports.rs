@@ -29,6 +29,7 @@ const ROOMS: &[&str] = &[
     "config",
     "history",
     "roles",
+    "plane",
     "node",
 ];
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::acl::DigestAlgorithm;
 
 mod ensemble;
+mod operators;
 
 const BASE: &str = "dataDir=/var/lib/zk\nclientPort=2181\n";
 
@@ -104,24 +105,23 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
          authProvider.1=org.apache.zookeeper.server.auth.DigestAuthenticationProvider\n",
     );
     assert!(off.unknown.is_empty() && off.no_effect.is_empty() && off.not_served.is_empty());
-    assert!(!off.admin_expected && with("").admin_expected);
+    assert!(off.admin.is_none() && with("").admin.is_some());
 }
 
 #[test]
 fn what_only_adds_something_is_named_once_as_not_served() {
     let lines = "connection_throttle_fill_time=5\nconnectionFreezeTime=1\nsuperUser=a\n\
                  superUser.2=b\nX509AuthenticationProvider.superUser=CN=a\nletAnySaslUserDoX=x\n\
-                 ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.enableServer=true\n\
-                 admin.serverPort=8081\nadmin.needClientAuth=true\nrequest_stale_latency_check=true\n\
-                 IPAuthenticationProvider.usexforwardedfor=true\naudit.impl.class=a.B\n\
-                 metricsProvider.className=a.PrometheusMetricsProvider\n\
-                 metricsProvider.httpPort=7000\nrequestThrottleStallTime=6\n";
+                 ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.portUnification=true\n\
+                 admin.needClientAuth=true\nrequest_stale_latency_check=true\n\
+                 audit.impl.class=a.B\nmetricsProvider.httpsPort=7001\n\
+                 requestThrottleStallTime=6\n";
     let s = with(lines);
     let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();
     let keys: Vec<&str> = lines.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
     assert_eq!(named, keys);
     assert!(s.not_served.iter().all(|noted| noted.why.contains("not served by this version")));
-    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.admin_expected);
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty());
 }
 
 #[test]
@@ -181,13 +181,13 @@ fn misspelt_keys_are_told_the_nearest_known_one() {
 fn keys_are_sorted_into_unknown_without_effect_and_not_served() {
     let s = with(
         "tiktTime=2000\ninitLimit=5\nnio.numWorkerThreads=4\nssl.keyStore.location=/k\n\
-                  admin.httpVersion=11\nsasl.client=true\n",
+                  admin.needClientAuth=true\nsasl.client=true\n",
     );
     let names = |list: &[Noted]| list.iter().map(|n| n.key.clone()).collect::<Vec<_>>();
     assert_eq!(names(&s.unknown), ["tiktTime"]);
     assert_eq!(s.unknown[0].place, "zoo.cfg line 3");
     assert_eq!(names(&s.no_effect), ["initLimit", "nio.numWorkerThreads", "sasl.client"]);
-    assert_eq!(names(&s.not_served), ["ssl.keyStore.location", "admin.httpVersion"]);
+    assert_eq!(names(&s.not_served), ["ssl.keyStore.location", "admin.needClientAuth"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::history::EpochError;
 use crate::node::assembly::AssemblyError;
 use crate::node::placement::PlacementError;
+use crate::plane::StartError;
 use crate::roles::log::OpenError;
 use crate::roles::peers::PeersError;
 use crate::runtime::probe::Unsupported;
@@ -37,6 +38,8 @@ pub enum BootError {
     Descriptors { limit: u64, needed: u64 },
     #[error("cannot listen on {address}: {cause}")]
     Listen { address: SocketAddr, cause: io::Error },
+    #[error(transparent)]
+    Plane(#[from] StartError),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
     #[error("cannot start a thread: {0}")]
@@ -52,6 +55,7 @@ impl BootError {
             BootError::Folders(_) => 3,
             BootError::Placement(_) => 2,
             BootError::Ended { cause, .. } if is_peers(cause) => 14,
+            BootError::Plane(error) => error.exit_code(),
             BootError::Snapshot(_) => 10,
             BootError::Kernel(_)
             | BootError::Restore(_)

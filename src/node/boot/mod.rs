@@ -34,6 +34,7 @@ use crate::admin::words::Commands;
 use crate::config::Settings;
 use crate::metrics::gauges::Gauges;
 use crate::net::Bound;
+use crate::plane;
 use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
@@ -72,6 +73,7 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     );
     let gauges = Arc::new(Gauges::new(placement.network.len(), began));
     let startup_words = answer_words(&settings, &port, &gauges)?;
+    let plane = plane::start(&settings, Arc::new(nothing_yet(&settings, &gauges)))?;
     let started = Instant::now();
     let (recovered, log_io) = thread::scope(|scope| {
         let choose = || log::choose(&settings, &placement, folders.logs.as_ref());
@@ -86,7 +88,8 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
     startup_words.close().map_err(|cause| listen_error(&settings, cause))?;
-    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), port)?;
+    let server =
+        wire::start(settings, placement, folders, gauges, (recovered, log_io), (port, plane))?;
     serve(server, signals)
 }
 
@@ -97,11 +100,14 @@ fn answer_words(
     gauges: &Arc<Gauges>,
 ) -> Result<StartupWords, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
-    let (nothing_yet, _) = Tree::new(TreeOptions::default());
-    let commands = derive::commands(settings, nothing_yet, gauges.clone());
+    let commands = nothing_yet(settings, gauges);
     let listener = port.listen(settings.client.backlog_max());
     let startup_words = listener.and_then(|listener| StartupWords::open(listener, commands));
     startup_words.map_err(|cause| listen_error(settings, cause))
+}
+
+fn nothing_yet(settings: &Settings, gauges: &Arc<Gauges>) -> Commands {
+    derive::commands(settings, Tree::new(TreeOptions::default()).0, gauges.clone())
 }
 
 fn listen_error(settings: &Settings, cause: io::Error) -> BootError {
@@ -191,12 +197,6 @@ fn log_settings(settings: &Settings) {
     }
     for noted in &settings.not_served {
         tracing::warn!(key = %noted.key, at = %noted.place, why = noted.why, "not served by this version");
-    }
-    if settings.admin_expected {
-        tracing::info!(
-            "the admin server (ZooKeeper's port 8080) is not served by this version; \
-             four-letter words are"
-        );
     }
     for remark in &settings.remarks {
         tracing::warn!("{remark}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::derive;
 use super::log::LogStarter;
 use super::{BootError, Server};
+use crate::admin::http::server::Served;
 use crate::config::Settings;
 use crate::log::IoChoice;
 use crate::metrics::gauges::Gauges;
@@ -21,6 +22,7 @@ use crate::node::recover::Recovered;
 use crate::node::slow_commands::SlowCommands;
 use crate::node::standstill::Standstill;
 use crate::node::threads::{self, NetworkThread, NotReady};
+use crate::plane::{Handle, Sources};
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
 use crate::roles::queries::Queries;
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
@@ -58,7 +60,7 @@ pub(super) fn start(
     folders: Directories,
     gauges: Arc<Gauges>,
     (recovered, log_io): (Recovered, IoChoice),
-    port: Bound,
+    (port, plane): (Bound, Option<Handle>),
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<(RingSleeper, Waker)> = (0..placement.network.len())
@@ -98,6 +100,7 @@ pub(super) fn start(
     let (ended_sender, ended) = mpsc::channel();
     let mut threads = Threads { ended: ended_sender, handles: Vec::new() };
     let (to_control, commands) = (roles.to_control.clone(), roles.shared.commands.clone());
+    plane.iter().for_each(|plane| serve_plane(plane, &roles, &folders));
     let serving = roles.serving;
     let (control, seats) = spawn_others(&settings, &folders, gauges, roles, (waker, wakers))
         .map_err(BootError::Thread)?;
@@ -120,6 +123,14 @@ pub(super) fn start(
     let ready = threads.spawn_network(&settings, seats, port, hosted)?;
     wait_ready(&ready, derive::listen_address(&settings), serving)?;
     Ok(Server { to_control, threads: threads.handles, ended, commands, folders })
+}
+
+/// The management plane hears that the roles are there.
+fn serve_plane(plane: &Handle, roles: &Roles, folders: &Directories) {
+    let queries = Queries::new(roles.to_networks.clone(), roles.to_control.clone());
+    let (commands, snapshots) = (roles.shared.commands.clone(), folders.snapshots.clone());
+    let served = Served { commands: commands.clone(), policy: roles.shared.policy.clone() };
+    plane.serve(served, Sources { commands, queries, snapshots });
 }
 
 /// Starts the threads beside the roles. Each ends with the role whose end closes its queue.

@@ -1,0 +1,112 @@
+//! Keys of the admin server and of the page of metrics.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{BASE, read_with, refusal, with};
+use crate::config::{AdminSettings, Listen, MetricNames, MetricsSettings};
+
+const PROMETHEUS: &str =
+    "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
+
+#[test]
+fn the_admin_server_has_javas_defaults() {
+    let expected = AdminSettings {
+        listen: Listen { ip: None, port: 8080 },
+        is_named: false,
+        url: "/commands".to_owned(),
+        idle_ms: Some(30_000),
+        snapshots: true,
+        snapshot_interval_ms: 300,
+        trusts_proxy: false,
+    };
+    assert_eq!(with("").admin, Some(expected.clone()));
+    let named = with("admin.enableServer=true\n").admin;
+    assert_eq!(named, Some(AdminSettings { is_named: true, ..expected.clone() }));
+    let by_flag = read_with(BASE, "-Dzookeeper.admin.serverPort=8081").unwrap().admin;
+    let listen = Listen { ip: None, port: 8081 };
+    assert_eq!(by_flag, Some(AdminSettings { is_named: true, listen, ..expected }));
+}
+
+#[test]
+fn the_admin_server_is_off_by_one_word_only() {
+    assert!(with("admin.enableServer=false\n").admin.is_none());
+    for other in ["False", "no", "0", "true"] {
+        assert!(with(&format!("admin.enableServer={other}\n")).admin.is_some(), "{other}");
+    }
+}
+
+#[test]
+fn keys_of_the_admin_server_are_read() {
+    let s = with(
+        "admin.serverAddress=127.0.0.2\nadmin.serverPort=0\nadmin.commandURL=/zk/\n\
+         admin.idleTimeout=0\nadmin.httpVersion=11\nadmin.rateLimiterIntervalInMS=5000\n\
+         admin.snapshot.enabled=false\nadmin.restore.enabled=true\n\
+         IPAuthenticationProvider.usexforwardedfor=true\n",
+    );
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
+    let ip = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+    let expected = AdminSettings {
+        listen: Listen { ip, port: 0 },
+        is_named: true,
+        url: "/zk".to_owned(),
+        idle_ms: None,
+        snapshots: false,
+        snapshot_interval_ms: 5,
+        trusts_proxy: true,
+    };
+    assert_eq!(s.admin, Some(expected));
+    let s = with("admin.snapshot.intervalInMS=7000\nadmin.rateLimiterIntervalInMS=5000\n");
+    assert_eq!(s.admin.unwrap().snapshot_interval_ms, 7000);
+    for (line, told) in [
+        ("admin.serverPort=70000", "must be a port from 0 to 65535"),
+        ("admin.commandURL=commands", "must be a path that begins with /"),
+        ("admin.forceHttps=true", "TLS is not served by this version"),
+    ] {
+        assert!(refusal(line).contains(told), "{}", refusal(line));
+    }
+}
+
+#[test]
+fn a_page_of_metrics_is_there_for_prometheus_alone() {
+    assert_eq!(with("").metrics, None);
+    for provider in ["DefaultMetricsProvider", "NullMetricsProvider"] {
+        let line =
+            format!("metricsProvider.className=org.apache.zookeeper.metrics.impl.{provider}\n");
+        assert_eq!(with(&line).metrics, None);
+    }
+    let listen = Listen { ip: None, port: 7000 };
+    let plain = MetricsSettings { listen, process: true, names: MetricNames::Plain };
+    assert_eq!(with(PROMETHEUS).metrics, Some(plain));
+    let s = with(&format!(
+        "{PROMETHEUS}metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort=7001\n\
+         metricsProvider.exportJvmInfo=false\nmetricsProvider.numWorkerThreads=2\n\
+         metricsProvider.maxQueueSize=5\nmetricsProvider.workerShutdownTimeoutMs=7\n\
+         ringkeeper.metrics.names=3.10\n"
+    ));
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
+    let listen = Listen { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port: 7001 };
+    let expected = MetricsSettings { listen, process: false, names: MetricNames::Total };
+    assert_eq!(s.metrics, Some(expected));
+    assert!(refusal("metricsProvider.className=a.B").contains("PrometheusMetricsProvider, org"));
+    assert!(refusal("ringkeeper.metrics.names=4").contains("3.9 (plain names) or 3.10"));
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let text = format!(
+        "{BASE}DigestAuthenticationProvider.superDigest=super:secret\nssl.keyStore.password=p4ss\n\
+         ssl.keyStore.passwordPath=/etc/p\nsnapCount=7\n"
+    );
+    let s = read_with(&text, "-Dzookeeper.ssl.quorum.trustStore.password=p4ss").unwrap();
+    let shown = format!("{:?}\n{}", s.properties, s.initial);
+    assert!(!shown.contains("p4ss") && !shown.contains("super:secret"), "{shown}");
+    let value = |name: &str| {
+        let found = s.properties.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("zookeeper.ssl.keyStore.password"), Some("***"));
+    assert_eq!(value("zookeeper.ssl.keyStore.passwordPath"), Some("/etc/p"));
+    assert_eq!(value("zookeeper.ssl.quorum.trustStore.password"), Some("***"));
+    assert_eq!((value("zookeeper.snapCount"), value("zookeeper.dataDir")), (Some("7"), None));
+    assert!(s.initial.starts_with("dataDir=/var/lib/zk\nclientPort=2181\n"));
+}
