@@ -146,8 +146,10 @@ impl Commands {
         if !self.whitelist.allows(word) {
             return format!("{word} is not executed because it is not in the whitelist.\n");
         }
-        let running = self.is_serving();
-        let read_only = self.gauges.quorum.mode() == Mode::ReadOnly;
+        // The role may end at any moment: what it was when it was asked for is what the answer shows.
+        let mode = self.gauges.quorum.mode();
+        let running = self.is_serving() && mode != Mode::Looking;
+        let read_only = mode == Mode::ReadOnly;
         match word {
             "ruok" => return "imok".to_string(),
             "isro" if !running => return "null".to_string(),
@@ -160,8 +162,8 @@ impl Commands {
             return NOT_SERVING.to_string();
         }
         match word {
-            "srvr" => self.server(None),
-            "stat" => self.server(Some(asker)),
+            "srvr" => self.server(mode, None),
+            "stat" => self.server(mode, Some(asker)),
             "mntr" => self.monitor(now),
             "conf" => self.configuration(),
             "cons" => self.connections(asker),
@@ -203,10 +205,10 @@ impl Commands {
         self.gauges.cores.iter().map(|core| core.conns.lock().len()).sum()
     }
 
-    fn server(&self, clients_for: Option<&ConnGauges>) -> String {
+    fn server(&self, mode: Mode, clients_for: Option<&ConnGauges>) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "Zookeeper version: {VERSION}, {BUILT}");
-        if self.gauges.quorum.mode() == Mode::ReadOnly {
+        if mode == Mode::ReadOnly {
             out.push_str("READ-ONLY mode; serving only read-only clients\n");
         }
         if let Some(asker) = clients_for {
@@ -230,7 +232,7 @@ impl Commands {
         let _ = writeln!(out, "Connections: {}", self.connection_count());
         let _ = writeln!(out, "Outstanding: {}", self.gauges.outstanding.get());
         let _ = writeln!(out, "Zxid: {}", self.tree.applied());
-        let _ = writeln!(out, "Mode: {}", self.gauges.quorum.mode().word());
+        let _ = writeln!(out, "Mode: {}", mode.word());
         let _ = writeln!(out, "Node count: {}", self.tree.node_count());
         if let Some(sizes) = self.gauges.quorum.proposal_sizes() {
             let _ = writeln!(out, "Proposal sizes last/min/max: {sizes}");
