@@ -502,7 +502,7 @@ fn scripts_chroots_json_and_subtrees() {
     let ls = Command::new(rk()).args(["-s", &chroot, "ls", "/"]).output().unwrap();
     assert_eq!(String::from_utf8(ls.stdout).unwrap(), "[a, c]\n");
     let (json, _) = run(port, &["--json", "get", "/app/a"], "");
-    assert_eq!(json, "{\"data\":\"some data\",\"path\":\"/app/a\"}\n");
+    assert_eq!(json, "{\"path\":\"/app/a\",\"data\":\"some data\"}\n");
     assert_eq!(run(port, &["cp", "/app", "/copy"], "").0, "3 nodes copied\n");
     assert_eq!(run(port, &["mv", "/copy", "/moved"], "").0, "3 nodes moved\n");
     assert_eq!(run(port, &["ls", "-R", "/moved"], "").0, "/moved\n/moved/a\n/moved/c\n");
