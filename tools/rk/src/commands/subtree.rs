@@ -198,7 +198,7 @@ pub(super) fn cp(context: &mut Context<'_>, words: &[String]) -> Done {
 }
 
 /// A subtree to another path, in one transaction: all of it moves or nothing, and nothing that changes meanwhile
-/// is lost.
+/// is lost. Containers and nodes with a time to live become persistent.
 #[derive(Parser, Debug)]
 #[command(name = "mv")]
 struct Mv {
@@ -249,7 +249,8 @@ fn path_of(step: &MultiOp) -> Option<String> {
     }
 }
 
-/// A subtree as JSON, a node a line, parents first. Of the root without /zookeeper.
+/// A subtree as JSON, a node a line, parents first. Of the root without /zookeeper. Containers and nodes with a
+/// time to live are shown as persistent, for no client is told what they are.
 #[derive(Parser, Debug)]
 #[command(name = "export")]
 struct Export {
