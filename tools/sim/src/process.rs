@@ -611,3 +611,36 @@ impl World {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::knobs::Knobs;
+    use crate::world::{Event, World};
+
+    #[test]
+    fn a_disk_is_busy_for_as_long_as_it_was_to_be_whatever_else_happens() {
+        // Goal: clients, timers and other roles of a server give its log no earlier turn. One that did made
+        // every write short and let a hung disk go on at once: seeds no longer found what needs a slow one.
+        let mut world = World::new(3, Knobs::draw(3, Some(1)), Vec::new(), false);
+        world.schedule(0, Event::Boot { server: 0 });
+        (0..world.clients.len()).for_each(|client| world.wake_client(client));
+        while world.servers[0].serves_since.is_none() {
+            world.one_event().unwrap();
+        }
+        let hang_us = 2_000_000;
+        world.servers[0].hang_us = hang_us;
+        while world.servers[0].hang_us > 0 {
+            world.one_event().unwrap();
+        }
+        let durable = |world: &World| world.servers[0].up.as_ref().unwrap().log.durable();
+        let (began, before, events) = (world.now, durable(&world), world.events);
+        while world.now < began + hang_us {
+            assert_eq!(durable(&world), before, "{} us after it began", world.now - began);
+            world.one_event().unwrap();
+        }
+        assert!(world.events > events + 5, "something happens meanwhile");
+        while durable(&world) == before {
+            world.one_event().unwrap();
+        }
+    }
+}
