@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::metrics::catalogue::Descriptors;
     use crate::metrics::gauges::Gauges;
+    use crate::metrics::quorum::Mode;
     use crate::tree::{Tree, TreeOptions};
     use crate::types::Millis;
 
@@ -181,6 +182,7 @@ mod tests {
             version: "3.9.5",
             connections: 1,
             descriptors: Descriptors { open: 3, max: 9 },
+            mode: Mode::Standalone,
             now: Millis(5),
         };
         let wanted = wanted.iter().map(|name| (*name).to_owned()).collect();

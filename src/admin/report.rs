@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::sync::atomic::Ordering;
 
 use super::version::{BUILT, VERSION};
 use super::words::Commands;
@@ -19,7 +18,8 @@ impl Commands {
     pub fn report(&self, now: Millis) -> String {
         let gauges = &self.gauges;
         let mut out = String::new();
-        let serving = match gauges.running.load(Ordering::Relaxed) && gauges.quorum.is_serving() {
+        let mode = gauges.quorum.mode();
+        let serving = match self.is_serving() {
             true => "serves clients",
             false => "serves no clients",
         };
@@ -28,7 +28,7 @@ impl Commands {
         let _ = writeln!(
             out,
             "role: {}, {serving}; zxid {}, {} znodes, {} ephemerals, {} bytes of data",
-            gauges.quorum.mode().word(),
+            mode.word(),
             self.tree.applied(),
             self.tree.node_count(),
             self.tree.ephemeral_count(),
@@ -49,7 +49,7 @@ impl Commands {
             gauges.sessions.get(),
             gauges.local_sessions.get()
         );
-        if gauges.quorum.mode() == Mode::Leader {
+        if mode == Mode::Leader {
             let quorum = &gauges.quorum;
             let _ = writeln!(
                 out,
@@ -61,7 +61,7 @@ impl Commands {
         }
         log_line(&mut out, gauges);
         threads(&mut out);
-        out.push_str(&self.monitor(now));
+        out.push_str(&self.monitor(mode, now));
         out
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use left_out::is_left_out;
+
 use super::words::{Commands, ShownSettings, Whitelist};
 use crate::admin::conf::EnsembleFacts;
 use crate::membership::Members;
@@ -12,6 +14,10 @@ use crate::metrics::gauges::{ConnGauges, Gauges};
 use crate::metrics::quorum::{Mode, SyncMode};
 use crate::tree::{Tree, TreeOptions};
 use crate::types::{Millis, ServerId, WallMillis};
+
+/// What the tests against a running Java server leave out, too.
+#[path = "../../tests/support/left_out.rs"]
+mod left_out;
 
 const JAVA: &str = include_str!("testdata/words.txt");
 const MEMBERS: &str = "server.1=127.0.0.1:25437:26921:participant\n\
@@ -70,58 +76,6 @@ fn keys(mntr: &str) -> BTreeSet<&str> {
 fn value(mntr: &str, key: &str) -> String {
     let line = mntr.lines().find(|line| line.starts_with(&format!("zk_{key}\t")));
     line.unwrap().split('\t').nth(1).unwrap().to_owned()
-}
-
-/// What Java measures of stages that this server does not have.
-const LEFT_OUT: &[&str] = &[
-    "response_packet_cache_hits",
-    "response_packet_cache_misses",
-    "response_packet_get_children_cache_hits",
-    "response_packet_get_children_cache_misses",
-    "requests_not_forwarded_to_commit_processor",
-    "proposal_process_time",
-    "session_queues_drained",
-    "write_commit_proc_req_queued",
-    "read_commit_proc_req_queued",
-    "commit_commit_proc_req_queued",
-    "sync_processor_queue_size",
-    "prep_processor_queue_size",
-    "learner_request_processor_queue_size",
-    "reads_issued_from_session_queue",
-    "reads_after_write_in_session_queue",
-    "requests_in_session_queue",
-    "pending_session_queue_size",
-    "write_commit_proc_issued",
-    "read_commit_proc_issued",
-    "prep_process_time",
-    "time_waiting_empty_pool_in_commit_processor_read_ms",
-    "commit_process_time",
-    "write_batch_time_in_commit_processor",
-    "concurrent_request_processing_in_commit_processor",
-    "sync_process_time",
-    "socket_closing_time",
-    "prep_processor_queue_time_ms",
-    "close_session_prep_time",
-    "read_commitproc_time_ms",
-    "write_commitproc_time_ms",
-    "local_write_committed_time_ms",
-    "server_write_committed_time_ms",
-    "read_final_proc_time_ms",
-    "write_final_proc_time_ms",
-    "commit_propagation_latency",
-    "proposal_ack_creation_latency",
-    "sync_processor_queue_and_flush_time_ms",
-    "sync_processor_queue_time_ms",
-    "sync_processor_queue_flush_time_ms",
-    "request_throttle_queue_time_ms",
-    "inflight_diff_count",
-    "inflight_snap_count",
-];
-
-fn is_left_out(key: &str) -> bool {
-    let parts = ["avg_", "min_", "max_", "cnt_", "sum_", "p50_", "p95_", "p99_", "p999_"];
-    let name = parts.iter().find_map(|part| key.strip_prefix(part)).unwrap_or(key);
-    LEFT_OUT.contains(&name)
 }
 
 #[test]

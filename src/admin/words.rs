@@ -119,7 +119,13 @@ impl Commands {
 
     /// Whether requests are served.
     pub fn is_serving(&self) -> bool {
-        self.gauges.running.load(Ordering::Relaxed) && self.gauges.quorum.is_serving()
+        self.serving_as().is_some()
+    }
+
+    /// As what they are served, at one moment; `None`: they are not.
+    pub(super) fn serving_as(&self) -> Option<Mode> {
+        let mode = self.gauges.quorum.serving_as();
+        mode.filter(|_| self.gauges.running.load(Ordering::Relaxed))
     }
 
     /// What this server's role and settings have `dump` list.
@@ -146,25 +152,26 @@ impl Commands {
         if !self.whitelist.allows(word) {
             return format!("{word} is not executed because it is not in the whitelist.\n");
         }
-        // The role may end at any moment: what it was when it was asked for is what the answer shows.
-        let mode = self.gauges.quorum.mode();
-        let running = self.is_serving() && mode != Mode::Looking;
-        let read_only = mode == Mode::ReadOnly;
+        let serving = self.serving_as();
         match word {
             "ruok" => return "imok".to_string(),
-            "isro" if !running => return "null".to_string(),
-            "isro" => return if read_only { "ro" } else { "rw" }.to_string(),
+            "isro" => {
+                let word = match serving {
+                    None => "null",
+                    Some(Mode::ReadOnly) => "ro",
+                    Some(_) => "rw",
+                };
+                return word.to_string();
+            }
             "gtmk" | "stmk" => return self.gauges.trace_mask.get().to_string(),
             "envi" => return machine::environment(),
             _ => {}
         }
-        if !running {
-            return NOT_SERVING.to_string();
-        }
+        let Some(mode) = serving else { return NOT_SERVING.to_string() };
         match word {
             "srvr" => self.server(mode, None),
             "stat" => self.server(mode, Some(asker)),
-            "mntr" => self.monitor(now),
+            "mntr" => self.monitor(mode, now),
             "conf" => self.configuration(),
             "cons" => self.connections(asker),
             "dirs" => self.directories(),
@@ -240,9 +247,9 @@ impl Commands {
         out
     }
 
-    pub(super) fn monitor(&self, now: Millis) -> String {
+    pub(super) fn monitor(&self, mode: Mode, now: Millis) -> String {
         let mut out = String::new();
-        metrics::write_all(&mut out, &self.sources(&format!("{VERSION}, {BUILT}"), now));
+        metrics::write_all(&mut out, &self.sources(&format!("{VERSION}, {BUILT}"), mode, now));
         out
     }
 
@@ -255,17 +262,19 @@ impl Commands {
         process: Option<ProcessFigures>,
     ) -> String {
         let version = format!("{VERSION}, {BUILT}");
-        Page { sources: self.sources(&version, now), names, wanted, process }.text()
+        let mode = self.gauges.quorum.mode();
+        Page { sources: self.sources(&version, mode, now), names, wanted, process }.text()
     }
 
     /// Where the metrics of this moment come from.
-    pub(super) fn sources<'a>(&'a self, version: &'a str, now: Millis) -> Sources<'a> {
+    pub(super) fn sources<'a>(&'a self, version: &'a str, mode: Mode, now: Millis) -> Sources<'a> {
         Sources {
             gauges: &self.gauges,
             tree: &self.tree,
             version,
             connections: self.connection_count() as i64,
             descriptors: machine::descriptors(),
+            mode,
             now,
         }
     }

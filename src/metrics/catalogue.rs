@@ -88,6 +88,8 @@ pub struct Sources<'a> {
     pub connections: i64,
     /// Of this process.
     pub descriptors: Descriptors,
+    /// What this server is at that moment.
+    pub mode: Mode,
     /// The moment that the list is of.
     pub now: Millis,
 }
@@ -116,8 +118,7 @@ impl Sources<'_> {
 
     /// For figures that only a leader has.
     fn leading(&self, value: impl FnOnce(&QuorumGauges) -> i64) -> Option<Value> {
-        let quorum = self.quorum();
-        (quorum.mode() == Mode::Leader).then(|| Value::Whole(value(quorum)))
+        (self.mode == Mode::Leader).then(|| Value::Whole(value(self.quorum())))
     }
 }
 
@@ -220,7 +221,7 @@ const SERVER: &[Metric] = &[
         Some(Value::Text(s.version.to_owned()))
     }),
     metric("server_state", Kind::Text, Unit::None, "What this server is in its ensemble", |s| {
-        Some(Value::Text(s.quorum().mode().word().to_owned()))
+        Some(Value::Text(s.mode.word().to_owned()))
     }),
     metric("peer_state", Kind::Text, Unit::None, "How far it has come under its leader", |s| {
         s.quorum().peer_state().map(Value::Text)
@@ -588,6 +589,7 @@ mod tests {
             version: "3.9.5",
             connections: 1,
             descriptors,
+            mode: Mode::Standalone,
             now: Millis(5),
         };
         let mut names = BTreeSet::new();

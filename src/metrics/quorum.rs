@@ -231,12 +231,19 @@ impl QuorumGauges {
 
     /// Whether clients are answered at all.
     pub fn is_serving(&self) -> bool {
+        self.serving_as().is_some()
+    }
+
+    /// As what it serves; `None`: it does not. Whoever shows the one with the other asks once: a role may
+    /// end between two looks.
+    pub fn serving_as(&self) -> Option<Mode> {
         let standing = self.standing.lock();
-        match standing.mode {
+        let serves = match standing.mode {
             Mode::Standalone | Mode::ReadOnly => true,
             Mode::Looking => false,
             Mode::Leader | Mode::Follower | Mode::Observer => standing.phase == Phase::Broadcast,
-        }
+        };
+        serves.then_some(standing.mode)
     }
 
     /// When it became what it is; `None` for a server on its own.

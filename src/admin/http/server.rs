@@ -127,8 +127,7 @@ impl AdminServer {
         };
         let serves = self.commands().is_serving();
         if entry.needs_service && !serves {
-            let error = "This ZooKeeper instance is not currently serving requests";
-            return Step::Done(Reply::failure(status::OK, name, Some(error)));
+            return Step::Done(not_serving(name));
         }
         if entry.needs_permission
             && let Some(refusal) = self.refusal(name, request)
@@ -232,6 +231,12 @@ impl AdminServer {
     /// The answer to a command, with what it asked for.
     pub fn finish(&self, now: Millis, entry: &Entry, given: &Given) -> Reply {
         let commands = self.commands();
+        // What was asked for took its time, in which the role may have ended.
+        let serving = commands.serving_as();
+        if entry.needs_service && serving.is_none() {
+            return not_serving(entry.names[0]);
+        }
+        let mode = serving.unwrap_or(Mode::Looking);
         let mut view = match entry.command {
             Command::Configuration => views::configuration(commands),
             Command::Connections => views::connections(commands, false),
@@ -243,16 +248,14 @@ impl AdminServer {
             Command::InitialConfiguration => {
                 one("initial_configuration", self.facts.initial_configuration.clone().into())
             }
-            Command::IsReadOnly => {
-                one("read_only", (commands.gauges.quorum.mode() == Mode::ReadOnly).into())
-            }
+            Command::IsReadOnly => one("read_only", (mode == Mode::ReadOnly).into()),
             Command::LastSnapshot => views::last_snapshot(given),
             Command::Leader => ensemble::leader(commands),
-            Command::Monitor => views::monitor(commands, now),
-            Command::Observers => views::observers(commands, given),
-            Command::ServerStats => views::server_stats(commands, given, now),
+            Command::Monitor => views::monitor(commands, mode, now),
+            Command::Observers => views::observers(commands, mode, given),
+            Command::ServerStats => views::server_stats(commands, mode, given, now),
             Command::Stats => {
-                let mut view = views::server_stats(commands, given, now);
+                let mut view = views::server_stats(commands, mode, given, now);
                 view.extend(views::connections(commands, true));
                 view
             }
@@ -313,4 +316,10 @@ fn of_other_method(method: Method) -> Reply {
         Method::Put | Method::Delete => Reply::empty(status::METHOD_NOT_ALLOWED),
         _ => Reply::empty(status::NOT_IMPLEMENTED),
     }
+}
+
+/// Commands.runCommand, where a command needs a server that serves; 200 as for unknown ones.
+fn not_serving(name: &str) -> Reply {
+    let error = "This ZooKeeper instance is not currently serving requests";
+    Reply::failure(status::OK, name, Some(error))
 }

@@ -184,6 +184,22 @@ fn before_it_serves_only_some_commands_are_run() {
 }
 
 #[test]
+fn an_answer_of_a_role_that_has_ended_says_so() {
+    // Goal: whatever a command had to ask for first, no answer shows a role that serves nothing.
+    let (tree, _writer) = Tree::new(TreeOptions::default());
+    let starting = commands(tree);
+    let server = AdminServer::new(facts(), starting.clone(), Millis(0));
+    let Step::Ask(entry, _) =
+        server.begin(Millis(900), &request(Method::Get, "/commands/stats", None))
+    else {
+        panic!("stats asks for the folders");
+    };
+    starting.gauges.running.store(false, std::sync::atomic::Ordering::Relaxed);
+    let reply = server.finish(Millis(901), entry, &Given::default());
+    assert_eq!(body(&reply)["error"], "This ZooKeeper instance is not currently serving requests");
+}
+
+#[test]
 fn whoever_may_not_hears_why() {
     // Goal: the statuses and texts that Java 3.9.5 gave to the same headers; every bit is needed.
     let ask = |server: &AdminServer, header| {

@@ -119,9 +119,9 @@ pub(super) fn hash(commands: &Commands) -> View {
 }
 
 /// MonitorCommand: what `mntr` has, without `zk_`.
-pub(super) fn monitor(commands: &Commands, now: Millis) -> View {
+pub(super) fn monitor(commands: &Commands, mode: Mode, now: Millis) -> View {
     let version = format!("{VERSION}, {BUILT}");
-    let sources = commands.sources(&version, now);
+    let sources = commands.sources(&version, mode, now);
     let mut out = View::new();
     for metric in catalogue::all() {
         let name = metric.name;
@@ -157,7 +157,7 @@ fn rounded(value: f64) -> Value {
 }
 
 /// SrvrCommand, and with `connections` StatCommand.
-pub(super) fn server_stats(commands: &Commands, given: &Given, now: Millis) -> View {
+pub(super) fn server_stats(commands: &Commands, mode: Mode, given: &Given, now: Millis) -> View {
     let gauges = &commands.gauges;
     let sizes = |last: i64, min: i64, max: i64| json!({"last_buffer_size": last, "min_buffer_size": min, "max_buffer_size": max});
     let cores = || gauges.cores.iter();
@@ -179,7 +179,7 @@ pub(super) fn server_stats(commands: &Commands, given: &Given, now: Millis) -> V
         ("log_dir_size", given.log_bytes.into()),
         ("last_processed_zxid", commands.tree.applied().0.into()),
         ("outstanding_requests", gauges.outstanding.get().into()),
-        ("server_state", quorum.mode().word().into()),
+        ("server_state", mode.word().into()),
         ("avg_latency", rounded(latency.average())),
         ("max_latency", latency.max().into()),
         ("min_latency", latency.min().into()),
@@ -191,11 +191,11 @@ pub(super) fn server_stats(commands: &Commands, given: &Given, now: Millis) -> V
     ]);
     let mut out = view([
         ("version", format!("{VERSION}, {BUILT}").into()),
-        ("read_only", (quorum.mode() == Mode::ReadOnly).into()),
+        ("read_only", (mode == Mode::ReadOnly).into()),
         ("server_stats", stats.into()),
         ("client_response", responses),
     ]);
-    if quorum.mode() == Mode::Leader {
+    if mode == Mode::Leader {
         let (last, min, max) = (&quorum.proposal_last, &quorum.proposal_min, &quorum.proposal_max);
         out.insert("proposal_stats".to_owned(), sizes(last.get(), min.get(), max.get()));
     }
@@ -204,9 +204,9 @@ pub(super) fn server_stats(commands: &Commands, given: &Given, now: Millis) -> V
 }
 
 /// SyncedObserverConsCommand. Of what Java tells of each, this has what a leader here knows.
-pub(super) fn observers(commands: &Commands, given: &Given) -> View {
+pub(super) fn observers(commands: &Commands, mode: Mode, given: &Given) -> View {
     let quorum = &commands.gauges.quorum;
-    let leads = quorum.mode() == Mode::Leader;
+    let leads = mode == Mode::Leader;
     let observers = given.observers.iter().map(|observer| {
         json!({
             "sid": observer.server.0,
