@@ -7,7 +7,7 @@ fn is_per_namespace(key: &str) -> bool {
 
 /// What Java measures of stages that ours does not have: the queues and threads of its pipeline, and
 /// its caches of answers. A flat zero in their place would read as health.
-pub const LEFT_OUT: &[&str] = &[
+const LEFT_OUT: &[&str] = &[
     "response_packet_cache_hits",
     "response_packet_cache_misses",
     "response_packet_get_children_cache_hits",
@@ -56,7 +56,7 @@ pub const LEFT_OUT: &[&str] = &[
 const OF_ONE_LEARNER: &[&str] =
     &["ack_latency", "learner_handler_qp_size", "learner_handler_qp_time_ms"];
 
-pub fn is_left_out(key: &str) -> bool {
+pub(crate) fn is_left_out(key: &str) -> bool {
     let name = key.strip_prefix("zk_").unwrap_or(key);
     let parts = ["avg_", "min_", "max_", "cnt_", "sum_", "p50_", "p95_", "p99_", "p999_"];
     let name = parts.iter().find_map(|part| name.strip_prefix(part)).unwrap_or(name);
