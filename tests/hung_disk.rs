@@ -146,20 +146,30 @@ fn set(session: &mut Session, path: &str, data: &[u8]) -> i32 {
     session.call(5, Out::new().str(path).buffer(Some(data)).i32(-1)).err
 }
 
+/// `None`: the connection has ended. Silence is no answer: a member that does not serve closes.
+fn answer(conn: &mut Conn, ensemble: &Ensemble) -> Option<Vec<u8>> {
+    match conn.receive() {
+        Received::Frame(frame) => Some(frame),
+        Received::Closed => None,
+        Received::Silence => panic!("no answer, and no end\n{}", ensemble.logs()),
+    }
+}
+
 /// A session at the member that has come back, with all that the others have decided. What was written
 /// meanwhile is much, and one disk has the logs of all servers here: a flush of it may take longer than
 /// syncLimit, and then the member comes once more.
 fn caught_up(ensemble: &mut Ensemble, port: u16) -> Session {
-    let until = Instant::now() + Duration::from_secs(40);
+    let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
         ensemble.wait_all();
         let Ok(mut conn) = Conn::open(port) else { continue };
-        conn.patience(Duration::from_secs(10));
+        conn.patience(Duration::from_secs(30));
         conn.send(&Handshake::new(SESSION_MS).encode());
-        let Received::Frame(frame) = conn.receive() else { continue };
+        let Some(frame) = answer(&mut conn, ensemble) else { continue };
         let grant = Grant::decode(&frame).unwrap();
         conn.send(&request(1, SYNC, &Out::new().str("/").0));
-        let Received::Frame(frame) = conn.receive() else { continue };
+        let Some(frame) = answer(&mut conn, ensemble) else { continue };
         assert_eq!(Reply::decode(&frame).unwrap().err, 0);
         return Session { conn, grant, xid: 1 };
     }
