@@ -18,7 +18,7 @@ pub use choose::choose;
 pub use error::{FailedStep, LogFailure, OpenError};
 pub use lend::InlineLog;
 pub use machine::{Did, Machine};
-pub use prepare::Preparer;
+pub use prepare::{PROMISE_AFTER, Preparer};
 pub use shell::{Handle, LogParts, check_nothing_is_lost, spawn, spawn_inline};
 
 #[cfg(test)]

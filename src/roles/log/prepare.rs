@@ -227,7 +227,7 @@ impl Latest {
 
 /// Between a flush and the record of it lies this much at least, and so many times what writing a record
 /// takes: it keeps the disk busy for a two-hundredth of the time at most.
-const PROMISE_AFTER: Duration = Duration::from_millis(100);
+pub const PROMISE_AFTER: Duration = Duration::from_millis(100);
 const PROMISE_REST: u32 = 200;
 /// However slow the disk is, a record comes in this time.
 const PROMISE_AFTER_MAX: Duration = Duration::from_secs(5);

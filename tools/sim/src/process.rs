@@ -8,6 +8,7 @@ use ringkeeper::log::name::{list_logs, log_name};
 use ringkeeper::metrics::quorum::Mode;
 use ringkeeper::roles::control::Verdict;
 use ringkeeper::roles::jobs::Job;
+use ringkeeper::roles::log::PROMISE_AFTER;
 use ringkeeper::roles::message::ToControl;
 use ringkeeper::snapshot::{self, directory};
 use ringkeeper::types::{ServerId, Zxid};
@@ -20,8 +21,6 @@ use crate::world::{Checked, Event, Stage, World};
 
 /// A start that failed for want of a disk is tried again after this.
 const RETRY_US: i64 = 300_000;
-/// How long what is durable waits to be written down as such: as `roles::log::prepare` does.
-const PROMISE_AFTER_US: i64 = 100_000;
 /// Snapshots within snapshots' pauses.
 const DEPTH_MAX: usize = 3;
 
@@ -115,7 +114,7 @@ impl World {
             plan(self, Event::Log { server }, usual, hang);
         }
         if prepare {
-            let rest = if is_urgent { 0 } else { PROMISE_AFTER_US };
+            let rest = if is_urgent { 0 } else { PROMISE_AFTER.as_micros() as i64 };
             plan(self, Event::Prepare { server }, disk_us, rest);
         }
     }
