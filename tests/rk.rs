@@ -226,14 +226,15 @@ const COMMANDS: &[&str] = &[
     "whoami",
 ];
 
-/// The binary, built as the tests are. It is another package's, so cargo does not build it for them.
+/// The binary, which is another package's: it is built with a test of that package, by the whole
+/// workspace's choice of features. Where that is what is being tested, it is there already.
 fn rk() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let ringkeeper = Path::new(env!("CARGO_BIN_EXE_ringkeeper"));
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--package", "ringkeeper-rk", "--target-dir"])
+            .args(["test", "--quiet", "--workspace", "--test", "cli", "--no-run", "--target-dir"])
             .arg(target());
         if ringkeeper.parent().is_some_and(|folder| folder.ends_with("release")) {
             build.arg("--release");
