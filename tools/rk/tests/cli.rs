@@ -1,6 +1,8 @@
 //! The program's own command line, where no server is asked. What needs one stands in the workspace's
 //! `tests/rk.rs`, which has this binary built by building this test.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 use std::process::{Command, Output};
 
 fn rk(line: &[&str]) -> Output {
