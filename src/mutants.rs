@@ -51,6 +51,8 @@ mutants! {
     CloseMissesInFlight = "close-misses-in-flight",
     /// A session writes behind its own end (ZOOKEEPER-1208).
     ClosingSessionWrites = "closing-session-writes",
+    /// A server whose log has been told its end goes on with what clients and its leader send.
+    TakesBehindStop = "takes-behind-stop",
     /// The end of a session leaves an ephemeral (ZOOKEEPER-2355).
     EphemeralLeftBehind = "ephemeral-left-behind",
     /// A multi that failed changes what later writes are judged by.

@@ -186,6 +186,12 @@ impl Ensemble {
         self.tick_role(base);
     }
 
+    /// What the sockets have brought is nobody's any more.
+    pub(super) fn drop_events(&mut self) {
+        self.events.clear();
+        self.events_bytes = 0;
+    }
+
     /// The next of what the sockets have brought: as much as a turn's share, or as makes the rest few
     /// enough to be kept. They bring more only between turns.
     fn next_event(&mut self, budget: &Budget) -> Option<PeerEvent> {

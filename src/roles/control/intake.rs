@@ -52,7 +52,8 @@ impl Control {
     pub(super) fn has_requests(&self) -> bool {
         let lost = !self.base.sessions.lost.is_empty() && self.may_propose();
         let waits = !self.waiting.is_empty() || lost;
-        waits && self.base.pipeline.outlets_have_room() && self.has_room()
+        let goes_on = waits && !self.is_behind_last_record();
+        goes_on && self.base.pipeline.outlets_have_room() && self.has_room()
     }
 
     /// Whether there is room for what another request brings: in the own log, and with those who

@@ -51,6 +51,7 @@ mod sending;
 mod serving;
 mod session_state;
 mod sessions;
+mod stopping;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -71,9 +72,10 @@ use reason::RoleEnd;
 pub use reconfiguring::{ClientPort, MoveClients, Reconfig};
 use role::Server;
 use session_state::SessionState;
+use stopping::Stopping;
 
 use super::jobs::{Job, LearnerJob, LogInput, OnSnapshot};
-use super::message::{Service, ToControl, ToNetwork};
+use super::message::{Service, ToControl};
 use super::peer_message::{PeerCommand, PeerEvent};
 use super::stream::StreamSender;
 use super::turns::Turns;
@@ -104,18 +106,6 @@ pub struct ControlSettings {
     pub shutdown_grace_ms: i64,
     /// Sessions from which on clients get no new one.
     pub sessions_max: usize,
-}
-
-/// How far an orderly stop has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stopping {
-    No,
-    /// What is in flight is committed first, within bounds.
-    Finishing {
-        until: Millis,
-    },
-    /// The log has been told.
-    Log,
 }
 
 /// What the shell does after a turn.
@@ -273,6 +263,10 @@ impl Control {
     pub fn turn(&mut self, now: Millis, wall: WallMillis) -> Verdict {
         (self.base.now, self.base.wall) = (now, wall);
         self.base.budget = Budget::default();
+        if self.is_behind_last_record() {
+            self.turn_behind_last_record();
+            return self.verdict();
+        }
         if self.turns.begin() {
             self.as_member(|ensemble, base| ensemble.leave_role(base, RoleEnd::Standstill));
         }
@@ -354,12 +348,7 @@ impl Control {
             }
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::TellObservers(answer) => self.tell_observers(&answer),
-            ToControl::Stop => {
-                if self.base.stopping == Stopping::No {
-                    let until = self.base.now + self.base.settings.shutdown_grace_ms;
-                    self.base.stopping = Stopping::Finishing { until };
-                }
-            }
+            ToControl::Stop => self.begin_to_stop(),
         }
     }
 
@@ -400,30 +389,8 @@ impl Control {
         if let Some(why) = self.base.failed.take() {
             return Verdict::Failed(why);
         }
-        match self.base.stopping {
-            Stopping::No => {}
-            Stopping::Finishing { until } => {
-                // What an unfinished change of history was to have of the queue nobody waits for.
-                let pipeline = &self.base.pipeline;
-                let is_done = pipeline.queue.is_empty() || !self.server.disk_is_settled();
-                if (is_done && !pipeline.is_lent()) || now >= until {
-                    self.as_member(|ensemble, base| ensemble.persist_committed(base, true));
-                    self.base.stopping = Stopping::Log;
-                    // A change of history has asked for its end, or seen it.
-                    self.log_stopped = !self.server.log_runs();
-                    self.base.pipeline.log.push(LogInput::Stop);
-                }
-                return Verdict::WaitUntil(Some(until));
-            }
-            Stopping::Log if self.log_stopped => {
-                // The last message of each stream: all answers are before it.
-                for stream_sender in &mut self.base.pipeline.stream_senders {
-                    stream_sender.send(ToNetwork::Stop);
-                }
-                self.base.pipeline.flush_outlets();
-                return Verdict::Finished;
-            }
-            Stopping::Log => return Verdict::WaitUntil(None),
+        if let Some(verdict) = self.stop_verdict() {
+            return verdict;
         }
         if !self.base.pipeline.outlets_have_room() {
             return Verdict::WaitUntil(Some(now + OUTLET_RETRY_MS));

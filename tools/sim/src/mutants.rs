@@ -47,6 +47,7 @@ pub const ALL: &[Hunted] = &[
     one(Mutant::TouchLost),
     one(Mutant::CloseMissesInFlight),
     one(Mutant::ClosingSessionWrites),
+    one(Mutant::TakesBehindStop),
     one(Mutant::EphemeralLeftBehind),
     one(Mutant::FailedMultiStays),
     one(Mutant::SequenceCountsChildren),
