@@ -251,7 +251,7 @@ fn client_of(line: &str) -> Option<u16> {
 
 #[test]
 fn half_closed_askers_get_whole_answers() {
-    // Goal: every word, answered by the role or by the clerk, under load too.
+    // Goal: every word, answered by the role or by the thread for slow commands, under load too.
     const WORDS: [&str; 17] = [
         "ruok", "srvr", "stat", "mntr", "isro", "conf", "cons", "crst", "srst", "dirs", "envi",
         "dump", "hash", "wchs", "wchc", "wchp", "gtmk",

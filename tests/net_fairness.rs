@@ -45,7 +45,7 @@ fn a_short_request_is_heard_beside_many_that_send_as_much_as_they_can() {
     let mut net = Net::new(settings).unwrap();
     let address = net.listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
     let senders: Vec<_> = (0..6).map(|_| connect(&mut net, address)).collect();
-    let (asker, mut voice) = connect(&mut net, address);
+    let (requester, mut voice) = connect(&mut net, address);
     let mut events = Vec::new();
     for request in 0..40 {
         voice.write_all(b"?").unwrap();
@@ -59,7 +59,7 @@ fn a_short_request_is_heard_beside_many_that_send_as_much_as_they_can() {
             for event in events.drain(..) {
                 let NetEvent::Received(conn) = event else { continue };
                 let len = net.input(conn).len();
-                if conn == asker {
+                if conn == requester {
                     is_heard = true;
                     net.consume(conn, len);
                 } else if len >= REQUEST {

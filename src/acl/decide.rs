@@ -80,11 +80,11 @@ fn check_many(
 
 /// Decisions about long lists. The steps of a request may ask about the same list as often as its frame
 /// has room for, and so may the requests behind it; each would read the whole list. So what was decided
-/// is kept for the last askers, known by what they have proven and not by who they are.
+/// is kept for the last requesters, known by what they have proven and not by who they are.
 #[derive(Default)]
 pub struct Decisions {
-    /// What each asker has proven.
-    askers: Vec<Vec<Identity>>,
+    /// What each requester has proven.
+    requesters: Vec<Vec<Identity>>,
     /// Which of them asks, once the request in hand has asked.
     asking: Option<usize>,
     /// By list. It is kept, so that no other can come to lie in its place.
@@ -94,7 +94,7 @@ pub struct Decisions {
     read: usize,
 }
 
-/// What one list says to an asker, for the permissions that were needed.
+/// What one list says to a requester, for the permissions that were needed.
 type Made = BTreeMap<(usize, i32), Result<(), ErrorCode>>;
 
 /// How much of that is kept: entries of lists, bytes of identities, decisions.
@@ -108,8 +108,8 @@ struct Kept {
 /// Beyond these nothing is kept for the next request: some tens of MiB of lists that the tree may have
 /// no more, and what those have proven who write to nodes with long lists at one time.
 const ENTRIES_KEPT: usize = limits::REQUEST_ENTRIES / 4;
-const ASKERS_KEPT: usize = 256;
-const ASKERS_BYTES: usize = 4 << 20;
+const REQUESTERS_KEPT: usize = 256;
+const REQUESTERS_BYTES: usize = 4 << 20;
 const DECISIONS_KEPT: usize = 4096;
 
 /// Entries up to which a list is read again.
@@ -121,7 +121,7 @@ fn is_long(list: &[Acl]) -> bool {
 }
 
 impl Decisions {
-    /// As [`check`], by a policy that stays the same, and an asker that does until
+    /// As [`check`], by a policy that stays the same, and a requester that does until
     /// [`Decisions::next_request`]. MarshallingError where one request has had more read than
     /// [`limits::REQUEST_ENTRIES`]: see [`Decisions::is_spent`].
     pub fn decide(
@@ -162,15 +162,17 @@ impl Decisions {
         if let Some(asking) = self.asking {
             return asking;
         }
-        let known = self.askers.iter().position(|asker| asker == identities);
+        let known = self.requesters.iter().position(|requester| requester == identities);
         let asking = known.unwrap_or_else(|| {
             let bytes: usize = identities.iter().map(|who| who.scheme.len() + who.id.len()).sum();
-            if self.askers.len() == ASKERS_KEPT || self.kept.bytes + bytes > ASKERS_BYTES {
+            if self.requesters.len() == REQUESTERS_KEPT
+                || self.kept.bytes + bytes > REQUESTERS_BYTES
+            {
                 self.forget();
             }
             self.kept.bytes += bytes;
-            self.askers.push(identities.to_vec());
-            self.askers.len() - 1
+            self.requesters.push(identities.to_vec());
+            self.requesters.len() - 1
         });
         self.asking = Some(asking);
         asking
@@ -190,9 +192,9 @@ impl Decisions {
         std::mem::take(&mut self.read)
     }
 
-    /// The asker has proven more, or what is kept is too much.
+    /// The requester has proven more, or what is kept is too much.
     pub fn forget(&mut self) {
-        self.askers.clear();
+        self.requesters.clear();
         self.by_list.clear();
         (self.asking, self.kept) = (None, Kept::default());
     }
@@ -202,16 +204,16 @@ impl Decisions {
 #[derive(Default)]
 pub struct Verdicts {
     /// By list. It is kept, so that no other can come to lie in its place.
-    by_list: BTreeMap<usize, (AclList, ByAsker)>,
-    /// Entries of the lists that are kept, and pairs of a list and an asker.
+    by_list: BTreeMap<usize, (AclList, ByRequester)>,
+    /// Entries of the lists that are kept, and pairs of a list and a requester.
     entries: usize,
     pairs: usize,
     /// Entries read since that was last asked.
     read: usize,
 }
 
-/// What one list says to each asker's identities, which are kept as the list is.
-type ByAsker = BTreeMap<usize, (Arc<Vec<Identity>>, bool)>;
+/// What one list says to each requester's identities, which are kept as the list is.
+type ByRequester = BTreeMap<usize, (Arc<Vec<Identity>>, bool)>;
 
 /// Pairs that are kept: those who watch in a usual herd.
 const PAIRS_KEPT: usize = 1024;
@@ -231,11 +233,11 @@ impl Verdicts {
             self.forget();
         }
         let Verdicts { by_list, entries, pairs, read } = self;
-        let (_, askers) = by_list.entry(list.as_ptr() as usize).or_insert_with(|| {
+        let (_, requesters) = by_list.entry(list.as_ptr() as usize).or_insert_with(|| {
             *entries += list.len();
-            (list.clone(), ByAsker::new())
+            (list.clone(), ByRequester::new())
         });
-        let (_, may) = askers.entry(Arc::as_ptr(who) as usize).or_insert_with(|| {
+        let (_, may) = requesters.entry(Arc::as_ptr(who) as usize).or_insert_with(|| {
             *pairs += 1;
             *read += list.len();
             (who.clone(), check(policy, list, Perms::READ, who).is_ok())
@@ -248,7 +250,7 @@ impl Verdicts {
         std::mem::take(&mut self.read)
     }
 
-    /// An asker is gone.
+    /// A requester is gone.
     pub fn forget(&mut self) {
         self.by_list.clear();
         (self.entries, self.pairs) = (0, 0);
@@ -392,7 +394,10 @@ mod tests {
         for n in 0..1000 {
             assert!(ask(&who(n)).0, "any number of them");
         }
-        assert!(decisions.askers.len() <= ASKERS_KEPT && decisions.kept.bytes <= ASKERS_BYTES);
+        assert!(
+            decisions.requesters.len() <= REQUESTERS_KEPT
+                && decisions.kept.bytes <= REQUESTERS_BYTES
+        );
         assert_eq!(
             (decisions.by_list.len(), decisions.kept.entries),
             (1, 40_000),

@@ -11,7 +11,7 @@ use super::schemes::Policy;
 /// Nearly every node of nearly every tree has this list; one copy serves all.
 static OPEN: LazyLock<AclList> = LazyLock::new(open_acl);
 
-/// Drops duplicates, resolves "auth" to the asker's own identities, and refuses what no check
+/// Drops duplicates, resolves "auth" to the requester's own identities, and refuses what no check
 /// could ever use. InvalidAcl for what ZooKeeper finds wrong; MarshallingError where a null id
 /// makes Java stumble.
 ///
@@ -33,7 +33,7 @@ pub fn fixup(
         return Ok(OPEN.clone());
     }
     let unique = judged(policy, raw, identities)?;
-    let asker = Requester::of(policy, identities);
+    let requester = Requester::of(policy, identities);
     let mut list = Vec::with_capacity(unique.len());
     for acl in unique {
         let (perms, scheme) = (Perms(acl.perms), acl.scheme.as_deref().unwrap_or_default());
@@ -41,7 +41,7 @@ pub fn fixup(
             list.push(Acl::new(perms, scheme, acl.id.as_deref().unwrap_or_default()));
             continue;
         }
-        *room = room.checked_sub(asker.bytes).ok_or(ErrorCode::MarshallingError)?;
+        *room = room.checked_sub(requester.bytes).ok_or(ErrorCode::MarshallingError)?;
         let named = identities.iter().filter(|who| names_a_user(policy, who));
         list.extend(named.map(|who| Acl::new(perms, &who.scheme, &who.id)));
     }
@@ -57,14 +57,14 @@ pub fn ill_formed(
     judged(policy, raw.unwrap_or_default(), identities).err()
 }
 
-/// Stands for the asker's own identities.
+/// Stands for the requester's own identities.
 const AUTH: &str = "auth";
 
 fn names_a_user(policy: &Policy, who: &Identity) -> bool {
     policy.provider(&who.scheme).is_some_and(|scheme| scheme.names_a_user())
 }
 
-/// Those of an asker's identities that "auth" stands for.
+/// Those of a requester's identities that "auth" stands for.
 struct Requester {
     count: usize,
     /// As entries of a list in the log.

@@ -143,9 +143,9 @@ impl Commands {
         }
     }
 
-    /// The whole answer, but for `dump`, `wchc` and `wchp`, which are the clerk's to write. `asker`
-    /// is the connection itself, which lists show without interest.
-    pub fn answer(&self, word: &str, now: Millis, asker: &ConnGauges) -> String {
+    /// The whole answer, but for `dump`, `wchc` and `wchp`, which the thread for slow
+    /// commands writes. `client` is the connection itself, which lists show without interest.
+    pub fn answer(&self, word: &str, now: Millis, client: &ConnGauges) -> String {
         if word == "telnet close" {
             return String::new();
         }
@@ -170,10 +170,10 @@ impl Commands {
         let Some(mode) = serving else { return NOT_SERVING.to_string() };
         match word {
             "srvr" => self.server(mode, None),
-            "stat" => self.server(mode, Some(asker)),
+            "stat" => self.server(mode, Some(client)),
             "mntr" => self.monitor(mode, now),
             "conf" => self.configuration(),
-            "cons" => self.connections(asker),
+            "cons" => self.connections(client),
             "dirs" => self.directories(),
             "wchs" => self.watch_summary(),
             "hash" => listings::digests(&self.tree.digest_history()),
@@ -185,7 +185,7 @@ impl Commands {
                 self.gauges.reset();
                 "Server stats reset.\n".to_string()
             }
-            // The clerk's words: the server began to serve this very moment.
+            // Those of the thread for slow commands: the server began to serve this very moment.
             _ => NOT_SERVING.to_string(),
         }
     }
@@ -218,10 +218,10 @@ impl Commands {
         if mode == Mode::ReadOnly {
             out.push_str("READ-ONLY mode; serving only read-only clients\n");
         }
-        if let Some(asker) = clients_for {
+        if let Some(client) = clients_for {
             out.push_str("Clients:\n");
             self.each_connection(|conn| {
-                brief(&mut out, conn, std::ptr::eq(conn, asker));
+                brief(&mut out, conn, std::ptr::eq(conn, client));
                 out.push_str(")\n");
             });
             out.push('\n');
@@ -304,10 +304,10 @@ impl Commands {
         out
     }
 
-    fn connections(&self, asker: &ConnGauges) -> String {
+    fn connections(&self, client: &ConnGauges) -> String {
         let mut out = String::new();
         self.each_connection(|conn| {
-            brief(&mut out, conn, std::ptr::eq(conn, asker));
+            brief(&mut out, conn, std::ptr::eq(conn, client));
             full(&mut out, conn);
             out.push_str(")\n");
         });
@@ -334,12 +334,12 @@ impl Commands {
 }
 
 /// ServerCnxn.dumpConnectionInfo: the part every list has, still open at the end.
-fn brief(out: &mut String, conn: &ConnGauges, is_asker: bool) {
+fn brief(out: &mut String, conn: &ConnGauges, is_client: bool) {
     let _ = write!(
         out,
         " /{}[{}](queued={},recved={},sent={}",
         listings::address(conn.peer),
-        if is_asker { 0 } else { 1 },
+        if is_client { 0 } else { 1 },
         conn.queued.get(),
         conn.received.get(),
         conn.sent.get()

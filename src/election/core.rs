@@ -416,9 +416,9 @@ impl Election {
         self.state = State::Settled { state, vote, supporters };
         self.greet(out);
         // Servers without a vote that have asked do not have to ask again.
-        for asker in std::mem::take(&mut self.answered).into_keys() {
-            if !self.electorate.is_voter(asker) {
-                self.answer(now, asker, out);
+        for requester in std::mem::take(&mut self.answered).into_keys() {
+            if !self.electorate.is_voter(requester) {
+                self.answer(now, requester, out);
             }
         }
         out.push(ElectionEffect::Decided { leader: vote.leader, role });

@@ -241,7 +241,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         eager_acl_check: plan.eager_acl_check,
         commands: commands(tree, &gauges, plan.whitelist, plan.facts),
         turns: turns.clone(),
-        clerk: senders.questions,
+        slow_commands: senders.questions,
         admission: Arc::new(plan.admission),
         pools: Pools::new(&plan.network.budgets),
         lines: ClientLogLines::default(),

@@ -1,7 +1,7 @@
-//! The clerk: a thread for the four-letter words whose answers take time.
+//! A thread for the four-letter words whose answers take time.
 //!
 //! Some need files or look at every connection; some need what other roles keep to themselves,
-//! the watch tables and the sessions. The clerk asks for that ([`Queries`]), and sends the finished
+//! the watch tables and the sessions. The thread asks for that ([`Queries`]), and sends the finished
 //! text back to the connection's core.
 
 use std::collections::BTreeMap;
@@ -31,13 +31,15 @@ pub struct SlowCommands {
 impl SlowCommands {
     /// Starts the thread. It ends with the network cores, whose end closes the queue.
     pub fn spawn(self, questions: Receiver<Query>) -> io::Result<()> {
-        std::thread::Builder::new().name("clerk".into()).spawn(move || self.run(&questions))?;
+        std::thread::Builder::new()
+            .name("slow-commands".into())
+            .spawn(move || self.run(&questions))?;
         Ok(())
     }
 
     fn run(self, questions: &Receiver<Query>) {
-        for Query { word, conn, asker } in questions {
-            let text = self.answer(word, &asker).unwrap_or_else(|| {
+        for Query { word, conn, gauges } in questions {
+            let text = self.answer(word, &gauges).unwrap_or_else(|| {
                 tracing::warn!(word, "not answered: a role did not tell what it has");
                 String::new()
             });
@@ -48,12 +50,12 @@ impl SlowCommands {
     }
 
     /// `None`: a role is stopping, or hangs.
-    fn answer(&self, word: &str, asker: &ConnGauges) -> Option<String> {
+    fn answer(&self, word: &str, gauges: &ConnGauges) -> Option<String> {
         Some(match word {
             "wchp" => self.watching(listings::watches_by_path)?,
             "wchc" => self.watching(listings::watches_by_session)?,
             "dump" => self.dump()?,
-            word => self.commands.answer(word, clock::now(), asker),
+            word => self.commands.answer(word, clock::now(), gauges),
         })
     }
 

@@ -141,7 +141,7 @@ pub struct Query {
     /// Who gets the answer.
     pub conn: ConnRef,
     /// Its figures, for words that show their own connection.
-    pub asker: Arc<ConnGauges>,
+    pub gauges: Arc<ConnGauges>,
 }
 
 /// From the control core to a network core: one stream in zxid order.
@@ -186,7 +186,7 @@ pub enum ToNetwork {
     Shed(Vec<ConnId>),
     /// More waits to leave than may, and much of it here.
     BoundOutput,
-    /// The clerk's answer to a four-letter word.
+    /// The answer to a four-letter word, from the thread for slow commands.
     WordAnswered { conn: ConnId, text: String },
     /// Stop accepting and reading; leave when the output is out.
     Stop,

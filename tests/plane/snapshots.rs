@@ -54,7 +54,7 @@ fn a_streamed_snapshot_is_a_file_that_java_loads() {
 
 #[test]
 fn a_snapshot_has_all_that_was_answered_before() {
-    // Goal: also where one is being written already: what comes has what its asker has seen.
+    // Goal: also where one is being written already: what comes has what its requester has seen.
     let side = with_doings(start(Kind::Ringkeeper, "seen", &[]));
     let mut session = Session::open(side.server.port, 40_000);
     for n in 0..5 {

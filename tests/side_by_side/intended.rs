@@ -23,8 +23,8 @@
 //!   and closes, as for every opcode that is not a request.
 //! * `setWatches` tells of a node only whoever may read it, and what is not told is watched further;
 //!   Java tells everybody (CVE-2026-59739). An event that only Java's answer to one has is passed over
-//!   if its asker may not read the node, and one that only we have later if it is of such a node and
-//!   asker ([`Untold`]); `tests/request_order.rs` has what is told to whom.
+//!   if its requester may not read the node, and one that only we have later if it is of such a node and
+//!   requester ([`Untold`]); `tests/request_order.rs` has what is told to whom.
 //! * A handshake with a wrong password closes the session's living connection in Java; ours costs
 //!   only the connection it came on. In the streams the living connection is cut before.
 
@@ -53,7 +53,7 @@ pub(crate) const INTENDED: &[Intended] = &[Intended {
     holds: same_digests_in_another_order,
 }];
 
-/// Events that a `setWatches` tells in Java and not here, as the asker may not read their nodes. The
+/// Events that a `setWatches` tells in Java and not here, as the requester may not read their nodes. The
 /// watches stay with us, and may be heard of later.
 #[derive(Default)]
 pub(crate) struct Untold(BTreeSet<(usize, String)>);

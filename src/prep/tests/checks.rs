@@ -42,7 +42,7 @@ fn world() -> World {
 }
 
 /// Everyone the tables speak as.
-fn askers() -> [(&'static str, SessionId, Vec<Identity>, Option<Owner>); 5] {
+fn requesters() -> [(&'static str, SessionId, Vec<Identity>, Option<Owner>); 5] {
     [
         ("stranger", STRANGER, vec![], None),
         ("closing", SPARE, vec![], None),
@@ -55,7 +55,7 @@ fn askers() -> [(&'static str, SessionId, Vec<Identity>, Option<Owner>); 5] {
 fn judge(w: &mut World, who: &str, op: &WriteOp) -> i32 {
     w.sessions.set_owner(ME, owner(1));
     let (_, session, identities, from) =
-        askers().into_iter().find(|(name, ..)| *name == who).unwrap();
+        requesters().into_iter().find(|(name, ..)| *name == who).unwrap();
     let requester = Requester { session, xid: Xid(1), identities: &identities, from };
     let entry = w.prepare(&requester, op);
     // Tables only look: what passed is taken back by letting it be applied to nobody's harm.
@@ -235,7 +235,7 @@ fn check_checks_in_order_and_only_inside_a_multi() {
         let mut w = world();
         w.sessions.set_owner(ME, owner(1));
         let (_, session, identities, from) =
-            askers().into_iter().find(|(name, ..)| *name == who).unwrap();
+            requesters().into_iter().find(|(name, ..)| *name == who).unwrap();
         let requester = Requester { session, xid: Xid(1), identities: &identities, from };
         let entry = w.prepare(&requester, &check(path, version));
         w.apply_all();

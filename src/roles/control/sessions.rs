@@ -157,7 +157,7 @@ impl Control {
         self.base.gauges.local_sessions.set(self.base.sessions.table.locals() as i64);
     }
 
-    /// A slice of the sessions, for the clerk: those of the ensemble, and those of this server's
+    /// A slice of the sessions, for whoever lists them: those of the ensemble, and those of this server's
     /// clients, some of which are both.
     pub(super) fn tell_sessions(&self, ask: &SessionsAsked) {
         let range = (ask.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
@@ -165,7 +165,7 @@ impl Control {
         let own = self.base.sessions.heard.range(range).take(ask.max).map(|(id, _)| *id);
         let ids: BTreeSet<SessionId> = known.chain(own).collect();
         let lines = ids.into_iter().take(ask.max).map(|id| self.session_line(id)).collect();
-        // The clerk may have lost patience.
+        // Whoever asked may have given up.
         let _ = ask.answer.send(lines);
     }
 

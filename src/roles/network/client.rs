@@ -16,7 +16,7 @@ use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 pub enum Stage {
     /// Nothing whole received yet: a four-letter word or a connect request may follow.
     Fresh,
-    /// A four-letter word is with the clerk; what follows stays unread.
+    /// A four-letter word is with the thread for slow commands; what follows stays unread.
     Asking,
     /// The connect request is with the control core; what follows stays unread.
     Opening,

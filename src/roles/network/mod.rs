@@ -98,7 +98,7 @@ pub struct Shared {
     /// The control role's.
     pub turns: Arc<Turns>,
     /// Takes the words that take time.
-    pub clerk: SyncSender<Query>,
+    pub slow_commands: SyncSender<Query>,
     /// The mailboxes of all network cores: accepted sockets are dealt out in turn.
     pub peers: Vec<Sender<ToNetwork>>,
 }

@@ -64,22 +64,22 @@ impl<N: Transport> NetworkRole<N> {
         }
         let Some(client) = self.clients.get(conn) else { return };
         client.has_watches = true;
-        let mut asker = Requester {
+        let mut requester = Requester {
             conn,
             peer: client.peer,
             identities: client.identities.clone(),
             decisions: acl::Decisions::default(),
         };
         self.stream.set_watching(true);
-        self.take_up(&mut asker, &lists);
+        self.take_up(&mut requester, &lists);
         self.work += lists.paths().count();
-        let is_spent = asker.decisions.is_spent();
-        self.work += asker.decisions.next_request() / WORK_ENTRIES;
+        let is_spent = requester.decisions.is_spent();
+        self.work += requester.decisions.next_request() / WORK_ENTRIES;
         if is_spent {
             // As above: what could not be judged was not told.
             let line = format!(
                 "{}: closed: the access lists of the nodes that it watches are too long",
-                asker.peer
+                requester.peer
             );
             self.gauges.watches_refused.add(lists.paths().count() as i64);
             self.read_context().tell_over_bound(|| line);
@@ -92,7 +92,7 @@ impl<N: Transport> NetworkRole<N> {
         self.count_reply(conn, header.xid, self.drained, bytes, received, false);
     }
 
-    fn take_up(&mut self, asker: &mut Requester, lists: &SetWatches<'_>) {
+    fn take_up(&mut self, requester: &mut Requester, lists: &SetWatches<'_>) {
         let since = lists.relative_zxid;
         let lasting = |mode| List::Lasting(mode);
         if !lists.recursive.is_empty() {
@@ -110,13 +110,13 @@ impl<N: Transport> NetworkRole<N> {
             (lasting(WatchMode::PersistentRecursive), &lists.recursive),
         ] {
             for path in paths {
-                self.take_up_one(asker, list, path, since);
+                self.take_up_one(requester, list, path, since);
             }
         }
     }
 
-    fn take_up_one(&mut self, asker: &mut Requester, list: List, path: &str, since: Zxid) {
-        let Requester { conn, identities, decisions, .. } = asker;
+    fn take_up_one(&mut self, requester: &mut Requester, list: List, path: &str, since: Zxid) {
+        let Requester { conn, identities, decisions, .. } = requester;
         let (conn, policy) = (*conn, &self.shared.policy);
         let (missed, seen) = self.shared.tree.read_or_gone(path, |node, acl| {
             let kind = missed(list, node.map(|node| node.stat()), since)?;

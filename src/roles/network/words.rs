@@ -1,4 +1,4 @@
-//! Four-letter words: answered on the spot where that takes no time, by the clerk otherwise.
+//! Four-letter words: answered on the spot where that takes no time, by the thread for slow commands otherwise.
 
 use super::{NetworkRole, Stage, Transport};
 use crate::admin::words;
@@ -26,9 +26,9 @@ impl<N: Transport> NetworkRole<N> {
             let text = commands.answer(word, self.now, &client.gauges);
             return self.say(conn, &text);
         }
-        let asker = client.gauges.clone();
-        let question = Query { word, conn: self.conn_ref(conn), asker };
-        if self.shared.clerk.try_send(question).is_err() {
+        let gauges = client.gauges.clone();
+        let question = Query { word, conn: self.conn_ref(conn), gauges };
+        if self.shared.slow_commands.try_send(question).is_err() {
             let peer = client.peer;
             tracing::warn!(%peer, word, "closed: too many words wait for their answers");
             return self.close(conn, How::Now);
@@ -53,14 +53,14 @@ impl<N: Transport> NetworkRole<N> {
         self.close(conn, How::AfterFlush);
     }
 
-    /// A slice of the watch tables, for the clerk.
+    /// A slice of the watch tables, for whoever asks for all of them.
     pub(super) fn tell_watches(&self, ask: &WatchesAsked) {
         let (slice, next) = self.watches.by_path_slice(ask.from, ask.max);
         let sessions = |conns: Vec<ConnId>| {
             conns.into_iter().filter_map(|conn| Some(self.clients.look(conn)?.session)).collect()
         };
         let paths = slice.map(|(path, conns)| (path.to_owned(), sessions(conns))).collect();
-        // The clerk may have lost patience.
+        // Whoever asked may have given up.
         let _ = ask.answer.send(WatchesAnswer { paths, next });
     }
 }

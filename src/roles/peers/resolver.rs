@@ -80,11 +80,11 @@ impl Resolver {
             return Some(Answer { asked, found: Ok(vec![SocketAddr::new(ip, port)]) });
         }
         let names = &mut self.names.borrow_mut().asked;
-        if let Some((since, askers)) = names.get_mut(host)
+        if let Some((since, waiting)) = names.get_mut(host)
             && since.elapsed() < LOOKUP_MAX
-            && askers.len() < LOOKUPS_MAX
+            && waiting.len() < LOOKUPS_MAX
         {
-            askers.push((asked, port));
+            waiting.push((asked, port));
             return None;
         }
         // SeqCst, for this is no hot path: the count is only a bound.
@@ -102,10 +102,10 @@ impl Resolver {
         };
         match std::thread::Builder::new().name("resolver".into()).spawn(lookup) {
             Ok(_) => {
-                let (since, askers) =
+                let (since, waiting) =
                     names.entry(host.to_owned()).or_insert_with(|| (Instant::now(), Vec::new()));
                 *since = Instant::now();
-                askers.push((asked, port));
+                waiting.push((asked, port));
                 None
             }
             Err(error) => {
@@ -127,8 +127,8 @@ impl Resolver {
         self.answered.drain_into(&mut meanings);
         let names = self.names.get_mut();
         for (name, meaning) in meanings {
-            let askers = names.asked.remove(&name).map_or_else(Vec::new, |(_, askers)| askers);
-            for (asked, port) in askers {
+            let waiting = names.asked.remove(&name).map_or_else(Vec::new, |(_, waiting)| waiting);
+            for (asked, port) in waiting {
                 let found = meaning.clone();
                 let found = found.map(|ips| ips.iter().map(|ip| (*ip, port).into()).collect());
                 into.push_back(Answer { asked, found });

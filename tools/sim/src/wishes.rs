@@ -60,7 +60,7 @@ pub fn look(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -
     }
 }
 
-/// A node of the asker's session.
+/// A node of the requester's session.
 pub fn ephemeral(rng: &mut Rng, history: &History, knobs: &Knobs, who: &[Identity]) -> WriteOp {
     let mut drawer = Drawer { rng, history, knobs, who };
     let (path, data) = (drawer.path(), drawer.data());
