@@ -48,6 +48,7 @@ const FAILED_ONCE: &[u64] = &[
     210729, // a drifting clock that was asked again every microsecond
     211768, // a new leader behind the storm: every session's time began anew
     333455, // a wiped disk whose ack a leader had still to count
+    907388, 917087, // a log that had been told its end was given more while its disk hung
 ];
 
 #[test]
