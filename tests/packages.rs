@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
+use ringkeeper::metrics::catalogue::{self, Kind, Unit};
 use rustix::process::{Pid, Signal, kill_process};
-use support::client::Session;
+use support::client::{Conn, Handshake, Session};
 use support::server::free_port;
 use support::{root, scratch};
 
@@ -172,12 +173,13 @@ fn the_entry_point_leaves_what_is_there_and_runs_what_it_is_given() {
     assert_eq!(container.read("data/myid"), "7\n");
 }
 
-/// Opens a session once the server is there.
+/// Opens a session once the server serves.
 fn serves(port: u16) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < until, "nobody listens on {port}");
-        // Not synchronisation: until somebody listens.
+    let until = Instant::now() + Duration::from_secs(60);
+    let grants = || Conn::open(port).ok()?.handshake(&Handshake::new(10_000));
+    while grants().is_none() {
+        assert!(Instant::now() < until, "nobody serves on {port}");
+        // Not synchronisation: between two questions to a server that starts.
         std::thread::sleep(Duration::from_millis(50));
     }
     let mut session = Session::open(port, 10_000);
@@ -270,6 +272,45 @@ fn the_packages_lists_name_files_that_are_there() {
     installed("target/release/rk", "usr/bin/");
     installed("tools/packaging/conf/zoo.cfg", "etc/ringkeeper/");
     assert!(manifest.contains("conf-files = [\"/etc/ringkeeper/zoo.cfg\"]"));
+}
+
+/// What the page of metrics can show, sample by sample.
+fn samples() -> BTreeSet<String> {
+    let mut known = BTreeSet::from(["up".to_owned()]);
+    for metric in catalogue::all().filter(|metric| metric.kind != Kind::Text) {
+        known.insert(metric.name.to_owned());
+        if matches!(metric.kind, Kind::Summary | Kind::Percentiles) {
+            known.extend(["count", "sum"].map(|part| format!("{}_{part}", metric.name)));
+        }
+        if metric.kind == Kind::Percentiles && metric.unit == Unit::Milliseconds {
+            let name = metric.name.trim_end_matches("_ms");
+            known.insert(format!("ringkeeper_{name}_histogram_ms_bucket"));
+        }
+    }
+    known
+}
+
+/// The names in front of a choice of the job: all that a query reads.
+fn queried(text: &str) -> BTreeSet<&str> {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = |(at, _): (usize, &str)| {
+        let before = &text[..at];
+        &before[before.trim_end_matches(of_name).len()..]
+    };
+    text.match_indices("{job=").map(name).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+    let known = samples();
+    for (file, at_least) in [("alerts.yml", 15), ("dashboard.json", 25)] {
+        let path = root().join("tools/packaging/monitoring").join(file);
+        let text = fs::read_to_string(path).unwrap();
+        let queried = queried(&text);
+        assert!(queried.len() >= at_least, "{file}: {queried:?}");
+        let unknown: Vec<_> = queried.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(unknown.is_empty(), "{file} asks for {unknown:?}, which no server shows");
+    }
 }
 
 #[test]

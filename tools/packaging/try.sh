@@ -19,9 +19,9 @@ command -v debootstrap >/dev/null || fail "debootstrap is not installed"
 
 # One suite, in namespaces of its own: what is mounted and started in there ends with it.
 try() {
-    local suite=$1 root=target/packages/roots/$1
+    local suite=$1 root=$PWD/target/packages/roots/$1
     if [ ! -e "$root/etc/debian_version" ]; then
-        mkdir -p target/packages/roots
+        mkdir -p "${root%/*}"
         debootstrap --variant=minbase --include=adduser "$suite" "$root" > "$root.log" 2>&1 ||
             fail "$suite: see $root.log"
     fi
