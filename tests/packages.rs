@@ -316,7 +316,7 @@ fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
 #[test]
 fn scripts_are_shell() {
     let mut scripts: Vec<PathBuf> =
-        ["build.sh", "try.sh", "try-inside.sh", "container/entrypoint.sh"]
+        ["build.sh", "try.sh", "try-inside.sh", "try-image-inside.sh", "container/entrypoint.sh"]
             .map(PathBuf::from)
             .into();
     scripts.extend(["debian/postinst", "debian/postrm"].map(PathBuf::from));

@@ -37,7 +37,6 @@ lay_out() {
     rm -rf "$to"
     mkdir -p "$to/bin" "$to/conf" "$to/docs"
     install -m 755 "$from/ringkeeper" "$from/rk" "$to/bin/"
-    strip --strip-debug "$to/bin/ringkeeper" "$to/bin/rk"
     if [ -d tools/packaging/bin ]; then cp -r tools/packaging/bin/. "$to/bin/"; fi
     cp tools/packaging/conf/* "$to/conf/"
     cp LICENSE README.md CHANGELOG.md "$to/"

@@ -2,7 +2,6 @@
 # The part of try.sh that runs inside the clean system.
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
-as_user() { setpriv --reuid=ringkeeper --regid=ringkeeper --clear-groups "$@"; }
 answers() {
     for _ in $(seq 100); do
         rk -s 127.0.0.1:2181 check >/dev/null 2>&1 && return 0
@@ -11,8 +10,10 @@ answers() {
     fail "the server does not answer: $(tail -5 /tmp/server.log)"
 }
 start() {
+    local line
+    line=$(sed -n 's/^ExecStart=//p' /lib/systemd/system/ringkeeper.service)
     # shellcheck disable=SC2086 # a command line
-    as_user $(sed -n 's/^ExecStart=//p' /lib/systemd/system/ringkeeper.service) > /tmp/server.log 2>&1 &
+    setpriv --reuid=ringkeeper --regid=ringkeeper --clear-groups $line > /tmp/server.log 2>&1 &
     server=$!
     answers
 }
@@ -53,9 +54,8 @@ wait $server || fail "SIGTERM: exit status $?"
 dpkg -r ringkeeper > /tmp/dpkg.log 2>&1 || fail "removal: $(cat /tmp/dpkg.log)"
 [ -e /etc/ringkeeper/zoo.cfg ] || fail "a removal has taken the configuration"
 [ -d /var/lib/ringkeeper/version-2 ] || fail "a removal has taken the data"
-! command -v ringkeeper >/dev/null || fail "a removal has left the binary"
+[ ! -e /usr/bin/ringkeeper ] || fail "a removal has left the binary"
 dpkg -P ringkeeper > /tmp/dpkg.log 2>&1 || fail "purge: $(cat /tmp/dpkg.log)"
 [ ! -e /etc/ringkeeper ] || fail "a purge has left /etc/ringkeeper"
 [ -d /var/lib/ringkeeper/version-2 ] || fail "a purge has taken the data"
 grep -q 'the data in /var/lib/ringkeeper' /tmp/dpkg.log || fail "a purge does not say what stays"
-rm -rf /var/lib/ringkeeper /tmp/stop-writing /tmp/written
