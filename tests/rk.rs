@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use support::client::Session;
+use support::ensemble::{Ensemble, Plan};
 use support::scratch;
 use support::server::{Kind, Server, free_port, target};
 use support::shell::{Shell, plain, zkcli};
@@ -577,4 +578,34 @@ fn a_context_has_servers_and_a_secret() {
     mode(0o600);
     assert_eq!(rk(&["context", "rm", "here"], "").1, 0);
     assert_eq!(rk(&["-c", "here", "ls", "/"], "").1, 1);
+}
+
+#[test]
+fn a_server_is_checked_that_allows_srvr_alone_and_whose_peers_are_gone() {
+    // Goal: a probe of one server needs no more than the default whitelist, and another member's end is
+    // not its own.
+    let mut ensemble = Ensemble::start(
+        "rk-check",
+        &Plan::new(&[Kind::under_test(); 3]).set("4lw.commands.whitelist", "srvr"),
+    );
+    let leader = ensemble.wait_all();
+    let (gone, kept) = match leader {
+        3 => (1, 2),
+        _ => (3, leader),
+    };
+    let check = |ports: &[u16], option: &[&str]| {
+        let servers: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let mut rk = Command::new(rk());
+        rk.args(["-s", &servers.join(","), "check", "--warn", "60000", "--critical", "60000"]);
+        let output = rk.args(option).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
+    };
+    let (port, ports) = (ensemble.port(kept), ensemble.ports());
+    let (all, code) = check(&ports, &[]);
+    assert!(all.starts_with("ZOOKEEPER OK - 3 of 3 servers answer") && code == 0, "{all}");
+    ensemble.member(gone).kill();
+    let (all, code) = check(&ports, &[]);
+    assert!(all.starts_with("ZOOKEEPER WARNING - 2 of 3") && code == 1, "{all}");
+    let (own, code) = check(&[port], &["--local"]);
+    assert!(own.starts_with("ZOOKEEPER OK - 1 of 1 servers answer") && code == 0, "{own}");
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 answers() {
     for _ in $(seq 100); do
-        rk -s "127.0.0.1:$1" check >/dev/null 2>&1 && return 0
+        rk -s "127.0.0.1:$1" check --local --warn 5000 --critical 9000 >/dev/null 2>&1 && return 0
         sleep 0.1
     done
     fail "nobody answers on $1: $(tail -5 /tmp/server.log)"

@@ -4,7 +4,7 @@ set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 answers() {
     for _ in $(seq 100); do
-        rk -s 127.0.0.1:2181 check >/dev/null 2>&1 && return 0
+        rk -s 127.0.0.1:2181 check --local --warn 5000 --critical 9000 >/dev/null 2>&1 && return 0
         sleep 0.1
     done
     fail "the server does not answer: $(tail -5 /tmp/server.log)"

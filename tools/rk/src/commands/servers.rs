@@ -29,7 +29,7 @@ type Figures = BTreeMap<String, String>;
 enum Silent {
     #[error("does not answer: {0}")]
     Io(#[from] io::Error),
-    #[error("mntr is not in its 4lw.commands.whitelist")]
+    #[error("neither srvr nor mntr is in its 4lw.commands.whitelist")]
     NotAllowed,
     #[error("does not serve")]
     NotServing,
@@ -57,22 +57,48 @@ fn word(host: &Host, word: &str) -> Result<String, io::Error> {
     Err(last)
 }
 
-/// mntr, and of srvr what that has not.
+/// Lines of `srvr`, and mntr's keys for the same.
+const SRVR_LINES: [(&str, &str); 6] = [
+    ("Zookeeper version: ", "version"),
+    ("Mode: ", "server_state"),
+    ("Zxid: ", "zxid"),
+    ("Connections: ", "num_alive_connections"),
+    ("Outstanding: ", "outstanding_requests"),
+    ("Node count: ", "znode_count"),
+];
+
+/// Of srvr, which every server allows unless told otherwise, and of mntr what that has besides.
 fn figures(host: &Host) -> Result<Figures, Silent> {
-    let mntr = word(host, "mntr")?;
-    if mntr.contains("not in the whitelist") {
-        return Err(Silent::NotAllowed);
+    let srvr = word(host, "srvr")?;
+    let mntr = word(host, "mntr").unwrap_or_default();
+    let figures = read_figures(&srvr, &mntr);
+    match figures.is_empty() {
+        false => Ok(figures),
+        true if srvr.contains(NOT_ALLOWED) => Err(Silent::NotAllowed),
+        true => Err(Silent::NotServing),
+    }
+}
+
+/// What a server says where a word is not for everybody.
+const NOT_ALLOWED: &str = "not in the whitelist";
+
+fn read_figures(srvr: &str, mntr: &str) -> Figures {
+    let mut figures = Figures::new();
+    for line in srvr.lines() {
+        for (title, key) in SRVR_LINES {
+            if let Some(value) = line.strip_prefix(title) {
+                figures.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        if let Some(average) =
+            line.strip_prefix("Latency min/avg/max: ").and_then(|values| values.split('/').nth(1))
+        {
+            figures.insert("avg_latency".to_owned(), average.to_owned());
+        }
     }
     let pairs = mntr.lines().filter_map(|line| line.strip_prefix("zk_")?.split_once('\t'));
-    let mut figures: Figures = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    if figures.is_empty() {
-        return Err(Silent::NotServing);
-    }
-    let srvr = word(host, "srvr").unwrap_or_default();
-    if let Some(zxid) = srvr.lines().find_map(|line| line.strip_prefix("Zxid: ")) {
-        figures.insert("zxid".into(), zxid.to_owned());
-    }
-    Ok(figures)
+    figures.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    figures
 }
 
 /// Every server at the same time.
@@ -164,6 +190,10 @@ struct Check {
     /// Milliseconds of a read that are critical
     #[arg(long, default_value_t = 1000)]
     critical: u64,
+    /// Judge the servers that are named alone, and not the other members of their ensemble: for probes
+    /// of one server, which another's end must not fail
+    #[arg(long)]
+    local: bool,
 }
 
 /// How it is, as monitors have it.
@@ -188,7 +218,11 @@ pub(super) fn check(context: &mut Context<'_>, words: &[String]) -> Done {
     if let Err(error) = read {
         return report(context, Health::Critical, &error.to_string(), json!({}));
     }
-    let answers = ask_all(&hosts(context)?);
+    let hosts = match check.local {
+        true => ConnectString::parse(context.servers)?.hosts,
+        false => hosts(context)?,
+    };
+    let answers = ask_all(&hosts);
     let runs = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
     let leader = answers.iter().find(|(_, answer)| {
         let state = answer.as_ref().ok().and_then(|figures| figures.get("server_state"));
@@ -226,5 +260,29 @@ fn report(context: &mut Context<'_>, health: Health, text: &str, mut facts: Valu
     match health {
         Health::Ok => Ok(()),
         Health::Warning | Health::Critical => Err(CliError::Check { text, code: health as u8 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_allows_srvr_alone_is_known() {
+        let srvr = "Zookeeper version: 3.9.5-abc, built on x\nLatency min/avg/max: 0/1.25/7\n\
+                    Received: 2\nConnections: 3\nOutstanding: 4\nZxid: 0x5\nMode: follower\n\
+                    Node count: 6\n";
+        let refused = "mntr is not executed because it is not in the whitelist.\n";
+        let figures = read_figures(srvr, refused);
+        let of = |key: &str| figures.get(key).map(String::as_str);
+        assert_eq!(of("server_state"), Some("follower"));
+        assert_eq!(of("avg_latency"), Some("1.25"));
+        assert_eq!((of("zxid"), of("znode_count")), (Some("0x5"), Some("6")));
+        let more = read_figures(srvr, "zk_server_state\tleader\nzk_watch_count\t9\n");
+        assert_eq!(more.get("server_state").map(String::as_str), Some("leader"));
+        assert_eq!(more.get("watch_count").map(String::as_str), Some("9"));
+        assert!(read_figures(refused, refused).is_empty());
+        let idle = "This ZooKeeper instance is not currently serving requests\n";
+        assert!(read_figures(idle, idle).is_empty());
     }
 }
