@@ -1,13 +1,13 @@
 //! The server's command line: a configuration file, Java's positional arguments, or nothing.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use ringkeeper::config::{self, ConfigError, Settings};
+use ringkeeper::config::{self, Arguments, ConfigError, Settings};
 use ringkeeper::node::boot::{self, BootError};
 use ringkeeper::runtime::stderr::{self, Diagnostics};
 use tracing_subscriber::fmt::format::Writer;
@@ -17,31 +17,11 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A ZooKeeper server on io_uring.
-///
-/// Without arguments it serves on port 2181 with its data in ./ringkeeper-data.
-#[derive(Parser)]
-#[command(version = VERSION, about, max_term_width = 100)]
-struct Arguments {
-    /// zoo.cfg, or: PORT DATADIR [TICKTIME] [MAXCLIENTCNXNS]
-    #[arg(value_name = "CONFIG", num_args = 0..)]
-    arguments: Vec<String>,
-    /// Log level: error, warn, info, debug, trace, or a filter such as "info,ringkeeper::log=debug"
-    #[arg(long, env = "RINGKEEPER_LOG", default_value = "info")]
-    log_level: String,
-}
-
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("RINGKEEPER_COMMIT_ID"),
-    ", built on ",
-    env!("RINGKEEPER_BUILT"),
-    ", compatible with ZooKeeper 3.9.5)"
-);
-
 /// Bad invocation or configuration (ExitCode.INVALID_INVOCATION).
 const EXIT_INVOCATION: u8 = 2;
+
+/// `config check`: something that was written will not be honoured.
+const EXIT_PASSED_OVER: u8 = 1;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -57,6 +37,10 @@ fn main() -> ExitCode {
         let _ = Diagnostics.write_all(text.as_bytes());
         return ExitCode::from(EXIT_INVOCATION);
     }
+    let words: Vec<&str> = arguments.arguments.iter().map(String::as_str).collect();
+    if let ["config", "check", file] = words[..] {
+        return check(Path::new(file));
+    }
     let settings = match settings(&arguments.arguments) {
         Ok(settings) => settings,
         Err(error) => {
@@ -64,6 +48,9 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_INVOCATION);
         }
     };
+    if words.is_empty() {
+        greet(&settings);
+    }
     if let Some(ensemble) = &settings.ensemble {
         // Set once: there is one server in a process.
         let _ = MYID.set(ensemble.me.0);
@@ -84,6 +71,40 @@ fn settings(arguments: &[String]) -> Result<Settings, ConfigError> {
         [file] => Settings::load(Path::new(file), &flags),
         _ => Settings::from_arguments(arguments, &flags),
     }
+}
+
+/// `ringkeeper config check FILE`.
+fn check(file: &Path) -> ExitCode {
+    let settings = match Settings::load(file, &config::flags_from_environment()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let _ = Diagnostics.write_all(format!("{error}\n").as_bytes());
+            return ExitCode::from(EXIT_INVOCATION);
+        }
+    };
+    let report = settings.report();
+    // Nobody may be there to read it.
+    let _ = stdout().write_all(report.text.as_bytes());
+    ExitCode::from(if report.is_honoured { 0 } else { EXIT_PASSED_OVER })
+}
+
+/// What somebody who has started it to see it wants to know.
+fn greet(settings: &Settings) {
+    let port = settings.client.listen.port;
+    let data = std::path::absolute(&settings.data_dir);
+    let data = data.unwrap_or_else(|_| settings.data_dir.clone());
+    let text = format!(
+        "Ringkeeper, a ZooKeeper server\n\
+         \x20 clients   port {port}, on every address of this machine\n\
+         \x20 data      {}\n\
+         \x20 try       rk -s localhost:{port} ls /    or: zkCli.sh -server localhost:{port}\n\
+         \x20 settings  ringkeeper zoo.cfg             ringkeeper config check zoo.cfg says what holds\n\
+         \x20 read      README.md, then tools/docs/tutorial.md; ringkeeper --help\n\
+         \x20 stop      Ctrl-C; the data stays\n",
+        data.display()
+    );
+    // Nobody may be there to read it.
+    let _ = stdout().write_all(text.as_bytes());
 }
 
 /// This server's number, once it is known; a server on its own has none.

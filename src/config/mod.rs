@@ -14,10 +14,13 @@
 //! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
 //!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
 //! * [`log_level`]: what of the log is wanted
-//! * [`command_line`]: starts without a file
+//! * [`command_line`]: starts without a file; [`arguments`]: the server's own options
+//! * [`check`]: what holds, where it comes from, what does not
 //! * [`error`]: what is wrong, where, and what would be right; [`conflict`]: what contradicts what
 
+pub mod arguments;
 mod auth;
+mod check;
 mod command_line;
 mod conflict;
 mod ensemble;
@@ -36,6 +39,8 @@ mod source;
 mod storage;
 mod value;
 
+pub use arguments::Arguments;
+pub use check::{Origin, Report};
 pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
 pub use conflict::Conflict;
 pub use error::{ConfigError, Place};

@@ -84,6 +84,7 @@ impl Settings {
             metrics: operators::metrics(s)?,
             properties: operators::properties(s),
             initial: operators::initial(s),
+            origins: Vec::new(),
             remarks: Vec::new(),
         };
         settings.remarks = remarks;
@@ -93,6 +94,7 @@ impl Settings {
         }
         settings.refuse_long_ids()?;
         settings.report_unread(s)?;
+        settings.origins = s.origins();
         Ok(settings)
     }
 

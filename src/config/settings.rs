@@ -71,6 +71,8 @@ pub struct Settings {
     pub properties: Vec<(String, String)>,
     /// The configuration file's keys and values, a line each; secrets left out.
     pub initial: String,
+    /// What was found in the file and in the flags, in the order in which it was asked for.
+    pub origins: Vec<super::Origin>,
     /// Values that were moved to the nearest allowed one, as Java does, and other remarks.
     pub remarks: Vec<String>,
 }

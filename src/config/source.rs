@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
-use super::{ConfigError, Place, Properties, keys, near};
+use super::{ConfigError, Origin, Place, Properties, keys, near};
 
 /// `-Dname=value` flags; the last of a name wins.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +116,27 @@ impl<'a> Source<'a> {
             )
         });
         remarks.collect()
+    }
+
+    /// What was found: flags first where a flag wins, then the file in its order.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        let flag = |(name, value): (&str, &str)| {
+            let is_asked = self.asked.contains(&format!("-D{name}"));
+            let in_file = name.strip_prefix("zookeeper.").and_then(|name| self.file.get(name));
+            // The file wins, but for what has no prefix.
+            let is_in_force = is_asked && !value.is_empty() && in_file.is_none();
+            let place = Place::Flag.to_string();
+            is_in_force.then(|| Origin { key: name.to_owned(), value: value.to_owned(), place })
+        };
+        let flags: Vec<Origin> = self.flags.iter().filter_map(flag).collect();
+        let asked = self.file.iter().filter(|property| self.asked.contains(&property.key));
+        let file = asked.map(|property| Origin {
+            key: property.key.clone(),
+            value: property.value.clone(),
+            place: self.file.place(property).to_string(),
+        });
+        let file = file.filter(|origin| !flags.iter().any(|flag| flag.key == origin.key));
+        flags.iter().cloned().chain(file).collect()
     }
 
     /// Whether the file or a flag names any property of this family.
