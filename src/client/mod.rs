@@ -16,10 +16,12 @@
 //! * [`watches`]: what is watched, to be watched again at the next server
 //! * [`settings`]: a session's wishes and bounds
 //! * [`session`]: the core; [`inbound`]: bytes to frames
+//! * [`recipes`]: locks, elections, queues and their like, over a session
 
 pub mod chroot;
 pub mod hosts;
 mod inbound;
+pub mod recipes;
 pub mod session;
 pub mod settings;
 pub mod watches;
