@@ -6,17 +6,14 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 
 use support::client::Session;
 use support::ensemble::{Ensemble, Plan};
+use support::rk::{Relay, rk};
 use support::scratch;
-use support::server::{Kind, Server, free_port, target};
+use support::server::{Kind, Server, free_port};
 use support::shell::{Shell, plain, zkcli};
 
 /// Commands whose output differs on purpose, by how they begin, and why.
@@ -227,25 +224,6 @@ const COMMANDS: &[&str] = &[
     "whoami",
 ];
 
-/// The binary, which is another package's: it is built with a test of that package, by the whole
-/// workspace's choice of features. Where that is what is being tested, it is there already.
-fn rk() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let ringkeeper = Path::new(env!("CARGO_BIN_EXE_ringkeeper"));
-        let mut build = Command::new(env!("CARGO"));
-        build
-            .args(["test", "--quiet", "--workspace", "--test", "cli", "--no-run", "--target-dir"])
-            .arg(target());
-        if ringkeeper.parent().is_some_and(|folder| folder.ends_with("release")) {
-            build.arg("--release");
-        }
-        let status = build.current_dir(support::root()).status().expect("cargo");
-        assert!(status.success(), "rk could not be built");
-        ringkeeper.with_file_name("rk")
-    })
-}
-
 fn rk_shell(port: u16) -> Command {
     let mut command = Command::new(rk());
     command.args(["--zkcli", "-s", &format!("127.0.0.1:{port}")]);
@@ -361,56 +339,6 @@ fn a_single_command_ends_as_zkclis_does() {
         }
         assert_eq!((&out, code), (&our_out, our_code), "{words:?}: {errors:?}, {our_errors:?}");
         assert_eq!(errors, our_errors, "{words:?}");
-    }
-}
-
-/// A port before the server's that can be shut and opened again.
-struct Relay {
-    port: u16,
-    is_shut: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Relay {
-    fn open(to: u16) -> Relay {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let is_shut = Arc::new(AtomicBool::new(false));
-        let open = Arc::new(Mutex::new(Vec::new()));
-        let relay = Relay { port, is_shut: Arc::clone(&is_shut), open: Arc::clone(&open) };
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                if is_shut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    open.lock().unwrap().push(from.try_clone().unwrap());
-                    std::thread::spawn(move || {
-                        let mut bytes = vec![0; 65_536];
-                        while let Ok(count @ 1..) = from.read(&mut bytes) {
-                            if to.write_all(&bytes[..count]).is_err() {
-                                break;
-                            }
-                        }
-                        let _ = to.shutdown(std::net::Shutdown::Both);
-                    });
-                }
-            }
-        });
-        relay
-    }
-
-    fn shut(&self) {
-        self.is_shut.store(true, Ordering::SeqCst);
-        for stream in self.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-        }
-    }
-
-    fn reopen(&self) {
-        self.is_shut.store(false, Ordering::SeqCst);
     }
 }
 

@@ -14,6 +14,7 @@ pub mod learner;
 pub mod left_out;
 pub mod load;
 pub mod proxy;
+pub mod rk;
 #[path = "../../src/testing/rng.rs"]
 pub mod rng;
 pub mod roaming;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -49,11 +50,16 @@ pub(crate) enum AskError {
     Gone,
 }
 
-type Outcome = Result<Answer, Refusal>;
+/// A request's end.
+pub(crate) type Outcome = Result<Answer, Refusal>;
+
+/// Is called on the connection's thread, and must not wait for it. If it is dropped instead, the thread has
+/// ended.
+pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
 
 enum Command {
-    Ask { request: Request<'static>, is_absolute: bool, done: SyncSender<Outcome> },
-    Authenticate { scheme: String, auth: Option<Vec<u8>>, done: SyncSender<Outcome> },
+    Ask { request: Request<'static>, is_absolute: bool, done: Done },
+    Authenticate { scheme: String, auth: Option<Vec<u8>>, done: Done },
     Forget { kind: WatcherType, path: String },
     Stop,
 }
@@ -62,6 +68,8 @@ enum Command {
 struct Board {
     state: Mutex<State>,
     changed: Condvar,
+    /// The session's, in milliseconds, as it was granted.
+    timeout_ms: AtomicI64,
 }
 
 impl Board {
@@ -99,6 +107,12 @@ impl Pending {
     }
 }
 
+fn channel_of_one() -> (Done, Receiver<Outcome>) {
+    let (sender, receiver) = sync_channel(1);
+    // Nobody may wait any more.
+    (Box::new(move |outcome| drop(sender.send(outcome))), receiver)
+}
+
 impl Connection {
     /// Begins a session with one of the servers; does not wait for it.
     pub(crate) fn open(
@@ -110,7 +124,8 @@ impl Connection {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, commands) = sync_channel(COMMANDS);
         let state = Mutex::new(State::Connecting);
-        let board = Arc::new(Board { state, changed: Condvar::new() });
+        let timeout_ms = AtomicI64::new(settings.timeout_ms.into());
+        let board = Arc::new(Board { state, changed: Condvar::new(), timeout_ms });
         let chroot = servers.chroot.clone();
         let driver = Driver {
             session: Session::new(servers, settings),
@@ -139,9 +154,20 @@ impl Connection {
         request: Request<'static>,
         is_absolute: bool,
     ) -> Result<Pending, AskError> {
-        let (done, pending) = sync_channel(1);
+        let (done, pending) = channel_of_one();
         self.command(Command::Ask { request, is_absolute, done })?;
         Ok(Pending(pending))
+    }
+
+    /// The same; whoever asks is called with the answer.
+    pub(crate) fn ask_then(&self, request: Request<'static>, done: Done) -> Result<(), AskError> {
+        self.command(Command::Ask { request, is_absolute: false, done })
+    }
+
+    /// The session's timeout, as it was granted, or as it is wished for.
+    pub(crate) fn timeout(&self) -> Duration {
+        let timeout_ms = self.board.timeout_ms.load(Ordering::SeqCst);
+        Duration::from_millis(timeout_ms.unsigned_abs())
     }
 
     /// Proves an identity, to this server and to every later one.
@@ -150,7 +176,7 @@ impl Connection {
         scheme: &str,
         auth: Option<&[u8]>,
     ) -> Result<Pending, AskError> {
-        let (done, pending) = sync_channel(1);
+        let (done, pending) = channel_of_one();
         let (scheme, auth) = (scheme.to_owned(), auth.map(<[u8]>::to_vec));
         self.command(Command::Authenticate { scheme, auth, done })?;
         Ok(Pending(pending))
@@ -220,7 +246,7 @@ struct Driver {
     output: VecDeque<u8>,
     /// For what is read.
     buffer: Vec<u8>,
-    waiting: BTreeMap<Ticket, SyncSender<Outcome>>,
+    waiting: BTreeMap<Ticket, Done>,
     next_ticket: u64,
     is_stopped: bool,
 }
@@ -276,7 +302,7 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, request: Request<'_>, is_absolute: bool, done: SyncSender<Outcome>) {
+    fn ask(&mut self, request: Request<'_>, is_absolute: bool, done: Done) {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.waiting.insert(ticket, done);
@@ -313,6 +339,7 @@ impl Driver {
                 (self.notify)(&Notice::Removed { removal, path });
             }
             Effect::State(state) => {
+                self.board.timeout_ms.store(self.session.timeout_ms(), Ordering::SeqCst);
                 *self.board.state() = state;
                 self.board.changed.notify_all();
                 (self.notify)(&Notice::State(state));
@@ -323,8 +350,7 @@ impl Driver {
 
     fn done(&mut self, ticket: Ticket, outcome: Outcome) {
         if let Some(done) = self.waiting.remove(&ticket) {
-            // Nobody may wait any more.
-            let _ = done.send(outcome);
+            done(outcome);
         }
     }
 

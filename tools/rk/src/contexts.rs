@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal, Read, Write, stdin};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use ringkeeper::client::ConnectString;
 use serde_json::{Value, json};
 
@@ -76,6 +76,10 @@ enum Action {
 struct Arguments {
     #[command(subcommand)]
     action: Action,
+}
+
+pub(crate) fn line() -> clap::Command {
+    Arguments::command()
 }
 
 /// `rk context ...`.

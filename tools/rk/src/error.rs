@@ -3,6 +3,7 @@
 use std::io;
 
 use ringkeeper::client::ConnectStringError;
+use ringkeeper::client::recipes::Fault as RecipeFault;
 use ringkeeper::membership::MembersError;
 use ringkeeper::types::{CreateMode, ErrorCode};
 
@@ -52,6 +53,10 @@ pub(crate) enum CliError {
     /// clap has its own texts, and its own exit codes.
     #[error("{0}")]
     Arguments(#[from] clap::Error),
+    #[error("{}", recipe_text(.0))]
+    Recipe(#[from] RecipeFault),
+    #[error(transparent)]
+    Held(#[from] HeldFault),
     /// A check that is not met: the text was printed, the code is the monitor's.
     #[error("{text}")]
     Check { text: String, code: u8 },
@@ -111,6 +116,23 @@ pub(crate) enum Fault {
     NotConnected(i32),
 }
 
+/// Why something was not had, or is had no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeldFault {
+    #[error("{path}: not had within {ms} ms")]
+    TooLate { path: String, ms: u64 },
+    #[error("{path} is lost: {reason}")]
+    Lost { path: String, reason: &'static str },
+    #[error("{path}: given up")]
+    GivenUp { path: String },
+    #[error("{program} does not run: {error}")]
+    Program { program: String, error: io::Error },
+    #[error("no random numbers for an id: {0}")]
+    Random(getrandom::Error),
+    #[error("signals cannot be heard: {0}")]
+    Signals(io::Error),
+}
+
 /// What is wrong with a line that is to be imported.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum ImportFault {
@@ -132,9 +154,29 @@ impl CliError {
         match self {
             CliError::NotFound(_) => NOT_FOUND,
             CliError::Check { code, .. } => *code,
+            CliError::Held(fault) => fault.exit_code(),
             CliError::Arguments(error) => u8::try_from(error.exit_code()).unwrap_or(FAILED),
             _ => FAILED,
         }
+    }
+}
+
+impl HeldFault {
+    /// That of a lock that is not had differs from most commands' own codes (EX_TEMPFAIL).
+    fn exit_code(&self) -> u8 {
+        match self {
+            HeldFault::TooLate { .. } | HeldFault::Lost { .. } | HeldFault::GivenUp { .. } => 75,
+            HeldFault::Program { .. } => NOT_FOUND,
+            HeldFault::Random(_) | HeldFault::Signals(_) => FAILED,
+        }
+    }
+}
+
+/// A refusal in the words of the other commands.
+fn recipe_text(fault: &RecipeFault) -> String {
+    match fault {
+        RecipeFault::Refused { path, code } => wrapped(&CallError::keeper(*code, path)),
+        fault => fault.to_string(),
     }
 }
 

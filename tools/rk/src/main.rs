@@ -2,9 +2,10 @@
 //!
 //! * [`args`]: the command line; [`shell`]: commands one after another; [`typed`]: somebody types them
 //! * [`commands`]: what they do; [`error`]: why they fail; [`out`]: what they print
+//! * [`pages`]: completions, man pages, the reference
 //! * [`contexts`]: names for servers; [`connection`], [`client`], [`notices`]: a session, calls, what is told without being asked for
 //! * [`words`], [`options`], [`path`], [`acl`], [`quota_text`], [`stat`], [`hexdump`]: zkCli's texts
-//! * [`walk`][]: subtrees
+//! * [`walk`][]: subtrees; [`recipe`]: drives a recipe of the library; [`held`]: a command while something is held
 
 mod acl;
 mod args;
@@ -13,12 +14,15 @@ mod commands;
 mod connection;
 mod contexts;
 mod error;
+mod held;
 mod hexdump;
 mod notices;
 mod options;
 mod out;
+mod pages;
 mod path;
 mod quota_text;
+mod recipe;
 mod shell;
 mod stat;
 mod typed;
@@ -31,13 +35,24 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Arguments, When, translate};
+use error::CliError;
 use notices::Printed;
 use out::Out;
 use shell::Shell;
 
-/// `rk context`, which needs no server.
-fn context(command: &[String], mut out: Out) -> ExitCode {
-    let done = contexts::run(command, &mut out);
+/// What such a command does with its words, its name the first.
+type Local = fn(&[String], &mut Out) -> Result<(), CliError>;
+
+/// Commands that need no server.
+const WITHOUT_SERVER: &[(&str, Local)] = &[
+    ("completions", pages::completions),
+    ("context", contexts::run),
+    ("man", pages::man),
+    ("reference", pages::reference),
+];
+
+fn without_server(run: Local, command: &[String], mut out: Out) -> ExitCode {
+    let done = run(command, &mut out);
     out.flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,8 +79,9 @@ fn main() -> ExitCode {
     };
     let out = Out::new(arguments.json, has_colour && !arguments.json);
     let command = arguments.command.clone();
-    if command.first().is_some_and(|name| name == "context") {
-        return context(&command, out);
+    let name = command.first().map_or("", String::as_str);
+    if let Some((_, run)) = WITHOUT_SERVER.iter().find(|(known, _)| *known == name) {
+        return without_server(*run, &command, out);
     }
     let mut shell = match Shell::open(arguments, printed, out, stderr().is_terminal()) {
         Ok(shell) => shell,

@@ -38,6 +38,7 @@ pub(crate) struct Feed {
     sender: SyncSender<Notice>,
     receiver: Mutex<Receiver<Notice>>,
     printer: Mutex<Option<Printer>>,
+    taker: Mutex<Option<Notify>>,
     printed: Printed,
     is_json: bool,
     was_connected: AtomicBool,
@@ -53,6 +54,7 @@ impl Feed {
             sender,
             receiver: Mutex::new(receiver),
             printer: Mutex::new(None),
+            taker: Mutex::new(None),
             printed,
             is_json,
             was_connected: AtomicBool::new(false),
@@ -68,6 +70,11 @@ impl Feed {
     pub(crate) fn notify(self: &Arc<Feed>) -> Notify {
         let feed = Arc::clone(self);
         Box::new(move |notice| feed.hear(notice))
+    }
+
+    /// From now on notices go there, and nowhere else; `None`: no more.
+    pub(crate) fn hand_to(&self, taker: Option<Notify>) {
+        *self.taker.lock().unwrap_or_else(PoisonError::into_inner) = taker;
     }
 
     /// Begins to keep notices for [`Feed::next`], or ends it.
@@ -88,6 +95,9 @@ impl Feed {
     }
 
     fn hear(&self, notice: &Notice) {
+        if let Some(taker) = &mut *self.taker.lock().unwrap_or_else(PoisonError::into_inner) {
+            return taker(notice);
+        }
         if self.is_heard.load(Ordering::SeqCst) {
             if let Err(TrySendError::Full(_)) = self.sender.try_send(notice.clone()) {
                 self.lost.fetch_add(1, Ordering::SeqCst);

@@ -43,3 +43,31 @@ fn version_and_help_need_no_server() {
     let help = rk(&["--help"]);
     assert!(help.status.success() && text(&help.stdout).contains("--context"));
 }
+
+#[test]
+fn the_reference_is_what_the_code_gives() {
+    // Goal: tools/docs/rk.md is not behind; RK_WRITE_REFERENCE=1 writes it anew.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let file = root.join("tools/docs/rk.md");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rk"));
+    for name in ["RK_SERVER", "RK_CONTEXT"] {
+        command.env_remove(name);
+    }
+    let made = text(&command.arg("reference").output().unwrap().stdout);
+    if std::env::var_os("RK_WRITE_REFERENCE").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == made,
+        "tools/docs/rk.md is behind: RK_WRITE_REFERENCE=1 cargo test -p ringkeeper-rk --test cli"
+    );
+}
+
+#[test]
+fn recipes_without_a_server_say_so() {
+    // Goal: a recipe does not wait for a server for good before it has begun.
+    let output = rk(&["-s", "127.0.0.1:1", "--timeout", "500", "lock", "/l", "--", "true"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("connecting took longer than 500 ms"), "{output:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use jiff::ZonedDateTime;
 use serde_json::json;
 
@@ -29,6 +29,10 @@ struct Watch {
     count: Option<u64>,
     /// What to watch
     path: String,
+}
+
+pub(super) fn watch_line() -> clap::Command {
+    Watch::command()
 }
 
 /// `watch`: a line for each change, with the time and the transaction.

@@ -5,12 +5,14 @@
 //! * [`write`]: create, set, delete, deleteall, setAcl
 //! * [`quota`]: setquota, listquota, delquota; [`ensemble`]: config, reconfig
 //! * [`session`]: addauth, whoami, addWatch, removewatches, close, version
+//! * [`recipes`]: lock, elect, semaphore, barrier, queue, counter, group, service, config watch
 //! * [`survey`]: find, tree; [`subtree`]: cp, mv, export, import; [`live`]: watch; [`servers`]: status, check
 
 mod ensemble;
 mod live;
 mod quota;
 mod read;
+mod recipes;
 mod servers;
 pub(crate) mod session;
 mod subtree;
@@ -43,6 +45,12 @@ pub(crate) enum Run {
     Java(fn(&mut Context<'_>, &Parsed) -> Done),
     /// The same, and a third word stands for the option -w (retainCompatibility).
     JavaWatch(fn(&mut Context<'_>, &Parsed) -> Done),
+    /// As zkCli's, but for one word behind the name, with which it is a command of ours.
+    JavaOr(
+        fn(&mut Context<'_>, &Parsed) -> Done,
+        &'static str,
+        fn(&mut Context<'_>, &[String]) -> Done,
+    ),
     /// By itself.
     Own(fn(&mut Context<'_>, &[String]) -> Done),
 }
@@ -59,6 +67,8 @@ pub(crate) struct Command {
     /// Words, its name included: at least, at most.
     words: (usize, usize),
     run: Run,
+    /// Its command line, as clap has it, of one of ours that says so.
+    line: Option<fn() -> clap::Command>,
 }
 
 impl std::fmt::Debug for Command {
@@ -78,7 +88,16 @@ const fn java(
     run: fn(&mut Context<'_>, &Parsed) -> Done,
 ) -> Command {
     let run = Run::Java(run);
-    Command { name, arguments, options, group: Group::None, lists_options: false, words, run }
+    Command {
+        name,
+        arguments,
+        options,
+        group: Group::None,
+        lists_options: false,
+        words,
+        run,
+        line: None,
+    }
 }
 
 /// A command of ours.
@@ -95,6 +114,7 @@ const fn own(
         lists_options: false,
         words: (0, ANY),
         run: Run::Own(run),
+        line: None,
     }
 }
 
@@ -111,10 +131,16 @@ pub(crate) const SHELL: &[(&str, &str)] = &[
 pub(crate) static COMMANDS: &[Command] = &[
     java("addWatch", session::ADD_WATCH, session::ADD_WATCH_OPTIONS, (2, 2), session::add_watch),
     java("addauth", "scheme auth", &[], (2, ANY), session::add_auth),
-    own("check", "[--warn ms] [--critical ms]", servers::check),
+    own("barrier", "set|remove|wait|double path ...", recipes::barrier)
+        .with(recipes::lines::barrier),
+    own("check", "[--warn ms] [--critical ms]", servers::check).with(servers::check_line),
     java("close", "", &[], (0, ANY), session::close),
-    java("config", "[-c] [-w] [-s]", ensemble::CONFIG, (1, ANY), ensemble::config),
-    own("cp", "[--no-acl] source target", subtree::cp),
+    Command {
+        run: Run::JavaOr(ensemble::config, "watch", recipes::config_watch),
+        ..java("config", "[-c] [-w] [-s]", ensemble::CONFIG, (1, ANY), ensemble::config)
+    },
+    own("counter", "[--add n | --set n] path", recipes::counter).with(recipes::lines::counter),
+    own("cp", "[--no-acl] source target", subtree::cp).with(subtree::cp_line),
     java("create", write::CREATE_USAGE, write::CREATE, (2, ANY), write::create),
     java("delete", "[-v version] path", write::DELETE, (2, ANY), write::delete),
     java("deleteall", "path [-b batch size]", write::DELETE_ALL, (2, ANY), write::delete_all),
@@ -122,8 +148,9 @@ pub(crate) static COMMANDS: &[Command] = &[
         group: Group::AtMostOne,
         ..java("delquota", "[-n|-b|-N|-B] path", quota::DELETE, (2, ANY), quota::delete)
     },
-    own("export", "path", subtree::export),
-    own("find", "[path] [--name pattern] [--size n] ...", survey::find),
+    own("elect", "path -- command", recipes::elect).with(recipes::lines::elect),
+    own("export", "path", subtree::export).with(subtree::export_line),
+    own("find", "[path] [--name pattern] [--size n] ...", survey::find).with(survey::find_line),
     Command {
         lists_options: true,
         run: Run::JavaWatch(read::get),
@@ -132,16 +159,23 @@ pub(crate) static COMMANDS: &[Command] = &[
     java("getAcl", "[-s] path", read::STATS, (2, ANY), read::get_acl),
     java("getAllChildrenNumber", "path", &[], (2, ANY), read::all_children_number),
     java("getEphemerals", "path", &[], (1, ANY), read::ephemerals),
-    own("import", "[--overwrite] [file]", subtree::import),
+    own("group", "join|ls path ...", recipes::group).with(recipes::lines::group),
+    own("import", "[--overwrite] [file]", subtree::import).with(subtree::import_line),
     java("listquota", "path", &[], (2, ANY), quota::list),
+    own("lock", "[--read | --write] path -- command", recipes::lock).with(recipes::lines::lock),
     Command {
         run: Run::JavaWatch(read::ls),
         ..java("ls", "[-s] [-w] [-R] path", read::LS, (0, ANY), read::ls)
     },
-    own("mv", "source target", subtree::mv),
+    own("mv", "source target", subtree::mv).with(subtree::mv_line),
+    own("queue", "put|take path ...", recipes::queue).with(recipes::lines::queue),
     java("reconfig", ensemble::RECONFIG_USAGE, ensemble::RECONFIG, (0, ANY), ensemble::reconfig),
     java("removewatches", "path [-c|-d|-a] [-l]", session::REMOVE, (2, ANY), session::remove),
     java("rmr", "path [-b batch size]", write::DELETE_ALL, (2, ANY), write::rmr),
+    own("semaphore", "[--leases n] path -- command", recipes::semaphore)
+        .with(recipes::lines::semaphore),
+    own("service", "register|discover path name ...", recipes::service)
+        .with(recipes::lines::service),
     Command {
         lists_options: true,
         ..java("set", "path data [-s] [-v version] [-b]", write::SET, (3, ANY), write::set)
@@ -155,11 +189,11 @@ pub(crate) static COMMANDS: &[Command] = &[
         run: Run::JavaWatch(read::stat),
         ..java("stat", "[-w] path", read::STAT, (2, ANY), read::stat)
     },
-    own("status", "", servers::status),
+    own("status", "", servers::status).with(servers::status_line),
     java("sync", "path", &[], (2, ANY), read::sync),
-    own("tree", "[path] [--size] [--depth levels]", survey::tree),
+    own("tree", "[path] [--size] [--depth levels]", survey::tree).with(survey::tree_line),
     java("version", "", &[], (0, 1), session::version),
-    own("watch", "[-r] [--count n] path", live::watch),
+    own("watch", "[-r] [--count n] path", live::watch).with(live::watch_line),
     java("whoami", "", &[], (0, ANY), session::who_am_i),
 ];
 
@@ -172,6 +206,11 @@ pub(crate) fn listing() -> Vec<(&'static str, &'static str)> {
 }
 
 impl Command {
+    /// With its command line, for completions and pages.
+    const fn with(self, line: fn() -> clap::Command) -> Command {
+        Command { line: Some(line), ..self }
+    }
+
     pub(crate) fn find(name: &str) -> Option<&'static Command> {
         COMMANDS.iter().find(|command| command.name == name)
     }
@@ -200,11 +239,45 @@ impl Command {
         options.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
+    /// As clap has it: its own line, or one made of zkCli's options. Options of several letters behind one hyphen
+    /// are none of clap's, and are listed in the text.
+    pub(crate) fn clap(&self) -> clap::Command {
+        if let Some(line) = self.line {
+            return line();
+        }
+        let usage = format!("{} {}", self.name, self.arguments);
+        let mut command = clap::Command::new(self.name)
+            .override_usage(usage.trim_end().to_owned())
+            .disable_help_flag(true);
+        let mut long = Vec::new();
+        for opt in self.options {
+            let mut letters = opt.name.chars();
+            match (letters.next(), letters.next()) {
+                (Some(letter), None) => {
+                    let action = match opt.takes_value {
+                        true => clap::ArgAction::Set,
+                        false => clap::ArgAction::SetTrue,
+                    };
+                    let arg = clap::Arg::new(opt.name).short(letter).help(opt.about);
+                    command = command.arg(arg.action(action));
+                }
+                _ => long.push(format!("-{} <{}>  {}", opt.name, opt.name, opt.about)),
+            }
+        }
+        if !long.is_empty() {
+            command = command.after_help(long.join("\n"));
+        }
+        command.arg(clap::Arg::new("words").num_args(0..).hide(true))
+    }
+
     /// Runs it with its words, its name the first.
     pub(crate) fn run(&'static self, context: &mut Context<'_>, words: &[String]) -> Done {
         let run = match &self.run {
             Run::Own(run) => return run(context, words),
-            Run::Java(run) | Run::JavaWatch(run) => run,
+            Run::JavaOr(_, word, run) if words.get(1).is_some_and(|second| second == word) => {
+                return run(context, &words[1..]);
+            }
+            Run::Java(run) | Run::JavaWatch(run) | Run::JavaOr(run, ..) => run,
         };
         let mut parsed = parse(self.options, self.group, words)?;
         let (least, most) = self.words;

@@ -6,7 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use ringkeeper::client::{ConnectString, Host};
 use ringkeeper::membership::Members;
 use serde_json::{Value, json};
@@ -151,6 +151,10 @@ const COLUMNS: [(&str, &str); 8] = [
 #[command(name = "status")]
 struct Status {}
 
+pub(super) fn status_line() -> clap::Command {
+    Status::command()
+}
+
 /// `status`: a line for each server.
 pub(super) fn status(context: &mut Context<'_>, words: &[String]) -> Done {
     Status::try_parse_from(words)?;
@@ -202,6 +206,10 @@ enum Health {
     Ok = 0,
     Warning = 1,
     Critical = 2,
+}
+
+pub(super) fn check_line() -> clap::Command {
+    Check::command()
 }
 
 /// `check`: whether somebody is answered, how quickly, and whether every server runs.

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, stdin};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use ringkeeper::codec::request::{CreateOp, MultiOp, RawAcl, Request, WriteOp};
 use ringkeeper::types::{AclList, CreateMode, ErrorCode, Stat};
 use serde_json::{Value, json};
@@ -170,6 +170,10 @@ struct Cp {
     target: String,
 }
 
+pub(super) fn cp_line() -> clap::Command {
+    Cp::command()
+}
+
 /// `cp`.
 pub(super) fn cp(context: &mut Context<'_>, words: &[String]) -> Done {
     let cp = Cp::try_parse_from(words)?;
@@ -204,6 +208,10 @@ pub(super) fn cp(context: &mut Context<'_>, words: &[String]) -> Done {
 struct Mv {
     source: String,
     target: String,
+}
+
+pub(super) fn mv_line() -> clap::Command {
+    Mv::command()
 }
 
 /// `mv`.
@@ -257,6 +265,10 @@ struct Export {
     path: String,
 }
 
+pub(super) fn export_line() -> clap::Command {
+    Export::command()
+}
+
 /// `export`.
 pub(super) fn export(context: &mut Context<'_>, words: &[String]) -> Done {
     let export = Export::try_parse_from(words)?;
@@ -292,6 +304,10 @@ struct Import {
     overwrite: bool,
     /// The export; standard input if there is none, or -
     file: Option<String>,
+}
+
+pub(super) fn import_line() -> clap::Command {
+    Import::command()
 }
 
 /// `import`.

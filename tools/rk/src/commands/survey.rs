@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use ringkeeper::types::{Acl, ErrorCode, Perms, SessionId};
 use serde_json::json;
 use wildmatch::WildMatch;
@@ -105,6 +105,10 @@ struct Find {
     long: bool,
 }
 
+pub(super) fn find_line() -> clap::Command {
+    Find::command()
+}
+
 /// `find`: those that are as asked for, a path a line.
 pub(super) fn find(context: &mut Context<'_>, words: &[String]) -> Done {
     let find = Find::try_parse_from(words)?;
@@ -205,6 +209,10 @@ struct Shown {
     /// Of it and all beneath it.
     nodes: u64,
     bytes: u64,
+}
+
+pub(super) fn tree_line() -> clap::Command {
+    Tree::command()
 }
 
 /// `tree`.
