@@ -6,164 +6,19 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use support::server::{target, zookeeper_jars};
-use support::{root, scratch};
+use support::guide::{Block, run, script};
+use support::root;
 
-/// A fenced block: what it is written in, and its lines.
-struct Block {
-    language: String,
-    text: String,
-}
+const README: &str = "README.md";
 
 fn blocks() -> Vec<Block> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let mut found: Vec<Block> = Vec::new();
-    let mut inside = false;
-    for line in readme.lines() {
-        match (line.strip_prefix("```"), inside) {
-            (Some(language), false) => {
-                found.push(Block { language: language.to_owned(), text: String::new() });
-                inside = true;
-            }
-            (Some(_), true) => inside = false,
-            (None, true) => {
-                let block = found.last_mut().unwrap();
-                block.text += line;
-                block.text.push('\n');
-            }
-            (None, false) => {}
-        }
-    }
-    found
+    support::guide::blocks(README)
 }
 
-/// The one block of the README that holds this.
 fn block(holds: &str) -> Block {
-    let mut found: Vec<Block> =
-        blocks().into_iter().filter(|block| block.text.contains(holds)).collect();
-    assert_eq!(found.len(), 1, "blocks of README.md with {holds:?}");
-    found.remove(0)
-}
-
-/// A shell script for a block: what is typed into a console, and what has to be seen then.
-fn script(block: &Block) -> String {
-    match block.language.as_str() {
-        "sh" => block.text.clone(),
-        "python" => format!("python3 - <<'BLOCK_END'\n{}BLOCK_END\n", block.text),
-        "console" => console(&block.text),
-        other => panic!("README.md has a block in {other:?}, which no test can run"),
-    }
-}
-
-/// `$ command`, lines of its standard input behind a prompt in brackets, and lines that its output
-/// has to hold in this order; `...` stands for any.
-fn console(text: &str) -> String {
-    let (mut command, mut typed, mut expected) = ("", String::new(), String::new());
-    for line in text.lines() {
-        if let Some(line) = line.strip_prefix("$ ") {
-            assert!(command.is_empty(), "two commands in one console block: {text}");
-            command = line;
-        } else if let Some((_, line)) = line.strip_prefix('[').and_then(|l| l.split_once("] ")) {
-            typed += &format!("{line}\n");
-        } else if line != "..." {
-            expected += &format!("{line}\n");
-        }
-    }
-    format!(
-        "cat > typed <<'BLOCK_END'\n{typed}BLOCK_END\ncat > expected <<'BLOCK_END'\n\
-         {expected}BLOCK_END\n{{ {command}; }} < typed > seen 2>&1 || exit 1\nholds expected seen\n"
-    )
-}
-
-/// What every script begins with: waiting for a server, and comparing output.
-const PRELUDE: &str = r#"
-set -euo pipefail
-ip link set lo up
-# say PORT WORD: what a server answers to a four-letter word.
-say() { exec 3<>/dev/tcp/127.0.0.1/"$1" && printf %s "$2" >&3 && cat <&3; exec 3>&-; }
-# until_true COMMAND...: asks again and again, for a minute.
-until_true() {
-    for _ in $(seq 600); do "$@" > /dev/null 2>&1 && return 0; sleep 0.1; done
-    echo "never true: $*" >&2
-    return 1
-}
-serves() { say "$1" srvr | grep -q '^Mode'; }
-leads() { say "$1" srvr | grep -q '^Mode: leader'; }
-one_leads() { leads 2182 || leads 2183 || leads 2184; }
-# holds EXPECTED SEEN: the lines of one file are found in the other, in their order.
-holds() {
-    awk 'NR == FNR { want[++n] = $0; next }
-         at < n && index($0, want[at + 1]) { at++ }
-         END { if (at < n) { print "not seen: " want[at + 1] > "/dev/stderr"; exit 1 } }' "$1" "$2" ||
-        { cat "$2" >&2; return 1; }
-}
-"#;
-
-/// Runs a script as a new user would: in an empty folder, where `cargo run --release`, `zkCli.sh`,
-/// `python3` with kazoo and `target/release/ringkeeper` are what a set-up machine has.
-fn run(name: &str, body: &str) {
-    let need = Command::new("bash")
-        .arg(root().join("tests/support/need.sh"))
-        .args(["ip", "unshare", "openssl"])
-        .status();
-    assert!(need.expect("bash").success(), "iproute2, util-linux and openssl are needed");
-    let folder = scratch(&format!("readme-{name}"));
-    let binary = env!("CARGO_BIN_EXE_ringkeeper");
-    fs::create_dir_all(folder.join("target/release")).unwrap();
-    symlink(binary, folder.join("target/release/ringkeeper")).unwrap();
-    let commands = folder.join("commands");
-    fs::create_dir(&commands).unwrap();
-    let cargo = format!(
-        "#!/bin/bash\n[ \"$1 $2\" = 'run --release' ] || exit 9\nshift 2\n[ \"${{1:-}}\" = -- ] && shift\n\
-         exec {binary} \"$@\"\n"
-    );
-    let shell = format!(
-        "#!/bin/bash\nexec java -Dorg.slf4j.simpleLogger.defaultLogLevel=off -cp '{}' \
-         org.apache.zookeeper.ZooKeeperMain \"$@\"\n",
-        zookeeper_jars()
-    );
-    for (name, text) in [("cargo", &cargo), ("zkCli.sh", &shell)] {
-        let file = commands.join(name);
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    symlink(python(), commands.join("python3")).unwrap();
-    fs::write(folder.join("script.sh"), format!("{PRELUDE}{body}")).unwrap();
-    let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("timeout")
-        // A process namespace as well: when the script ends, so does every server it has started.
-        .args(["180", "unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"])
-        .args(["bash", "script.sh"])
-        .current_dir(&folder)
-        .env("PATH", path)
-        .stdin(Stdio::null())
-        .output()
-        .expect("timeout, unshare");
-    assert!(
-        output.status.success(),
-        "{}: {}\n{}{}",
-        folder.join("script.sh").display(),
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// A Python that has kazoo.
-fn python() -> PathBuf {
-    let made = Command::new("python3")
-        .arg(root().join("tests/clients/run.py"))
-        .arg("--venv")
-        .env("CARGO_TARGET_DIR", target())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("python3");
-    assert!(made.status.success(), "no environment with kazoo");
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
+    support::guide::block(README, holds)
 }
 
 #[test]
@@ -195,7 +50,7 @@ fn the_first_command_serves_and_the_first_sessions_are_as_printed() {
         script(&block("create /greeting")),
         script(&block("KazooClient")),
     );
-    run("first", &body);
+    run("readme-first", &body);
 }
 
 #[test]
@@ -205,7 +60,7 @@ fn a_configuration_file_is_taken() {
          until_true serves 2222\n",
         script(&block("conf/zoo.cfg")).trim_end()
     );
-    run("file", &body);
+    run("readme-file", &body);
 }
 
 #[test]
@@ -226,7 +81,7 @@ fn an_ensemble_is_made_and_its_members_change() {
         script(&again),
         script(&block("reconfig -add")),
     );
-    run("ensemble", &body);
+    run("readme-ensemble", &body);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 pub mod client;
 pub mod disks;
 pub mod ensemble;
+pub mod guide;
 pub mod http;
 pub mod learner;
 pub mod left_out;
