@@ -83,7 +83,7 @@ const DEFAULTS: [&str; 9] = [
     "maxClientCnxns=60",
     "standaloneEnabled=true",
     "admin.enableServer=true",
-    "server.1=localhost:2888:3888;2181",
+    "server.1=localhost:2888:3888;2181", // a loopback name, of which nobody binds a port here
 ];
 
 #[test]
@@ -116,10 +116,10 @@ fn the_entry_point_makes_a_configuration_of_the_official_images_variables() {
         (
             &[
                 ("ZOO_MY_ID", "2"),
-                ("ZOO_SERVERS", "server.1=zoo1:2888:3888;2181 server.2=0.0.0.0:2888:3888;2181"),
+                ("ZOO_SERVERS", "server.1=zoo1:2888:3888;2181 server.2=zoo2:2888:3888;2181"),
             ],
-            &["server.1=localhost:2888:3888;2181"],
-            &["server.1=zoo1:2888:3888;2181", "server.2=0.0.0.0:2888:3888;2181"],
+            &DEFAULTS[8..],
+            &["server.1=zoo1:2888:3888;2181", "server.2=zoo2:2888:3888;2181"],
             "2",
         ),
         (
