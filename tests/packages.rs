@@ -86,10 +86,19 @@ const DEFAULTS: [&str; 9] = [
     "server.1=localhost:2888:3888;2181", // a loopback name, of which nobody binds a port here
 ];
 
+/// Variables; lines of the default configuration that are not there then, and those that are in their place;
+/// and the member's number.
+type Row = (
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static str,
+);
+
 #[test]
 fn the_entry_point_makes_a_configuration_of_the_official_images_variables() {
     // Goal: whoever changes the image's name in a compose file gets the same server.
-    let rows: [(&[(&str, &str)], &[&str], &[&str], &str); 6] = [
+    let rows: [Row; 6] = [
         (&[], &[], &[], "1"),
         (
             &[("ZOO_TICK_TIME", "500"), ("ZOO_INIT_LIMIT", "9"), ("ZOO_SYNC_LIMIT", "8")],
