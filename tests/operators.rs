@@ -123,7 +123,6 @@ fn protection_that_is_not_served_ends_the_start() {
         ("requestThrottleLimit", "1"),
         ("throttled_op_wait_time", "1"),
         ("largeRequestThreshold", "1000"),
-        ("audit.enable", "true"),
         ("authProvider.1", "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"),
         ("sessionRequireClientSASLAuth", "true"),
     ] {

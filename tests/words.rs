@@ -187,6 +187,8 @@ const OURS: &[&str] = &[
     "zk_sessions_refused",
     "zk_request_bytes_held",
     "zk_requests_deferred",
+    "zk_audit_records",
+    "zk_audit_records_lost",
 ];
 
 /// Figures that Java moves and ours has at zero.

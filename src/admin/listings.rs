@@ -216,7 +216,7 @@ fn date(time: WallMillis) -> String {
 
 /// Day number since 1970 to year, month from 0, and day (H. Hinnant, "chrono-compatible low-level
 /// date algorithms").
-fn civil(days: i64) -> (i64, usize, i64) {
+pub(in crate::admin) fn civil(days: i64) -> (i64, usize, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);

@@ -44,6 +44,11 @@ pub fn environment() -> String {
     out
 }
 
+/// The user that this process runs as.
+pub fn user_name() -> String {
+    user().0
+}
+
 /// Name and home of the user this process runs as, from /etc/passwd; a user it does not list has
 /// a number for a name.
 fn user() -> (String, String) {

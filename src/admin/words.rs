@@ -24,9 +24,9 @@ use crate::tree::Tree;
 use crate::types::{ConnId, Millis};
 
 /// Every word a connection may begin with, enabled or not.
-pub const WORDS: [&str; 19] = [
+pub const WORDS: [&str; 20] = [
     "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst",
-    "srvr", "stat", "stmk", "wchc", "wchp", "wchs", "lead",
+    "srvr", "stat", "stmk", "topn", "wchc", "wchp", "wchs", "lead",
 ];
 
 /// What the words may tell, and what they need for it.
@@ -113,7 +113,9 @@ impl Commands {
     /// Words whose answer needs files, every connection, or what roles keep to themselves: they
     /// are answered away from the network cores (`node::slow_commands`).
     pub fn takes_time(&self, word: &str) -> bool {
-        let slow = ["cons", "conf", "crst", "dirs", "dump", "envi", "mntr", "stat", "wchc", "wchp"];
+        let slow = [
+            "cons", "conf", "crst", "dirs", "dump", "envi", "mntr", "stat", "topn", "wchc", "wchp",
+        ];
         slow.contains(&word) && self.whitelist.allows(word) && self.is_serving()
     }
 
@@ -123,7 +125,7 @@ impl Commands {
     }
 
     /// As what they are served, at one moment; `None`: they are not.
-    pub(super) fn serving_as(&self) -> Option<Mode> {
+    pub(in crate::admin) fn serving_as(&self) -> Option<Mode> {
         let mode = self.gauges.quorum.serving_as();
         mode.filter(|_| self.gauges.running.load(Ordering::Relaxed))
     }

@@ -17,6 +17,10 @@ pub fn flags_from_environment() -> Flags {
             flags.add(&text.to_string_lossy());
         }
     }
+    // zkServer.sh: -Dzookeeper.log.dir=${ZOO_LOG_DIR}.
+    if let Some(folder) = std::env::var_os("ZOO_LOG_DIR") {
+        flags.set_default("zookeeper.log.dir", &folder.to_string_lossy());
+    }
     flags
 }
 

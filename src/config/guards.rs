@@ -45,13 +45,6 @@ const GUARDS: &[Guard] = &[
         feature: "the bound of large requests in flight",
         instead: "set it to -1; globalOutstandingLimit and jute.maxbuffer bound requests",
     },
-    Guard {
-        key: "audit.enable",
-        alias: &[],
-        is_on: is_true,
-        feature: "the audit log",
-        instead: "set it to false",
-    },
 ];
 
 pub(super) fn refuse(s: &mut Source<'_>) -> Result<(), ConfigError> {
@@ -72,8 +65,4 @@ fn above_zero(found: &Found) -> Result<bool, ConfigError> {
 /// Any size but a negative one is a threshold, 0 too.
 fn is_natural(found: &Found) -> Result<bool, ConfigError> {
     Ok(found.number(ANY, "bytes, or -1 for none,")? >= 0)
-}
-
-fn is_true(found: &Found) -> Result<bool, ConfigError> {
-    Ok(found.is_true())
 }

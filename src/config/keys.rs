@@ -114,7 +114,6 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("metricsProvider.https*", WHY_TLS),
     ("metricsProvider.ssl.*", WHY_TLS),
     ("metricsProvider.*", "a setting of a metrics provider of Java's"),
-    ("audit.impl.class", "the audit log is not served by this version"),
     ("connection_throttle_*", WHY_THROTTLE),
     ("connectionTokenFill*", WHY_THROTTLE),
     ("connectionFreezeTime", WHY_THROTTLE),

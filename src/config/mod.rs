@@ -9,7 +9,8 @@
 //! * [`properties`]: the file's syntax
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings, with [`listen`], [`storage`], [`auth`] and [`operators`] for larger groups
+//! * [`parse`]: keys to settings, with [`listen`], [`storage`], [`auth`], [`operators`] and [`audit`] for
+//!   larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
 //! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
 //!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
@@ -19,6 +20,7 @@
 //! * [`error`]: what is wrong, where, and what would be right; [`conflict`]: what contradicts what
 
 pub mod arguments;
+mod audit;
 mod auth;
 mod check;
 mod command_line;

@@ -3,8 +3,8 @@
 
 use super::listen::address;
 use super::source::{Found, Source, not_served};
-use super::value::{ANY, POSITIVE, flag, number};
-use super::{AdminSettings, ConfigError, Listen, MetricNames, MetricsSettings};
+use super::value::{ANY, NATURAL, POSITIVE, flag, number};
+use super::{AdminSettings, ConfigError, Listen, MetricNames, MetricsSettings, SlowSettings};
 
 /// JettyAdminServer.DEFAULT_PORT.
 const ADMIN_PORT: i64 = 8080;
@@ -12,6 +12,13 @@ const ADMIN_PORT: i64 = 8080;
 const METRICS_PORT: i64 = 7000;
 /// Commands.rateLimiterInterval, milliseconds.
 const RATE_INTERVAL: i64 = 300_000;
+
+/// `ringkeeper.live.ms`: twice as long as an ensemble waits for one of its own by default.
+const LIVE_MS: i64 = 10_000;
+/// `ringkeeper.ready.ms`: what a client would call hanging.
+const READY_MS: i64 = 2_000;
+/// What either may be: an answer has to come before whoever probes gives up.
+const WITHIN: std::ops::RangeInclusive<i64> = 10..=600_000;
 
 const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
 /// Providers without a page: `mntr` has the figures here, whichever of them is named.
@@ -55,6 +62,8 @@ pub(super) fn admin(s: &mut Source<'_>) -> Result<Option<AdminSettings>, ConfigE
             None => interval / 1000,
         },
         trusts_proxy: flag(s.property("IPAuthenticationProvider.usexforwardedfor"), false),
+        live_ms: number(s.file("ringkeeper.live.ms"), WITHIN, "milliseconds", LIVE_MS)? as u64,
+        ready_ms: number(s.file("ringkeeper.ready.ms"), WITHIN, "milliseconds", READY_MS)? as u64,
     };
     Ok(is_on.then_some(settings))
 }
@@ -103,6 +112,13 @@ fn names(found: Option<Found>) -> Result<MetricNames, ConfigError> {
             _ => Err(found.refuse("3.9 (plain names) or 3.10 (counters end in _total)")),
         },
     }
+}
+
+/// `None`: no operation is called slow.
+pub(super) fn slow(s: &mut Source<'_>) -> Result<Option<SlowSettings>, ConfigError> {
+    let threshold_ms = number(s.file("ringkeeper.slow.ms"), NATURAL, "milliseconds", 0)?;
+    let keep = number(s.file("ringkeeper.slow.keep"), 1..=10_000, "operations", 128)? as usize;
+    Ok((threshold_ms > 0).then_some(SlowSettings { threshold_ms, keep }))
 }
 
 /// Keys that a Java server makes system properties, and the flags: what `system_properties` tells.

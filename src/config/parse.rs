@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::audit::audit;
 use super::auth::auth;
 use super::ensemble::ensemble;
 use super::listen::client;
@@ -82,6 +83,8 @@ impl Settings {
             not_served: Vec::new(),
             admin: operators::admin(s)?,
             metrics: operators::metrics(s)?,
+            audit: audit(s)?,
+            slow: operators::slow(s)?,
             properties: operators::properties(s),
             initial: operators::initial(s),
             origins: Vec::new(),

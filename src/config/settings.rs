@@ -67,6 +67,10 @@ pub struct Settings {
     pub admin: Option<AdminSettings>,
     /// The page of metrics; `None`: there is none.
     pub metrics: Option<MetricsSettings>,
+    /// The audit log; `None`: there is none.
+    pub audit: Option<AuditSettings>,
+    /// The slow-operation log; `None`: there is none.
+    pub slow: Option<SlowSettings>,
     /// What a Java server would have as system properties, by name; secrets left out.
     pub properties: Vec<(String, String)>,
     /// The configuration file's keys and values, a line each; secrets left out.
@@ -372,6 +376,10 @@ pub struct AdminSettings {
     /// `zookeeper.IPAuthenticationProvider.usexforwardedfor`: a proxy stands in front, and its word
     /// about addresses is taken.
     pub trusts_proxy: bool,
+    /// `ringkeeper.live.ms`: `/live` gives a role so long to take a turn.
+    pub live_ms: u64,
+    /// `ringkeeper.ready.ms`: a server that `/ready` calls ready is behind by so much at most.
+    pub ready_ms: u64,
 }
 
 /// `metricsProvider.*`, where the provider is Prometheus'.
@@ -383,6 +391,28 @@ pub struct MetricsSettings {
     pub process: bool,
     /// `ringkeeper.metrics.names`.
     pub names: MetricNames,
+}
+
+/// `audit.*`, where `audit.enable` is true.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditSettings {
+    /// `ringkeeper.audit.file`, or else `zookeeper.auditlog.file`, in the folder `zookeeper.log.dir`.
+    pub file: PathBuf,
+    /// `ringkeeper.audit.max`, bytes from which on the file is rotated.
+    pub bytes_max: u64,
+    /// `ringkeeper.audit.keep`, files that have been rotated.
+    pub keep: u32,
+    /// `ringkeeper.audit.daily`: it is rotated at midnight, too, by UTC.
+    pub daily: bool,
+}
+
+/// `ringkeeper.slow.*`, where `ringkeeper.slow.ms` is above 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlowSettings {
+    /// `ringkeeper.slow.ms`: operations that take as long are kept.
+    pub threshold_ms: i64,
+    /// `ringkeeper.slow.keep`, operations.
+    pub keep: usize,
 }
 
 /// Whose names metrics have.

@@ -26,6 +26,11 @@ impl Flags {
             }
         }
     }
+    /// Gives one that is not there.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        let property = self.properties.entry(name.to_owned());
+        property.or_insert_with(|| value.trim().to_owned());
+    }
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()))

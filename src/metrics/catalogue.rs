@@ -475,6 +475,12 @@ pub const OURS: &[Metric] = &[
     counter("sessions_refused", Count, "Sessions beyond a bound", |s| {
         whole(s.gauges.sessions_refused.get())
     }),
+    counter("audit_records", Count, "Records in the audit log", |s| {
+        whole(s.gauges.audit.written.get())
+    }),
+    counter("audit_records_lost", Count, "Records that the audit log lacks", |s| {
+        whole(s.gauges.audit.lost.get())
+    }),
 ];
 
 const SUMMARIES: &[Metric] = &[

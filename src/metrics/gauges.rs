@@ -250,6 +250,14 @@ impl CoreGauges {
     }
 }
 
+/// The audit log's; its thread writes them.
+#[derive(Default, Debug)]
+#[allow(missing_docs, reason = "metrics::catalogue says what each figure is")]
+pub struct AuditFigures {
+    pub written: Figure,
+    pub lost: Figure,
+}
+
 /// The whole server's figures.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "metrics::catalogue says what each figure is")]
@@ -281,6 +289,7 @@ pub struct Gauges {
     pub quorum: QuorumGauges,
     /// The log thread's; set once it runs.
     log: OnceLock<Arc<Figures>>,
+    pub audit: Arc<AuditFigures>,
     /// Still serving.
     pub running: AtomicBool,
     /// What `stmk` was last told (ZooTrace); nothing here depends on it.
@@ -313,6 +322,7 @@ impl Gauges {
             db_init_time: Summary::default(),
             quorum: QuorumGauges::new(),
             log: OnceLock::new(),
+            audit: Arc::default(),
             running: AtomicBool::new(true),
             trace_mask: Figure::new(TRACE_MASK),
         }

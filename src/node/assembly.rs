@@ -18,6 +18,7 @@ use crate::prep::PrepSettings;
 use crate::roles::control::{
     Control, ControlParts, ControlSettings, Disk, EnsembleParts, MemberSettings, Reconfig,
 };
+use crate::roles::insight::Insight;
 use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
 use crate::roles::learner_files::LearnerFiles;
 use crate::roles::log::OpenError;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub facts: ShownSettings,
     /// How many may connect.
     pub admission: Admission,
+    /// What operators are told of requests.
+    pub insight: Insight,
     /// How a change of history reads the disk anew.
     pub restore: RestoreOptions,
     /// `None`: a server on its own.
@@ -220,8 +223,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let (to_control, inbox) = mailbox(limits::MAILBOX_CAPACITY, control);
     let mut start_log = log(to_control.clone());
     let log = start_log(last)?;
-    let (senders, queues) = queues();
-    let removing: Arc<Mutex<()>> = Arc::default();
+    let ((senders, queues), removing) = (queues(), Arc::<Mutex<()>>::default());
     let (mut history, mut learner_files, mut ensemble) = (None, None, None);
     if let Some(member) = plan.ensemble {
         let restore =
@@ -232,9 +234,8 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         ensemble = Some(parts_of(member, disk, (window, blank), &to_networks[0])?);
         history = Some(HistoryFiles::new(folders, restore, &write, start_log, &removing));
     }
-    let serving = ensemble.is_none();
+    let (serving, turns) = (ensemble.is_none(), Arc::new(Turns::default()));
     gauges.running.store(serving, Ordering::Relaxed);
-    let turns = Arc::new(Turns::default());
     let shared = Arc::new(Shared {
         tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
@@ -245,6 +246,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         admission: Arc::new(plan.admission),
         pools: Pools::new(&plan.network.budgets),
         lines: ClientLogLines::default(),
+        insight: plan.insight.clone(),
         peers: to_networks.clone(),
     });
     let control = Control::new(ControlParts {
@@ -262,6 +264,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         snapshot_due: snapshot_later,
         ensemble,
         gauges: gauges.clone(),
+        insight: plan.insight,
         turns,
         now,
         wall,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use crate::admin::listings::{self, ConnLine, Moment, Watching};
+use crate::admin::top;
 use crate::admin::words::Commands;
 use crate::metrics::gauges::ConnGauges;
 use crate::roles::message::{Query, ToNetwork};
@@ -55,6 +56,10 @@ impl SlowCommands {
             "wchp" => self.watching(listings::watches_by_path)?,
             "wchc" => self.watching(listings::watches_by_session)?,
             "dump" => self.dump()?,
+            "topn" => {
+                let slices = self.queries.top()?;
+                top::text(&slices, &self.queries.held(&self.commands, limits::WORD_BYTES)?)
+            }
             word => self.commands.answer(word, clock::now(), gauges),
         })
     }

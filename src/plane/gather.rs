@@ -49,6 +49,11 @@ impl Sources {
                 (given.watching, given.is_cut) = (watching, !whole);
             }
             Wanted::Observers => given.observers = self.queries.observers()?,
+            Wanted::Top => {
+                given.top = self.queries.top()?;
+                given.held = self.queries.held(&self.commands, bytes)?;
+                given.is_cut = given.held.is_cut;
+            }
         }
         Some(given)
     }

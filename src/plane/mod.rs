@@ -11,14 +11,17 @@
 //! * [`connections`]: who may connect, and for how long; [`idle`]: when a byte went either way last;
 //!   [`busy`]: whether a request is under way
 //! * [`service`]: an HTTP request → an answer; [`body`]: what is sent behind its head
-//! * [`gather`]: what is asked of the roles and the disk
+//! * [`gather`]: what is asked of the roles and the disk; [`probes`]: whether they live, and are behind
+//! * [`audit`]: the audit log, on a thread of its own: a disk that hangs under it stops no answer here
 
+pub mod audit;
 mod body;
 mod busy;
 mod connections;
 mod gather;
 mod idle;
 mod listen;
+mod probes;
 mod service;
 mod start;
 mod thread;

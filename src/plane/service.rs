@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::body::PlaneBody;
 use super::gather::Sources;
 use super::listen::{Page, Role};
+use super::probes::Probes;
 use crate::admin::http::commands::Entry;
 use crate::admin::http::given::{Given, Taken, Wanted};
+use crate::admin::http::probes::Confirmed;
 use crate::admin::http::reply::{Reply, status};
 use crate::admin::http::request::{Method, Request};
 use crate::admin::http::server::{AdminServer, Step};
@@ -46,6 +48,7 @@ pub(super) struct Plane {
     /// Answers whose length clients choose.
     listings: Arc<Semaphore>,
     refused_at: Cell<Option<Instant>>,
+    probes: Probes,
 }
 
 /// An answer with its body.
@@ -56,7 +59,8 @@ impl Plane {
         let listings = Arc::new(Semaphore::new(limits::PLANE_LISTINGS));
         let asking = Arc::new(Semaphore::new(1));
         let (snapshots, refused_at) = (Semaphore::new(1), Cell::new(None));
-        Plane { server, sources, asking, snapshots, listings, refused_at }
+        let probes = Probes::default();
+        Plane { server, sources, asking, snapshots, listings, refused_at, probes }
     }
 
     pub(super) async fn answer(
@@ -82,6 +86,8 @@ impl Plane {
             Step::Ask(entry, wanted) => self.listing(entry, Some(wanted)).await,
             Step::Snapshot { streaming } => self.snapshot(streaming).await,
             Step::Shed => self.shed(body).await,
+            Step::Live => self.live().await,
+            Step::Ready => self.ready().await,
         }
     }
 
@@ -158,6 +164,24 @@ impl Plane {
             Some((Taken { zxid: written.zxid, bytes: file.size().ok()? }, file))
         });
         opened.await.ok()?
+    }
+
+    async fn live(&self) -> Answer {
+        let limit = Duration::from_millis(self.server.live_within());
+        let stuck = match self.sources.get() {
+            Some(sources) => self.probes.stuck(&sources.queries, limit).await,
+            None => Vec::new(),
+        };
+        plain(self.server.live(&stuck))
+    }
+
+    async fn ready(&self) -> Answer {
+        let limit = Duration::from_millis(self.server.ready_within());
+        let confirmed = match self.sources.get() {
+            Some(sources) => self.probes.confirm(&sources.queries, limit).await,
+            None => Confirmed::Dropped,
+        };
+        plain(self.server.ready(confirmed))
     }
 
     async fn shed(&self, body: Incoming) -> Answer {

@@ -107,6 +107,8 @@ fn facts(settings: &Settings) -> AdminFacts {
         last_zxid_section: settings.snapshot.last_zxid_section,
         snapshot_interval_ms: admin.map_or(0, |admin| admin.snapshot_interval_ms),
         trusts_proxy: admin.is_some_and(|admin| admin.trusts_proxy),
+        live_ms: admin.map_or(0, |admin| admin.live_ms),
+        ready_ms: admin.map_or(0, |admin| admin.ready_ms),
         initial_configuration: settings.ensemble.is_none().then(|| settings.initial.clone()),
         properties: settings.properties.clone(),
     }

@@ -8,7 +8,11 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 
 use super::jobs::{Changed, OnSnapshot};
+use super::probe::ProbeEnd;
+use crate::admin::audit::Audited;
 use crate::admin::listings::{ObserverLine, SessionLine};
+use crate::admin::slow::Stations;
+use crate::admin::top::Slice;
 use crate::codec::request::WriteOp;
 use crate::log::LogEvent;
 use crate::metrics::gauges::ConnGauges;
@@ -68,6 +72,8 @@ pub enum ToControl {
         xid: Xid,
         op: Box<WriteOp>,
         identities: Arc<Vec<Identity>>,
+        /// Where there is an audit log, what it is to be told.
+        audited: Option<Box<Audited>>,
     },
     /// A client sync.
     Sync { conn: ConnRef, session: SessionId },
@@ -87,6 +93,11 @@ pub enum ToControl {
     TellSessions(SessionsAsked),
     /// A leader's observers are asked for; none where this server does not lead.
     TellObservers(mpsc::Sender<Vec<ObserverLine>>),
+    /// Answered at once.
+    Probe(ProbeEnd),
+    /// Answered when all is applied that is committed now, and, where there are others, a quorum follows
+    /// still.
+    Confirm(ProbeEnd),
     /// A piece of the log on disk, for a learner.
     LogRead { link: Link, chunk: LogChunk },
     /// A piece of the snapshot stream for a learner; `None` when it could not be made.
@@ -150,7 +161,7 @@ pub enum ToNetwork {
     /// Something a watch may want to hear of.
     Change(Change),
     /// The answer to the front of a connection's line.
-    Reply { conn: ConnId, zxid: Zxid, outcome: Box<Outcome> },
+    Reply { conn: ConnId, zxid: Zxid, outcome: Box<Outcome>, stations: Stations },
     /// The client sync at the front of a connection's line is done.
     Synced { conn: ConnId, zxid: Zxid },
     /// The handshake may be answered.
@@ -182,6 +193,10 @@ pub enum ToNetwork {
     Listen { from: SocketAddr, to: SocketAddr, backlog: u32 },
     /// A slice of the watches is asked for.
     TellWatches(WatchesAsked),
+    /// What has been counted of requests is asked for; the first question begins it.
+    TellTop(mpsc::Sender<Slice>),
+    /// Answered at once.
+    Probe(ProbeEnd),
     /// An operator has these connections closed; their sessions live on.
     Shed(Vec<ConnId>),
     /// More waits to leave than may, and much of it here.
@@ -206,6 +221,8 @@ impl ToNetwork {
             | ToNetwork::Adopt { .. }
             | ToNetwork::Listen { .. }
             | ToNetwork::TellWatches(_)
+            | ToNetwork::TellTop(_)
+            | ToNetwork::Probe(_)
             | ToNetwork::Shed(_)
             | ToNetwork::BoundOutput
             | ToNetwork::WordAnswered { .. }

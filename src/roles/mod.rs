@@ -9,12 +9,15 @@
 //! * [`peer_message`]: what control and the peers' sockets say to one another, on one thread
 //! * [`jobs`]: work for threads beside them; [`learner_files`]: what is done of it for learners;
 //!   [`chunks`]: byte strings that share memory
+//! * [`probe`]: whether a role has come to a question
 //! * [`queries`]: what threads beside them ask, slice by slice
+//! * [`insight`]: what operators are told of single requests
 //! * [`quiet`]: log lines that clients can cause at will
 //! * [`turns`]: whether the control role takes any
 
 pub mod chunks;
 pub mod control;
+pub mod insight;
 pub mod jobs;
 pub mod learner_files;
 pub mod log;
@@ -22,6 +25,7 @@ pub mod message;
 pub mod network;
 pub mod peer_message;
 pub mod peers;
+pub mod probe;
 pub mod queries;
 pub mod quiet;
 pub mod stream;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::message::{SessionsAsked, ToControl, ToNetwork, WatchesAsked};
 use crate::admin::listings::{ObserverLine, SessionLine, Watching};
+use crate::admin::top::{Held, Slice};
+use crate::admin::words::Commands;
 use crate::runtime::Sender;
 use crate::tree::Tree;
 use crate::types::SessionId;
@@ -15,6 +17,9 @@ const SLICE: usize = 2_000;
 
 /// How long a role may take to tell a slice before the question is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is answered is of so many milliseconds at least.
+const COUNTED_MS: u64 = 1_000;
 
 /// A session's number and what stands around it in a listing.
 const SESSION_TEXT: usize = 24;
@@ -83,6 +88,47 @@ impl Queries {
             }
             self.rest();
         }
+    }
+
+    /// What has been counted of each core's requests: of a second at least. Whoever asks first waits for
+    /// that.
+    pub fn top(&self) -> Option<Vec<Slice>> {
+        let slices = self.counted()?;
+        if slices.iter().all(|slice| slice.ms >= COUNTED_MS as i64) {
+            return Some(slices);
+        }
+        std::thread::sleep(Duration::from_millis(COUNTED_MS));
+        self.counted()
+    }
+
+    fn counted(&self) -> Option<Vec<Slice>> {
+        let ask = |core: &Sender<ToNetwork>| {
+            let (answer, answers) = mpsc::channel();
+            core.push(ToNetwork::TellTop(answer));
+            answers.recv_timeout(PATIENCE).ok()
+        };
+        self.cores.iter().map(ask).collect()
+    }
+
+    /// What clients hold: sessions, ephemerals, and watches as far as their listing has no more than
+    /// `bytes_max`.
+    pub fn held(&self, commands: &Commands, bytes_max: usize) -> Option<Held> {
+        let (watching, whole) = self.watches(bytes_max)?;
+        let mut held = Held { is_cut: !whole, ..Held::default() };
+        commands.each_connection(|conn| {
+            if conn.session.get() != 0 {
+                let address = conn.peer.ip().to_canonical().to_string();
+                *held.sessions_by_client.entry(address).or_default() += 1;
+            }
+        });
+        held.ephemerals_by_session = commands.tree.ephemeral_counts();
+        for (path, sessions) in watching {
+            for session in &sessions {
+                *held.watches_by_session.entry(*session).or_default() += 1;
+            }
+            held.watches_by_path.insert(path, sessions.len() as u64);
+        }
+        Some(held)
     }
 
     /// The observers of this server, where it leads. `None` as in [`Queries::watches`].

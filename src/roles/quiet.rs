@@ -85,11 +85,14 @@ pub struct ClientLogLines {
     pub unproven: Quiet,
     /// A client that would hold more than it may.
     pub over_bound: Quiet,
+    /// An operation that took long.
+    pub slow: Quiet,
 }
 
 impl ClientLogLines {
-    fn all(&self) -> [&Quiet; 5] {
-        [&self.refused, &self.ahead, &self.auth_failed, &self.unproven, &self.over_bound]
+    fn all(&self) -> [&Quiet; 6] {
+        let ClientLogLines { refused, ahead, auth_failed, unproven, over_bound, slow } = self;
+        [refused, ahead, auth_failed, unproven, over_bound, slow]
     }
 
     /// Lines of any kind are being gathered.

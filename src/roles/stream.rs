@@ -5,7 +5,7 @@ use std::sync::Arc;
 pub use super::stream_state::Stream;
 use crate::roles::message::ToNetwork;
 use crate::runtime::mailbox::Sender;
-use crate::tree::{Change, ChangeSink};
+use crate::tree::{Change, ChangeKind, ChangeSink};
 use crate::types::Zxid;
 
 /// The control core's end.
@@ -53,14 +53,22 @@ pub struct Publisher<'a> {
     pub stream_senders: &'a mut [StreamSender],
     /// The transaction before this one.
     pub before: Zxid,
+    /// Collects the paths of removed nodes, where the audit log is to be told of them.
+    pub removed: Option<Vec<Arc<str>>>,
 }
 
 impl ChangeSink for Publisher<'_> {
     fn wants_changes(&self) -> bool {
         self.stream_senders.iter().any(|stream_sender| stream_sender.stream.is_watching())
+            || self.removed.is_some()
     }
 
     fn change(&mut self, change: Change) {
+        if let Some(removed) = &mut self.removed
+            && change.kind == ChangeKind::Deleted
+        {
+            removed.push(change.path.clone());
+        }
         for stream_sender in self
             .stream_senders
             .iter_mut()

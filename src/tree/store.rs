@@ -4,7 +4,7 @@
 //! anything taken under it, one of `shown`, `index`, `acls` and `quotas`; but the end of a
 //! transaction takes `shown` under `index`. Readers of those four hold no shard.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -231,6 +231,15 @@ impl Tree {
     pub fn ephemerals_seen(&self, session: SessionId) -> (Vec<String>, Zxid) {
         let index = self.index.lock();
         (index.ephemerals_of(session).map(str::to_owned).collect(), index.zxid)
+    }
+
+    /// How many each session has.
+    pub fn ephemeral_counts(&self) -> BTreeMap<SessionId, u64> {
+        let index = self.index.lock();
+        index
+            .sessions()
+            .map(|session| (session, index.ephemerals_of(session).count() as u64))
+            .collect()
     }
 
     /// By id.

@@ -221,6 +221,10 @@ pub const PLANE_CHUNK_BYTES: usize = 256 << 10;
 /// Connections that a network core is told at once to close for `shed_connections`.
 pub const PLANE_SHED: usize = 256;
 
+/// Bytes of records that wait for the audit log's thread, before more of them are lost, counted and
+/// reported: a disk that hangs for seconds under a usual load loses none.
+pub const AUDIT_BYTES: usize = 32 << 20;
+
 /// Lines of a configuration text, and servers of its groups. Reading takes the square of it at
 /// worst, and texts come from other servers too.
 pub const CONFIGURATION_LINES: usize = 4096;

@@ -6,7 +6,10 @@
 //! * [`metrics`]: the page of metrics, by Prometheus' own Python client
 //! * [`ports`]: where it listens, and what becomes of a start where it cannot
 //! * [`hostile`]: those who send too much, too slowly, or too often harm the plane alone
+//! * [`probes`]: what orchestrators ask
+//! * [`slow`]: operations that took long
 //! * [`snapshots`]: taken, streamed, and loaded by Java; connections that are shed
+//! * [`top`]: who asks for what, most often
 //!
 //! `RK_TEST_SERVER=java` compares Java with Java.
 
@@ -19,7 +22,10 @@ mod commands;
 mod hostile;
 mod metrics;
 mod ports;
+mod probes;
+mod slow;
 mod snapshots;
+mod top;
 
 use support::client::Session;
 use support::scratch;

@@ -1,7 +1,8 @@
 //! The same question to two servers: seeded streams of requests go to Apache ZooKeeper 3.9.5 and
 //! to ours, and every answer, event, Stat and the final tree are compared.
 //!
-//! * `cargo test --test side_by_side`: the fixed part, a few seeds.
+//! * `cargo test --test side_by_side`: the fixed part, a few seeds; `audit`: what both audit logs say of
+//!   such streams.
 //! * `RK_SEEDS=500 RK_OPS=1000 cargo test --release --test side_by_side -- --nocapture`: the long
 //!   run; `RK_SEED_FIRST=n` starts at seed n.
 //! * `RK_CORES=x2/0`: ours with two network cores, and control alone on CPU 0 (without `/0` it
@@ -15,6 +16,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod history;
 mod intended;
 mod reading;

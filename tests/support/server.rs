@@ -117,6 +117,11 @@ fn java_server(jars: &str, settings: &[(&str, &str)]) -> Command {
     let prefixes = ["znode.", "readonlymode.", "jute."];
     let alone = settings.iter().filter(|(key, _)| prefixes.iter().any(|p| key.starts_with(p)));
     command.args(alone.map(|(key, value)| format!("-D{key}={value}")));
+    if settings.iter().any(|(key, _)| *key == "audit.enable") {
+        let logger = "org.apache.zookeeper.audit.Slf4jAuditLogger=info";
+        command.arg(format!("-Dorg.slf4j.simpleLogger.log.{logger}"));
+        command.args(["-Dfile.encoding=UTF-8", "-Dsun.stderr.encoding=UTF-8"]);
+    }
     let member = settings.iter().any(|(key, _)| key.starts_with("server."));
     let (flags, main) = if member {
         (["-Xmx256m", "-Xms32m", "-XX:TieredStopAtLevel=1"], "quorum.QuorumPeerMain")

@@ -1,4 +1,4 @@
-//! The commands, by name (Commands' static initialiser; `shed_connections` is 3.10's).
+//! The commands, by name (Commands' static initialiser; `shed_connections` is 3.10's, `slow` and `top` ours).
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,10 +27,14 @@ pub enum Command {
     ServerStats,
     SetTraceMask,
     ShedConnections,
+    /// Ours: the slow-operation log.
+    Slow,
     Snapshot,
     StatReset,
     Stats,
     SystemProperties,
+    /// Ours: who asks for what, most often.
+    Top,
     VotingView,
     WatchSummary,
     Watches,
@@ -87,10 +91,12 @@ pub const COMMANDS: &[Entry] = &[
     get(Command::ServerStats, &["server_stats", "srvr"]),
     always(Command::SetTraceMask, &["set_trace_mask", "stmk"]),
     guarded(Command::ShedConnections, &["shed_connections", "shed"], true),
+    get(Command::Slow, &["slow"]),
     guarded(Command::Snapshot, &["snapshot", "snap"], false),
     get(Command::StatReset, &["stat_reset", "srst"]),
     get(Command::Stats, &["stats", "stat"]),
     always(Command::SystemProperties, &["system_properties", "sysp"]),
+    get(Command::Top, &["top", "topn"]),
     get(Command::VotingView, &["voting_view"]),
     get(Command::WatchSummary, &["watch_summary", "wchs"]),
     get(Command::Watches, &["watches", "wchc"]),

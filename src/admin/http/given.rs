@@ -1,6 +1,7 @@
 //! What has to be asked of the roles and the disk for a command, and what they give.
 
 use crate::admin::listings::{ObserverLine, SessionLine, Watching};
+use crate::admin::top::{Held, Slice};
 use crate::types::{SessionId, Zxid};
 
 /// What has to be asked before a command can be answered.
@@ -16,6 +17,8 @@ pub enum Wanted {
     Watches,
     /// The observers of this leader.
     Observers,
+    /// What has been counted of requests, and what clients hold.
+    Top,
 }
 
 /// What has been found; empty where it was not asked for.
@@ -35,6 +38,10 @@ pub struct Given {
     pub watching: Watching,
     /// Of a leader.
     pub observers: Vec<ObserverLine>,
+    /// Of each core.
+    pub top: Vec<Slice>,
+    /// Of all clients.
+    pub held: Held,
     /// Something is left out, for there is more than an answer may have.
     pub is_cut: bool,
 }

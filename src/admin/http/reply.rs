@@ -80,6 +80,12 @@ impl Reply {
         Reply::json(status::OK, entry.names[0], None, map)
     }
 
+    /// What is no command's.
+    pub(super) fn object(status: u16, map: Map<String, Value>) -> Reply {
+        let body = json::text(&Value::Object(map));
+        Reply { status, content_type: Some(JSON), headers: Vec::new(), body }
+    }
+
     /// A command that fails.
     pub(super) fn failure(status: u16, name: &str, error: Option<&str>) -> Reply {
         Reply::json(status, name, error, Map::new())

@@ -16,6 +16,8 @@ use super::views::View;
 use super::{ensemble, views};
 use crate::acl::Policy;
 use crate::admin::machine;
+use crate::admin::slow::{self, SlowLog};
+use crate::admin::top;
 use crate::admin::words::Commands;
 use crate::metrics::gauges::ConnGauges;
 use crate::metrics::quorum::Mode;
@@ -34,6 +36,10 @@ pub struct AdminFacts {
     pub snapshot_interval_ms: i64,
     /// `IPAuthenticationProvider.usexforwardedfor`.
     pub trusts_proxy: bool,
+    /// `ringkeeper.live.ms`.
+    pub live_ms: u64,
+    /// `ringkeeper.ready.ms`.
+    pub ready_ms: u64,
     /// The configuration file of a server on its own, secrets left out.
     pub initial_configuration: Option<String>,
     /// What a Java server would have as system properties, secrets left out.
@@ -46,6 +52,8 @@ pub struct Served {
     pub commands: Arc<Commands>,
     /// Who may do what.
     pub policy: Arc<Policy>,
+    /// Where slow operations are looked for.
+    pub slow: Option<Arc<SlowLog>>,
 }
 
 /// The admin server without sockets. Requests may come at any time; before [`AdminServer::serve`]
@@ -73,6 +81,10 @@ pub enum Step {
     },
     /// The body says how many connections are to be closed; [`super::shed::percentage`] reads it.
     Shed,
+    /// Roles are to be asked for a turn; [`AdminServer::live`] answers.
+    Live,
+    /// The control role is to be asked how far behind it is; [`AdminServer::ready`] answers.
+    Ready,
 }
 
 impl AdminServer {
@@ -100,6 +112,9 @@ impl AdminServer {
             Method::Trace => Reply::empty(status::FORBIDDEN),
             method => {
                 let path = request.decoded_path();
+                if let Some(step) = self.probe(method, &path) {
+                    return step;
+                }
                 match path.strip_prefix(self.facts.url.as_str()) {
                     Some("" | "/")
                         if matches!(method, Method::Get | Method::Head | Method::Post) =>
@@ -116,6 +131,30 @@ impl AdminServer {
                 }
             }
         })
+    }
+
+    /// Ours: what orchestrators ask.
+    fn probe(&self, method: Method, path: &str) -> Option<Step> {
+        let step = match path {
+            "/live" if self.is_started() => Step::Live,
+            "/live" => Step::Done(self.live(&[])),
+            "/ready" => self.not_ready().map_or(Step::Ready, Step::Done),
+            _ => return None,
+        };
+        Some(match method {
+            Method::Get | Method::Head => step,
+            Method::Post => Step::Done(Reply::empty(status::METHOD_NOT_ALLOWED)),
+            other => Step::Done(of_other_method(other)),
+        })
+    }
+
+    /// Whether the roles run.
+    pub(super) fn is_started(&self) -> bool {
+        self.served.get().is_some()
+    }
+
+    pub(super) fn facts(&self) -> &AdminFacts {
+        &self.facts
     }
 
     /// Commands.runCommand.
@@ -167,6 +206,7 @@ impl AdminServer {
             Command::Dump => Step::Ask(entry, Wanted::Sessions),
             Command::Watches | Command::WatchesByPath => Step::Ask(entry, Wanted::Watches),
             Command::Observers => Step::Ask(entry, Wanted::Observers),
+            Command::Top => Step::Ask(entry, Wanted::Top),
             Command::Snapshot => self.snapshot(now, request),
             Command::ShedConnections => Step::Shed,
             // As where `admin.restore.enabled` is false (RestoreCommand.runPost).
@@ -259,7 +299,11 @@ impl AdminServer {
                 view.extend(views::connections(commands, true));
                 view
             }
+            Command::Slow => {
+                slow::view(self.served.get().and_then(|served| served.slow.as_deref()))
+            }
             Command::SystemProperties => self.properties(),
+            Command::Top => top::json(&given.top, &given.held),
             Command::VotingView => ensemble::voting_view(commands),
             Command::WatchSummary => views::watch_summary(commands),
             Command::Watches => views::watches(&given.watching),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::commands::COMMANDS;
 use super::given::{Given, Taken, Wanted};
+use super::probes::Confirmed;
 use super::reply::Reply;
 use super::request::{Method, Request};
 use super::server::{AdminFacts, AdminServer, Served, Step};
@@ -25,6 +26,8 @@ fn facts() -> AdminFacts {
         last_zxid_section: true,
         snapshot_interval_ms: 300,
         trusts_proxy: false,
+        live_ms: 10_000,
+        ready_ms: 2_000,
         initial_configuration: Some("tickTime=2000\n".into()),
         properties: vec![("zookeeper.snapCount".into(), "7".into())],
     }
@@ -43,7 +46,8 @@ fn server_with(facts: AdminFacts, list: Option<Vec<Acl>>) -> AdminServer {
         set_acl(&mut writer, list);
     }
     let server = AdminServer::new(facts, commands(tree.clone()), Millis(0));
-    server.serve(Served { commands: commands(tree), policy: Arc::new(Policy::default()) });
+    let (policy, slow) = (Arc::new(Policy::default()), None);
+    server.serve(Served { commands: commands(tree), policy, slow });
     server
 }
 
@@ -76,7 +80,14 @@ fn request(method: Method, target: &str, authorization: Option<&str>) -> Request
 fn done(step: Step) -> Reply {
     match step {
         Step::Done(reply) => reply,
-        Step::Answer(_) | Step::Ask(..) | Step::Snapshot { .. } | Step::Shed => panic!("{step:?}"),
+        Step::Answer(_)
+        | Step::Ask(..)
+        | Step::Snapshot { .. }
+        | Step::Shed
+        | Step::Live
+        | Step::Ready => {
+            panic!("{step:?}")
+        }
     }
 }
 
@@ -102,6 +113,7 @@ fn every_command_is_found_by_each_of_its_names_and_answers_to_its_first() {
                 }
                 Step::Snapshot { .. } => server.snapshot_taken(None),
                 Step::Shed => shed::reply(0, 0),
+                Step::Live | Step::Ready => panic!("{name} is no probe"),
             };
             // The second name of `snapshot` comes within its interval.
             let limited = reply.status == 429;
@@ -136,6 +148,44 @@ fn paths_and_methods_are_answered_as_jetty_answers_them() {
     let links = String::from_utf8(get(&server, "/commands/").body).unwrap();
     assert!(links.starts_with("<a href=\"/commands/configuration\">configuration</a>\n<br/>\n"));
     assert_eq!(links.lines().count(), 2 * COMMANDS.len());
+}
+
+#[test]
+fn probes_have_a_status_and_a_reason() {
+    let (tree, _writer) = Tree::new(TreeOptions::default());
+    let starting = commands(tree);
+    starting.gauges.running.store(false, std::sync::atomic::Ordering::Relaxed);
+    let server = AdminServer::new(facts(), starting, Millis(0));
+    let told = |reply: &Reply| (reply.status, body(reply));
+    let live = json!({"live": true, "reason": null});
+    assert_eq!(told(&get(&server, "/live")), (200, live.clone()));
+    let starts = json!({"ready": false, "reason": "the server starts"});
+    assert_eq!(told(&get(&server, "/ready")), (503, starts));
+    let server = self::server();
+    for (target, step) in [("/live", "Live"), ("/ready", "Ready")] {
+        let begun = server.begin(Millis(0), &request(Method::Get, target, None));
+        assert_eq!(format!("{begun:?}"), step);
+        let posted = done(server.begin(Millis(0), &request(Method::Post, target, None)));
+        assert_eq!(posted.status, 405);
+    }
+    assert_eq!(told(&server.live(&[])), (200, live));
+    let stuck = ["control".to_owned(), "network 1".to_owned()];
+    let reason = "no turn was taken for 10000 ms by: control, network 1";
+    let expected = json!({"live": false, "reason": reason});
+    assert_eq!(told(&server.live(&stuck)), (503, expected));
+    let ready = json!({"ready": true, "reason": null, "behind_ms": 3, "state": "standalone"});
+    assert_eq!(told(&server.ready(Confirmed::After(3))), (200, ready));
+    let reason = "behind by more than 2000 ms, or its leader has no quorum";
+    let late = json!({"ready": false, "reason": reason, "state": "standalone"});
+    assert_eq!(told(&server.ready(Confirmed::Late)), (503, late));
+    assert_eq!(server.ready(Confirmed::Dropped).status, 503);
+    server.commands().gauges.quorum.looking(Millis(0));
+    let reason = "there is no leader: an election is under way";
+    let looking = json!({"ready": false, "reason": reason});
+    assert_eq!(told(&server.ready(Confirmed::After(3))), (503, looking.clone()));
+    assert_eq!(told(&get(&server, "/ready")), (503, looking));
+    server.commands().gauges.quorum.read_only(Millis(0));
+    assert_eq!(get(&server, "/ready").status, 503);
 }
 
 #[test]

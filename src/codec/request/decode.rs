@@ -1,7 +1,7 @@
 //! Frames from clients → requests.
 
 use super::{
-    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, OpCode, ReadOp, ReconfigOp,
+    ConnectRequest, CreateCall, CreateOp, MultiOp, MultiReadOp, OpCode, RawAcl, ReadOp, ReconfigOp,
     Request, RequestHeader, SetWatches, UnknownOpCode, WriteOp, opcode,
 };
 use crate::codec::jute::{DecodeError, Reader};
@@ -64,6 +64,94 @@ pub fn path_to_read(frame: &[u8]) -> Option<&[u8]> {
         | OpCode::GetChildren2 => r.buffer("path").ok()?,
         _ => None,
     }
+}
+
+/// What a frame asks for, and the bytes of the path that its body begins with: none where it begins with
+/// something else. `None`: the frame is no good.
+pub fn outline(frame: &[u8]) -> Option<(OpCode, &[u8])> {
+    let mut r = Reader::new(frame);
+    r.i32("xid").ok()?;
+    let op = OpCode::try_from(r.i32("type").ok()?).ok()?;
+    let path = match op {
+        OpCode::Create
+        | OpCode::Create2
+        | OpCode::CreateContainer
+        | OpCode::CreateTtl
+        | OpCode::Delete
+        | OpCode::DeleteContainer
+        | OpCode::SetData
+        | OpCode::SetAcl
+        | OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2
+        | OpCode::GetAllChildrenNumber
+        | OpCode::GetEphemerals
+        | OpCode::AddWatch
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::Check
+        | OpCode::Sync => r.buffer("path").ok()?.unwrap_or_default(),
+        OpCode::Multi
+        | OpCode::MultiRead
+        | OpCode::Reconfig
+        | OpCode::SetWatches
+        | OpCode::SetWatches2
+        | OpCode::Notification
+        | OpCode::Ping
+        | OpCode::Auth
+        | OpCode::Sasl
+        | OpCode::WhoAmI
+        | OpCode::CreateSession
+        | OpCode::CloseSession
+        | OpCode::Error => &[],
+    };
+    Some((op, path))
+}
+
+/// What can be read of a write whose body is no good: what stands in front of the fault, and zeros and nulls
+/// in place of the rest. Java keeps the record that it could not read to its end, and its audit log tells
+/// of that (ByteBufferRequestRecord.readRecord). `None`: no write of one node.
+pub fn partly(opcode: i32, body: &[u8]) -> Option<WriteOp> {
+    let r = &mut Reader::new(body);
+    let path = r.string("path");
+    let is_readable = path.is_ok();
+    let path = path.unwrap_or_default();
+    Some(match OpCode::try_from(opcode).ok()? {
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => {
+            let call = CreateCall::Create;
+            let mut op = CreateOp { call, path, data: None, acl: None, flags: 0, ttl: -1 };
+            if is_readable && read_data(r).is_ok() && read_acl_as_far(r, &mut op.acl).is_ok() {
+                op.flags = r.i32("flags").unwrap_or_default();
+            }
+            WriteOp::Create(op)
+        }
+        OpCode::Delete => WriteOp::Delete { path, version: 0 },
+        OpCode::SetData => WriteOp::SetData { path, data: None, version: 0 },
+        OpCode::SetAcl => {
+            let mut acl = None;
+            if is_readable {
+                // What stands in front of a fault is in the list.
+                let _ = read_acl_as_far(r, &mut acl);
+            }
+            WriteOp::SetAcl { path, acl, version: 0 }
+        }
+        _ => return None,
+    })
+}
+
+fn read_acl_as_far(r: &mut Reader<'_>, acl: &mut Option<Vec<RawAcl>>) -> Result<(), DecodeError> {
+    let count = r.i32("acl")?;
+    if count == -1 {
+        return Ok(());
+    }
+    let entries = acl.insert(Vec::new());
+    for _ in 0..count {
+        let (perms, scheme, id) = (r.i32("perms")?, r.string("scheme")?, r.string("id")?);
+        entries.push(RawAcl { perms, scheme, id });
+    }
+    Ok(())
 }
 
 /// What the body of a request with this opcode asks for. Bytes after the record are ignored.

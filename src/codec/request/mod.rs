@@ -14,7 +14,9 @@ use std::borrow::Cow;
 
 use crate::types::{Acl, Data, SessionId, Xid, Zxid};
 
-pub use decode::{BodyError, decode_body, decode_connect, decode_header, path_to_read};
+pub use decode::{
+    BodyError, decode_body, decode_connect, decode_header, outline, partly, path_to_read,
+};
 pub use encode::{encode, encode_connect, put_body, put_write};
 pub use opcodes::{OpCode, UnknownOpCode, opcode};
 

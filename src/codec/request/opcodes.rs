@@ -87,6 +87,45 @@ opcodes! {
 }
 
 impl OpCode {
+    /// ZooKeeper's name (Request.op2String).
+    pub fn name(self) -> &'static str {
+        match self {
+            OpCode::Notification => "notification",
+            OpCode::Create => "create",
+            OpCode::Delete => "delete",
+            OpCode::Exists => "exists",
+            OpCode::GetData => "getData",
+            OpCode::SetData => "setData",
+            OpCode::GetAcl => "getACL",
+            OpCode::SetAcl => "setACL",
+            OpCode::GetChildren => "getChildren",
+            OpCode::Sync => "sync",
+            OpCode::Ping => "ping",
+            OpCode::GetChildren2 => "getChildren2",
+            OpCode::Check => "check",
+            OpCode::Multi => "multi",
+            OpCode::Create2 => "create2",
+            OpCode::Reconfig => "reconfig",
+            OpCode::CheckWatches => "checkWatches",
+            OpCode::RemoveWatches => "removeWatches",
+            OpCode::CreateContainer => "createContainer",
+            OpCode::DeleteContainer => "deleteContainer",
+            OpCode::CreateTtl => "createTTL",
+            OpCode::MultiRead => "multiRead",
+            OpCode::Auth => "auth",
+            OpCode::SetWatches => "setWatches",
+            OpCode::Sasl => "sasl",
+            OpCode::GetEphemerals => "getEphemerals",
+            OpCode::GetAllChildrenNumber => "getAllChildrenNumber",
+            OpCode::SetWatches2 => "setWatches2",
+            OpCode::AddWatch => "addWatch",
+            OpCode::WhoAmI => "whoAmI",
+            OpCode::CreateSession => "createSession",
+            OpCode::CloseSession => "closeSession",
+            OpCode::Error => "unknown",
+        }
+    }
+
     /// What no server can do on its own: ReadOnlyRequestProcessor looks no further.
     pub fn needs_leader(self) -> bool {
         match self {

@@ -83,7 +83,6 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
         ("throttled_op_wait_time=4", "the end of requests that have waited too long is not served"),
         ("throttledOpWaitTime=4", "the end of requests that have waited too long is not served"),
         ("largeRequestThreshold=0", "the bound of large requests in flight is not served by this"),
-        ("audit.enable=true", "the audit log is not served by this version; set it to false"),
         (
             "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
             "the scheme \"ensemble\" is not served by this version; remove the line",
@@ -97,8 +96,11 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
         let start = format!("{line} in zoo.cfg line 3: {told}");
         assert!(error.starts_with(&start), "{line}: {error}");
     }
-    let flag = read_with(BASE, "-Dzookeeper.audit.enable=true").unwrap_err().to_string();
-    assert!(flag.starts_with("zookeeper.audit.enable=true in a -D flag: the audit log"), "{flag}");
+    let flag = read_with(BASE, "-Dzookeeper.requestThrottleLimit=6").unwrap_err().to_string();
+    assert!(
+        flag.starts_with("zookeeper.requestThrottleLimit=6 in a -D flag: the throttle"),
+        "{flag}"
+    );
     let off = with(
         "connection_throttle_tokens=0\nrequest_throttle_max_requests=0\nthrottledOpWaitTime=0\n\
          largeRequestThreshold=-1\naudit.enable=false\nadmin.enableServer=false\n\
@@ -114,7 +116,7 @@ fn what_only_adds_something_is_named_once_as_not_served() {
                  superUser.2=b\nX509AuthenticationProvider.superUser=CN=a\nletAnySaslUserDoX=x\n\
                  ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.portUnification=true\n\
                  admin.needClientAuth=true\nrequest_stale_latency_check=true\n\
-                 audit.impl.class=a.B\nmetricsProvider.httpsPort=7001\n\
+                 metricsProvider.httpsPort=7001\n\
                  requestThrottleStallTime=6\n";
     let s = with(lines);
     let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();

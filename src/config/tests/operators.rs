@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{BASE, read_with, refusal, with};
-use crate::config::{AdminSettings, Listen, MetricNames, MetricsSettings};
+use crate::config::{
+    AdminSettings, AuditSettings, Listen, MetricNames, MetricsSettings, SlowSettings,
+};
 
 const PROMETHEUS: &str =
     "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
@@ -18,6 +20,8 @@ fn the_admin_server_has_javas_defaults() {
         snapshots: true,
         snapshot_interval_ms: 300,
         trusts_proxy: false,
+        live_ms: 10_000,
+        ready_ms: 2_000,
     };
     assert_eq!(with("").admin, Some(expected.clone()));
     let named = with("admin.enableServer=true\n").admin;
@@ -41,7 +45,8 @@ fn keys_of_the_admin_server_are_read() {
         "admin.serverAddress=127.0.0.2\nadmin.serverPort=0\nadmin.commandURL=/zk/\n\
          admin.idleTimeout=0\nadmin.httpVersion=11\nadmin.rateLimiterIntervalInMS=5000\n\
          admin.snapshot.enabled=false\nadmin.restore.enabled=true\n\
-         IPAuthenticationProvider.usexforwardedfor=true\n",
+         IPAuthenticationProvider.usexforwardedfor=true\nringkeeper.live.ms=700\n\
+         ringkeeper.ready.ms=30\n",
     );
     assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
     let ip = Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
@@ -53,6 +58,8 @@ fn keys_of_the_admin_server_are_read() {
         snapshots: false,
         snapshot_interval_ms: 5,
         trusts_proxy: true,
+        live_ms: 700,
+        ready_ms: 30,
     };
     assert_eq!(s.admin, Some(expected));
     let s = with("admin.snapshot.intervalInMS=7000\nadmin.rateLimiterIntervalInMS=5000\n");
@@ -61,6 +68,7 @@ fn keys_of_the_admin_server_are_read() {
         ("admin.serverPort=70000", "must be a port from 0 to 65535"),
         ("admin.commandURL=commands", "must be a path that begins with /"),
         ("admin.forceHttps=true", "TLS is not served by this version"),
+        ("ringkeeper.live.ms=5", "must be milliseconds from 10 to 600000"),
     ] {
         assert!(refusal(line).contains(told), "{}", refusal(line));
     }
@@ -89,6 +97,61 @@ fn a_page_of_metrics_is_there_for_prometheus_alone() {
     assert_eq!(s.metrics, Some(expected));
     assert!(refusal("metricsProvider.className=a.B").contains("PrometheusMetricsProvider, org"));
     assert!(refusal("ringkeeper.metrics.names=4").contains("3.9 (plain names) or 3.10"));
+}
+
+#[test]
+fn the_audit_log_has_javas_defaults() {
+    assert_eq!(with("").audit, None);
+    assert_eq!(with("audit.enable=yes\naudit.impl.class=a.B\n").audit, None);
+    let expected = AuditSettings {
+        file: "./zookeeper_audit.log".into(),
+        bytes_max: 10 << 20,
+        keep: 10,
+        daily: false,
+    };
+    let class = "audit.impl.class=org.apache.zookeeper.audit.Slf4jAuditLogger\n";
+    let s = with(&format!("audit.enable=True\n{class}"));
+    assert_eq!(s.audit, Some(expected.clone()));
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
+    let refused = refusal("audit.enable=true\naudit.impl.class=a.B");
+    assert!(refused.contains("must be org.apache.zookeeper.audit.Slf4jAuditLogger"), "{refused}");
+    let text = format!("{BASE}audit.enable=true\n");
+    let s = read_with(&text, "-Dzookeeper.log.dir=/var/log/zk").unwrap();
+    let file = "/var/log/zk/zookeeper_audit.log".into();
+    assert_eq!(s.audit, Some(AuditSettings { file, ..expected }));
+}
+
+#[test]
+fn the_audit_logs_own_keys_are_read() {
+    let s = with(
+        "audit.enable=true\nlog.dir=/l\nauditlog.file=a.log\nringkeeper.audit.max=3m\n\
+         ringkeeper.audit.keep=7\nringkeeper.audit.daily=true\n",
+    );
+    assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
+    let expected =
+        AuditSettings { file: "/l/a.log".into(), bytes_max: 3 << 20, keep: 7, daily: true };
+    assert_eq!(s.audit, Some(expected.clone()));
+    for (name, file) in [("b.log", "/l/b.log"), ("/else/c.log", "/else/c.log")] {
+        let text = format!("audit.enable=true\nlog.dir=/l\nringkeeper.audit.file={name}\n");
+        assert_eq!(with(&text).audit.unwrap().file, std::path::Path::new(file));
+    }
+    for (line, refused) in [
+        ("ringkeeper.audit.keep=0", "must be files from 1 to 10000"),
+        ("ringkeeper.audit.max=0", "must be bytes above 0"),
+        ("ringkeeper.audit.daily=yes", "must be true or false"),
+    ] {
+        assert!(refusal(line).contains(refused), "{}", refusal(line));
+    }
+}
+
+#[test]
+fn nothing_is_slow_unless_it_is_asked_for() {
+    assert_eq!((with("").slow, with("ringkeeper.slow.ms=0\n").slow), (None, None));
+    let expected = SlowSettings { threshold_ms: 100, keep: 128 };
+    assert_eq!(with("ringkeeper.slow.ms=100\n").slow, Some(expected));
+    let s = with("ringkeeper.slow.ms=5\nringkeeper.slow.keep=7\n");
+    assert_eq!(s.slow, Some(SlowSettings { threshold_ms: 5, keep: 7 }));
+    assert!(refusal("ringkeeper.slow.ms=-1").contains("must be milliseconds from 0"));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::ensemble;
 use crate::acl;
+use crate::admin::audit::AuditSender;
 use crate::admin::conf::EnsembleFacts;
+use crate::admin::slow::SlowLog;
 use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
 use crate::config::{self, Settings};
@@ -17,6 +19,7 @@ use crate::node::assembly::Plan;
 use crate::node::recover::RecoverPlan;
 use crate::prep::PrepSettings;
 use crate::roles::control::{ClientRules, ControlSettings};
+use crate::roles::insight::Insight;
 use crate::roles::network::{Admission, Budgets, NetworkSettings, Share};
 use crate::runtime::{entropy, pipelined};
 use crate::snapshot::pack::Compression;
@@ -44,7 +47,7 @@ pub(super) fn recover_plan(settings: &Settings) -> RecoverPlan {
 }
 
 /// What the roles of a server with so many network cores are told.
-pub(super) fn plan(settings: &Settings, cores: usize) -> Plan {
+pub(super) fn plan(settings: &Settings, cores: usize, insight: Insight) -> Plan {
     Plan {
         server: ServerId(settings.server_id.unwrap_or(1)),
         control: control_settings(settings),
@@ -57,11 +60,17 @@ pub(super) fn plan(settings: &Settings, cores: usize) -> Plan {
             settings.limits.cnxns_per_address as usize,
             settings.limits.cnxns as usize,
         ),
+        insight,
         restore: restore_options(settings),
         ensemble: settings.ensemble.as_ref().map(|of| {
             ensemble::plan(settings, of, client_rules(settings), listen_address(settings))
         }),
     }
+}
+
+pub(super) fn insight(settings: &Settings, audit: Option<AuditSender>) -> Insight {
+    let slow = settings.slow.map(|slow| Arc::new(SlowLog::new(slow.threshold_ms, slow.keep)));
+    Insight { audit, slow }
 }
 
 /// What answers words before there are roles.

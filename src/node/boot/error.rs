@@ -8,6 +8,7 @@ use crate::history::EpochError;
 use crate::node::assembly::AssemblyError;
 use crate::node::placement::PlacementError;
 use crate::plane::StartError;
+use crate::plane::audit::AuditError;
 use crate::roles::log::OpenError;
 use crate::roles::peers::PeersError;
 use crate::runtime::probe::Unsupported;
@@ -40,6 +41,8 @@ pub enum BootError {
     Listen { address: SocketAddr, cause: io::Error },
     #[error(transparent)]
     Plane(#[from] StartError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
     #[error("cannot start a thread: {0}")]
@@ -63,6 +66,7 @@ impl BootError {
             | BootError::Log(_)
             | BootError::Descriptors { .. }
             | BootError::Listen { .. }
+            | BootError::Audit(_)
             | BootError::Signals(_)
             | BootError::Thread(_)
             | BootError::Ended { .. } => 1,

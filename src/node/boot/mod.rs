@@ -30,11 +30,13 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::placement::Placement;
+use crate::admin::audit::Event;
 use crate::admin::words::Commands;
 use crate::config::Settings;
 use crate::metrics::gauges::Gauges;
 use crate::net::Bound;
 use crate::plane;
+use crate::plane::audit::{self, Audit};
 use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
@@ -45,6 +47,24 @@ use crate::types::Millis;
 pub fn run(settings: Settings) -> Result<(), BootError> {
     let began: Millis = clock::now();
     log_settings(&settings);
+    let audit = audit::start(settings.audit.as_ref())?;
+    let outcome = match start(settings, began, &audit) {
+        Ok((server, signals)) => {
+            audit.note(Event::Started);
+            let outcome = serve(server, signals);
+            audit.note(Event::Stopped);
+            outcome
+        }
+        Err(error) => {
+            audit.note(Event::StartFailed);
+            Err(error)
+        }
+    };
+    audit.finish();
+    outcome
+}
+
+fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Signals), BootError> {
     let kernel = probe::probe()?;
     tracing::info!("{kernel}");
     let placement = Placement::derive(&settings.placement, affinity::allowed())?;
@@ -71,7 +91,10 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
         log = %folders.logs.show(""),
         "serving from these folders"
     );
-    let gauges = Arc::new(Gauges::new(placement.network.len(), began));
+    let mut gauges = Gauges::new(placement.network.len(), began);
+    gauges.audit = audit.figures();
+    let gauges = Arc::new(gauges);
+    let insight = derive::insight(&settings, audit.queue());
     let startup_words = answer_words(&settings, &port, &gauges)?;
     let plane = plane::start(&settings, Arc::new(nothing_yet(&settings, &gauges)))?;
     let started = Instant::now();
@@ -88,9 +111,9 @@ pub fn run(settings: Settings) -> Result<(), BootError> {
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
     startup_words.close().map_err(|cause| listen_error(&settings, cause))?;
-    let server =
-        wire::start(settings, placement, folders, gauges, (recovered, log_io), (port, plane))?;
-    serve(server, signals)
+    let ends = (port, plane, insight);
+    let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), ends)?;
+    Ok((server, signals))
 }
 
 /// Words are answered from here on, if only with the news that nothing is served.

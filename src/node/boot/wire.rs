@@ -23,6 +23,7 @@ use crate::node::slow_commands::SlowCommands;
 use crate::node::standstill::Standstill;
 use crate::node::threads::{self, NetworkThread, NotReady};
 use crate::plane::{Handle, Sources};
+use crate::roles::insight::Insight;
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
 use crate::roles::queries::Queries;
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
@@ -60,7 +61,7 @@ pub(super) fn start(
     folders: Directories,
     gauges: Arc<Gauges>,
     (recovered, log_io): (Recovered, IoChoice),
-    (port, plane): (Bound, Option<Handle>),
+    (port, plane, insight): (Bound, Option<Handle>, Insight),
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<(RingSleeper, Waker)> = (0..placement.network.len())
@@ -86,7 +87,7 @@ pub(super) fn start(
         caller,
     );
     let roles = assembly::assemble(Parts {
-        plan: derive::plan(&settings, wakers.len()),
+        plan: derive::plan(&settings, wakers.len(), insight),
         folders: folders.clone(),
         recovered,
         gauges: gauges.clone(),
@@ -129,7 +130,8 @@ pub(super) fn start(
 fn serve_plane(plane: &Handle, roles: &Roles, folders: &Directories) {
     let queries = Queries::new(roles.to_networks.clone(), roles.to_control.clone());
     let (commands, snapshots) = (roles.shared.commands.clone(), folders.snapshots.clone());
-    let served = Served { commands: commands.clone(), policy: roles.shared.policy.clone() };
+    let (policy, slow) = (roles.shared.policy.clone(), roles.shared.insight.slow.clone());
+    let served = Served { commands: commands.clone(), policy, slow };
     plane.serve(served, Sources { commands, queries, snapshots });
 }
 

@@ -6,13 +6,13 @@ use super::ensemble::Ensemble;
 use super::origin::{Origin, PendingReply};
 use super::pipeline::work_of;
 use super::role::{Role, Server};
-use crate::codec::txn::{Entry, Txn, TxnDigest};
+use crate::codec::txn::{Entry, Op, Txn, TxnDigest};
 use crate::log::Durable;
 use crate::mutants::{self, Mutant};
 use crate::roles::message::{Service, ToNetwork};
 use crate::roles::stream::Publisher;
 use crate::tree::Outcome;
-use crate::types::{ErrorCode, Owner, SessionId, Zxid, limits};
+use crate::types::{ConnRef, ErrorCode, Owner, SessionId, Zxid, limits};
 use crate::zab::{Committed, Due, LeaderInput, LearnerInput};
 
 use bytes::Bytes;
@@ -69,8 +69,10 @@ impl Control {
         let before = base.pipeline.tree.applied();
         assert!(zxid > before, "I6: applied once, in order");
         let stream_senders = &mut base.pipeline.stream_senders;
-        let mut publisher = Publisher { stream_senders, before };
+        let removed = base.audit.removed_by(&entry.txn);
+        let mut publisher = Publisher { stream_senders, before, removed };
         let outcome = writer.apply(&entry.header, &entry.txn, &mut publisher);
+        let removed = publisher.removed;
         base.pipeline.prep.applied(zxid);
         base.note_applied(entry.header.time);
         if let Some(digest) = entry.digest {
@@ -87,35 +89,39 @@ impl Control {
             Txn::CloseSession { .. } => {
                 base.sessions.durable.remove(&entry.header.session);
                 base.session_ended(entry.header.session, &origin, zxid);
+                base.audit.session_ended(entry.header.session, removed, base.wall);
             }
+            Txn::Op(Op::DeleteContainer { path }) => base.audit.reaped(path, &outcome, base.wall),
             Txn::Error(_) | Txn::Op(_) | Txn::Multi(_) | Txn::Reconfig { .. } => {}
         }
         self.answer(origin, zxid, outcome);
     }
 
     fn answer(&mut self, origin: Origin, zxid: Zxid, outcome: Outcome) {
-        let pipeline = &mut self.base.pipeline;
+        let base = &mut self.base;
         match origin {
             Origin::Server | Origin::Remote => {}
             // A session that has moved speaks through its new connection alone, and the old one
             // must not be told of anything (FinalRequestProcessor).
-            Origin::Write { conn } if outcome.has_failed_with(ErrorCode::SessionMoved) => {
-                pipeline.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
+            Origin::Write { conn, audited } if outcome.has_failed_with(ErrorCode::SessionMoved) => {
+                base.audit.ended(audited, base.wall, &outcome);
+                base.pipeline.send(conn, ToNetwork::Drop { conn: conn.conn, zxid });
             }
-            Origin::Write { conn } | Origin::Close { conn: Some(conn) } => {
-                let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
-                pipeline.send(conn, reply);
+            Origin::Write { conn, audited } => {
+                base.audit.ended(audited, base.wall, &outcome);
+                base.send_outcome(conn, zxid, outcome);
             }
-            Origin::Refused { conn, code } => {
+            Origin::Close { conn: Some(conn) } => base.send_outcome(conn, zxid, outcome),
+            Origin::Refused { conn, code, audited } => {
                 let outcome = match outcome {
                     Outcome::Failed(_) => Outcome::Failed(code),
                     other => other,
                 };
-                let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome: Box::new(outcome) };
-                pipeline.send(conn, reply);
+                base.audit.ended(audited, base.wall, &outcome);
+                base.send_outcome(conn, zxid, outcome);
             }
             Origin::Open { conn, session } => self.session_opened(conn, session),
-            Origin::Close { conn: None } => self.base.gauges.stale_sessions_expired.add(1),
+            Origin::Close { conn: None } => base.gauges.stale_sessions_expired.add(1),
         }
     }
 
@@ -126,6 +132,7 @@ impl Control {
                 self.base.pipeline.send(conn, ToNetwork::Synced { conn: conn.conn, zxid });
             }
             PendingReply::SessionGone { conn } => self.base.session_gone(conn),
+            PendingReply::Confirmed(end) => end.answer(),
             PendingReply::SessionGoneAt { link, session } => {
                 let input = LeaderInput::Revalidated { link, session, valid: false };
                 self.as_member(|ensemble, base| ensemble.lead(base, input));
@@ -156,6 +163,13 @@ impl Ensemble {
 }
 
 impl Base {
+    /// The answer to whoever asked for a transaction.
+    fn send_outcome(&mut self, conn: ConnRef, zxid: Zxid, outcome: Outcome) {
+        let (outcome, stations) = (Box::new(outcome), self.stations(zxid));
+        let reply = ToNetwork::Reply { conn: conn.conn, zxid, outcome, stations };
+        self.pipeline.send(conn, reply);
+    }
+
     /// The session is no more. Whoever still speaks for it here, and did not ask for this, goes.
     fn session_ended(&mut self, session: SessionId, origin: &Origin, zxid: Zxid) {
         let owner = self.sessions.table.owner(session);

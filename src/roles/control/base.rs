@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 
 use super::ages::Ages;
+use super::moments::Moments;
 use super::origin::Origin;
 use super::pipeline::{Pipeline, work_of};
 use super::reason::DiskError;
 use super::session_state::SessionState;
 use super::{ControlSettings, Stopping};
+use crate::admin::audit::AuditBatch;
+use crate::admin::slow::Stations;
 use crate::codec::request::WriteOp;
 use crate::codec::txn::Entry;
 use crate::metrics::gauges::Gauges;
@@ -42,6 +45,10 @@ pub(super) struct Base {
     pub next_container_check: Millis,
     pub ages: Ages,
     pub gauges: Arc<Gauges>,
+    /// Records of this turn for the audit log.
+    pub audit: AuditBatch,
+    /// Where slow operations are looked for.
+    pub moments: Option<Box<Moments>>,
 }
 
 /// What comes has a share of each turn, and so have other servers and what is to be applied: none of
@@ -182,6 +189,18 @@ impl Base {
         for (age, count) in self.ages.take_agreed(before, upto, self.now) {
             self.ages.agreed.record_many(age, count, &self.gauges.quorum.quorum_ack_latency);
         }
+    }
+
+    /// Before what is due is applied.
+    pub(super) fn mark_moments(&mut self) {
+        if let Some(moments) = &mut self.moments {
+            moments.mark(&self.pipeline.queue, self.now);
+        }
+    }
+
+    /// Of a transaction that is applied now.
+    pub(super) fn stations(&self, zxid: Zxid) -> Stations {
+        self.moments.as_ref().map_or(Stations::NONE, |moments| moments.stations(zxid, self.now))
     }
 
     /// At the end of a turn.

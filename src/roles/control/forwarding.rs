@@ -3,7 +3,7 @@
 use super::base::Base;
 use super::ensemble::Ensemble;
 use super::learning::Waiting;
-use super::origin::Origin;
+use super::origin::{Origin, PendingReply};
 use super::role::Role;
 use crate::codec::quorum::{Forwarded, Packet};
 use crate::codec::request::{Request, WriteOp, opcode, put_body, put_write};
@@ -43,12 +43,14 @@ impl Ensemble {
         let mut body = Vec::new();
         put_write(&mut body, op);
         let mut origin = origin;
-        if let (Origin::Write { conn }, Role::Learning(learning)) = (&origin, &self.role)
+        if let Role::Learning(learning) = &self.role
             && body.len() + FORWARDED_HEAD > learning.learner.leader_reads()
+            && let Origin::Write { conn, audited } = &mut origin
         {
             // The leader would close the link over it. Something that fails there takes its place
             // in the queue, and the client is told what a leader says of what is too long (I14).
-            origin = Origin::Refused { conn: *conn, code: ErrorCode::MarshallingError };
+            let (conn, audited) = (*conn, audited.take());
+            origin = Origin::Refused { conn, code: ErrorCode::MarshallingError, audited };
             let nowhere = Some(String::new());
             let refused = WriteOp::SetData { path: nowhere, data: None, version: -1 };
             opcode = refused.opcode();
@@ -100,7 +102,8 @@ impl Ensemble {
         self.forward(base, request, Origin::Close { conn: Some(conn) });
     }
 
-    pub(super) fn forward_sync(&mut self, conn: ConnRef, session: SessionId) {
+    /// `session`: whose client asks; of a sync no server needs it.
+    pub(super) fn forward_sync(&mut self, reply: PendingReply, session: SessionId) {
         let mut body = Vec::new();
         put_body(&mut body, &Request::Sync { path: Some("/".into()) });
         let request = Forwarded {
@@ -111,7 +114,7 @@ impl Ensemble {
             identities: Vec::new(),
         };
         if let Role::Learning(learning) = &mut self.role {
-            learning.syncs.push_back(conn);
+            learning.syncs.push_back(reply);
             learning.tell_leader(&mut self.commands, Packet::Request(request));
         }
     }

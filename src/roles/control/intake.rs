@@ -116,6 +116,8 @@ fn source(message: &ToControl) -> Option<RequestSource> {
         | ToControl::HistoryChanged(_)
         | ToControl::TellSessions(_)
         | ToControl::TellObservers(_)
+        | ToControl::Probe(_)
+        | ToControl::Confirm(_)
         | ToControl::TakeSnapshot(_)
         | ToControl::LogRead { .. }
         | ToControl::SnapshotPiece { .. }

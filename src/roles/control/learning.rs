@@ -30,8 +30,8 @@ pub(super) struct Learning {
     /// Requests with the leader, in the order in which it answers them, and their bytes.
     pub forwarded: VecDeque<Waiting>,
     pub forwarded_bytes: usize,
-    /// Client syncs with the leader.
-    pub syncs: VecDeque<ConnRef>,
+    /// What is said when the leader has answered a sync, in the order in which they were asked.
+    pub syncs: VecDeque<PendingReply>,
     /// Sessions the leader is being asked about.
     pub revalidating: VecDeque<(SessionId, i32, ConnRef)>,
     /// When sessions were last reported to the leader.
@@ -195,8 +195,8 @@ impl Ensemble {
                 base.pipeline.queue.agree(agreed);
             }
             LearnerEffect::Synced => {
-                if let Some(conn) = learning.syncs.pop_front() {
-                    base.pipeline.queue.reply_when_agreed(PendingReply::Synced { conn });
+                if let Some(reply) = learning.syncs.pop_front() {
+                    base.pipeline.queue.reply_when_agreed(reply);
                 }
             }
             LearnerEffect::Revalidated { session, valid } => self.revalidated(base, session, valid),

@@ -6,6 +6,7 @@ use super::Control;
 use super::base::Base;
 use super::origin::Origin;
 use super::role::Server;
+use crate::admin::slow::Stations;
 use crate::codec::request::{CreateCall, CreateOp, MultiOp, WriteOp};
 use crate::roles::message::ToNetwork;
 use crate::session::{Scope, UnknownSessions};
@@ -76,7 +77,8 @@ impl Base {
         self.sessions.remove(session);
         let zxid = self.pipeline.tree.applied();
         let outcome = Box::new(Outcome::SessionClosed);
-        self.pipeline.send(conn, ToNetwork::Reply { conn: conn.conn, zxid, outcome });
+        let stations = Stations::NONE;
+        self.pipeline.send(conn, ToNetwork::Reply { conn: conn.conn, zxid, outcome, stations });
     }
 
     pub(super) fn expire_local(&mut self, session: SessionId) {

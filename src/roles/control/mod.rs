@@ -23,7 +23,7 @@
 //! * [`leading`]: what [`learners`] ask for, and [`sending`] them what they lack
 //! * [`learning`], and [`forwarding`] clients' requests to the leader
 //! * [`reconfiguring`] the ensemble; [`disk`] another history
-//! * [`effects`], [`numbers`], [`ages`], [`reason`] smaller things
+//! * [`effects`], [`numbers`], [`ages`], [`moments`], [`reason`] smaller things
 
 mod ages;
 mod apply;
@@ -39,6 +39,7 @@ mod leading;
 mod learners;
 mod learning;
 mod locals;
+mod moments;
 mod numbers;
 mod origin;
 mod pipeline;
@@ -66,6 +67,7 @@ pub use ensemble::{EnsembleParts, MemberSettings};
 use fair::FairQueue;
 use intake::RequestSource;
 pub use locals::ClientRules;
+use moments::Moments;
 use pipeline::{Pipeline, PipelineParts};
 pub use reason::DiskError;
 use reason::RoleEnd;
@@ -74,11 +76,13 @@ use role::Server;
 use session_state::SessionState;
 use stopping::Stopping;
 
+use super::insight::Insight;
 use super::jobs::{Job, LearnerJob, LogInput, OnSnapshot};
 use super::message::{Service, ToControl};
 use super::peer_message::{PeerCommand, PeerEvent};
 use super::stream::StreamSender;
 use super::turns::Turns;
+use crate::admin::audit::AuditBatch;
 use crate::log::LogEvent;
 use crate::metrics::gauges::Gauges;
 use crate::mutants::{self, Mutant};
@@ -165,6 +169,8 @@ pub struct ControlParts {
     pub ensemble: Option<EnsembleParts>,
     /// Where it counts.
     pub gauges: Arc<Gauges>,
+    /// What operators are told of requests.
+    pub insight: Insight,
     /// Where it says that it takes turns.
     pub turns: Arc<Turns>,
     /// The monotonic clock.
@@ -203,6 +209,8 @@ impl Control {
             snapshot_asked: None,
             ages: Ages::default(),
             gauges: parts.gauges,
+            audit: AuditBatch::new(parts.insight.audit),
+            moments: parts.insight.slow.map(|_| Box::new(Moments::new())),
         };
         let server = match parts.ensemble {
             None => {
@@ -280,6 +288,7 @@ impl Control {
         self.reap();
         self.as_member(Ensemble::lead_settle);
         self.base.pipeline.push_log();
+        self.base.mark_moments();
         self.apply_due();
         self.as_member(|ensemble, base| {
             ensemble.send_waiting_snapshots(base);
@@ -287,6 +296,7 @@ impl Control {
             ensemble.persist_committed(base, false);
         });
         self.settle();
+        self.base.audit.flush();
         self.base.pipeline.flush_outlets();
         self.base.gauges.outstanding.set(self.base.pipeline.queue.len() as i64);
         self.count_sessions();
@@ -317,8 +327,8 @@ impl Control {
         match message {
             ToControl::Open { conn, timeout } => self.open(conn, timeout),
             ToControl::Resume { conn, session, timeout } => self.resume(conn, session, timeout),
-            ToControl::Write { conn, session, xid, op, identities } => {
-                self.write(conn, session, xid, &op, &identities);
+            ToControl::Write { conn, session, xid, op, identities, audited } => {
+                self.write(conn, session, xid, &op, &identities, audited);
             }
             ToControl::Sync { conn, session } => self.sync(conn, session),
             ToControl::Close { conn, session, xid } => self.close(conn, session, xid),
@@ -348,6 +358,8 @@ impl Control {
             }
             ToControl::TellSessions(ask) => self.tell_sessions(&ask),
             ToControl::TellObservers(answer) => self.tell_observers(&answer),
+            ToControl::Probe(end) => end.answer(),
+            ToControl::Confirm(end) => self.confirm(end),
             ToControl::Stop => self.begin_to_stop(),
         }
     }

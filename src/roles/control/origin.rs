@@ -1,5 +1,7 @@
 //! Who waits: for a transaction, or for a moment.
 
+use crate::admin::audit::Audited;
+use crate::roles::probe::ProbeEnd;
 use crate::types::{ConnRef, ErrorCode, Link, SessionId};
 
 /// Who waits for a transaction to be applied.
@@ -14,13 +16,16 @@ pub(super) enum Origin {
         conn: ConnRef,
         session: SessionId,
     },
+    /// `audited`: where there is an audit log.
     Write {
         conn: ConnRef,
+        audited: Option<Box<Audited>>,
     },
     /// An ephemeral of a local session, which the leader will refuse: what the client is told.
     Refused {
         conn: ConnRef,
         code: ErrorCode,
+        audited: Option<Box<Audited>>,
     },
     /// The client's own close, or (without a connection) expiry.
     Close {
@@ -44,4 +49,6 @@ pub(super) enum PendingReply {
         link: Link,
         session: SessionId,
     },
+    /// Whoever asks whether this server is behind.
+    Confirmed(ProbeEnd),
 }

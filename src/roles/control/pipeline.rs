@@ -99,7 +99,8 @@ impl Pipeline {
     pub(super) fn init_config(&mut self, config: &str, version: Zxid, wall: WallMillis) {
         let Some(writer) = &mut self.writer else { return };
         let before = self.tree.applied();
-        let sink = &mut Publisher { stream_senders: &mut self.stream_senders, before };
+        let sink =
+            &mut Publisher { stream_senders: &mut self.stream_senders, before, removed: None };
         writer.init_config(config.as_bytes(), version, wall, sink);
     }
 

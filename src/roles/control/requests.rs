@@ -5,10 +5,12 @@ use super::base::Base;
 use super::ensemble::Ensemble;
 use super::origin::{Origin, PendingReply};
 use super::role::{Role, Server};
+use crate::admin::audit::Audited;
 use crate::codec::request::WriteOp;
 use crate::codec::txn::Entry;
 use crate::mutants::{self, Mutant};
 use crate::prep::Requester;
+use crate::roles::probe::ProbeEnd;
 use crate::types::{ConnRef, Identity, SessionId, Xid};
 use crate::zab::LeaderInput;
 
@@ -20,30 +22,32 @@ impl Control {
         xid: Xid,
         op: &WriteOp,
         identities: &[Identity],
+        audited: Option<Box<Audited>>,
     ) {
         if !self.is_owner(conn, session) {
+            self.base.audit.refused(audited, self.base.wall);
             return self.base.pipeline.drop_connection(conn);
         }
         let refused = self.upgrade_for(session, op);
         let requester = Requester { session, xid, from: Some(conn.into()), identities };
         if let Server::Ensemble(ensemble) = &mut self.server {
-            let origin = match refused {
-                Some(code) => Origin::Refused { conn, code },
-                None => Origin::Write { conn },
-            };
             match (&ensemble.role, op) {
                 (Role::Learning(_), _) => {
+                    let origin = match refused {
+                        Some(code) => Origin::Refused { conn, code, audited },
+                        None => Origin::Write { conn, audited },
+                    };
                     return ensemble.forward_write(&mut self.base, origin, &requester, op);
                 }
                 (Role::Leading(_), WriteOp::Reconfig(op)) => {
-                    let origin = Origin::Write { conn };
+                    let origin = Origin::Write { conn, audited };
                     return ensemble.reconfigure(&mut self.base, &requester, op, origin);
                 }
                 (Role::Leading(_) | Role::Settling | Role::Looking, _) => {}
             }
         }
         let entry = self.base.write(&requester, op);
-        self.propose(entry, Origin::Write { conn });
+        self.propose(entry, Origin::Write { conn, audited });
     }
 
     pub(super) fn sync(&mut self, conn: ConnRef, session: SessionId) {
@@ -54,11 +58,25 @@ impl Control {
             Server::Ensemble(ensemble)
                 if ensemble.learns() && !mutants::on(Mutant::SyncNotForwarded) =>
             {
-                ensemble.forward_sync(conn, session);
+                ensemble.forward_sync(PendingReply::Synced { conn }, session);
             }
             Server::Alone(_) | Server::Ensemble(_) => {
                 self.reply_when_confirmed(PendingReply::Synced { conn });
             }
+        }
+    }
+
+    /// An operator's probe: as a client sync, of no session's. Where there is nobody to ask it is dropped.
+    pub(super) fn confirm(&mut self, end: ProbeEnd) {
+        if !self.base.serves_all() || !self.may_propose() {
+            return;
+        }
+        let reply = PendingReply::Confirmed(end);
+        match &mut self.server {
+            Server::Ensemble(ensemble) if ensemble.learns() => {
+                ensemble.forward_sync(reply, SessionId(0));
+            }
+            Server::Alone(_) | Server::Ensemble(_) => self.reply_when_confirmed(reply),
         }
     }
 

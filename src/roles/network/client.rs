@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use super::budget::{Budgets, Grant};
 use crate::acl;
+use crate::admin::audit::Requester;
+use crate::admin::slow::Brief;
 use crate::metrics::gauges::ConnGauges;
-use crate::order::PendingRequests;
+use crate::order::{PendingRequests, Ticket};
 use crate::roles::message::LastHeard;
 use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 
@@ -49,6 +51,8 @@ pub struct Client {
     pub line: PendingRequests,
     /// What the open sync tickets will echo, in their order.
     pub sync_paths: VecDeque<Option<String>>,
+    /// Of each request with the control core, where slow ones are looked for; in their order.
+    pub briefs: Option<VecDeque<Brief>>,
     /// When it connected.
     pub accepted: Millis,
     /// When a new session was asked for.
@@ -91,6 +95,7 @@ impl Client {
             local: false,
             line: PendingRequests::default(),
             sync_paths: VecDeque::new(),
+            briefs: None,
             accepted: now,
             asked: None,
             read_only_byte: false,
@@ -115,6 +120,17 @@ impl Client {
             Stage::Asking | Stage::Opening => false,
             Stage::Closing => true,
         }
+    }
+
+    /// The front of the line is answered: what it had asked for, and what was kept of that.
+    pub fn answered(&mut self) -> Option<(Ticket, Option<Brief>)> {
+        let ticket = self.line.answered()?;
+        Some((ticket, self.briefs.as_mut().and_then(VecDeque::pop_front)))
+    }
+
+    /// Who the audit log is told of.
+    pub fn requester(&self) -> Requester {
+        Requester { session: self.session, identities: self.identities.clone() }
     }
 
     /// The connection proves something more. What is beyond its budget, or that of the server, of which

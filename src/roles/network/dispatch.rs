@@ -3,6 +3,8 @@
 use super::client::Client;
 use super::reads::{Read, ReadContext};
 use crate::acl;
+use crate::admin::audit::{Asked, Audited, Record};
+use crate::admin::slow::Brief;
 use crate::codec::reply::{self, NO_ZXID, UNKNOWN_ZXID};
 use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, WriteOp, opcode};
 use crate::net::How;
@@ -68,7 +70,7 @@ pub(super) fn handle(
     }
     let request = match request::decode_body(header.opcode, body) {
         Ok(request) => request,
-        Err(error) => return refuse(client, header, frame, error, turn, context.drained, out),
+        Err(error) => return refuse(context, client, header, frame, error, turn, out),
     };
     match request {
         Request::Auth { scheme, auth } => {
@@ -123,8 +125,12 @@ fn write(
     frame: &[u8],
     out: &mut Vec<u8>,
 ) -> Handled {
+    let audit = context.shared.insight.audit.as_ref();
     if let Some(code) = context.refusal(client, &op) {
         if turn.may_answer(client) {
+            if let Some(audit) = audit {
+                audit.push(Record::refused(client.requester(), Asked::of(&op)));
+            }
             reply::error(out, xid, context.drained, code);
         } else {
             // Judged again in its turn: what is before it may change the list.
@@ -137,6 +143,7 @@ fn write(
         conn,
         session: c.session,
         xid,
+        audited: audit.map(|audit| Audited::new(audit, c.requester(), &op)),
         op: Box::new(op),
         identities: c.identities.clone(),
     })
@@ -189,6 +196,9 @@ fn forward(
         client.line.hold(frame, turn.received(), Waits::ForReads);
         return Handled::Done;
     }
+    if let Some(briefs) = &mut client.briefs {
+        briefs.push_back(Brief::of(frame));
+    }
     let bytes = frame.len() + decoded;
     client.line.open(Ticket { xid, kind, work, received: turn.received(), bytes });
     Handled::Forward(message(client), bytes)
@@ -197,14 +207,15 @@ fn forward(
 /// A request that cannot be acted on: what its client hears, in its place of the line where the
 /// connection goes on.
 fn refuse(
+    context: &ReadContext<'_>,
     client: &mut Client,
     header: RequestHeader,
     frame: &[u8],
     error: BodyError,
     turn: Turn,
-    zxid: Zxid,
     out: &mut Vec<u8>,
 ) -> Handled {
+    let zxid = context.drained;
     tracing::debug!(%error, opcode = header.opcode, peer = %client.peer, "request refused");
     match error {
         BodyError::Unknown(_) => {
@@ -219,12 +230,22 @@ fn refuse(
             client.line.hold(frame, turn.received(), Waits::ForAnswers);
         }
         BodyError::Malformed(_) => {
+            if let Some(audit) = &context.shared.insight.audit
+                && let Some(asked) = Asked::of_malformed(header.opcode, body_of(frame))
+            {
+                audit.push(Record::refused(client.requester(), asked));
+            }
             reply::error(out, header.xid, zxid, ErrorCode::MarshallingError);
         }
         BodyError::WriteInMultiRead(_) => reply::write_in_multi_read(out, header.xid, zxid),
         BodyError::Refused(code) => reply::error(out, header.xid, zxid, code),
     }
     Handled::Done
+}
+
+/// Behind the header, which could be read.
+fn body_of(frame: &[u8]) -> &[u8] {
+    request::decode_header(frame).map_or(&[], |(_, body)| body)
 }
 
 /// An auth packet, and a line for one that proves nothing.

@@ -144,6 +144,9 @@ impl<N: Transport> NetworkRole<N> {
         let Some(run) = self.run_frames(conn, share) else { return false };
         self.work += run.work;
         self.count_run(conn, &run);
+        if self.top.is_some() {
+            self.sample(conn, (run.frames, run.used, run.made));
+        }
         self.net.consume(conn, run.used);
         self.keep(conn, run.kept);
         match run.end {
@@ -234,7 +237,11 @@ impl<N: Transport> NetworkRole<N> {
         let handled = handle(&mut context, client, core, (turn, hears), &held.frame, staged);
         let work = context.work(held.frame.len(), staged.len());
         self.work += work;
+        let is_read = matches!(handled, Handled::Read(_) | Handled::Rewatch(..));
         self.finish(conn, handled, received);
+        if is_read {
+            self.note_if_slow_read(conn, &held.frame, received);
+        }
         if let (Some(now), Some(client)) = (proven, self.clients.get(conn)) {
             client.identities = now;
         }

@@ -20,7 +20,9 @@ mod limits;
 mod outcome;
 mod reads;
 mod rewatch;
+mod slow;
 mod stream;
+mod top;
 mod transport;
 mod words;
 
@@ -39,11 +41,13 @@ use budget::Grant;
 use frames::Open;
 use reads::ReadContext;
 
+use super::insight::Insight;
 use super::message::{Query, Service, ServingEpoch, ToControl, ToNetwork};
 use super::quiet::ClientLogLines;
 use super::stream::Stream;
 use super::turns::Turns;
 use crate::acl::{self, Policy};
+use crate::admin::top::Sampler;
 use crate::admin::words::Commands;
 use crate::metrics::figure::Run;
 use crate::metrics::gauges::CoreGauges;
@@ -95,6 +99,8 @@ pub struct Shared {
     pub pools: Pools,
     /// Log lines that clients cause.
     pub lines: ClientLogLines,
+    /// What operators are told of requests.
+    pub insight: Insight,
     /// The control role's.
     pub turns: Arc<Turns>,
     /// Takes the words that take time.
@@ -155,6 +161,10 @@ pub struct NetworkRole<N = Net> {
     event: Vec<u8>,
     read_run: Run,
     update_run: Run,
+    /// What is counted of requests, while somebody looks.
+    top: Option<Box<Sampler>>,
+    top_until: Millis,
+    hash_seed: u64,
     next_core: usize,
     next_sweep: Millis,
     /// What clients get at present.
@@ -252,6 +262,9 @@ impl<N: Transport> NetworkRole<N> {
             event: Vec::new(),
             read_run: Run::default(),
             update_run: Run::default(),
+            top: None,
+            top_until: Millis(0),
+            hash_seed: parts.hash_seed,
             next_core: 0,
             next_sweep: parts.now + SWEEP_MS,
             service: if parts.serving { Service::All } else { Service::Off },
@@ -401,7 +414,8 @@ impl<N: Transport> NetworkRole<N> {
 
     /// The transport has a new connection, which admission has counted.
     pub fn welcome(&mut self, conn: ConnId, peer: SocketAddr) {
-        let client = Client::new(conn, peer, self.now, self.wall);
+        let mut client = Client::new(conn, peer, self.now, self.wall);
+        client.briefs = self.shared.insight.slow.as_ref().map(|_| VecDeque::new());
         self.gauges.conns.lock().insert(conn, client.gauges.clone());
         self.clients.insert(client);
     }

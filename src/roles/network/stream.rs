@@ -1,6 +1,7 @@
 //! The commit stream, as a network core takes it: events and answers in zxid order.
 
-use super::{NetworkRole, Stage, Transport, outcome as answers};
+use super::{Client, NetworkRole, Stage, Transport, outcome as answers};
+use crate::admin::slow::Stations;
 use crate::codec::reply;
 use crate::net::How;
 use crate::order::TicketKind;
@@ -58,7 +59,9 @@ impl<N: Transport> NetworkRole<N> {
         }
         match message {
             ToNetwork::Change(change) => self.fire(&change),
-            ToNetwork::Reply { conn, zxid, outcome } => self.answer(conn, zxid, &outcome),
+            ToNetwork::Reply { conn, zxid, outcome, stations } => {
+                self.answer(conn, zxid, &outcome, &stations);
+            }
             ToNetwork::Synced { conn, zxid } => self.synced(conn, zxid),
             ToNetwork::SessionReady { conn, session, timeout, local, pulse, zxid } => {
                 if let Some(client) = self.clients.get(conn) {
@@ -75,6 +78,8 @@ impl<N: Transport> NetworkRole<N> {
             ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
             ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
+            ToNetwork::Probe(end) => end.answer(),
+            ToNetwork::TellTop(answer) => self.tell_top(&answer),
             ToNetwork::Shed(conns) => {
                 for conn in conns {
                     self.close(conn, How::AfterFlush);
@@ -86,10 +91,9 @@ impl<N: Transport> NetworkRole<N> {
         }
     }
 
-    fn answer(&mut self, conn: ConnId, zxid: Zxid, outcome: &Outcome) {
-        let Some(ticket) = self.clients.get(conn).and_then(|client| client.line.answered()) else {
-            return;
-        };
+    fn answer(&mut self, conn: ConnId, zxid: Zxid, outcome: &Outcome, stations: &Stations) {
+        let answered = self.clients.get(conn).and_then(Client::answered);
+        let Some((ticket, brief)) = answered else { return };
         self.open.give_back(1, ticket.bytes);
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
@@ -97,6 +101,7 @@ impl<N: Transport> NetworkRole<N> {
             let bytes = out.len() - start;
             self.count_reply(conn, ticket.xid, zxid, bytes, ticket.received, true);
         }
+        self.note_if_slow(conn, brief, ticket.received, zxid, stations);
         if ticket.kind == TicketKind::CloseSession {
             return self.close(conn, How::AfterFlush);
         }
@@ -105,7 +110,7 @@ impl<N: Transport> NetworkRole<N> {
 
     fn synced(&mut self, conn: ConnId, zxid: Zxid) {
         let Some(client) = self.clients.get(conn) else { return };
-        let Some(ticket) = client.line.answered() else { return };
+        let Some((ticket, brief)) = client.answered() else { return };
         let path = client.sync_paths.pop_front().unwrap_or_default();
         self.open.give_back(1, ticket.bytes);
         if let Some(out) = self.net.output(conn) {
@@ -114,6 +119,7 @@ impl<N: Transport> NetworkRole<N> {
             let bytes = out.len() - start;
             self.count_reply(conn, ticket.xid, zxid, bytes, ticket.received, true);
         }
+        self.note_if_slow(conn, brief, ticket.received, zxid, &Stations::NONE);
         self.advancing.push_back(conn);
     }
 

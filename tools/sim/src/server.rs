@@ -19,6 +19,7 @@ use ringkeeper::node::history_files::{HistoryFiles, StartLog};
 use ringkeeper::node::recover::{RecoverPlan, Recovered, recover};
 use ringkeeper::prep::PrepSettings;
 use ringkeeper::roles::control::{self, Control, ControlSettings};
+use ringkeeper::roles::insight::Insight;
 use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob, LogInput};
 use ringkeeper::roles::learner_files::{LearnerFiles, TreeStream};
 use ringkeeper::roles::log::check_nothing_is_lost;
@@ -395,6 +396,7 @@ impl Server {
             whitelist: Whitelist::new("*"),
             facts: ShownSettings::default(),
             admission: Admission::new(0, 0),
+            insight: Insight::default(),
             restore: restore_options(knobs),
             ensemble: electorate.map(|all| ensemble_plan(me, knobs, all, self.rng.u64())),
         }
