@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
 
 /// `new String(bytes, UTF_8)`. Rust replaces each byte of an encoded surrogate, Java the whole of
 /// it; all servers of an ensemble must read the same text out of the same bytes.
-pub(super) fn java_text(bytes: &[u8]) -> Cow<'_, str> {
+pub fn java_text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

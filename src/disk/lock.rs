@@ -35,20 +35,33 @@ impl DirLock {
         let io = |source| LockError::Io { path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(io)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // Only for the message: a holder that has not written its number yet is unnamed.
-                let _ = file.take(32).read_to_string(&mut holder);
-                return Err(LockError::Held { path, holder: holder.trim().into() });
-            }
-            Err(e) => return Err(io(e.into())),
-        }
+        let mut file = locked(options.open(&path).map_err(io)?, &path)?;
         file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
         Ok(DirLock { _file: file })
+    }
+
+    /// The same, and changes nothing in the directory; `None` where no server of ours has been.
+    pub fn acquire_present(dir: &Path) -> Result<Option<DirLock>, LockError> {
+        let path = dir.join(DirLock::name());
+        match File::open(&path) {
+            Ok(file) => Ok(Some(DirLock { _file: locked(file, &path)? })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(LockError::Io { path, source }),
+        }
+    }
+}
+
+fn locked(file: File, path: &Path) -> Result<File, LockError> {
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            // Only for the message: a holder that has not written its number yet is unnamed.
+            let _ = file.take(32).read_to_string(&mut holder);
+            Err(LockError::Held { path: path.to_owned(), holder: holder.trim().into() })
+        }
+        Err(e) => Err(LockError::Io { path: path.to_owned(), source: e.into() }),
     }
 }
 
@@ -62,7 +75,13 @@ mod tests {
         let first = DirLock::acquire(scratch.path()).unwrap();
         let refused = DirLock::acquire(scratch.path()).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        let refused = DirLock::acquire_present(scratch.path()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
+        assert!(DirLock::acquire_present(scratch.path()).unwrap().is_some());
         DirLock::acquire(scratch.path()).unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        assert!(DirLock::acquire_present(empty.path()).unwrap().is_none());
+        assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 }

@@ -27,7 +27,7 @@ pub mod rewind;
 pub use committed::{Committed, Known};
 pub use epochs::{EpochError, Epochs};
 pub use members::ConfigFile;
-pub use purging::{purge, tidy};
+pub use purging::{plan as purge_plan, purge, tidy};
 pub use read::{LogReader, log_bytes_behind};
 pub use replace::{ReplaceError, Replaced, replace};
 pub use rewind::{CutOff, Rewind, rewind};

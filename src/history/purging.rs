@@ -9,18 +9,25 @@ use crate::log::purge;
 use crate::snapshot::directory;
 use crate::types::Zxid;
 
+/// What [`purge`] would take of snapshots and logs.
+pub fn plan((snapshots, logs): (&dyn Dir, &dyn Dir), retain: usize) -> io::Result<purge::Plan> {
+    Ok(purge::plan(&candidates(snapshots)?, &list_logs(logs)?, retain))
+}
+
+fn candidates(snapshots: &dyn Dir) -> io::Result<Vec<purge::SnapshotFile>> {
+    let look = |file: directory::SnapshotFile| {
+        let is_valid = directory::looks_valid(snapshots, &file)?;
+        Ok(purge::SnapshotFile { name: file.name, is_valid })
+    };
+    directory::snapshots(snapshots)?.into_iter().map(look).collect()
+}
+
 /// Removes all but the newest `retain` snapshots, what stands in the log before the oldest of them,
 /// what was set aside longer ago, and records of files that are gone. What goes is decided by names and
 /// by a look at each snapshot's ends; it says what it removes. Nothing may be written to the folders
 /// meanwhile.
 pub fn purge((snapshots, logs): (&dyn Dir, &dyn Dir), retain: usize) -> io::Result<()> {
-    let candidates: Vec<purge::SnapshotFile> = directory::snapshots(snapshots)?
-        .into_iter()
-        .map(|file| {
-            let is_valid = directory::looks_valid(snapshots, &file)?;
-            Ok(purge::SnapshotFile { name: file.name, is_valid })
-        })
-        .collect::<io::Result<_>>()?;
+    let candidates = candidates(snapshots)?;
     let plan = purge::plan(&candidates, &list_logs(logs)?, retain);
     purge::execute(&plan, snapshots, logs)?;
     let whole = candidates.iter().filter(|file| file.is_valid);

@@ -74,6 +74,19 @@ pub enum Step<'a> {
     End { offset: u64, cause: Cause },
 }
 
+/// What lies where the records end badly. Tools show it; whoever serves believes none of it.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Unsound<'a> {
+    /// As it lies there.
+    pub entry: &'a [u8],
+    /// The checksum before it.
+    pub stored: u64,
+    /// The entry's own.
+    pub computed: u32,
+    /// What stands in the end-of-record marker's place; `None`: the file ends there.
+    pub marker: Option<u8>,
+}
+
 /// What the bytes behind the last good record mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "a variant says what its parts are")]
@@ -178,6 +191,47 @@ impl Scanner {
                 Ok(Step::Record { offset, entry: &record[RECORD_HEAD..length - 1] })
             }
         }
+    }
+
+    /// The record at an end that [`Scanner::next_step`] gave, if all of its entry is there.
+    pub fn unsound(&mut self) -> io::Result<Option<Unsound<'_>>> {
+        match self.end {
+            Some(Cause::Checksum | Cause::Marker(_) | Cause::Short(_) | Cause::Cut) => {}
+            Some(_) | None => return Ok(None),
+        }
+        if self.have(RECORD_HEAD)? < RECORD_HEAD {
+            return Ok(None);
+        }
+        let head = &self.buffer[self.used..self.used + RECORD_HEAD];
+        let (stored, length) = (frame::u64_at(head, 0), frame::u32_at(head, 8) as usize);
+        let behind = RECORD_HEAD + length;
+        // As in `whole_record`: no memory before the bytes are known to be there.
+        if length > self.entry_max
+            || self.offset + behind as u64 > self.size
+            || self.have(behind)? < behind
+        {
+            return Ok(None);
+        }
+        let is_marked = self.have(behind + 1)? > behind;
+        let entry = &self.buffer[self.used + RECORD_HEAD..self.used + behind];
+        let marker = is_marked.then(|| self.buffer[self.used + behind]);
+        Ok(Some(Unsound { entry, stored, computed: frame::adler(entry), marker }))
+    }
+
+    /// Goes on behind a record whose only fault is its checksum; whether there was one.
+    pub fn pass_over(&mut self) -> bool {
+        if self.end != Some(Cause::Checksum) {
+            return false;
+        }
+        let head = &self.buffer[self.used..self.used + RECORD_HEAD];
+        let length = frame::u32_at(head, 8) as usize + RECORD_EXTRA;
+        let record = &self.buffer[self.used..self.used + length];
+        self.crc = crc32c::crc32c_append(self.crc, record);
+        self.used += length;
+        self.entry_length = length - RECORD_EXTRA;
+        self.offset += length as u64;
+        self.end = None;
+        true
     }
 
     /// The length of the good record at the cursor, all of it in the buffer.

@@ -74,7 +74,7 @@ impl Directories {
         })
     }
 
-    /// For tests: any directories, not locked.
+    /// Any directories, not locked: for tests, and for who has locked them.
     pub fn of(snapshots: Arc<dyn Dir>, logs: Arc<dyn Dir>, log_base: Arc<dyn Dir>) -> Directories {
         Directories { snapshots, logs, log_base, _locks: Vec::new() }
     }

@@ -33,8 +33,8 @@ pub mod write;
 
 pub use directory::{Directories, DirectoryError};
 pub use restore::{
-    DamagedFile, LoadedFile, RestoreError, RestoreOptions, Restored, RestoredAt, restore,
-    restore_at,
+    DamagedFile, FileError, LoadedFile, RestoreError, RestoreOptions, Restored, RestoredAt,
+    load_file, restore, restore_at,
 };
 pub use stream::{StreamLoad, StreamSource};
 pub use write::{SnapshotReport, WriteError, WriteOptions, write_file};

@@ -351,9 +351,10 @@ fn load_newest(
     (None, damaged)
 }
 
-/// Why one file is not to be used.
+/// Why one file is not to be used. Another one is to be tried.
 #[derive(Debug, thiserror::Error)]
-enum FileError {
+#[allow(missing_docs, reason = "the texts say what each is")]
+pub enum FileError {
     #[error("cannot read: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -362,7 +363,9 @@ enum FileError {
     Side { found: u32, expected: u32 },
 }
 
-fn load_file(
+/// Loads one snapshot, and compares it with the record beside it. After an error the tree is in no
+/// state to be used.
+pub fn load_file(
     dir: &dyn Dir,
     file: &SnapshotFile,
     options: &RestoreOptions,

@@ -33,6 +33,18 @@ pub fn decode_entry_header(bytes: &[u8]) -> Result<(TxnHeader, i32), DecodeError
     read_header(&mut Reader::new(bytes))
 }
 
+/// A step's type and its bytes; `None`: null.
+pub type RawStep<'a> = (i32, Option<&'a [u8]>);
+
+/// A multi's steps as they lie in its entry, each with its type's number: for tools, which show them
+/// whatever is in them (MultiTxn.deserialize).
+pub fn multi_steps(bytes: &[u8], field_max: usize) -> Result<Vec<RawStep<'_>>, DecodeError> {
+    let r = &mut Reader::with_limit(bytes, field_max);
+    read_header(r)?;
+    let count = r.vector("txns", STEP_BYTES_MIN)?.unwrap_or(0);
+    (0..count).map(|_| Ok((r.i32("type")?, r.buffer("data")?))).collect()
+}
+
 fn read_header(r: &mut Reader<'_>) -> Result<(TxnHeader, i32), DecodeError> {
     let header = TxnHeader {
         session: SessionId(r.i64("clientId")?),

@@ -4,7 +4,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{decode_entry, decode_entry_header};
+pub use decode::{RawStep, decode_entry, decode_entry_header, multi_steps};
 pub use encode::encode_entry;
 
 use crate::types::{AclList, Data, ErrorCode, SessionId, WallMillis, Zxid};

@@ -15,6 +15,7 @@ pub(crate) enum When {
 ///
 /// Without a command it is a shell, or it carries out the lines of its standard input. A command's own
 /// options stand behind its name: rk -s zk1:2181,zk2:2181/app get -s /config. "rk help" lists the commands.
+/// "rk log", "rk snapshot", "rk verify", "rk convert" and "rk purge" work on files, without a server.
 #[derive(Parser, Debug)]
 #[command(name = "rk", version, about, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Print what zkCli prints around commands, too: the server's name and changes of the connection
-    #[arg(long)]
+    #[arg(long, overrides_with = "zkcli")]
     pub(crate) zkcli: bool,
     /// Colours
     #[arg(long, value_enum, default_value_t = When::Auto)]

@@ -6,6 +6,7 @@
 //! * [`contexts`]: names for servers; [`connection`], [`client`], [`notices`]: a session, calls, what is told without being asked for
 //! * [`words`], [`options`], [`path`], [`acl`], [`quota_text`], [`stat`], [`hexdump`]: zkCli's texts
 //! * [`walk`][]: subtrees; [`recipe`]: drives a recipe of the library; [`held`]: a command while something is held
+//! * [`offline`]: commands on a server's files, without a server
 
 mod acl;
 mod args;
@@ -17,6 +18,7 @@ mod error;
 mod held;
 mod hexdump;
 mod notices;
+mod offline;
 mod options;
 mod out;
 mod pages;
@@ -82,6 +84,9 @@ fn main() -> ExitCode {
     let name = command.first().map_or("", String::as_str);
     if let Some((_, run)) = WITHOUT_SERVER.iter().find(|(known, _)| *known == name) {
         return without_server(*run, &command, out);
+    }
+    if command.first().is_some_and(|name| offline::is_offline(name)) {
+        return ExitCode::from(offline::run(&command, &mut Out::new(false, false)));
     }
     let mut shell = match Shell::open(arguments, printed, out, stderr().is_terminal()) {
         Ok(shell) => shell,

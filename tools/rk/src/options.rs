@@ -1,23 +1,38 @@
-//! Options of a command, read as zkCli reads them: org.apache.commons.cli.DefaultParser for options
-//! without long names, and its texts.
+//! Options of a command, read as zkCli and ZooKeeper's toolkits read them:
+//! org.apache.commons.cli.DefaultParser, and its texts.
 
 /// One option of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Opt {
     pub(crate) name: &'static str,
+    /// A second name, behind two hyphens. zkCli's commands have none.
+    pub(crate) long: Option<&'static str>,
     pub(crate) takes_value: bool,
+    pub(crate) is_required: bool,
     /// What it does, for the usage.
     pub(crate) about: &'static str,
 }
 
 /// An option without a value.
 pub(crate) const fn flag(name: &'static str, about: &'static str) -> Opt {
-    Opt { name, takes_value: false, about }
+    Opt { name, long: None, takes_value: false, is_required: false, about }
 }
 
 /// An option with one.
 pub(crate) const fn valued(name: &'static str, about: &'static str) -> Opt {
-    Opt { name, takes_value: true, about }
+    Opt { takes_value: true, ..flag(name, about) }
+}
+
+impl Opt {
+    /// The same with a second name.
+    pub(crate) const fn long(self, long: &'static str) -> Opt {
+        Opt { long: Some(long), ..self }
+    }
+
+    /// The same, and it has to be there.
+    pub(crate) const fn required(self) -> Opt {
+        Opt { is_required: true, ..self }
+    }
 }
 
 /// Whether options exclude one another.
@@ -41,11 +56,25 @@ pub(crate) enum ParseError {
     MissingValue(&'static str),
     #[error("org.apache.commons.cli.MissingOptionException: Missing required option: [{0}]")]
     MissingOption(String),
+    #[error("org.apache.commons.cli.MissingOptionException: Missing required option{0}")]
+    MissingOptions(String),
+    #[error(
+        "org.apache.commons.cli.AmbiguousOptionException: Ambiguous option: '{option}'  (could be: {names})"
+    )]
+    Ambiguous { option: String, names: String },
     #[error(
         "org.apache.commons.cli.AlreadySelectedException: The option '{option}' was specified but an \
          option from this group has already been selected: '{selected}'"
     )]
     AlreadySelected { option: &'static str, selected: &'static str },
+}
+
+impl ParseError {
+    /// ParseException.getMessage, which leaves the class away.
+    pub(crate) fn message(&self) -> String {
+        let text = self.to_string();
+        text.split_once(": ").map_or(text.clone(), |(_, message)| message.to_owned())
+    }
 }
 
 /// A command line, taken apart.
@@ -90,6 +119,13 @@ pub(crate) fn parse(options: &[Opt], group: Group, words: &[String]) -> Result<P
         }
     }
     parser.is_complete()?;
+    let given = |opt: &&Opt| parser.parsed.has(opt.name);
+    let missing = options.iter().filter(|opt| opt.is_required && !given(opt));
+    let missing: Vec<&str> = missing.map(|opt| opt.name).collect();
+    if !missing.is_empty() {
+        let plural = if missing.len() == 1 { "" } else { "s" };
+        return Err(ParseError::MissingOptions(format!("{plural}: {}", missing.join(", "))));
+    }
     if group == Group::ExactlyOne && parser.selected.is_none() {
         let all: Vec<String> =
             options.iter().map(|opt| format!("-{} {}", opt.name, opt.about)).collect();
@@ -116,10 +152,13 @@ impl Parser<'_> {
             return Ok(());
         };
         if bare.starts_with('-') {
-            return Err(unknown());
+            return self.long(word);
         }
         if let Some((name, value)) = bare.split_once('=') {
-            let opt = self.find(name).filter(|opt| opt.takes_value && name.len() == 1);
+            if name.chars().count() > 1 {
+                return self.long(word);
+            }
+            let opt = self.find(name).filter(|opt| opt.takes_value);
             let opt = opt.ok_or_else(unknown)?;
             self.option(opt)?;
             self.value(opt.name, value);
@@ -127,6 +166,9 @@ impl Parser<'_> {
         }
         if let Some(opt) = self.find(bare) {
             return self.option(opt);
+        }
+        if bare.chars().count() > 1 && !self.longs(bare).is_empty() {
+            return self.long(word);
         }
         // Several in one word, the last perhaps with its value.
         for (at, c) in bare.char_indices() {
@@ -141,14 +183,53 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// DefaultParser.isShortOption.
+    /// Options with this long name, or else all that one of begins so (Options.getMatchingOptions).
+    fn longs(&self, name: &str) -> Vec<Opt> {
+        let name = name.trim_start_matches('-');
+        let with = |test: &dyn Fn(&str) -> bool| -> Vec<Opt> {
+            self.options.iter().filter(|opt| opt.long.is_some_and(test)).copied().collect()
+        };
+        match with(&|long| long == name) {
+            exact if !exact.is_empty() => exact,
+            _ => with(&|long| long.starts_with(name)),
+        }
+    }
+
+    /// DefaultParser.handleLongOption.
+    fn long(&mut self, word: &str) -> Result<(), ParseError> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let unknown = || ParseError::Unrecognized(word.to_owned());
+        let opt = match self.longs(name)[..] {
+            [] => return Err(unknown()),
+            [opt] => opt,
+            ref several => {
+                let names = several.iter().filter_map(|opt| opt.long);
+                let names = names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+                return Err(ParseError::Ambiguous { option: name.to_owned(), names });
+            }
+        };
+        match value {
+            Some(_) if !opt.takes_value => Err(unknown()),
+            Some(value) => {
+                self.option(opt)?;
+                self.value(opt.name, value);
+                Ok(())
+            }
+            None => self.option(opt),
+        }
+    }
+
+    /// DefaultParser.isLongOption and isShortOption.
     fn is_option(&self, word: &str) -> bool {
         let Some(bare) = word.strip_prefix('-').filter(|bare| !bare.is_empty()) else {
             return false;
         };
         let name = bare.split('=').next().unwrap_or_default();
         let first = name.chars().next().map(String::from).unwrap_or_default();
-        self.find(name).is_some() || self.find(&first).is_some()
+        !self.longs(name).is_empty() || self.find(name).is_some() || self.find(&first).is_some()
     }
 
     fn option(&mut self, opt: Opt) -> Result<(), ParseError> {

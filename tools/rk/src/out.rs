@@ -53,6 +53,13 @@ impl Out {
         }
     }
 
+    /// Text that ends no line.
+    pub(crate) fn text(&mut self, text: impl Display) {
+        if !self.is_json {
+            self.is_broken |= write!(self.stdout, "{text}").is_err();
+        }
+    }
+
     fn write(&mut self, text: &impl Display) {
         self.is_broken |= writeln!(self.stdout, "{text}").is_err();
     }
