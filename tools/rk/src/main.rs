@@ -88,6 +88,9 @@ fn main() -> ExitCode {
     if command.first().is_some_and(|name| offline::is_offline(name)) {
         return ExitCode::from(offline::run(&command, &mut Out::new(false, false)));
     }
+    if command.first().is_some_and(|name| name == "word") {
+        return ExitCode::from(commands::print_word(&command, &mut Out::new(false, false)));
+    }
     let mut shell = match Shell::open(arguments, printed, out, stderr().is_terminal()) {
         Ok(shell) => shell,
         Err(error) => {

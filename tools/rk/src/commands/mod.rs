@@ -37,6 +37,8 @@ pub(crate) struct Context<'a> {
     pub(crate) is_watched: bool,
 }
 
+pub(crate) use servers::print_word;
+
 type Done = Result<(), CliError>;
 
 /// How a command reads what stands behind it.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Done};
 use crate::error::CliError;
-use crate::out::Ink;
+use crate::out::{Ink, Out};
 
 /// A server that does not answer in this time is taken for one that does not run.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,6 +55,39 @@ fn word(host: &Host, word: &str) -> Result<String, io::Error> {
         return Ok(String::from_utf8_lossy(&text).into_owned());
     }
     Err(last)
+}
+
+/// A four-letter word, said to one server.
+#[derive(Parser, Debug)]
+#[command(name = "word")]
+struct Word {
+    /// Its name or address
+    host: String,
+    /// Its clients' port
+    port: u16,
+    /// What to say: srvr, mntr, ruok, ...
+    word: String,
+}
+
+/// `rk word`, which needs no session; gives the process's exit code.
+pub(crate) fn print_word(words: &[String], out: &mut Out) -> u8 {
+    let done = Word::try_parse_from(words).map_err(CliError::from).and_then(|said| {
+        let host = Host { name: said.host, port: said.port };
+        let file = format!("{}:{}", host.name, host.port);
+        word(&host, &said.word).map_err(|error| CliError::File { file, error })
+    });
+    let code = match done {
+        Ok(text) => {
+            out.text(text);
+            0
+        }
+        Err(error) => {
+            out.note(&error);
+            error.exit_code()
+        }
+    };
+    out.flush();
+    code
 }
 
 /// Lines of `srvr`, and mntr's keys for the same.
