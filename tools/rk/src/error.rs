@@ -11,6 +11,7 @@ use crate::client::CallError;
 use crate::commands::Command;
 use crate::connection::AskError;
 use crate::contexts::ContextFault;
+use crate::diff::StateFault;
 use crate::options::ParseError;
 use crate::path::PathFault;
 use crate::quota_text::QuotaText;
@@ -48,6 +49,8 @@ pub(crate) enum CliError {
     File { file: String, error: io::Error },
     #[error(transparent)]
     Context(#[from] ContextFault),
+    #[error(transparent)]
+    State(#[from] StateFault),
     #[error("the connection's thread did not start: {0}")]
     Thread(io::Error),
     /// clap has its own texts, and its own exit codes.

@@ -6,7 +6,7 @@
 //! * [`contexts`]: names for servers; [`connection`], [`client`], [`notices`]: a session, calls, what is told without being asked for
 //! * [`words`], [`options`], [`path`], [`acl`], [`quota_text`], [`stat`], [`hexdump`]: zkCli's texts
 //! * [`walk`][]: subtrees; [`recipe`]: drives a recipe of the library; [`held`]: a command while something is held
-//! * [`offline`]: commands on a server's files, without a server
+//! * [`diff`]: two ensembles compared; [`offline`]: commands on a server's files, without a server
 
 mod acl;
 mod args;
@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod connection;
 mod contexts;
+mod diff;
 mod error;
 mod held;
 mod hexdump;
@@ -87,6 +88,9 @@ fn main() -> ExitCode {
     }
     if command.first().is_some_and(|name| offline::is_offline(name)) {
         return ExitCode::from(offline::run(&command, &mut Out::new(false, false)));
+    }
+    if command.first().is_some_and(|name| name == "diff") {
+        return ExitCode::from(diff::run(&command, &mut Out::new(arguments.json, false)));
     }
     if command.first().is_some_and(|name| name == "word") {
         return ExitCode::from(commands::print_word(&command, &mut Out::new(false, false)));
