@@ -62,14 +62,7 @@ impl Settings {
             log: log(s, &mut remarks)?,
             snapshot: snapshot(s, &mut remarks)?,
             autopurge: autopurge(s, &mut remarks)?,
-            tree: TreeSettings {
-                digest: flag(s.property("digest.enabled"), true),
-                types: TypeRules {
-                    extended_types: flag(s.property("extendedTypesEnabled"), false),
-                    emulate_353_ttl: flag(s.property("emulate353TTLNodes"), false),
-                },
-                enforce_quota: flag(s.property("enforceQuota"), false),
-            },
+            tree: tree(s),
             auth: auth(s)?,
             containers: containers(s)?,
             four_letter: four_letter(s),
@@ -153,6 +146,17 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+fn tree(s: &mut Source<'_>) -> TreeSettings {
+    TreeSettings {
+        digest: flag(s.property("digest.enabled"), true),
+        types: TypeRules {
+            extended_types: flag(s.property("extendedTypesEnabled"), false),
+            emulate_353_ttl: flag(s.property("emulate353TTLNodes"), false),
+        },
+        enforce_quota: flag(s.property("enforceQuota"), false),
     }
 }
 
