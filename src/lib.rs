@@ -23,6 +23,7 @@ pub mod zab;
 pub mod disk;
 pub mod net;
 pub mod runtime;
+pub mod tls;
 
 pub mod config;
 pub mod history;

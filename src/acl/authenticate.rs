@@ -36,6 +36,19 @@ pub fn authenticate(
     }
 }
 
+/// What a connection proves by the certificate of its TLS session, given its subject
+/// (X509AuthenticationProvider.handleAuthentication).
+pub fn certified(policy: &Policy, subject: &str) -> Vec<Identity> {
+    let mut proven = Vec::with_capacity(2);
+    if policy.provider("x509") == Some(Scheme::X509) {
+        if policy.x509_super_user.as_deref() == Some(subject) {
+            proven.push(Identity::new("super", subject));
+        }
+        proven.push(Identity::new("x509", subject));
+    }
+    proven
+}
+
 /// Whether `scheme` has a provider at all (`zookeeper.enforce.auth.schemes` is checked with it).
 pub fn authenticates(policy: &Policy, scheme: &str) -> bool {
     policy.provider(scheme).is_some()
@@ -98,6 +111,20 @@ mod tests {
         let off = Policy { digest_enabled: false, ..Policy::default() };
         let verdict = authenticate(&off, Some("digest"), Some(b"a:b"));
         assert_eq!(verdict, Err(ErrorCode::AuthFailed));
+    }
+
+    #[test]
+    fn a_certificate_proves_its_subject_and_may_prove_a_super_user() {
+        let off = Policy::default();
+        let on = Policy { x509_enabled: true, ..Policy::default() };
+        let ops = Policy { x509_super_user: Some("CN=ops".into()), ..on.clone() };
+        assert_eq!(certified(&off, "CN=ops"), []);
+        assert_eq!(certified(&on, "CN=ops"), [Identity::new("x509", "CN=ops")]);
+        assert_eq!(
+            certified(&ops, "CN=ops"),
+            [Identity::new("super", "CN=ops"), Identity::new("x509", "CN=ops")]
+        );
+        assert_eq!(certified(&ops, "CN=ops,O=x"), [Identity::new("x509", "CN=ops,O=x")]);
     }
 
     #[test]

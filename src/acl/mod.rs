@@ -16,7 +16,7 @@ mod fixup;
 mod ip;
 mod schemes;
 
-pub use authenticate::{authenticate, authenticates, has_proven_enough, ip_identity};
+pub use authenticate::{authenticate, authenticates, certified, has_proven_enough, ip_identity};
 pub use decide::{Decisions, Permit, Verdicts, check, mask_digests, who_am_i};
 pub use digest::DigestAlgorithm;
 pub use fixup::{fixup, ill_formed};

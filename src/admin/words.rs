@@ -46,6 +46,8 @@ pub struct Commands {
 pub struct ShownSettings {
     /// The port that was asked for, not one that the kernel chose.
     pub client_port: i64,
+    /// Likewise, of the port for TLS alone. Either is -1 where there is none.
+    pub secure_client_port: i64,
     /// Snapshots lie in `version-2` below it.
     pub data_dir: PathBuf,
     /// Logs lie in `version-2` below it.
@@ -289,7 +291,7 @@ impl Commands {
         };
         let client_port = self.gauges.quorum.client_port().map_or(facts.client_port, i64::from);
         put("clientPort", &client_port);
-        put("secureClientPort", &-1);
+        put("secureClientPort", &facts.secure_client_port);
         put("dataDir", &facts.data_dir.display());
         put("dataDirSize", &machine::folder_bytes(&facts.data_dir));
         put("dataLogDir", &facts.log_dir.display());

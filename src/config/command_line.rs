@@ -60,7 +60,7 @@ impl Settings {
         let text = format!("tickTime={tick}\nclientPort={port}\nmaxClientCnxns={cnxns}\n");
         let data_dir = PathBuf::from(data_dir);
         let mut settings = Settings::from_text("the command line", &text, &data_dir, flags)?;
-        settings.client.listen = Listen { ip: None, port: port as u16 };
+        settings.client.listen = Some(Listen { ip: None, port: port as u16 });
         Ok(settings)
     }
 

@@ -104,11 +104,7 @@ const FULL_NAMES: &[(&str, &str)] = &[
 
 /// Features this version does not have.
 const NOT_SERVED: &[(&str, &str)] = &[
-    ("ssl.*", WHY_TLS),
-    ("client.portUnification", WHY_TLS),
-    ("client.certReload", WHY_TLS),
-    ("fips-mode", WHY_TLS),
-    ("X509AuthenticationProvider.*", WHY_TLS),
+    ("ssl.quorum.*", "TLS between servers is not served by this version"),
     ("admin.portUnification", WHY_TLS),
     ("admin.needClientAuth", WHY_TLS),
     ("metricsProvider.https*", WHY_TLS),
@@ -145,6 +141,9 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("test.*", "a hook of Java's own tests"),
 ];
 
+/// What only a port with TLS asks for; and knobs of Java's library for it.
+const TLS_PORT: &[&str] = &["ssl.*", "client.certReload", "fips-mode"];
+
 /// Read by clients and command-line tools.
 const CLIENT: &[&str] = &[
     "client.secure",
@@ -159,7 +158,8 @@ const WHY_JVM: &str = "a setting of the Java VM or its threads";
 const WHY_ENSEMBLE: &str = "a standalone server does not use it";
 const WHY_UNUSED: &str = "this version does not use it";
 const WHY_NODELAY: &str = "connections between servers never wait for more to send";
-const WHY_TLS: &str = "TLS is not served by this version";
+const WHY_TLS: &str = "TLS towards operators is not served by this version";
+const WHY_NO_TLS_PORT: &str = "no port of the clients' speaks TLS, or another key is meant";
 const WHY_SASL: &str = "SASL is not served by this version";
 const WHY_THROTTLE: &str = "throttles are not served by this version";
 
@@ -173,7 +173,7 @@ pub(super) enum KeyKind {
 
 /// Names of all lists, for hints at what may have been meant; groups are left out.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let listed = [JVM, ENSEMBLE, CLIENT].into_iter().flatten().copied();
+    let listed = [JVM, ENSEMBLE, TLS_PORT, CLIENT].into_iter().flatten().copied();
     listed.chain(NOT_SERVED.iter().map(|(name, _)| *name)).filter(|name| !name.ends_with('*'))
 }
 
@@ -192,9 +192,12 @@ pub(super) fn kind_of(key: &str, full: bool, ensemble: bool) -> KeyKind {
         return KeyKind::Foreign;
     }
     let why_ensemble = if ensemble { WHY_UNUSED } else { WHY_ENSEMBLE };
-    for (names, why) in
-        [(JVM, WHY_JVM), (ENSEMBLE, why_ensemble), (CLIENT, "read by clients, not by servers")]
-    {
+    for (names, why) in [
+        (JVM, WHY_JVM),
+        (ENSEMBLE, why_ensemble),
+        (TLS_PORT, WHY_NO_TLS_PORT),
+        (CLIENT, "read by clients, not by servers"),
+    ] {
         if names.iter().any(|name| matches(name, key)) {
             return KeyKind::NoEffect(why);
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use super::membership::ClientPart;
 use super::source::{Found, Source};
-use super::value::{ANY, flag, number};
+use super::value::{ANY, flag, number, strict};
 use super::{ClientSettings, ConfigError, Conflict, Listen};
 
 /// Connections that wait to be accepted when `clientPortListenBacklog` is not set. Java's 50 is
@@ -46,48 +46,55 @@ pub(super) fn client(
     part: Option<ClientPart>,
     whence: &str,
 ) -> Result<ClientSettings, ConfigError> {
-    if let Some(found) = s.file("secureClientPort") {
-        port(&found)?;
-        return Err(ConfigError::NotServed {
-            key: found.key,
-            value: found.value,
-            place: found.place,
-            feature: "TLS",
-            instead: "remove the key, or put a TLS proxy in front of clientPort",
-        });
-    }
-    if let Some(found) = s.file("secureClientPortAddress") {
-        return Err(found.refuse("absent while secureClientPort is not set"));
-    }
+    let secure = secure(s)?;
     let from_file = s.file("clientPort");
     let at = s.file("clientPortAddress");
     let listen = match (from_file, part) {
         (Some(found), part) => {
             let listen = Listen { ip: address(at)?, port: port(&found)? };
             match part {
-                Some(part) => joined(&found, listen, part)?,
-                None => listen,
+                Some(part) => Some(joined(&found, listen, part)?),
+                None => Some(listen),
             }
         }
-        (None, Some(part)) => listen_of(&part)?,
-        (None, None) => {
-            return Err(match at {
-                Some(at) => at.refuse("absent while clientPort is not set"),
-                None => ConfigError::Missing {
+        (None, Some(part)) => Some(listen_of(&part)?),
+        (None, None) => match at {
+            Some(at) => return Err(at.refuse("absent while clientPort is not set")),
+            None if secure.is_some() => None,
+            None => {
+                return Err(ConfigError::Missing {
                     key: "clientPort",
                     whence: whence.to_owned(),
                     why: "the port for clients, usually 2181",
-                },
-            });
-        }
+                });
+            }
+        },
     };
     let backlog = number(s.file("clientPortListenBacklog"), ANY, "connections", -1)? as i32;
     Ok(ClientSettings {
         listen,
+        secure,
+        unification: strict(s.property("client.portUnification"), false)?,
         // ServerSocket.bind takes 50 for anything below 1.
         backlog: if backlog < 1 { BACKLOG } else { backlog },
         tcp_keep_alive: flag(s.property("clientTcpKeepAlive"), false),
     })
+}
+
+/// The port that speaks nothing but TLS.
+fn secure(s: &mut Source<'_>) -> Result<Option<Listen>, ConfigError> {
+    let (found, at) = (s.file("secureClientPort"), s.file("secureClientPortAddress"));
+    match (found, at) {
+        (Some(found), at) => Ok(Some(Listen { ip: address(at)?, port: port(&found)? })),
+        (None, Some(at)) => Err(at.refuse("absent while secureClientPort is not set")),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Which key has a port of the clients' speak TLS.
+pub(super) fn speaks_tls(s: &mut Source<'_>) -> Option<Found> {
+    let unified = s.property("client.portUnification").filter(Found::is_true);
+    s.file("secureClientPort").or(unified)
 }
 
 fn listen_of(part: &ClientPart) -> Result<Listen, ConfigError> {

@@ -203,8 +203,8 @@ impl Lines {
         if member.secure_client.is_some() {
             return Err(not_served(
                 line.clone(),
-                "TLS",
-                "remove the second client part, or put a TLS proxy in front of the first",
+                "a second client part",
+                "set secureClientPort instead, which each server has for itself",
             ));
         }
         let part = |client: &crate::membership::ClientAddress| ClientPart {

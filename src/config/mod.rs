@@ -9,8 +9,8 @@
 //! * [`properties`]: the file's syntax
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings, with [`listen`], [`storage`], [`auth`], [`operators`] and [`audit`] for
-//!   larger groups
+//! * [`parse`]: keys to settings, with [`listen`], [`tls`], [`storage`], [`auth`], [`operators`] and [`audit`]
+//!   for larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
 //! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
 //!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
@@ -39,6 +39,7 @@ mod properties;
 mod settings;
 mod source;
 mod storage;
+mod tls;
 mod value;
 
 pub use arguments::Arguments;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use super::audit::audit;
 use super::auth::auth;
 use super::ensemble::ensemble;
-use super::listen::client;
+use super::listen::{client, speaks_tls};
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
+use super::tls::tls;
 use super::value::{ANY, ANY_LONG, POSITIVE, flag, number, size, strict, text};
 use super::*;
 use super::{guards, keys, membership, operators};
@@ -48,6 +49,8 @@ impl Settings {
         let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
         let client = client(s, membership.client.take(), &whence)?;
+        let asked = speaks_tls(s);
+        let tls = tls(s, asked.as_ref(), &mut remarks)?;
         let server_id = membership.server_id;
         let mut settings = Settings {
             source: whence.clone(),
@@ -63,7 +66,8 @@ impl Settings {
             snapshot: snapshot(s, &mut remarks)?,
             autopurge: autopurge(s, &mut remarks)?,
             tree: tree(s),
-            auth: auth(s)?,
+            auth: auth(s, tls.is_some())?,
+            tls,
             containers: containers(s)?,
             four_letter: four_letter(s),
             read_only_mode: flag(s.system("readonlymode.enabled"), false),

@@ -1,12 +1,15 @@
 //! What a server was told, in types. Field docs name the key, the unit and what 0 or `None` means.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::acl::DigestAlgorithm;
 use crate::membership::{Electorate, PeerAddress, Role};
+use crate::net::Security;
 pub use crate::snapshot::pack::Compression;
+use crate::tls::files::Sources;
 use crate::types::{ServerId, TypeRules};
 use crate::zab::Timing;
 
@@ -28,6 +31,8 @@ pub struct Settings {
     pub tick_ms: i32,
     /// Where clients come to.
     pub client: ClientSettings,
+    /// What stands before their requests; `None`: no port of theirs speaks TLS.
+    pub tls: Option<TlsSettings>,
     /// What sessions they may have.
     pub session: SessionSettings,
     /// Bounds of requests, connections and answers.
@@ -190,11 +195,33 @@ pub struct Listen {
     pub port: u16,
 }
 
-/// The clients' port.
+impl Listen {
+    /// To bind: the wildcard is of both kinds.
+    pub fn address(self) -> SocketAddr {
+        SocketAddr::new(self.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), self.port)
+    }
+}
+
+impl fmt::Display for Listen {
+    /// As Java's InetSocketAddress shows a wildcard.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip) => SocketAddr::new(ip, self.port).fmt(f),
+            None => write!(f, "0.0.0.0:{}", self.port),
+        }
+    }
+}
+
+/// The clients' ports.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientSettings {
-    /// `clientPort`, `clientPortAddress`, or the client part of this server's `server.N` line.
-    pub listen: Listen,
+    /// `clientPort`, `clientPortAddress`, or the client part of this server's `server.N` line. `None`:
+    /// there is none without TLS.
+    pub listen: Option<Listen>,
+    /// `secureClientPort`, `secureClientPortAddress`.
+    pub secure: Option<Listen>,
+    /// `zookeeper.client.portUnification`: the port without TLS takes it, too.
+    pub unification: bool,
     /// `clientPortListenBacklog`.
     pub backlog: i32,
     /// `zookeeper.clientTcpKeepAlive`.
@@ -206,6 +233,29 @@ impl ClientSettings {
     pub fn backlog_max(&self) -> u32 {
         self.backlog.max(1) as u32
     }
+
+    /// What the port without TLS of its own speaks.
+    pub fn security(&self) -> Security {
+        if self.unification { Security::Either } else { Security::Plain }
+    }
+
+    /// Every place that clients come to, and what is spoken there.
+    pub fn ports(&self) -> Vec<(SocketAddr, Security)> {
+        let plain = self.listen.map(|at| (at.address(), self.security()));
+        let secure = self.secure.map(|at| (at.address(), Security::Tls));
+        plain.into_iter().chain(secure).collect()
+    }
+}
+
+/// TLS towards clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsSettings {
+    /// `zookeeper.ssl.*`.
+    pub sources: Sources,
+    /// `zookeeper.ssl.handshakeDetectionTimeoutMillis`: what a handshake may take from its first byte on.
+    pub handshake: Duration,
+    /// `zookeeper.client.certReload`: files that change are read again.
+    pub reload: bool,
 }
 
 /// Sessions: how long, and of what kinds.
@@ -344,6 +394,10 @@ pub struct AuthSettings {
     /// `zookeeper.enforce.auth.enabled` with `zookeeper.enforce.auth.schemes`: a connection must
     /// hold an identity of one of these before it may do anything. `None` = not enforced.
     pub enforce_schemes: Option<Vec<String>>,
+    /// A port of the clients' speaks TLS, or `zookeeper.authProvider.*` names the X.509 provider.
+    pub x509_enabled: bool,
+    /// `zookeeper.X509AuthenticationProvider.superUser`.
+    pub x509_super_user: Option<String>,
 }
 
 /// `znode.container.*` (ContainerManager).

@@ -289,7 +289,9 @@ const SERVER: &[Metric] = &[
     gauge("max_latency", Milliseconds, "Longest time from a request to its answer", |s| {
         whole(s.gauges.latency().max())
     }),
-    gauge("outstanding_tls_handshake", Count, "TLS handshakes under way", |_| whole(0)),
+    gauge("outstanding_tls_handshake", Count, "TLS handshakes under way", |s| {
+        Some(s.sum(|c| &c.handshakes))
+    }),
     gauge("min_client_response_size", Bytes, "Size of the smallest answer", |s| {
         whole(response_min(s.gauges))
     }),
@@ -429,7 +431,9 @@ const IDLE: &[Metric] = &[
     idle("stale_replies", "Answers whose connection had gone"),
     idle("ensemble_auth_fail", "Clients that named another ensemble"),
     idle("unrecoverable_error_count", "Errors that ended the server"),
-    idle("unsuccessful_handshake", "TLS handshakes that failed"),
+    counter("unsuccessful_handshake", Count, "TLS sessions that failed", |s| {
+        Some(s.sum(|c| &c.handshakes_failed))
+    }),
     idle("ensemble_auth_skip", "Clients that named no ensemble"),
     idle("restore_error_count", "Restores by the admin server that failed"),
     idle("cnxn_closed_without_zk_server_running", "Connections closed before there was a server"),

@@ -21,6 +21,8 @@ use crate::types::{ConnId, Millis, WallMillis};
 pub struct ConnGauges {
     pub peer: SocketAddr,
     pub established: WallMillis,
+    /// 1: it has TLS.
+    pub secure: Figure,
     pub session: Figure,
     pub timeout: Figure,
     pub received: Figure,
@@ -43,6 +45,7 @@ impl ConnGauges {
         let gauges = ConnGauges {
             peer,
             established,
+            secure: Figure::default(),
             session: Figure::default(),
             timeout: Figure::default(),
             received: Figure::default(),
@@ -151,6 +154,9 @@ pub struct CoreGauges {
     pub connection_requests: Figure,
     pub connections_rejected: Figure,
     pub large_requests_rejected: Figure,
+    pub handshakes_failed: Figure,
+    /// TLS handshakes under way at the last look.
+    pub handshakes: Figure,
     pub connections_dropped: Figure,
     pub sessionless_expired: Figure,
     pub revalidated: Figure,
@@ -230,6 +236,7 @@ impl CoreGauges {
             &self.connection_requests,
             &self.connections_rejected,
             &self.large_requests_rejected,
+            &self.handshakes_failed,
             &self.connections_dropped,
             &self.sessionless_expired,
             &self.revalidated,

@@ -12,6 +12,9 @@
 //!                                                                  and to be released
 //! ```
 //!
+//! A connection with TLS is `Open` from its handshake on. Its session stands between the kernel's bytes
+//! and `input`, and between `output` and the kernel (`secure`).
+//!
 //! The two directions end apart. The peer's end leaves the connection open: what is owed to it is
 //! the role's to know. A send that fails leaves it open too, until everything that has come has been
 //! taken: a client that says goodbye and hangs up resets the connection with our next answer, and
@@ -24,6 +27,7 @@ use socket2::SockRef;
 
 use crate::mutants::{self, Mutant};
 use crate::runtime::{Filled, OperationId, Received, Ring, Socket, Token};
+use crate::tls::{Current, Failure, Session};
 use crate::types::ConnId;
 use crate::types::limits::reached;
 
@@ -57,9 +61,9 @@ pub(super) struct Conn {
     /// The connecting, and later the receiving: never both.
     receiving: Option<OperationId>,
     /// When the present phase ends by itself.
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
     /// Why it ends; means nothing while open.
-    reason: CloseReason,
+    pub(super) reason: CloseReason,
     /// `Closed` has been said.
     pub(super) reported: bool,
     /// It is on the list of those to be attended to.
@@ -77,7 +81,7 @@ pub(super) struct Conn {
     /// What is in flight and no longer wanted has been cancelled.
     cancelling: bool,
     /// The peer sends nothing more.
-    peer_ended: bool,
+    pub(super) peer_ended: bool,
     /// The kernel had no buffer for its bytes.
     starved: bool,
     /// `Ended` has been said.
@@ -94,10 +98,14 @@ pub(super) struct Conn {
     mark: Option<u64>,
     /// Bytes unsent from which on it is closed.
     outbound_close: usize,
+    /// Whether it has a session is not known before its first byte.
+    pub(super) undecided: bool,
+    /// Stands between its bytes and its role's.
+    pub(super) tls: Option<Box<Session>>,
 }
 
 // Ten thousand idle connections are a few megabytes here.
-const _: () = assert!(size_of::<Conn>() <= 336);
+const _: () = assert!(size_of::<Conn>() <= 344);
 
 /// What a step needs of its surroundings, and what it leaves there.
 pub(super) struct Context<'a> {
@@ -106,6 +114,8 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a NetSettings,
     pub(super) now: Instant,
     pub(super) events: &'a mut Vec<NetEvent>,
+    /// What sessions are begun with.
+    pub(super) tls: Option<&'a Current>,
 }
 
 /// What has to follow a step.
@@ -116,6 +126,8 @@ pub(super) enum Next {
     Again,
     /// Call `expire` then.
     At(Instant, Ends),
+    /// Call `shake` when it is its turn.
+    Handshake,
     /// Nothing is in flight any more: the slot is free.
     Gone,
 }
@@ -150,6 +162,8 @@ impl Conn {
             acknowledged: 0,
             mark: None,
             outbound_close: usize::MAX,
+            undecided: false,
+            tls: None,
         }
     }
 
@@ -230,6 +244,9 @@ impl Conn {
             let by_peer = self.peer_ended;
             self.reason = if by_peer { CloseReason::PeerClosed } else { CloseReason::Asked };
             self.input.clear(ring, spare);
+            if let Some(tls) = &mut self.tls {
+                tls.end();
+            }
         } else if self.phase == Phase::Connecting {
             // There is nothing to be sent first.
             self.end(CloseReason::Asked);
@@ -252,10 +269,13 @@ impl Conn {
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
-    fn end(&mut self, reason: CloseReason) {
+    pub(super) fn end(&mut self, reason: CloseReason) {
         if self.phase != Phase::Ending {
             self.phase = Phase::Ending;
-            self.reason = reason;
+            // A peer that hangs up when it hears of a failure does not change what it was.
+            if !matches!(self.reason, CloseReason::Tls(_)) {
+                self.reason = reason;
+            }
             self.deadline = None;
             // What was wanted until now no longer is.
             self.cancelling = false;
@@ -296,7 +316,8 @@ impl Conn {
             return self.attend_flushing(id, around);
         }
         self.announce_end(id, around.events);
-        self.outgoing.send_some(false, around.ring, &self.socket, token(id), around.spare);
+        let tls = self.tls.as_deref_mut();
+        self.outgoing.send_some(false, tls, around.ring, &self.socket, token(id), around.spare);
         if is_choking(unsent, around.settings.outbound_pause) {
             self.choked = true;
         } else if self.choked {
@@ -311,6 +332,7 @@ impl Conn {
         // nothing more is read to its end, which may be all that its role waits for.
         let wanted =
             !self.peer_ended && (!self.paused || self.deaf) && !self.is_full(around.settings);
+        let wanted = wanted && self.tls.as_ref().is_none_or(|tls| !tls.is_full());
         self.read_if(wanted, id, around.ring);
         if is_far_behind && self.deadline.is_none() {
             // Only one thing can follow. `Received` may now be said twice, which does no harm.
@@ -324,7 +346,7 @@ impl Conn {
         if self.deaf {
             return self.fail(id, CloseReason::PeerReset, around);
         }
-        if self.outgoing.unsent() == 0 {
+        if !self.has_unsent() {
             let ended = SockRef::from(&self.socket).shutdown(Shutdown::Write).is_err();
             if ended || self.peer_ended {
                 self.end(self.reason);
@@ -335,7 +357,8 @@ impl Conn {
             self.deadline = None;
             return self.attend_lingering(id, around);
         }
-        self.outgoing.send_some(true, around.ring, &self.socket, token(id), around.spare);
+        let tls = self.tls.as_deref_mut();
+        self.outgoing.send_some(true, tls, around.ring, &self.socket, token(id), around.spare);
         self.read_if(!self.peer_ended, id, around.ring);
         self.within(Ends::Flush, around.settings.flush, around.now)
     }
@@ -399,8 +422,9 @@ impl Conn {
     }
 
     /// Not while `Received` is held back: the end comes behind everything else.
-    fn announce_end(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
-        if self.peer_ended && !self.paused && !self.end_reported {
+    pub(super) fn announce_end(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
+        let waits = self.tls.as_ref().is_some_and(|tls| tls.has_waiting());
+        if self.peer_ended && !self.paused && !self.end_reported && !waits {
             self.end_reported = true;
             events.push(NetEvent::Ended(id));
         }
@@ -414,7 +438,12 @@ impl Conn {
     }
 
     /// It is of no use any more. What was received can still be read.
-    fn fail(&mut self, id: ConnId, reason: CloseReason, around: &mut Context<'_>) -> Next {
+    pub(super) fn fail(
+        &mut self,
+        id: ConnId,
+        reason: CloseReason,
+        around: &mut Context<'_>,
+    ) -> Next {
         self.end(reason);
         self.say_closed(id, around.events);
         Next::Again
@@ -455,7 +484,7 @@ impl Conn {
             self.cancelling &= self.phase == Phase::Ending;
         }
         match what {
-            Received::Bytes(filled) => self.arrived(id, filled, around),
+            Received::Bytes(filled) => return self.arrived(id, filled, around),
             Received::End => {
                 self.peer_ended = true;
                 match self.phase {
@@ -475,17 +504,34 @@ impl Conn {
         Next::Again
     }
 
-    fn arrived(&mut self, id: ConnId, filled: Filled, around: &mut Context<'_>) {
+    fn arrived(&mut self, id: ConnId, filled: Filled, around: &mut Context<'_>) -> Next {
+        if self.undecided {
+            self.decide(around.ring.bytes(&filled), around.tls);
+        }
         if self.phase != Phase::Open {
             around.ring.give_back(filled);
-            return;
+            return Next::Again;
+        }
+        if self.tls.is_some() {
+            return self.arrived_sealed(id, filled, around);
         }
         self.input.arrive(filled, around.ring, around.spare);
+        self.tell_arrival(id, around.events);
+        Next::Again
+    }
+
+    /// There is something in `input` that was not there before.
+    pub(super) fn tell_arrival(&mut self, id: ConnId, events: &mut Vec<NetEvent>) {
         if self.paused {
             self.pending = true;
         } else {
-            self.announce(id, around.events);
+            self.announce(id, events);
         }
+    }
+
+    /// Something is still to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.outgoing.unsent() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
     pub(super) fn sent(
@@ -500,7 +546,7 @@ impl Conn {
             (_, Ok(n @ 1..)) => {
                 self.outgoing.sent(n, bytes, around.spare);
                 let idle = self.phase == Phase::Open && !self.choked && self.mark.is_none();
-                if idle && self.outgoing.unsent() == 0 {
+                if idle && !self.has_unsent() {
                     return Next::Nothing;
                 }
             }
@@ -547,6 +593,9 @@ impl Conn {
 
     /// So far behind for so long: does it read at all?
     fn expire_open(&mut self, id: ConnId, around: &mut Context<'_>) -> Next {
+        if self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            return self.fail(id, CloseReason::Tls(Failure::TooSlow), around);
+        }
         let (unsent, limit) = (self.outgoing.unsent(), self.outbound_close);
         self.deadline = None;
         if !reached(unsent, limit) {

@@ -15,6 +15,7 @@ use crate::types::ConnId;
 pub(super) enum Ends {
     Flush,
     Linger,
+    Handshake,
 }
 
 #[derive(Default)]
@@ -22,6 +23,7 @@ pub(super) struct Deadlines {
     connects: BinaryHeap<Reverse<(Instant, ConnId)>>,
     flushes: VecDeque<(Instant, ConnId)>,
     lingers: VecDeque<(Instant, ConnId)>,
+    handshakes: VecDeque<(Instant, ConnId)>,
 }
 
 impl Deadlines {
@@ -41,6 +43,7 @@ impl Deadlines {
         let queue = match what {
             Ends::Flush => &mut self.flushes,
             Ends::Linger => &mut self.lingers,
+            Ends::Handshake => &mut self.handshakes,
         };
         while queue.front().is_some_and(|(at, id)| is_void(*at, *id)) {
             queue.pop_front();
@@ -51,13 +54,14 @@ impl Deadlines {
     /// The earliest, which may be void.
     pub(super) fn first(&self) -> Option<Instant> {
         let connect = self.connects.peek().map(|Reverse((at, _))| *at);
-        let fronts = [&self.flushes, &self.lingers].map(|queue| queue.front().map(|(at, _)| *at));
-        [connect, fronts[0], fronts[1]].into_iter().flatten().min()
+        let queues = [&self.flushes, &self.lingers, &self.handshakes];
+        let fronts = queues.map(|queue| queue.front().map(|(at, _)| *at));
+        fronts.into_iter().chain([connect]).flatten().min()
     }
 
     /// Takes one that has come.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, ConnId)> {
-        for queue in [&mut self.flushes, &mut self.lingers] {
+        for queue in [&mut self.flushes, &mut self.lingers, &mut self.handshakes] {
             if queue.front().is_some_and(|(at, _)| *at <= now) {
                 return queue.pop_front();
             }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use super::settings::Security;
+use crate::tls::Failure;
 use crate::types::ConnId;
 
 /// Of one connection: `Connected` first if this side asked for it and the other took it, then any
@@ -29,6 +31,8 @@ pub enum NetEvent {
         peer: SocketAddr,
         /// As `listen` returned it.
         listener: SocketAddr,
+        /// How the listener's connections are secured.
+        security: Security,
     },
     /// A connection that [`super::Net::connect`] asked for is there. It may be written to from now
     /// on. If it does not come to be, `Closed` is all that is said.
@@ -70,6 +74,9 @@ pub enum CloseReason {
     /// The peer has taken nothing for too long in an orderly close; it sees a reset.
     #[error("closed with {unsent} bytes not taken by the peer in time")]
     Undelivered { unsent: usize },
+    /// Its TLS session has failed. What had come before in it was told; the peer has an alert.
+    #[error("TLS: {0}")]
+    Tls(Failure),
     /// Anything else the kernel said, as its error number.
     #[error("{}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),

@@ -55,6 +55,19 @@ impl Input {
         ring.give_back(filled);
     }
 
+    /// Where what comes by another way than a buffer of the kernel's is appended.
+    pub(super) fn appended(&mut self, ring: &mut Ring, spare: &mut BufferPool) -> &mut Vec<u8> {
+        self.settle(ring, spare);
+        if self.rest.capacity() == 0 {
+            self.rest = spare.take();
+        }
+        if self.from > self.rest.len() / 2 {
+            self.rest.drain(..self.from);
+            self.from = 0;
+        }
+        &mut self.rest
+    }
+
     pub(super) fn consume(&mut self, n: usize, ring: &mut Ring, spare: &mut BufferPool) {
         assert!(n <= self.len(), "consumed {n} bytes of {}", self.len());
         match &mut self.held {

@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use crate::runtime::{OperationId, Ring, Socket, Token, open_files};
 
 use super::event::NetEvent;
-use super::settings::NetSettings;
+use super::settings::{NetSettings, Security};
 use super::socket::set_up;
 
 /// Rest after a failed accept; doubles with each failure in a row up to `REST_MAX`.
@@ -47,6 +47,11 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// Which it has.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Lets connections come, and gives a second handle for accepting them until the ring does.
     pub fn listen(&self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -98,6 +103,7 @@ struct Listener {
     address: SocketAddr,
     /// Descriptors it leaves to others.
     kept: u64,
+    security: Security,
     state: State,
     rest: Duration,
 }
@@ -132,6 +138,7 @@ impl Listeners {
         backlog: u32,
         keepalive: Option<Duration>,
         from: Callers,
+        security: Security,
     ) -> io::Result<SocketAddr> {
         let Bound { socket, address: bound } = bound;
         set_up(&SockRef::from(&socket), keepalive);
@@ -143,6 +150,7 @@ impl Listeners {
                 Callers::Clients => KEPT_FROM_CLIENTS,
                 Callers::Servers => KEPT_FROM_SERVERS,
             },
+            security,
             state: State::Idle,
             rest: REST,
         };
@@ -297,12 +305,12 @@ impl Listeners {
             let Some((fd, index)) = self.arrivals.pop_front() else { return };
             // One that is gone already has no address.
             let peer = SockRef::from(&fd).peer_addr().ok().and_then(|peer| peer.as_socket());
-            let listener = self.listeners[index].address;
+            let Listener { address: listener, security, .. } = self.listeners[index];
             if let Some(mut peer) = peer {
                 // An IPv4 peer of a dual listener is called by its IPv4 address, as Java does:
                 // access lists and limits go by it.
                 peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                events.push(NetEvent::Accepted { fd, peer, listener });
+                events.push(NetEvent::Accepted { fd, peer, listener, security });
             }
         }
     }

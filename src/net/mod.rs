@@ -5,6 +5,9 @@
 //! stands in [`Net::input`] until the role consumes it, usually still in the buffer that the
 //! kernel wrote. It touches the kernel only through [`crate::runtime`].
 //!
+//! A connection with TLS has a [`crate::tls::Session`] between its bytes and `input` and `output`; its
+//! role knows nothing of it, and hears of the first plain bytes.
+//!
 //! Back-pressure, in the order in which it sets in: the role throttles or pauses what it cannot work
 //! off; a connection with too much input is not read; one with too much output is told of when it has
 //! less; one with far too much is closed if its peer takes nothing of it. [`NetSettings`] has the
@@ -20,6 +23,7 @@ mod conn;
 mod deadlines;
 mod input;
 mod outgoing;
+mod secure;
 mod spare;
 mod table;
 
@@ -27,5 +31,5 @@ mod listener;
 
 pub use event::{CloseReason, How, NetEvent};
 pub use listener::{Bound, bind};
-pub use settings::{ConnOptions, NetSettings};
+pub use settings::{ConnOptions, NetSettings, Security};
 pub use transport::Net;

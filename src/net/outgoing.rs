@@ -5,6 +5,7 @@ use std::mem;
 use crate::runtime::{OperationId, Ring, Socket, Token};
 
 use super::spare::BufferPool;
+use crate::tls::Session;
 
 /// Bytes of one send. Smaller steps would cost system calls; larger ones would hide how far a slow
 /// reader has come, which is known only when a send completes.
@@ -40,10 +41,12 @@ impl Outgoing {
     }
 
     /// One send in flight at a time: TCP is a stream, and two could overtake each other. `ending`:
-    /// our direction ends behind what is here, and the end travels in the last packet.
+    /// our direction ends behind what is here, and the end travels in the last packet. `tls`: what is
+    /// output is sealed first.
     pub(super) fn send_some(
         &mut self,
         ending: bool,
+        tls: Option<&mut Session>,
         ring: &mut Ring,
         socket: &Socket,
         token: Token,
@@ -53,7 +56,10 @@ impl Outgoing {
             return;
         }
         if self.at == self.end {
-            let output = mem::take(&mut self.output);
+            let mut output = mem::take(&mut self.output);
+            if let Some(tls) = tls {
+                output = sealed(tls, output, spare);
+            }
             if output.is_empty() {
                 spare.put(output);
                 return;
@@ -88,4 +94,14 @@ impl Outgoing {
         spare.put(mem::take(&mut self.bytes));
         (self.at, self.end) = (0, 0);
     }
+}
+
+fn sealed(tls: &mut Session, plain: Vec<u8>, spare: &mut BufferPool) -> Vec<u8> {
+    if plain.is_empty() && !tls.wants_write() {
+        return plain;
+    }
+    let mut ciphertext = spare.take();
+    tls.seal(&plain, &mut ciphertext);
+    spare.put(plain);
+    ciphertext
 }

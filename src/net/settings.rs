@@ -36,8 +36,22 @@ pub struct NetSettings {
     /// And how long a close then waits for the peer's end, so that unread bytes of the peer do
     /// not turn the close into a reset that takes our last reply with it.
     pub linger: Duration,
+    /// How long a TLS handshake may take from its first byte on.
+    pub handshake: Duration,
     /// How long to look for work before sleeping. Zero unless the core is dedicated.
     pub spin: Duration,
+}
+
+/// What stands between a listener's connections and their role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Security {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// TLS.
+    Tls,
+    /// What the client begins with: `client.portUnification`.
+    Either,
 }
 
 /// What one connection has for itself.
@@ -68,6 +82,7 @@ impl Default for NetSettings {
             keepalive: None,
             flush: Duration::from_secs(10),
             linger: Duration::from_secs(1),
+            handshake: Duration::from_millis(limits::HANDSHAKE_MS as u64),
             spin: Duration::ZERO,
         }
     }

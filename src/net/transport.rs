@@ -8,24 +8,27 @@
 //!
 //! A connection is listed when something about it has to be looked at; the others cost nothing.
 
+use std::collections::VecDeque;
 use std::hint;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::runtime::waker::{self, RingSleeper};
 use crate::runtime::{Completion, Received, Ring, RingSettings, Socket, Waker};
-use crate::types::ConnId;
+use crate::tls::Current;
+use crate::types::{ConnId, limits};
 
 use super::conn::{Conn, Context, Next};
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, Ends};
 use super::event::{How, NetEvent};
 use super::listener::{self, Bound, Callers, Listeners};
-use super::settings::{ConnOptions, NetSettings};
+use super::settings::{ConnOptions, NetSettings, Security};
 use super::socket::{set_patience, set_up};
 use super::spare::BufferPool;
 use super::table::Table;
@@ -56,6 +59,10 @@ pub struct Net {
     spare: BufferPool,
     /// What [`Net::submit`] has come upon, for the next turn to tell.
     reported: Vec<NetEvent>,
+    /// What TLS sessions are begun with.
+    tls: Option<Arc<Current>>,
+    /// Connections whose handshake has something to do, each once.
+    handshakes: VecDeque<ConnId>,
 }
 
 impl Net {
@@ -87,26 +94,41 @@ impl Net {
             deadlines: Deadlines::default(),
             spare: BufferPool::default(),
             reported: Vec::new(),
+            tls: None,
+            handshakes: VecDeque::new(),
         })
+    }
+
+    /// Connections may have TLS from now on.
+    pub fn serve_tls(&mut self, tls: Arc<Current>) {
+        self.tls = Some(tls);
     }
 
     /// Accepts connections at `addr` (port 0: the kernel chooses; an IPv6 wildcard takes IPv4 as
     /// well) from the next turn on. Returns the address bound, which [`NetEvent::Accepted`]
     /// repeats.
     pub fn listen(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
-        self.listen_at(listener::bind(addr)?, backlog)
+        self.listen_at(listener::bind(addr)?, backlog, Security::Plain)
     }
 
-    /// The same at an address that was taken before.
-    pub fn listen_at(&mut self, bound: Bound, backlog: u32) -> io::Result<SocketAddr> {
-        self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Clients)
+    /// The same at an address that was taken before. [`NetEvent::Accepted`] repeats how its connections
+    /// are secured.
+    pub fn listen_at(
+        &mut self,
+        bound: Bound,
+        backlog: u32,
+        security: Security,
+    ) -> io::Result<SocketAddr> {
+        let keepalive = self.settings.keepalive;
+        self.listeners.open(bound, backlog, keepalive, Callers::Clients, security)
     }
 
     /// As [`Net::listen`], for other servers: there are descriptors for them when clients have taken all
     /// that they may.
     pub fn listen_for_servers(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
         let bound = listener::bind(addr)?;
-        self.listeners.open(bound, backlog, self.settings.keepalive, Callers::Servers)
+        let keepalive = self.settings.keepalive;
+        self.listeners.open(bound, backlog, keepalive, Callers::Servers, Security::Plain)
     }
 
     /// Closes all listeners; connections stay.
@@ -123,10 +145,37 @@ impl Net {
     /// Takes over a socket that a transport with these settings has accepted, and begins to read
     /// it in the next turn.
     pub fn adopt(&mut self, stream: OwnedFd, peer: SocketAddr) -> ConnId {
+        self.adopt_secured(stream, peer, Security::Plain)
+    }
+
+    /// The same with what stands between its bytes and its role's.
+    pub fn adopt_secured(
+        &mut self,
+        stream: OwnedFd,
+        peer: SocketAddr,
+        security: Security,
+    ) -> ConnId {
         // Its options are its listener's.
         let mut conn = Conn::new(Socket::new(stream), peer);
         conn.bounds(self.settings.outbound_close, true);
+        conn.secure(security, self.tls.as_deref());
         self.insert(conn)
+    }
+
+    /// Whether the connection has TLS.
+    pub fn is_secure(&self, conn: ConnId) -> bool {
+        self.conns.get(conn).is_some_and(|c| c.tls.is_some())
+    }
+
+    /// Whether its session's handshake is not done yet.
+    pub fn is_handshaking(&self, conn: ConnId) -> bool {
+        let tls = self.conns.get(conn).and_then(|c| c.tls.as_ref());
+        tls.is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// The subject of the certificate that the client has shown, as Java writes it.
+    pub fn subject(&self, conn: ConnId) -> Option<Arc<str>> {
+        self.conns.get(conn)?.tls.as_ref()?.subject().cloned()
     }
 
     /// Takes over any socket, with options of its own.
@@ -348,14 +397,17 @@ impl Net {
         loop {
             self.listeners.attend(&mut self.ring, &self.settings, now)?;
             self.attend_listed(now, events);
-            let idle =
-                events.is_empty() && self.listed.is_empty() && !self.listeners.has_arrivals();
+            let idle = events.is_empty()
+                && self.listed.is_empty()
+                && self.handshakes.is_empty()
+                && !self.listeners.has_arrivals();
             let patience = if idle { self.patience(now, until) } else { Some(Duration::ZERO) };
             if self.sleep(patience)? {
                 events.push(NetEvent::Woken);
             }
             now = Instant::now();
             self.take_completions(now, events);
+            self.shake_some(now, events);
             self.expire(now, events);
             self.listeners.deliver(&self.settings, events);
             let time_is_up = wait.is_some() && until.is_none_or(|until| now >= until);
@@ -451,6 +503,32 @@ impl Net {
         }
     }
 
+    /// A few handshakes go on.
+    fn shake_some(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
+        for _ in 0..limits::HANDSHAKES_PER_TURN {
+            let Some(id) = self.handshakes.pop_front() else { return };
+            if self.conns.get(id).is_some() {
+                self.step(id.slot, now, events, |conn, id, around| conn.shake(id, around));
+            }
+        }
+    }
+
+    /// What came for a handshake waits for its turn; the first of it starts its time.
+    fn queue_handshake(&mut self, id: ConnId, now: Instant) {
+        self.list(id.slot);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(tls) = conn.tls.as_mut().filter(|tls| !tls.queued) else { return };
+        tls.queued = true;
+        self.handshakes.push_back(id);
+        if conn.deadline.is_none() {
+            let at = now + self.settings.handshake;
+            conn.deadline = Some(at);
+            let conns = &self.conns;
+            let is_void = |at, id| conns.get(id).is_none_or(|conn| !conn.ends_at(at));
+            self.deadlines.add(Ends::Handshake, at, id, is_void);
+        }
+    }
+
     fn expire(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
         while let Some((at, id)) = self.deadlines.take_due(now) {
             if self.conns.get(id).is_some() {
@@ -476,6 +554,7 @@ impl Net {
             settings: &self.settings,
             now,
             events,
+            tls: self.tls.as_deref(),
         };
         let was_reported = conn.reported;
         let next = step(conn, id, &mut around);
@@ -483,6 +562,7 @@ impl Net {
         match next {
             Next::Nothing => {}
             Next::Again => self.list(slot),
+            Next::Handshake => self.queue_handshake(id, now),
             Next::At(at, what) => {
                 let conns = &self.conns;
                 let is_void = |at, id| conns.get(id).is_none_or(|conn| !conn.ends_at(at));

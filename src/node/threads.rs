@@ -6,16 +6,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::hosting::Hosted;
-use crate::net::{Bound, Net, NetEvent, NetSettings};
+use crate::net::{Bound, Net, NetEvent, NetSettings, Security};
 use crate::roles::control::{Control, Verdict};
 use crate::roles::network::{NetworkParts, NetworkRole};
 use crate::runtime::probe::{self, Unsupported};
 use crate::runtime::waker::{RingSleeper, ThreadSleeper};
 use crate::runtime::{affinity, clock};
+use crate::tls::Current;
 use crate::types::Millis;
 
 /// How often the roles of one thread hand one another work before the ring is looked at again:
@@ -43,20 +44,25 @@ pub struct NetworkThread {
     /// How it sleeps, which its wakers end.
     pub sleeper: RingSleeper,
     /// Listens on these, and deals the accepted sockets out.
-    pub listen: Option<(Bound, u32)>,
+    pub listen: Vec<ListenAt>,
+    /// What its TLS sessions are begun with.
+    pub tls: Option<Arc<Current>>,
     /// The control role, if it lives here.
     pub control: Option<Hosted>,
-    /// Told once: the bound address, or why not.
-    pub ready: mpsc::Sender<Result<Option<SocketAddr>, NotReady>>,
+    /// Told once: the bound addresses, or why not.
+    pub ready: mpsc::Sender<Result<Vec<(SocketAddr, Security)>, NotReady>>,
 }
+
+/// A port, how many connections may wait there, and what they speak.
+pub type ListenAt = (Bound, u32, Security);
 
 /// Why a network thread cannot begin.
 #[derive(Debug)]
 pub enum NotReady {
     /// The kernel gives no ring.
     Ring(Unsupported),
-    /// The clients' port cannot be had.
-    Listen(io::Error),
+    /// A port of the clients' cannot be had.
+    Listen(SocketAddr, io::Error),
 }
 
 impl NetworkThread {
@@ -68,7 +74,7 @@ impl NetworkThread {
         {
             tracing::warn!(%error, "network thread is not pinned");
         }
-        let (net, bound) = match open(self.net, self.sleeper, self.listen) {
+        let (net, bound) = match open(self.net, self.sleeper, self.listen, self.tls) {
             Ok(opened) => opened,
             Err(error) => {
                 // The receiver lives until all threads have reported.
@@ -84,18 +90,22 @@ impl NetworkThread {
     }
 }
 
-/// The ring, and the bound address if this thread is to listen.
+/// The ring, and the bound addresses if this thread is to listen.
 fn open(
     settings: NetSettings,
     sleeper: RingSleeper,
-    listen: Option<(Bound, u32)>,
-) -> Result<(Net, Option<SocketAddr>), NotReady> {
+    listen: Vec<ListenAt>,
+    tls: Option<Arc<Current>>,
+) -> Result<(Net, Vec<(SocketAddr, Security)>), NotReady> {
     let mut net =
         Net::with_sleeper(settings, sleeper).map_err(|e| NotReady::Ring(probe::why(e)))?;
-    let bound = match listen {
-        Some((bound, backlog)) => Some(net.listen_at(bound, backlog).map_err(NotReady::Listen)?),
-        None => None,
-    };
+    tls.into_iter().for_each(|tls| net.serve_tls(tls));
+    let mut bound = Vec::new();
+    for (port, backlog, security) in listen {
+        let address = port.address();
+        let at = net.listen_at(port, backlog, security);
+        bound.push((at.map_err(|cause| NotReady::Listen(address, cause))?, security));
+    }
     Ok((net, bound))
 }
 

@@ -16,6 +16,7 @@ use crate::admin::top::Slice;
 use crate::codec::request::WriteOp;
 use crate::log::LogEvent;
 use crate::metrics::gauges::ConnGauges;
+use crate::net::Security;
 use crate::tree::{Change, Outcome};
 use crate::types::{ConnId, ConnRef, Identity, Link, Millis, SessionId, Xid, Zxid};
 use crate::zab::LogChunk;
@@ -188,9 +189,9 @@ pub enum ToNetwork {
         epoch: Option<ServingEpoch>,
     },
     /// A socket accepted by another core.
-    Adopt { fd: OwnedFd, peer: SocketAddr },
+    Adopt { fd: OwnedFd, peer: SocketAddr, security: Security },
     /// To the core that listens: clients are served at another address.
-    Listen { from: SocketAddr, to: SocketAddr, backlog: u32 },
+    Listen { from: SocketAddr, to: SocketAddr, backlog: u32, security: Security },
     /// A slice of the watches is asked for.
     TellWatches(WatchesAsked),
     /// What has been counted of requests is asked for; the first question begins it.

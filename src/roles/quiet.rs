@@ -87,12 +87,15 @@ pub struct ClientLogLines {
     pub over_bound: Quiet,
     /// An operation that took long.
     pub slow: Quiet,
+    /// A TLS session that failed.
+    pub tls_failed: Quiet,
 }
 
 impl ClientLogLines {
-    fn all(&self) -> [&Quiet; 6] {
-        let ClientLogLines { refused, ahead, auth_failed, unproven, over_bound, slow } = self;
-        [refused, ahead, auth_failed, unproven, over_bound, slow]
+    fn all(&self) -> [&Quiet; 7] {
+        let ClientLogLines { refused, ahead, auth_failed, unproven, over_bound, slow, tls_failed } =
+            self;
+        [refused, ahead, auth_failed, unproven, over_bound, slow, tls_failed]
     }
 
     /// Lines of any kind are being gathered.

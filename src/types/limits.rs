@@ -18,6 +18,19 @@ pub const READ_LEAST: usize = 16 << 10;
 /// (`zookeeper.nio.sessionlessCnxnTimeout`, configuration).
 pub const SESSIONLESS_MS: i64 = 10_000;
 
+/// A TLS handshake that is not done so long after its first byte is ended
+/// (`ssl.handshakeDetectionTimeoutMillis`, configuration).
+pub const HANDSHAKE_MS: i64 = 5_000;
+
+/// Steps of TLS handshakes, of all connections of a core, in one turn of its transport. A step is a
+/// signature and an exchange of keys: a fifth of a millisecond with keys on curves, one with RSA's. So a
+/// flood of handshakes costs other clients of the core eight milliseconds a turn.
+pub const HANDSHAKES_PER_TURN: usize = 8;
+
+/// Bytes of a TLS handshake that wait for their step before the connection is no longer read. An honest
+/// client's certificates come to a tenth of it.
+pub const HANDSHAKE_BYTES: usize = 64 << 10;
+
 /// Connections of one address (`maxClientCnxns`, configuration).
 pub const CLIENT_CNXNS_MAX: u32 = 60;
 

@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "log",
     "membership",
     "acl",
+    "tls",
     "net",
     "prep",
     "watch",

@@ -38,7 +38,7 @@ const CORES: &[&str] = &[
 
 /// Rooms whose deciding part is a core and whose files below are shells of theirs.
 const SHELLS: &[&str] =
-    &["runtime", "net", "disk", "config", "history", "admin", "roles", "plane", "node"];
+    &["runtime", "tls", "net", "disk", "config", "history", "admin", "roles", "plane", "node"];
 
 fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

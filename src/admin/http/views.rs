@@ -44,10 +44,12 @@ pub(super) fn configuration(commands: &Commands) -> View {
 
 /// ServerCnxn.getConnectionInfo of every connection.
 pub(super) fn connections(commands: &Commands, brief: bool) -> View {
-    let mut all: Vec<Value> = Vec::new();
-    commands.each_connection(|conn| all.push(Value::Object(connection(conn, brief))));
-    // Connections under TLS have a list of their own, and there are none.
-    view([("connections", all.into()), ("secure_connections", json!([]))])
+    let (mut plain, mut secure): (Vec<Value>, Vec<Value>) = Default::default();
+    commands.each_connection(|conn| {
+        let all = if conn.secure.get() == 1 { &mut secure } else { &mut plain };
+        all.push(Value::Object(connection(conn, brief)));
+    });
+    view([("connections", plain.into()), ("secure_connections", secure.into())])
 }
 
 fn connection(conn: &ConnGauges, brief: bool) -> View {

@@ -131,7 +131,10 @@ fn wrong_values_and_impossible_ensembles_are_refused() {
         ("portUnification=true", " line 8: TLS between servers is not served by this version"),
         ("quorum.auth.enableSasl=true", " line 8: SASL between servers is not served by this"),
         ("oraclePath=/o", " line 8: an oracle for two voters is not served by this version; add"),
-        ("server.1=a:1:2;2181;2281", " line 8: TLS is not served by this version; remove the sec"),
+        (
+            "server.1=a:1:2;2181;2281",
+            " line 8: a second client part is not served by this version; set sec",
+        ),
         ("server.257=d:1:2", ": server.1 and server.257: session ids hold the last eight bits"),
         ("server.4=B:3888:3889", ": server.2 and server.4 are both at B port 3888"),
         ("server.1=a:1:2;2199", " line 8"),
@@ -185,7 +188,7 @@ fn a_dynamic_file_has_the_members_and_its_name_their_version() {
     let base = format!("dataDir={}\n{LIMITS}", dir.path().display());
     let base = format!("{base}dynamicConfigFile={}\n", dynamic.display());
     let s = read(&base).unwrap();
-    assert_eq!(s.client.listen, Listen { ip: None, port: 2182 });
+    assert_eq!(s.client.listen, Some(Listen { ip: None, port: 2182 }));
     let members = s.ensemble.unwrap().electorate.committed;
     assert_eq!(members.version(), 0x1a_0000_0001);
     let error = |text: &str| read(text).unwrap_err().to_string();

@@ -8,6 +8,7 @@ use crate::acl::DigestAlgorithm;
 
 mod ensemble;
 mod operators;
+mod tls;
 
 const BASE: &str = "dataDir=/var/lib/zk\nclientPort=2181\n";
 
@@ -34,7 +35,7 @@ fn a_bare_file_has_javas_defaults() {
     let s = with("");
     assert_eq!(s.data_dir, Path::new("/var/lib/zk"));
     assert_eq!(s.data_log_dir, s.data_dir);
-    assert_eq!(s.client.listen, Listen { ip: None, port: 2181 });
+    assert_eq!(s.client.listen, Some(Listen { ip: None, port: 2181 }));
     assert_eq!(
         (s.tick_ms, s.session.timeout_ms_min, s.session.timeout_ms_max),
         (3000, 6000, 60_000)
@@ -113,7 +114,7 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
 #[test]
 fn what_only_adds_something_is_named_once_as_not_served() {
     let lines = "connection_throttle_fill_time=5\nconnectionFreezeTime=1\nsuperUser=a\n\
-                 superUser.2=b\nX509AuthenticationProvider.superUser=CN=a\nletAnySaslUserDoX=x\n\
+                 superUser.2=b\nletAnySaslUserDoX=x\n\
                  ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.portUnification=true\n\
                  admin.needClientAuth=true\nrequest_stale_latency_check=true\n\
                  metricsProvider.httpsPort=7001\n\
@@ -188,8 +189,9 @@ fn keys_are_sorted_into_unknown_without_effect_and_not_served() {
     let names = |list: &[Noted]| list.iter().map(|n| n.key.clone()).collect::<Vec<_>>();
     assert_eq!(names(&s.unknown), ["tiktTime"]);
     assert_eq!(s.unknown[0].place, "zoo.cfg line 3");
-    assert_eq!(names(&s.no_effect), ["initLimit", "nio.numWorkerThreads", "sasl.client"]);
-    assert_eq!(names(&s.not_served), ["ssl.keyStore.location", "admin.needClientAuth"]);
+    let without = ["initLimit", "nio.numWorkerThreads", "ssl.keyStore.location", "sasl.client"];
+    assert_eq!(names(&s.no_effect), without);
+    assert_eq!(names(&s.not_served), ["admin.needClientAuth"]);
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn wrong_values_are_told_key_value_place_and_what_is_allowed() {
         ),
         (
             "secureClientPort=2281",
-            "secureClientPort=2281 in zoo.cfg line 3: TLS is not served by this version; remove the key, or put a TLS proxy in front of clientPort",
+            "secureClientPort=2281 in zoo.cfg line 3: must be absent, or ssl.keyStore.location must name the server's key and certificate",
         ),
     ] {
         assert_eq!(refusal(line), text);
@@ -250,7 +252,7 @@ fn corrected_values_and_duplicates_are_remarked_upon() {
     );
     assert_eq!((s.snapshot.txn_count, s.autopurge.retain, s.log.batch_records), (2, 3, None));
     assert!(!s.log.force_sync);
-    assert_eq!(s.client.listen.port, 2182);
+    assert_eq!(s.client.listen.unwrap().port, 2182);
     assert_eq!(s.remarks.len(), 4);
     assert_eq!(s.remarks[3], "zoo.cfg: clientPort in line 2 is replaced by line 7");
 }
@@ -263,7 +265,7 @@ fn the_client_port_may_come_from_the_server_line_that_myid_names() {
     let text =
         format!("dataDir={}\nserver.1=localhost:2888:3888;127.0.0.1:2199\n", dir.path().display());
     let s = read(&text).unwrap();
-    assert_eq!(s.client.listen, Listen { ip: Some([127, 0, 0, 1].into()), port: 2199 });
+    assert_eq!(s.client.listen, Some(Listen { ip: Some([127, 0, 0, 1].into()), port: 2199 }));
     assert_eq!(s.server_id, Some(1));
     assert!(read(&format!("{text}clientPort=2199\n")).is_ok());
     let error = read(&format!("{text}clientPort=2200\n")).unwrap_err().to_string();
@@ -321,10 +323,12 @@ fn starts_without_a_file() {
     let flags = Flags::default();
     let s = Settings::embedded(Path::new("/tmp/a=b c"), &flags).unwrap();
     assert_eq!(s.data_dir, Path::new("/tmp/a=b c"));
-    assert_eq!((s.tick_ms, s.client.listen.port, s.limits.cnxns_per_address), (2000, 2181, 60));
+    let port = s.client.listen.unwrap().port;
+    assert_eq!((s.tick_ms, port, s.limits.cnxns_per_address), (2000, 2181, 60));
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let s = Settings::from_arguments(&words("2182 /d 500 7"), &flags).unwrap();
-    assert_eq!((s.tick_ms, s.client.listen.port, s.limits.cnxns_per_address), (500, 2182, 7));
+    let port = s.client.listen.unwrap().port;
+    assert_eq!((s.tick_ms, port, s.limits.cnxns_per_address), (500, 2182, 7));
     let s = Settings::from_arguments(&words("2182 /d"), &flags).unwrap();
     assert_eq!((s.tick_ms, s.limits.cnxns_per_address), (3000, 0));
     for (line, text) in [

@@ -3,19 +3,42 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::BootError;
-use crate::net::{Bound, bind};
+use crate::net::{Bound, Security, bind};
+use crate::tls::Current;
 
 /// The kernel takes the ring of a killed server apart behind the process's end, and its listener with
 /// it: up to half a second has been seen.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A port of the clients' that is taken.
+pub(super) struct TakenPort {
+    pub(super) address: SocketAddr,
+    pub(super) bound: Bound,
+    pub(super) security: Security,
+}
+
+/// All of them, and what TLS needs where one of them speaks it.
+pub(super) struct ClientPorts {
+    pub(super) ports: Vec<TakenPort>,
+    pub(super) tls: Option<Arc<Current>>,
+}
+
+/// Takes every one.
+pub(super) fn take_all(ports: &[(SocketAddr, Security)]) -> Result<Vec<TakenPort>, BootError> {
+    let of = |&(address, security): &(SocketAddr, Security)| {
+        take(address).map(|bound| TakenPort { address, bound, security })
+    };
+    ports.iter().map(of).collect()
+}
+
 /// Takes the address. One that is in use is tried for a while.
-pub(super) fn take(address: SocketAddr) -> Result<Bound, BootError> {
+fn take(address: SocketAddr) -> Result<Bound, BootError> {
     let began = Instant::now();
     let mut is_logged = false;
     loop {

@@ -1,6 +1,6 @@
 //! Settings into every role's own words.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::admin::conf::EnsembleFacts;
 use crate::admin::slow::SlowLog;
 use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
-use crate::config::{self, Settings};
+use crate::config::{self, Listen, Settings};
 use crate::membership::Role;
 use crate::metrics::gauges::Gauges;
 use crate::net::NetSettings;
@@ -148,6 +148,8 @@ fn policy(settings: &Settings) -> acl::Policy {
         digest_enabled: auth.digest_enabled,
         digest_alg: auth.digest_alg,
         super_digest: auth.super_digest.clone(),
+        x509_enabled: auth.x509_enabled,
+        x509_super_user: auth.x509_super_user.clone(),
         enforced_schemes: auth.enforce_schemes.clone(),
         ..acl::Policy::default()
     }
@@ -160,7 +162,8 @@ fn whitelist(settings: &Settings) -> Whitelist {
 
 fn facts(settings: &Settings) -> ShownSettings {
     ShownSettings {
-        client_port: i64::from(settings.client.listen.port),
+        client_port: port_of(settings.client.listen),
+        secure_client_port: port_of(settings.client.secure),
         data_dir: settings.data_dir.join("version-2"),
         log_dir: settings.data_log_dir.join("version-2"),
         tick_time: i64::from(settings.tick_ms),
@@ -176,18 +179,18 @@ fn facts(settings: &Settings) -> ShownSettings {
             observer: ensemble.role == Role::Observer,
             local_sessions: settings.session.local,
         }),
-        // As Java's InetSocketAddress shows a wildcard.
-        client_address: match settings.client.listen.ip {
-            Some(ip) => SocketAddr::new(ip, settings.client.listen.port).to_string(),
-            None => format!("0.0.0.0:{}", settings.client.listen.port),
-        },
+        client_address: settings.client.listen.map_or(String::new(), |at| at.to_string()),
         sessionless_ms: settings.limits.sessionless_ms,
     }
 }
 
-pub(super) fn listen_address(settings: &Settings) -> SocketAddr {
-    let ip = settings.client.listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    SocketAddr::new(ip, settings.client.listen.port)
+fn port_of(listen: Option<Listen>) -> i64 {
+    listen.map_or(-1, |listen| i64::from(listen.port))
+}
+
+/// Where clients come to without TLS.
+pub(super) fn listen_address(settings: &Settings) -> Option<SocketAddr> {
+    settings.client.listen.map(Listen::address)
 }
 
 pub(super) fn net_settings(settings: &Settings) -> NetSettings {
@@ -203,6 +206,7 @@ pub(super) fn net_settings(settings: &Settings) -> NetSettings {
         outbound_pause: settings.limits.outbound_pause,
         outbound_close: settings.limits.outbound_close,
         keepalive: settings.client.tcp_keep_alive.then_some(Duration::ZERO),
+        handshake: settings.tls.as_ref().map_or(default.handshake, |tls| tls.handshake),
         spin: Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0))),
         ..default
     }

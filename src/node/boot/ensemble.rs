@@ -4,6 +4,7 @@ use crate::config::{EnsembleSettings, Settings};
 use crate::election::ElectionSettings;
 use crate::history::ConfigFile;
 use crate::membership::{ChangeRules, ClientAddress, Role};
+use crate::net::Security;
 use crate::node::assembly::EnsemblePlan;
 use crate::roles::control::{ClientPort, ClientRules, MemberSettings, MoveClients, Reconfig};
 use crate::roles::message::ToNetwork;
@@ -12,12 +13,12 @@ use crate::types::limits;
 use crate::zab::{Readers, SyncRules};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// What a member of an ensemble is told. `at`: where clients are served at first.
+/// What a member of an ensemble is told. `at`: where clients without TLS are served at first.
 pub(super) fn plan(
     all: &Settings,
     settings: &EnsembleSettings,
     clients: ClientRules,
-    at: SocketAddr,
+    at: Option<SocketAddr>,
 ) -> EnsemblePlan {
     let election = ElectionSettings {
         observer: settings.role == Role::Observer,
@@ -66,6 +67,7 @@ struct Changes {
     rules: ChangeRules,
     file: Option<ConfigFile>,
     backlog: u32,
+    security: Security,
 }
 
 impl Changes {
@@ -76,16 +78,20 @@ impl Changes {
         };
         let (enabled, backlog) = (all.reconfig, all.client.backlog_max());
         let file = if enabled { config_file(all, settings) } else { None };
-        Changes { enabled, rules, file, backlog }
+        let security = all.client.security();
+        Changes { enabled, rules, file, backlog, security }
     }
 
     /// `listens`: the core that takes clients' connections.
-    fn reconfig(self, at: SocketAddr, listens: Sender<ToNetwork>) -> Reconfig {
-        let Changes { enabled, rules, file, backlog } = self;
+    fn reconfig(self, at: Option<SocketAddr>, listens: Sender<ToNetwork>) -> Reconfig {
+        let Changes { enabled, rules, file, backlog, security } = self;
         if !enabled {
             return Reconfig { rules, ..Reconfig::default() };
         }
-        let clients = Some(ClientPort { at, move_to: move_clients(at, listens, backlog) });
+        let clients = at.map(|at| {
+            let move_to = move_clients(at, listens, backlog, security);
+            ClientPort { at, move_to }
+        });
         Reconfig { enabled, rules, file, clients }
     }
 }
@@ -111,14 +117,19 @@ fn config_file(all: &Settings, settings: &EnsembleSettings) -> Option<ConfigFile
 }
 
 /// Clients are served at another address from then on.
-fn move_clients(at: SocketAddr, listens: Sender<ToNetwork>, backlog: u32) -> MoveClients {
+fn move_clients(
+    at: SocketAddr,
+    listens: Sender<ToNetwork>,
+    backlog: u32,
+    security: Security,
+) -> MoveClients {
     let mut from = at;
     Box::new(move |client: &ClientAddress| {
         let (client, listens, old) = (client.clone(), listens.clone(), from);
         let found = client.host.parse::<IpAddr>().ok().map(|ip| address(ip, client.port));
         if let Some(to) = found {
             from = to;
-            return listens.push(ToNetwork::Listen { from: old, to, backlog });
+            return listens.push(ToNetwork::Listen { from: old, to, backlog, security });
         }
         // A name server may take its time; nobody waits for it. The port is all that a second move
         // would have to know of this one.
@@ -126,7 +137,7 @@ fn move_clients(at: SocketAddr, listens: Sender<ToNetwork>, backlog: u32) -> Mov
         let look_up = move || match (client.host.as_str(), client.port).to_socket_addrs() {
             Ok(mut found) => {
                 if let Some(to) = found.next() {
-                    listens.push(ToNetwork::Listen { from: old, to, backlog });
+                    listens.push(ToNetwork::Listen { from: old, to, backlog, security });
                 }
             }
             Err(error) => {

@@ -13,6 +13,7 @@ use crate::roles::log::OpenError;
 use crate::roles::peers::PeersError;
 use crate::runtime::probe::Unsupported;
 use crate::snapshot::{DirectoryError, RestoreError, WriteError};
+use crate::tls::files::LoadError;
 
 /// The process ends with each of these; nothing was acknowledged that is not on disk.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,8 @@ pub enum BootError {
     #[error("cannot listen on {address}: {cause}")]
     Listen { address: SocketAddr, cause: io::Error },
     #[error(transparent)]
+    Tls(#[from] LoadError),
+    #[error(transparent)]
     Plane(#[from] StartError),
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -56,7 +59,7 @@ impl BootError {
     pub fn exit_code(&self) -> u8 {
         match self {
             BootError::Folders(_) => 3,
-            BootError::Placement(_) => 2,
+            BootError::Placement(_) | BootError::Tls(_) => 2,
             BootError::Ended { cause, .. } if is_peers(cause) => 14,
             BootError::Plane(error) => error.exit_code(),
             BootError::Snapshot(_) => 10,

@@ -18,8 +18,9 @@ mod wire;
 
 pub use error::BootError;
 
+use client_port::{ClientPorts, TakenPort};
 use startup_words::StartupWords;
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -34,12 +35,13 @@ use crate::admin::audit::Event;
 use crate::admin::words::Commands;
 use crate::config::Settings;
 use crate::metrics::gauges::Gauges;
-use crate::net::Bound;
+use crate::net::Security;
 use crate::plane;
 use crate::plane::audit::{self, Audit};
 use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
+use crate::tls::files;
 use crate::tree::{Tree, TreeOptions};
 use crate::types::Millis;
 
@@ -83,7 +85,10 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
     // Before anything is touched: a signal from here on is an orderly stop.
     let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT]).map_err(BootError::Signals)?;
 
-    let port = client_port::take(derive::listen_address(&settings))?;
+    // What the stores hold is known before anything is touched, too.
+    let tls =
+        settings.tls.as_ref().map(|tls| files::start(&tls.sources, tls.reload)).transpose()?;
+    let ports = client_port::take_all(&settings.client.ports())?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
@@ -95,7 +100,7 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
     gauges.audit = audit.figures();
     let gauges = Arc::new(gauges);
     let insight = derive::insight(&settings, audit.queue());
-    let startup_words = answer_words(&settings, &port, &gauges)?;
+    let startup_words = answer_words(&settings, &ports, &gauges)?;
     let plane = plane::start(&settings, Arc::new(nothing_yet(&settings, &gauges)))?;
     let started = Instant::now();
     let (recovered, log_io) = thread::scope(|scope| {
@@ -110,31 +115,35 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
         Ok::<_, BootError>((recovered?, chosen?))
     })?;
     gauges.db_init_time.record(started.elapsed().as_millis() as i64);
-    startup_words.close().map_err(|cause| listen_error(&settings, cause))?;
-    let ends = (port, plane, insight);
+    if let Some((address, words)) = startup_words {
+        words.close().map_err(|cause| BootError::Listen { address, cause })?;
+    }
+    let ends = (ClientPorts { ports, tls }, plane, insight);
     let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), ends)?;
     Ok((server, signals))
 }
 
-/// Words are answered from here on, if only with the news that nothing is served.
+/// Words are answered from here on, if only with the news that nothing is served. A port that speaks
+/// nothing but TLS refuses connections until there are threads for handshakes.
 fn answer_words(
     settings: &Settings,
-    port: &Bound,
+    ports: &[TakenPort],
     gauges: &Arc<Gauges>,
-) -> Result<StartupWords, BootError> {
+) -> Result<Option<(SocketAddr, StartupWords)>, BootError> {
     gauges.running.store(false, Ordering::Relaxed);
-    let commands = nothing_yet(settings, gauges);
-    let listener = port.listen(settings.client.backlog_max());
+    let Some(port) = ports.iter().find(|port| port.security != Security::Tls) else {
+        return Ok(None);
+    };
+    let (address, commands) = (port.address, nothing_yet(settings, gauges));
+    let listener = port.bound.listen(settings.client.backlog_max());
     let startup_words = listener.and_then(|listener| StartupWords::open(listener, commands));
-    startup_words.map_err(|cause| listen_error(settings, cause))
+    startup_words
+        .map(|words| Some((address, words)))
+        .map_err(|cause| BootError::Listen { address, cause })
 }
 
 fn nothing_yet(settings: &Settings, gauges: &Arc<Gauges>) -> Commands {
     derive::commands(settings, Tree::new(TreeOptions::default()).0, gauges.clone())
-}
-
-fn listen_error(settings: &Settings, cause: io::Error) -> BootError {
-    BootError::Listen { address: derive::listen_address(settings), cause }
 }
 
 /// Files, rings and wakers of a server that has no connection yet, and as many for clients.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use super::client_port::ClientPorts;
 use super::derive;
 use super::log::LogStarter;
 use super::{BootError, Server};
@@ -12,7 +13,7 @@ use crate::admin::http::server::Served;
 use crate::config::Settings;
 use crate::log::IoChoice;
 use crate::metrics::gauges::Gauges;
-use crate::net::Bound;
+use crate::net::Security;
 use crate::node::assembly::{self, Parts, Roles, Seat};
 use crate::node::hosting::{Hosted, InlineLogSlot};
 use crate::node::housekeeping::Housekeeping;
@@ -21,7 +22,7 @@ use crate::node::placement::{ControlPlace, Placement};
 use crate::node::recover::Recovered;
 use crate::node::slow_commands::SlowCommands;
 use crate::node::standstill::Standstill;
-use crate::node::threads::{self, NetworkThread, NotReady};
+use crate::node::threads::{self, ListenAt, NetworkThread, NotReady};
 use crate::plane::{Handle, Sources};
 use crate::roles::insight::Insight;
 use crate::roles::peers::{PeerSettings, Peers, Resolver};
@@ -61,7 +62,7 @@ pub(super) fn start(
     folders: Directories,
     gauges: Arc<Gauges>,
     (recovered, log_io): (Recovered, IoChoice),
-    (port, plane, insight): (Bound, Option<Handle>, Insight),
+    (ports, plane, insight): (ClientPorts, Option<Handle>, Insight),
 ) -> Result<Server, BootError> {
     let now = clock::now();
     let cores: Vec<(RingSleeper, Waker)> = (0..placement.network.len())
@@ -121,8 +122,8 @@ pub(super) fn start(
         }
     }
     let seats = seats.into_iter().zip(sleepers).zip(placement.network);
-    let ready = threads.spawn_network(&settings, seats, port, hosted)?;
-    wait_ready(&ready, derive::listen_address(&settings), serving)?;
+    let ready = threads.spawn_network(&settings, seats, ports, hosted)?;
+    wait_ready(&ready, serving)?;
     Ok(Server { to_control, threads: threads.handles, ended, commands, folders })
 }
 
@@ -178,21 +179,25 @@ fn spawn_others(
 }
 
 /// Where a network core listens, if it does; or why it cannot work.
-type Report = Result<Option<SocketAddr>, NotReady>;
+type Report = Result<Vec<(SocketAddr, Security)>, NotReady>;
 
-fn wait_ready(
-    ready: &mpsc::Receiver<Report>,
-    address: SocketAddr,
-    serving: bool,
-) -> Result<(), BootError> {
+fn wait_ready(ready: &mpsc::Receiver<Report>, serving: bool) -> Result<(), BootError> {
     // Each thread reports once; the channel ends when all have.
     for report in ready.iter() {
-        match report {
-            Ok(Some(address)) if serving => tracing::info!(%address, "serving clients"),
-            Ok(Some(address)) => tracing::info!(%address, "listening; waiting for a leader"),
-            Ok(None) => {}
-            Err(NotReady::Listen(cause)) => return Err(BootError::Listen { address, cause }),
-            Err(NotReady::Ring(why)) => return Err(BootError::Kernel(why)),
+        let ports = report.map_err(|why| match why {
+            NotReady::Listen(address, cause) => BootError::Listen { address, cause },
+            NotReady::Ring(why) => BootError::Kernel(why),
+        })?;
+        for (address, security) in ports {
+            let speaks = match security {
+                Security::Plain => "plain",
+                Security::Tls => "TLS",
+                Security::Either => "plain or TLS",
+            };
+            match serving {
+                true => tracing::info!(%address, speaks, "serving clients"),
+                false => tracing::info!(%address, speaks, "listening; waiting for a leader"),
+            }
         }
     }
     Ok(())
@@ -228,17 +233,21 @@ impl Threads {
         &mut self,
         settings: &Settings,
         seats: impl Iterator<Item = ((Seat, RingSleeper), Option<usize>)>,
-        port: Bound,
+        clients: ClientPorts,
         mut hosted: Option<Hosted>,
     ) -> Result<mpsc::Receiver<Report>, BootError> {
-        let mut port = Some(port);
+        let ClientPorts { ports, tls } = clients;
+        let backlog = settings.client.backlog_max();
+        let mut ports: Vec<ListenAt> =
+            ports.into_iter().map(|port| (port.bound, backlog, port.security)).collect();
         let (ready_sender, ready) = mpsc::channel();
         for ((seat, sleeper), cpu) in seats {
             let thread = NetworkThread {
                 cpu,
                 net: derive::net_settings(settings),
                 sleeper,
-                listen: port.take().map(|port| (port, settings.client.backlog_max())),
+                listen: std::mem::take(&mut ports),
+                tls: tls.clone(),
                 control: hosted.take(),
                 ready: ready_sender.clone(),
             };

@@ -280,6 +280,11 @@ fn authenticate(
     auth: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Result<(), How> {
+    if scheme == Some("x509") && client.identities.iter().any(|id| *id.scheme == *"x509") {
+        // The connection has had it since its handshake.
+        reply::empty(out, header.xid, NO_ZXID);
+        return Ok(());
+    }
     let code = match acl::authenticate(&context.shared.policy, scheme, auth) {
         Ok(identities) => {
             let (bytes, granted) = (&mut *context.identity_bytes, &mut *context.identities_granted);

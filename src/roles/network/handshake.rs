@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{NetworkRole, Stage, Transport};
+use crate::acl;
 use crate::codec::password;
 use crate::codec::reply::{self, ConnectResponse};
 use crate::codec::request::{ConnectRequest, opcode};
@@ -34,12 +35,19 @@ impl<N: Transport> NetworkRole<N> {
             }
             return self.close(conn, How::Now);
         }
+        if let Some(subject) = self.net.subject(conn)
+            && !self.prove_certificate(conn, &subject)
+        {
+            return self.close(conn, How::Now);
+        }
+        let secure = i64::from(self.net.is_secure(conn));
         let timeout = request
             .timeout
             .clamp(self.settings.session_timeout_min, self.settings.session_timeout_max);
         let conn_ref = self.conn_ref(conn);
         let Some(client) = self.clients.get(conn) else { return };
         client.gauges.received.add(1);
+        client.gauges.secure.set(secure);
         client.read_only_byte = request.read_only.is_some();
         client.read_only = self.service == Service::Reads;
         client.stage = Stage::Opening;
@@ -53,6 +61,24 @@ impl<N: Transport> NetworkRole<N> {
             ToControl::Resume { conn: conn_ref, session: request.session, timeout }
         };
         self.outgoing.push(message);
+    }
+
+    /// The client is who its certificate says. False: it holds as many names as it may.
+    fn prove_certificate(&mut self, conn: ConnId, subject: &str) -> bool {
+        let proven = acl::certified(&self.shared.policy, subject);
+        let budgets = &self.settings.budgets;
+        let (bytes, granted) = (&mut self.identity_bytes, &mut self.identities_granted);
+        let Some(client) = self.clients.get(conn) else { return false };
+        let Err(too_many) = client.add_identities(proven, budgets, bytes, granted) else {
+            return true;
+        };
+        let peer = client.peer;
+        self.gauges.identities_refused.add(1);
+        let line = || format!("{peer}: its certificate's subject is refused: {too_many}");
+        if let Some(line) = self.shared.lines.over_bound.note(self.now, line) {
+            tracing::warn!("{line}");
+        }
+        false
     }
 
     /// A client that has seen nothing newer sees nothing older here (I8). What was seen of earlier epochs is in

@@ -81,6 +81,7 @@ pub(super) fn tell_end(client: &Client, reason: CloseReason) {
         | CloseReason::ConnectTimeout
         | CloseReason::PeerClosed
         | CloseReason::PeerReset
+        | CloseReason::Tls(_)
         | CloseReason::Socket(_) => {
             tracing::debug!(%peer, %session, %reason, "closed");
         }

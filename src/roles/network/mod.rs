@@ -52,7 +52,7 @@ use crate::admin::words::Commands;
 use crate::metrics::figure::Run;
 use crate::metrics::gauges::CoreGauges;
 use crate::mutants::{self, Mutant};
-use crate::net::{CloseReason, How, Net, NetEvent};
+use crate::net::{CloseReason, How, Net, NetEvent, Security};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::tree::Tree;
 use crate::types::{ConnId, ConnRef, CoreId, Millis, WallMillis, Zxid};
@@ -356,7 +356,7 @@ impl<N: Transport> NetworkRole<N> {
         }
         for event in events.drain(..) {
             match event {
-                NetEvent::Accepted { fd, peer, .. } => self.accepted(fd, peer),
+                NetEvent::Accepted { fd, peer, security, .. } => self.accepted(fd, peer, security),
                 NetEvent::Received(conn) => self.heard(conn),
                 // Waiting reads are asked first: they were before what is unserved.
                 NetEvent::Drained(conn) => self.drained(conn),
@@ -385,7 +385,7 @@ impl<N: Transport> NetworkRole<N> {
         self.publish_gauges();
     }
 
-    fn accepted(&mut self, fd: OwnedFd, peer: SocketAddr) {
+    fn accepted(&mut self, fd: OwnedFd, peer: SocketAddr, security: Security) {
         if self.stopping {
             return;
         }
@@ -395,20 +395,20 @@ impl<N: Transport> NetworkRole<N> {
                 tracing::warn!("{line}");
             }
             self.gauges.connections_rejected.add(1);
-            let conn = self.net.adopt(fd, peer);
+            let conn = self.net.adopt(fd, peer, Security::Plain);
             self.net.close(conn, How::Reset);
             return;
         }
         self.next_core = (self.next_core + 1) % self.shared.peers.len();
         if self.next_core == usize::from(self.core.0) {
-            self.adopt(fd, peer);
+            self.adopt(fd, peer, security);
         } else {
-            self.shared.peers[self.next_core].push(ToNetwork::Adopt { fd, peer });
+            self.shared.peers[self.next_core].push(ToNetwork::Adopt { fd, peer, security });
         }
     }
 
-    fn adopt(&mut self, fd: OwnedFd, peer: SocketAddr) {
-        let conn = self.net.adopt(fd, peer);
+    fn adopt(&mut self, fd: OwnedFd, peer: SocketAddr, security: Security) {
+        let conn = self.net.adopt(fd, peer, security);
         self.welcome(conn, peer);
     }
 
@@ -462,6 +462,14 @@ impl<N: Transport> NetworkRole<N> {
         };
         (client.ended, client.gone) = (true, true);
         limits::tell_end(client, reason);
+        if let CloseReason::Tls(failure) = reason {
+            let peer = client.peer;
+            self.gauges.handshakes_failed.add(1);
+            let line = || format!("TLS connection of {peer} closed: {failure}");
+            if let Some(line) = self.shared.lines.tls_failed.note(self.now, line) {
+                tracing::warn!("{line}");
+            }
+        }
         if matches!(client.stage, Stage::Fresh | Stage::Asking | Stage::Closing) {
             return self.forget(conn);
         }
@@ -531,6 +539,9 @@ impl<N: Transport> NetworkRole<N> {
             .filter(|c| c.stage == Stage::Fresh && c.accepted <= oldest)
             .map(|c| c.id)
             .collect();
+        let fresh = self.clients.iter().filter(|c| c.stage == Stage::Fresh);
+        let handshaking = fresh.filter(|c| self.net.is_handshaking(c.id)).count();
+        self.gauges.handshakes.set(handshaking as i64);
         for conn in late {
             self.gauges.sessionless_expired.add(1);
             self.close(conn, How::Now);
@@ -559,12 +570,12 @@ impl<N: Transport> NetworkRole<N> {
 
     /// Clients come to another address from now on; those that are here stay. One port at two
     /// addresses may not be had at once, so the old one goes first then.
-    fn relisten(&mut self, (from, to): (SocketAddr, SocketAddr), backlog: u32) {
+    fn relisten(&mut self, (from, to): (SocketAddr, SocketAddr), backlog: u32, security: Security) {
         let same_port = from.port() == to.port();
         if same_port {
             self.net.stop_listening_at(from);
         }
-        match self.net.listen(to, backlog) {
+        match self.net.listen(to, backlog, security) {
             Ok(address) => {
                 tracing::info!(%address, "listening for clients");
                 if !same_port {
@@ -573,7 +584,7 @@ impl<N: Transport> NetworkRole<N> {
             }
             Err(error) => {
                 tracing::error!(%error, %to, "cannot serve clients there");
-                if same_port && let Err(error) = self.net.listen(from, backlog) {
+                if same_port && let Err(error) = self.net.listen(from, backlog, security) {
                     tracing::error!(%error, %from, "previous client port not available either");
                 }
             }

@@ -75,8 +75,10 @@ impl<N: Transport> NetworkRole<N> {
                 self.epoch = epoch;
                 self.set_service(service, zxid);
             }
-            ToNetwork::Adopt { fd, peer } => self.adopt(fd, peer),
-            ToNetwork::Listen { from, to, backlog } => self.relisten((from, to), backlog),
+            ToNetwork::Adopt { fd, peer, security } => self.adopt(fd, peer, security),
+            ToNetwork::Listen { from, to, backlog, security } => {
+                self.relisten((from, to), backlog, security);
+            }
             ToNetwork::TellWatches(ask) => self.tell_watches(&ask),
             ToNetwork::Probe(end) => end.answer(),
             ToNetwork::TellTop(answer) => self.tell_top(&answer),

@@ -193,10 +193,14 @@ impl Peers {
 
     fn event(&mut self, net: &mut Net, event: NetEvent, out: &mut Vec<PeerEvent>) {
         match event {
-            NetEvent::Accepted { fd, peer, listener } if self.election_listener.is_at(listener) => {
+            NetEvent::Accepted { fd, peer, listener, .. }
+                if self.election_listener.is_at(listener) =>
+            {
                 self.election_accepted(net, fd, peer, out);
             }
-            NetEvent::Accepted { fd, peer, listener } if self.quorum_listener.is_at(listener) => {
+            NetEvent::Accepted { fd, peer, listener, .. }
+                if self.quorum_listener.is_at(listener) =>
+            {
                 self.quorum_accepted(net, fd, peer, out);
             }
             // Nobody leads here any more.

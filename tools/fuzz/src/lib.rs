@@ -12,6 +12,7 @@
 //! * [`peers`]: servers of an ensemble among themselves
 //! * [`agreement`]: a leader and a learner, whatever their peers send
 //! * [`config`]: the configuration file, zoo.cfg
+//! * [`tls`]: what strangers send to a secure port, and stores
 //! * [`recovery`]: what a start makes of any directory; [`disk`]: that directory
 
 #![allow(missing_docs, reason = "nobody builds on the fuzz targets")]
@@ -28,12 +29,13 @@ pub mod recovery;
 pub mod replies;
 #[path = "../../../src/testing/rng.rs"]
 pub mod rng;
+pub mod tls;
 
 /// A target takes one input and panics if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("connect", client::fuzz_connect),
     ("request", client::fuzz_request),
     ("reply", client::fuzz_reply),
@@ -49,6 +51,8 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("learner", agreement::fuzz_learner),
     ("log_recovery", recovery::fuzz_log_recovery),
     ("snapshot_restore", recovery::fuzz_snapshot_restore),
+    ("tls", tls::fuzz_tls),
+    ("store", tls::fuzz_store),
 ];
 
 /// The target of that name.

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use ringkeeper::net::{CloseReason, How, NetEvent};
+use ringkeeper::net::{CloseReason, How, NetEvent, Security};
 use ringkeeper::roles::network::Transport;
 use ringkeeper::types::ConnId;
 use ringkeeper::types::limits::reached;
@@ -263,7 +263,7 @@ impl SimTransport {
 }
 
 impl Transport for SimTransport {
-    fn adopt(&mut self, _stream: OwnedFd, _peer: SocketAddr) -> ConnId {
+    fn adopt(&mut self, _stream: OwnedFd, _peer: SocketAddr, _security: Security) -> ConnId {
         unreachable!("no socket reaches a simulated core")
     }
 
