@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::audit::audit;
 use super::auth::auth;
 use super::ensemble::ensemble;
-use super::listen::{client, speaks_tls};
+use super::listen::client;
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
 use super::tls::tls;
@@ -49,8 +49,7 @@ impl Settings {
         let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
         let client = client(s, membership.client.take(), &whence)?;
-        let asked = speaks_tls(s);
-        let tls = tls(s, asked.as_ref(), &mut remarks)?;
+        let tls = tls(s, &mut remarks)?;
         let server_id = membership.server_id;
         let mut settings = Settings {
             source: whence.clone(),

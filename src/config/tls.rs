@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::listen::speaks_tls;
 use super::source::{Found, Source, not_served};
 use super::value::{POSITIVE, number, strict};
 use super::{ConfigError, TlsSettings};
@@ -12,13 +13,12 @@ use crate::types::limits;
 
 const VERSIONS: &str = "TLSv1.2 or TLSv1.3; older ones are broken and not served";
 
-/// `asked`: the key that has a port speak it, if there is one.
+/// `None`: no port of the clients' speaks it.
 pub(super) fn tls(
     s: &mut Source<'_>,
-    asked: Option<&Found>,
     remarks: &mut Vec<String>,
 ) -> Result<Option<TlsSettings>, ConfigError> {
-    let Some(asked) = asked else { return Ok(None) };
+    let Some(asked) = speaks_tls(s) else { return Ok(None) };
     refuse_what_is_not_served(s)?;
     let options = options(s, remarks)?;
     let key_store = store(s, "ssl.keyStore", KEY_STORE)?.ok_or_else(|| {
