@@ -12,8 +12,10 @@ use crate::{Secure, start};
 const CLIENTS: [Option<&str>; 6] =
     [None, Some("client"), Some("odd"), Some("stranger"), Some("expired"), Some("alone")];
 
-/// What each of them meets: its names, or that it is refused.
-fn outcomes(secure: &Secure) -> Vec<(Option<&'static str>, Option<Vec<(String, String)>>)> {
+/// A client's certificate, and what it meets: its names, or that it is refused.
+type Outcome = (Option<&'static str>, Option<Vec<(String, String)>>);
+
+fn outcomes(secure: &Secure) -> Vec<Outcome> {
     let meet = |name: &Option<&'static str>| {
         let session = Raw::session(secure.port, &config(*name));
         (*name, session.ok().map(|mut session| session.who()))

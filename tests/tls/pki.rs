@@ -37,15 +37,15 @@ const SUBJECT_ODD: &str = "/C=DE/ST=Ber lin/L=M\u{fc}nchen/O=Acme, \"Inc\" x=y#<
                            /CN= two  blanks ";
 
 impl Pki {
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
@@ -137,7 +137,7 @@ impl Pki {
     }
 
     /// A new key and certificate under an old name's store, as one that renews certificates does it.
-    pub fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         run(Command::new("openssl").args(arguments.split('|')).current_dir(&self.folder));
     }
 

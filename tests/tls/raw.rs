@@ -86,7 +86,7 @@ pub(crate) struct Raw {
 
 impl Raw {
     /// Connects; nothing has been sent yet.
-    pub fn open(port: u16, config: &Arc<ClientConfig>) -> Raw {
+    pub(crate) fn open(port: u16, config: &Arc<ClientConfig>) -> Raw {
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
@@ -95,7 +95,7 @@ impl Raw {
     }
 
     /// A session of ZooKeeper's, or why there is none.
-    pub fn session(port: u16, config: &Arc<ClientConfig>) -> io::Result<Raw> {
+    pub(crate) fn session(port: u16, config: &Arc<ClientConfig>) -> io::Result<Raw> {
         let mut raw = Raw::open(port, config);
         raw.stream.write_all(&Handshake::new(30_000).encode())?;
         let answer = raw.frame()?;
@@ -104,7 +104,7 @@ impl Raw {
         Ok(raw)
     }
 
-    pub fn frame(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn frame(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
@@ -112,7 +112,7 @@ impl Raw {
         Ok(frame)
     }
 
-    pub fn call(&mut self, opcode: i32, body: Out) -> Reply {
+    pub(crate) fn call(&mut self, opcode: i32, body: Out) -> Reply {
         self.xid += 1;
         self.stream.write_all(&request(self.xid, opcode, &body.0)).unwrap();
         let reply = Reply::decode(&self.frame().unwrap()).unwrap();
@@ -121,7 +121,7 @@ impl Raw {
     }
 
     /// Schemes and users that the server says the connection has proven, sorted.
-    pub fn who(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn who(&mut self) -> Vec<(String, String)> {
         let reply = self.call(WHO_AM_I, Out::new());
         let pair = |input: &mut In<'_>| {
             Ok((input.string()?.unwrap_or_default(), input.string()?.unwrap_or_default()))
@@ -132,7 +132,7 @@ impl Raw {
     }
 
     /// The server's certificate, in DER.
-    pub fn server(&self) -> Vec<u8> {
+    pub(crate) fn server(&self) -> Vec<u8> {
         self.stream.conn.peer_certificates().unwrap()[0].to_vec()
     }
 }

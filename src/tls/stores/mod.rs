@@ -2,7 +2,7 @@
 //!
 //! * [`jks`]: Java's own format
 //! * [`pkcs12`]: what `keytool` writes today, and OpenSSL
-//! * [`pem`]: text
+//! * [`pem`]: keys and certificates as text
 
 pub(super) mod der;
 mod jks;
