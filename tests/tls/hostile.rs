@@ -63,6 +63,9 @@ fn bytes_that_are_no_tls_end_their_connection_alone() {
     }
     ends(secure.port, &noise, "noise");
     ends(secure.port, b"GET / HTTP/1.0\r\n\r\n", "another protocol");
+    // Those that fell silent were ended by the handshake's own time, not by that of a session.
+    let figures = secure.server.word("mntr").unwrap();
+    assert!(figures.contains("zk_sessionless_connections_expired\t0\n"), "{figures}");
     let body = Out::new().str("/live").buffer(Some(b"x")).acls(Some(OPEN)).i32(0);
     assert_eq!(live.call(1, body).err, 0);
     assert!(secure.server.is_running() && !secure.server.log().contains("panicked"));
