@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use ringkeeper::config::{self, Arguments, ConfigError, Settings};
+use ringkeeper::config::{self, Arguments, ConfigError, Listen, Settings};
 use ringkeeper::node::boot::{self, BootError};
 use ringkeeper::runtime::stderr::{self, Diagnostics};
 use tracing_subscriber::fmt::format::Writer;
@@ -90,7 +90,8 @@ fn check(file: &Path) -> ExitCode {
 
 /// What somebody who has started it to see it wants to know.
 fn greet(settings: &Settings) {
-    let port = settings.client.listen.port;
+    // A start without arguments has one; there is nothing to say of a server without.
+    let Some(Listen { port, .. }) = settings.client.listen else { return };
     let data = std::path::absolute(&settings.data_dir);
     let data = data.unwrap_or_else(|_| settings.data_dir.clone());
     let text = format!(

@@ -86,6 +86,8 @@ impl Settings {
         let (client, session, limits) = (&self.client, &self.session, &self.limits);
         vec![
             ("clientPort", listen(client.listen)),
+            ("secureClientPort", listen(client.secure)),
+            ("client.portUnification", client.unification.to_string()),
             ("clientPortListenBacklog", client.backlog.to_string()),
             ("clientTcpKeepAlive", client.tcp_keep_alive.to_string()),
             ("tickTime", self.tick_ms.to_string()),
@@ -172,10 +174,11 @@ fn shown<'a>(key: &str, value: &'a str) -> &'a str {
     }
 }
 
-fn listen(listen: Listen) -> String {
-    match listen.ip {
-        Some(ip) => format!("{} on {ip}", listen.port),
-        None => format!("{} on every address", listen.port),
+fn listen(listen: Option<Listen>) -> String {
+    match listen {
+        None => "none".into(),
+        Some(Listen { ip: Some(ip), port }) => format!("{port} on {ip}"),
+        Some(Listen { ip: None, port }) => format!("{port} on every address"),
     }
 }
 
