@@ -93,7 +93,7 @@ fn creates_tell_the_path_that_was_made_and_the_mode() {
             of(&format!("create | znode=/a0000000001 | znode_type={mode} | result=success"));
         assert_eq!(made, [expected]);
         let expected = of(&format!("create | znode=/a | znode_type={mode} | result=failure"));
-        assert_eq!(ended(&op, failed()), [expected.clone()]);
+        assert_eq!(ended(&op, failed()), std::slice::from_ref(&expected));
         assert_eq!(ended(&op, End::Refused), [expected]);
     }
     // CreateMode.fromFlag throws, and AuditHelper writes nothing.
@@ -180,8 +180,8 @@ fn a_multi_is_told_step_by_step_or_as_a_failure() {
     let failed_steps = [ErrorCode::Ok, ErrorCode::NoNode, ErrorCode::RuntimeInconsistency];
     let steps = failed_steps.map(Outcome::Failed).to_vec();
     let failure = of("multiOperation | result=failure");
-    assert_eq!(ended(&op, End::Applied(Outcome::Multi(steps))), [failure.clone()]);
-    assert_eq!(ended(&op, failed()), [failure.clone()], "as a whole");
+    assert_eq!(ended(&op, End::Applied(Outcome::Multi(steps))), std::slice::from_ref(&failure));
+    assert_eq!(ended(&op, failed()), std::slice::from_ref(&failure), "as a whole");
     assert_eq!(ended(&op, End::Refused), [failure]);
     assert_eq!(ended(&op, End::Unknown), [of("multiOperation | result=invoked")]);
     let none = WriteOp::Multi(Vec::new());
