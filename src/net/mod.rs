@@ -28,8 +28,10 @@ mod spare;
 mod table;
 
 mod listener;
+mod taken;
 
 pub use event::{CloseReason, How, NetEvent};
 pub use listener::{Bound, bind};
 pub use settings::{ConnOptions, NetSettings, Security};
+pub use taken::{NotTaken, TakenPort, take_all};
 pub use transport::Net;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::history::EpochError;
+use crate::net::NotTaken;
 use crate::node::assembly::AssemblyError;
 use crate::node::placement::PlacementError;
 use crate::plane::StartError;
@@ -80,6 +81,12 @@ impl BootError {
 /// The ports of other servers cannot be listened on (UNABLE_TO_BIND_QUORUM_PORT).
 fn is_peers(cause: &io::Error) -> bool {
     cause.get_ref().is_some_and(|inner| inner.is::<PeersError>())
+}
+
+impl From<NotTaken> for BootError {
+    fn from(NotTaken { address, cause }: NotTaken) -> BootError {
+        BootError::Listen { address, cause }
+    }
 }
 
 impl From<AssemblyError> for BootError {

@@ -7,7 +7,6 @@
 //! A thread that ends when nobody asked it to takes the process with it: a server that has lost a
 //! part must not look alive.
 
-mod client_port;
 mod derive;
 mod ensemble;
 mod error;
@@ -18,7 +17,6 @@ mod wire;
 
 pub use error::BootError;
 
-use client_port::{ClientPorts, TakenPort};
 use startup_words::StartupWords;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +33,7 @@ use crate::admin::audit::Event;
 use crate::admin::words::Commands;
 use crate::config::Settings;
 use crate::metrics::gauges::Gauges;
-use crate::net::Security;
+use crate::net::{Security, TakenPort, take_all};
 use crate::plane;
 use crate::plane::audit::{self, Audit};
 use crate::roles::message::ToControl;
@@ -88,7 +86,7 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
     // What the stores hold is known before anything is touched, too.
     let tls =
         settings.tls.as_ref().map(|tls| files::start(&tls.sources, tls.reload)).transpose()?;
-    let ports = client_port::take_all(&settings.client.ports())?;
+    let ports = take_all(&settings.client.ports())?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;
     tracing::info!(
@@ -118,7 +116,7 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
     if let Some((address, words)) = startup_words {
         words.close().map_err(|cause| BootError::Listen { address, cause })?;
     }
-    let ends = (ClientPorts { ports, tls }, plane, insight);
+    let ends = ((ports, tls), plane, insight);
     let server = wire::start(settings, placement, folders, gauges, (recovered, log_io), ends)?;
     Ok((server, signals))
 }

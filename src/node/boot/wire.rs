@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::client_port::ClientPorts;
 use super::derive;
 use super::log::LogStarter;
 use super::{BootError, Server};
@@ -13,7 +12,7 @@ use crate::admin::http::server::Served;
 use crate::config::Settings;
 use crate::log::IoChoice;
 use crate::metrics::gauges::Gauges;
-use crate::net::Security;
+use crate::net::{Security, TakenPort};
 use crate::node::assembly::{self, Parts, Roles, Seat};
 use crate::node::hosting::{Hosted, InlineLogSlot};
 use crate::node::housekeeping::Housekeeping;
@@ -29,6 +28,7 @@ use crate::roles::peers::{PeerSettings, Peers, Resolver};
 use crate::roles::queries::Queries;
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
 use crate::snapshot::Directories;
+use crate::tls::Current;
 
 /// Where the control role lives, and how that thread sleeps.
 enum ControlThread {
@@ -178,6 +178,9 @@ fn spawn_others(
     Ok((roles.control, roles.networks))
 }
 
+/// The clients' ports, and what TLS needs where one of them speaks it.
+type ClientPorts = (Vec<TakenPort>, Option<Arc<Current>>);
+
 /// Where a network core listens, if it does; or why it cannot work.
 type Report = Result<Vec<(SocketAddr, Security)>, NotReady>;
 
@@ -236,7 +239,7 @@ impl Threads {
         clients: ClientPorts,
         mut hosted: Option<Hosted>,
     ) -> Result<mpsc::Receiver<Report>, BootError> {
-        let ClientPorts { ports, tls } = clients;
+        let (ports, tls) = clients;
         let backlog = settings.client.backlog_max();
         let mut ports: Vec<ListenAt> =
             ports.into_iter().map(|port| (port.bound, backlog, port.security)).collect();

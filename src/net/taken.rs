@@ -3,13 +3,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::BootError;
-use crate::net::{Bound, Security, bind};
-use crate::tls::Current;
+use super::listener::{Bound, bind};
+use super::settings::Security;
 
 /// The kernel takes the ring of a killed server apart behind the process's end, and its listener with
 /// it: up to half a second has been seen.
@@ -17,20 +15,27 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A port of the clients' that is taken.
-pub(super) struct TakenPort {
-    pub(super) address: SocketAddr,
-    pub(super) bound: Bound,
-    pub(super) security: Security,
+pub struct TakenPort {
+    /// As it was asked for.
+    pub address: SocketAddr,
+    /// Has it.
+    pub bound: Bound,
+    /// What is to be spoken there.
+    pub security: Security,
 }
 
-/// All of them, and what TLS needs where one of them speaks it.
-pub(super) struct ClientPorts {
-    pub(super) ports: Vec<TakenPort>,
-    pub(super) tls: Option<Arc<Current>>,
+/// An address that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {cause}")]
+pub struct NotTaken {
+    /// Which.
+    pub address: SocketAddr,
+    /// Why not.
+    pub cause: io::Error,
 }
 
 /// Takes every one.
-pub(super) fn take_all(ports: &[(SocketAddr, Security)]) -> Result<Vec<TakenPort>, BootError> {
+pub fn take_all(ports: &[(SocketAddr, Security)]) -> Result<Vec<TakenPort>, NotTaken> {
     let of = |&(address, security): &(SocketAddr, Security)| {
         take(address).map(|bound| TakenPort { address, bound, security })
     };
@@ -38,7 +43,7 @@ pub(super) fn take_all(ports: &[(SocketAddr, Security)]) -> Result<Vec<TakenPort
 }
 
 /// Takes the address. One that is in use is tried for a while.
-fn take(address: SocketAddr) -> Result<Bound, BootError> {
+fn take(address: SocketAddr) -> Result<Bound, NotTaken> {
     let began = Instant::now();
     let mut is_logged = false;
     loop {
@@ -52,7 +57,7 @@ fn take(address: SocketAddr) -> Result<Bound, BootError> {
                 // What is waited for is another process's end.
                 thread::sleep(PAUSE);
             }
-            Err(cause) => return Err(BootError::Listen { address, cause }),
+            Err(cause) => return Err(NotTaken { address, cause }),
         }
     }
 }
