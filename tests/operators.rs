@@ -98,12 +98,20 @@ fn every_setting_has_a_reader() {
     readers(&root().join("src"), &mut texts);
     // What is asked of several settings at once is a method of theirs.
     texts.extend(
-        text.split("\nimpl ").skip(1).filter_map(|of| Some(of.split("\n}").next()?.to_owned())),
+        text.split("\nimpl ")
+            .skip(1)
+            .filter_map(|of| Some(of.split("\n}").next()?.replace("self.", "all."))),
     );
-    assert_eq!(unread(&structs, &texts), Vec::<String>::new(), "settings without a reader");
+    // Which line a value came from is no setting: `config check` shows it.
+    let found = |structs: &BTreeMap<String, Vec<(String, String)>>| {
+        let mut found = unread(structs, &texts);
+        found.retain(|field| field != "Settings.origins");
+        found
+    };
+    assert_eq!(found(&structs), Vec::<String>::new(), "settings without a reader");
     // The test can fail: a field that nobody has heard of is found.
     let planted = text.replace("    pub autocreate_dirs: bool,", "    pub autocreate_dirt: bool,");
-    assert_eq!(unread(&fields(&planted), &texts), ["Settings.autocreate_dirt"]);
+    assert_eq!(found(&fields(&planted)), ["Settings.autocreate_dirt"]);
 }
 
 /// What comes of a start of our server on these settings: its exit code, its log, and whether it
