@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use support::ensemble::{Ensemble, Plan};
 use support::load::Load;
 use support::roaming::{Lost, Roaming};
-use support::root;
-use support::server::{Kind, target};
+use support::server::Kind;
+use support::{python, root};
 
 /// How long a replaced member may take to serve again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -277,16 +277,8 @@ impl Kazoo {
         if std::env::var("RK_ROLLING").as_deref() != Ok("all") {
             return Kazoo(None);
         }
-        let made = Command::new("python3")
-            .arg(root().join("tests/clients/run.py"))
-            .arg("--venv")
-            .env("CARGO_TARGET_DIR", target())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("python3");
-        assert!(made.status.success(), "no environment with kazoo");
         let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        let mut child = Command::new(String::from_utf8(made.stdout).unwrap().trim())
+        let mut child = Command::new(python())
             .arg(root().join("tests/clients/rolling_load.py"))
             .arg(hosts.join(","))
             .stdin(Stdio::piped())

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::client::Session;
 use support::ensemble::{Ensemble, Plan};
 use support::rk::{Relay, rk};
-use support::server::{Kind, Server, jars, target};
-use support::{root, scratch, setting};
+use support::server::{Kind, Server, jars};
+use support::{python, root, scratch, setting};
 
 /// Turns of each contender.
 const ROUNDS: u64 = 4;
@@ -62,17 +62,8 @@ fn curator(hosts: &str, what: &str, path: &str, rounds: u64, folder: &Path) -> C
 
 /// kazoo's.
 fn kazoo(hosts: &str, what: &str, path: &str, rounds: u64, folder: &Path) -> Command {
-    let made = Command::new("python3")
-        .arg(root().join("tests/clients/run.py"))
-        .arg("--venv")
-        .env("CARGO_TARGET_DIR", target())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("python3");
-    assert!(made.status.success(), "no environment with kazoo");
-    let python = PathBuf::from(String::from_utf8(made.stdout).unwrap().trim());
     let mut command = Command::new("timeout");
-    command.arg(PATIENCE).arg(python).arg(root().join("tests/clients/together.py"));
+    command.arg(PATIENCE).arg(python()).arg(root().join("tests/clients/together.py"));
     command.args([hosts, what, path, &rounds.to_string()]).arg(folder);
     command
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::support::ensemble::{Ensemble, Plan};
 use super::support::http::{self, Answer};
 use super::support::left_out::is_left_out;
-use super::support::server::{Kind, free_port};
-use super::{Side, start, with_doings};
+use super::support::server::Kind;
+use super::{Side, start, with_admin_ports, with_doings};
 
 /// Every command by one of its names, and requests that are none.
 const REQUESTS: &[(&str, &str)] = &[
@@ -241,18 +241,7 @@ fn monitor_has_javas_keys_and_types() {
 }
 
 fn admin_ports(kind: Kind, name: &str) -> (Ensemble, Vec<u16>) {
-    let plan = Plan::new(&[kind, kind])
-        .observed_by(kind)
-        .set("admin.enableServer", "true")
-        .set("admin.serverAddress", "127.0.0.1");
-    let mut ensemble = Ensemble::lay_out(name, &plan);
-    let ports: Vec<u16> = ensemble.members.iter().map(|_| free_port()).collect();
-    for (member, port) in ensemble.members.iter_mut().zip(&ports) {
-        member.set("admin.serverPort", &port.to_string());
-        member.spawn();
-    }
-    ensemble.wait_all();
-    (ensemble, ports)
+    with_admin_ports(name, Plan::new(&[kind, kind]).observed_by(kind))
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod snapshots;
 mod top;
 
 use support::client::Session;
+use support::ensemble::{Ensemble, Plan};
 use support::scratch;
 use support::server::{Kind, Server, free_port};
 use support::wire::{OPEN, Out};
@@ -80,4 +81,17 @@ fn with_doings(mut side: Side) -> Side {
     }
     side.sessions.push(session);
     side
+}
+
+/// An ensemble whose members have an admin server each, and its ports.
+fn with_admin_ports(name: &str, plan: Plan) -> (Ensemble, Vec<u16>) {
+    let plan = plan.set("admin.enableServer", "true").set("admin.serverAddress", "127.0.0.1");
+    let mut ensemble = Ensemble::lay_out(name, &plan);
+    let ports: Vec<u16> = ensemble.members.iter().map(|_| free_port()).collect();
+    for (member, port) in ensemble.members.iter_mut().zip(&ports) {
+        member.set("admin.serverPort", &port.to_string());
+        member.spawn();
+    }
+    ensemble.wait_all();
+    (ensemble, ports)
 }

@@ -9,21 +9,15 @@ use serde_json::Value;
 
 use super::support::http;
 use super::support::left_out::is_left_out;
-use super::support::root;
 use super::support::server::Kind;
+use super::support::{python, root};
 use super::{PROMETHEUS, start, with_doings};
 
 /// Families by name, as the client sees them: kind, and labels of their samples.
 type Families = BTreeMap<String, (String, Vec<String>)>;
 
 fn parse(page: &str) -> Families {
-    let python = Command::new("python3")
-        .arg(root().join("tests/clients/run.py"))
-        .arg("--venv")
-        .output()
-        .unwrap();
-    let python = String::from_utf8(python.stdout).unwrap();
-    let mut child = Command::new(python.trim())
+    let mut child = Command::new(python())
         .arg(root().join("tests/clients/prometheus_page.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::start;
 use super::support::client::Session;
-use super::support::ensemble::{Ensemble, Plan};
+use super::support::ensemble::Plan;
 use super::support::http;
-use super::support::server::{Kind, free_port};
+use super::support::server::Kind;
 use super::support::wire::{OPEN, Out};
+use super::{start, with_admin_ports};
 
 /// The status, and what it says.
 fn ask(port: u16, path: &str) -> (u16, Value) {
@@ -28,19 +28,6 @@ fn await_answer(port: u16, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> 
         }
         assert!(Instant::now() < deadline, "{path}: {status} {said}");
     }
-}
-
-/// Three of ours with admin servers, and these settings.
-fn three(name: &str, plan: Plan) -> (Ensemble, Vec<u16>) {
-    let plan = plan.set("admin.enableServer", "true").set("admin.serverAddress", "127.0.0.1");
-    let mut ensemble = Ensemble::lay_out(name, &plan);
-    let ports: Vec<u16> = ensemble.members.iter().map(|_| free_port()).collect();
-    for (member, port) in ensemble.members.iter_mut().zip(&ports) {
-        member.set("admin.serverPort", &port.to_string());
-        member.spawn();
-    }
-    ensemble.wait_all();
-    (ensemble, ports)
 }
 
 #[test]
@@ -61,7 +48,7 @@ fn a_member_is_ready_while_what_it_serves_is_the_present() {
     // and takes turns; nor is a leader whose followers stand still; without a leader nobody is.
     let plan = Plan::new(&[Kind::Ringkeeper; 3]).set("ringkeeper.ready.ms", "400");
     let plan = plan.set("syncLimit", "60").set("tickTime", "1000");
-    let (mut ensemble, ports) = three("plane-probes", plan);
+    let (mut ensemble, ports) = with_admin_ports("plane-probes", plan);
     for port in &ports {
         let said = await_answer(*port, "/ready", |status, _| status == 200);
         let state = said["state"].as_str().unwrap();
@@ -106,7 +93,7 @@ fn a_server_whose_roles_hang_is_not_alive() {
         .set("tickTime", "500")
         .set("syncLimit", "4")
         .hanging_disks();
-    let (ensemble, ports) = three("plane-probes-hang", plan);
+    let (ensemble, ports) = with_admin_ports("plane-probes-hang", plan);
     let member = &ensemble.members[0];
     assert_eq!(ask(ports[0], "/live").0, 200);
     let mut session = Session::open(member.port, 40_000);

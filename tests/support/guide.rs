@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::rk::rk;
-use super::server::{target, zookeeper_jars};
-use super::{root, scratch};
+use super::server::zookeeper_jars;
+use super::{python, root, scratch};
 
 /// A fenced block: what it is written in, and its lines.
 pub struct Block {
@@ -163,17 +162,4 @@ pub fn run(name: &str, body: &str) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// A Python that has kazoo.
-fn python() -> PathBuf {
-    let made = Command::new("python3")
-        .arg(root().join("tests/clients/run.py"))
-        .arg("--venv")
-        .env("CARGO_TARGET_DIR", target())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("python3");
-    assert!(made.status.success(), "no environment with kazoo");
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
 }

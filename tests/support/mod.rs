@@ -25,6 +25,7 @@ pub mod tree;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 pub use rng::Rng;
 
@@ -39,6 +40,19 @@ pub fn setting(name: &str, default: u64) -> u64 {
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A Python that has kazoo, and what else the clients' suites need; made by the first that asks.
+pub fn python() -> PathBuf {
+    let made = Command::new("python3")
+        .arg(root().join("tests/clients/run.py"))
+        .arg("--venv")
+        .env("CARGO_TARGET_DIR", server::target())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("python3");
+    assert!(made.status.success(), "no environment with kazoo");
+    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
 }
 
 /// A fresh folder under the build's scratch space, removed and made again.

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use crate::pki::{PASSWORD, pki, stores};
 use crate::start;
-use crate::support::root;
-use crate::support::server::{Kind, target, zookeeper_jars};
+use crate::support::server::{Kind, zookeeper_jars};
 use crate::support::shell::Shell;
+use crate::support::{python, root};
 
 /// Java's command line, which has Java's client below it, with its own stores.
 fn zkcli(port: u16, kind: &str) -> Command {
@@ -77,14 +77,7 @@ fn kazoo_has_a_session_over_tls() {
     // Goal: kazoo, over Python's own TLS: watches, a lock, an answer of many records.
     let settings = stores(&pki().path("server.p12"), &pki().path("trust.p12"));
     let secure = start(Kind::under_test(), "kazoo", &settings);
-    let made = Command::new(root().join("tests/clients/run.py"))
-        .arg("--venv")
-        .env("CARGO_TARGET_DIR", target())
-        .output()
-        .expect("python3");
-    assert!(made.status.success(), "no environment with kazoo");
-    let python = String::from_utf8(made.stdout).unwrap();
-    let output = Command::new(python.trim())
+    let output = Command::new(python())
         .arg(root().join("tests/tls/kazoo_session.py"))
         .arg(format!("127.0.0.1:{}", secure.port))
         .args(["client.pem", "client.key.pem", "ca.pem"].map(|name| pki().path(name)))

@@ -153,7 +153,7 @@ pub(super) fn merge(parts: &[Part]) -> Part {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::testing::rng::Rng;
 
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(part.counted[0].name, format!("{}…", &long[..NAME_BYTES]));
     }
 
-    fn part(counted: &[(&str, u64, u64)], floor: u64) -> Part {
+    pub(in crate::admin::top) fn part(counted: &[(&str, u64, u64)], floor: u64) -> Part {
         let one = |(name, count, error): &(&str, u64, u64)| Counted {
             name: (*name).to_owned(),
             count: *count,

@@ -130,18 +130,8 @@ pub fn text(slices: &[Slice], of_clients: &Held) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sketch::Counted;
+    use super::super::sketch::tests::part;
     use super::*;
-
-    fn part(counted: &[(&str, u64, u64)], floor: u64) -> Part {
-        let one = |(name, count, error): &(&str, u64, u64)| Counted {
-            name: (*name).to_owned(),
-            count: *count,
-            bytes: 10 * count,
-            error: *error,
-        };
-        Part { counted: counted.iter().map(one).collect(), floor }
-    }
 
     #[test]
     fn rates_are_per_second_over_all_cores() {
