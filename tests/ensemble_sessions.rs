@@ -286,9 +286,15 @@ fn dump_lists_the_sessions_that_javas_members_list() {
                 false => format!("{:#x}\t{}ms", grant.session, grant.timeout),
             }));
             expected.sort();
-            let mut listed = dumped_sessions(&ensemble.members[at]);
-            listed.sort();
-            assert_eq!(listed, expected, "{told}: member {}", at + 1);
+            // Java's leader walks its sets while a session that was heard moves to a later one,
+            // and may list it nowhere (ExpiryQueue.update): such a listing is asked for again.
+            let listed = || {
+                let mut listed = dumped_sessions(&ensemble.members[at]);
+                listed.sort();
+                listed
+            };
+            let again = (0..5).map(|_| listed()).find(|listed| *listed == expected);
+            assert_eq!(again.unwrap_or_else(listed), expected, "{told}: member {}", at + 1);
         }
     }
 }

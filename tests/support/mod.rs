@@ -19,6 +19,7 @@ pub mod rk;
 #[path = "../../src/testing/rng.rs"]
 pub mod rng;
 pub mod roaming;
+pub mod scratch;
 pub mod server;
 pub mod shell;
 pub mod tree;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use rng::Rng;
+pub use scratch::scratch;
 
 /// A number from the environment, or `default`.
 pub fn setting(name: &str, default: u64) -> u64 {
@@ -53,12 +55,4 @@ pub fn python() -> PathBuf {
         .expect("python3");
     assert!(made.status.success(), "no environment with kazoo");
     PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
-}
-
-/// A fresh folder under the build's scratch space, removed and made again.
-pub fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    folder
 }

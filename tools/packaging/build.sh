@@ -5,7 +5,7 @@
 #
 # tarball: the Apache package's layout (bin, conf) and documents; deb: for Debian 12 and 13, by cargo-deb;
 # image: a folder for `docker build`. With --no-build the binaries of target/release are taken as they are.
-# The same commit and toolchain give the same tarball, byte for byte.
+# The same binaries and commit give the same tarball, byte for byte.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -135,7 +135,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     java("addauth", "scheme auth", &[], (2, ANY), session::add_auth),
     own("barrier", "set|remove|wait|double path ...", recipes::barrier)
         .with(recipes::lines::barrier),
-    own("check", "[--warn ms] [--critical ms]", servers::check).with(servers::check_line),
+    own("check", "[--local] [--warn ms] [--critical ms]", servers::check).with(servers::check_line),
     java("close", "", &[], (0, ANY), session::close),
     Command {
         run: Run::JavaOr(ensemble::config, "watch", recipes::config_watch),
