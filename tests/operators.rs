@@ -127,10 +127,6 @@ fn refused(settings: &[(&str, &str)]) -> (Option<i32>, String, bool) {
 fn protection_that_is_not_served_ends_the_start() {
     // Goal: exit code 2, and a line with key, value, place and what to do; nothing is written.
     for (key, value) in [
-        ("connection_throttle_tokens", "5"),
-        ("requestThrottleLimit", "1"),
-        ("throttled_op_wait_time", "1"),
-        ("largeRequestThreshold", "1000"),
         ("authProvider.1", "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"),
         ("sessionRequireClientSASLAuth", "true"),
     ] {

@@ -28,6 +28,8 @@ const JVM: &[&str] = &[
     "serverCnxnFactory",
     "netty.*",
     "request_throttler.shutdownTimeout",
+    "request_throttle_stall_time",
+    "requestThrottleStallTime",
     "intBufferStartingSizeBytes",
     "messageTracker.*",
     "pathStats.*",
@@ -110,20 +112,6 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("metricsProvider.https*", WHY_TLS),
     ("metricsProvider.ssl.*", WHY_TLS),
     ("metricsProvider.*", "a setting of a metrics provider of Java's"),
-    ("connection_throttle_*", WHY_THROTTLE),
-    ("connectionTokenFill*", WHY_THROTTLE),
-    ("connectionFreezeTime", WHY_THROTTLE),
-    ("connectionDrop*", WHY_THROTTLE),
-    ("connectionDecreaseRatio", WHY_THROTTLE),
-    ("connectionWeightEnabled", WHY_THROTTLE),
-    ("connectionGlobalWeight", WHY_THROTTLE),
-    ("connectionLocalWeight", WHY_THROTTLE),
-    ("connectionRenewWeight", WHY_THROTTLE),
-    ("request_throttle_*", WHY_THROTTLE),
-    ("request_stale_*", WHY_THROTTLE),
-    ("requestThrottle*", WHY_THROTTLE),
-    ("requestStale*", WHY_THROTTLE),
-    ("largeRequestMaxBytes", "the bound of large requests is not served by this version"),
     ("superUser*", WHY_SASL),
     ("letAnySaslUserDoX", WHY_SASL),
     ("ensembleAuthName", "the scheme \"ensemble\" is not served by this version"),
@@ -161,7 +149,6 @@ const WHY_NODELAY: &str = "connections between servers never wait for more to se
 const WHY_TLS: &str = "TLS towards operators is not served by this version";
 const WHY_NO_TLS_PORT: &str = "no port of the clients' speaks TLS, or another key is meant";
 const WHY_SASL: &str = "SASL is not served by this version";
-const WHY_THROTTLE: &str = "throttles are not served by this version";
 
 pub(super) enum KeyKind {
     NoEffect(&'static str),

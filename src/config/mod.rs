@@ -9,11 +9,11 @@
 //! * [`properties`]: the file's syntax
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings, with [`listen`], [`tls`], [`storage`], [`auth`], [`operators`] and [`audit`]
-//!   for larger groups
+//! * [`parse`]: keys to settings, with [`listen`], [`tls`], [`storage`], [`auth`], [`throttles`], [`operators`]
+//!   and [`audit`] for larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
-//! * [`guards`]: what is refused because it protects and is not served; [`keys`]: keys that are
-//!   recognised and do nothing here; [`near`]: which key a misspelt one may stand for
+//! * [`keys`]: keys that are recognised and do nothing here; [`near`]: which key a misspelt one may
+//!   stand for
 //! * [`log_level`]: what of the log is wanted
 //! * [`command_line`]: starts without a file; [`arguments`]: the server's own options
 //! * [`check`]: what holds, where it comes from, what does not
@@ -27,7 +27,6 @@ mod command_line;
 mod conflict;
 mod ensemble;
 mod error;
-mod guards;
 mod keys;
 mod listen;
 mod log_level;
@@ -39,6 +38,7 @@ mod properties;
 mod settings;
 mod source;
 mod storage;
+mod throttles;
 mod tls;
 mod value;
 

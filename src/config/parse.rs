@@ -12,10 +12,11 @@ use super::ensemble::ensemble;
 use super::listen::client;
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
+use super::throttles::throttles;
 use super::tls::tls;
 use super::value::{ANY, ANY_LONG, POSITIVE, flag, number, size, strict, text};
 use super::*;
-use super::{guards, keys, membership, operators};
+use super::{keys, membership, operators};
 use crate::types::{TypeRules, limits};
 
 impl Settings {
@@ -45,7 +46,6 @@ impl Settings {
             })?;
         let log_dir = s.file("dataLogDir").map(|f| PathBuf::from(f.value));
         check_ensemble_keys(s)?;
-        guards::refuse(s)?;
         let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
         let client = client(s, membership.client.take(), &whence)?;
@@ -61,6 +61,7 @@ impl Settings {
             client,
             session: session(s, tick_ms)?,
             limits: limits(s, &mut remarks)?,
+            throttles: throttles(s, &mut remarks)?,
             log: log(s, &mut remarks)?,
             snapshot: snapshot(s, &mut remarks)?,
             autopurge: autopurge(s, &mut remarks)?,

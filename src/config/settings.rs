@@ -10,6 +10,7 @@ use crate::membership::{Electorate, PeerAddress, Role};
 use crate::net::Security;
 pub use crate::snapshot::pack::Compression;
 use crate::tls::files::Sources;
+pub use crate::types::throttles::Throttles;
 use crate::types::{ServerId, TypeRules};
 use crate::zab::Timing;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// Bounds of requests, connections and answers.
     pub limits: LimitSettings,
+    /// Bounds of what they do at once.
+    pub throttles: Throttles,
     /// How transactions are logged.
     pub log: LogSettings,
     /// When and how the tree is written.

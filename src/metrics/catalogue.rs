@@ -262,7 +262,11 @@ const SERVER: &[Metric] = &[
         "connection_drop_probability",
         Unit::None,
         "Share of connections refused by the throttle",
-        |_| Some(Value::Decimal(0.0)),
+        |s| {
+            // Each core knows it from its last handshake.
+            let shares = s.gauges.cores.iter().map(|core| core.drop_share_millionths.get());
+            Some(Value::Decimal(shares.max().unwrap_or(0) as f64 / 1e6))
+        },
     ),
     gauge("watch_count", Count, "Watches", |s| Some(s.sum(|c| &c.watches))),
     gauge("auth_failed_count", Count, "Authentications that failed", |s| {
@@ -340,9 +344,12 @@ const COUNTERS: &[Metric] = &[
     counter("connection_rejected", Count, "Connections refused for a bound", |s| {
         Some(s.sum(|c| &c.connections_rejected))
     }),
-    counter("large_requests_rejected", Count, "Frames longer than jute.maxbuffer", |s| {
-        Some(s.sum(|c| &c.large_requests_rejected))
-    }),
+    counter(
+        "large_requests_rejected",
+        Count,
+        "Frames that were too long, alone or together",
+        |s| Some(s.sum(|c| &c.large_requests_rejected)),
+    ),
     counter(
         "sessionless_connections_expired",
         Count,
@@ -421,13 +428,19 @@ const COUNTERS: &[Metric] = &[
 
 /// Netty, throttles, the admin server, the scheme "ensemble", watcher cleaners.
 const IDLE: &[Metric] = &[
-    idle("stale_requests_dropped", "Requests dropped for their age"),
-    idle("throttled_ops", "Requests refused by the throttle of operations"),
+    counter("stale_requests_dropped", Count, "Requests dropped while they waited", |s| {
+        Some(s.sum(|c| &c.stale_requests_dropped))
+    }),
+    counter("throttled_ops", Count, "Requests refused for their wait at the throttle", |s| {
+        Some(s.sum(|c| &c.throttled_ops))
+    }),
     idle("insecure_admin_count", "Plain requests to the admin server's secure port"),
     idle("dead_watchers_queued", "Watchers handed to the cleaner"),
     idle("stale_requests", "Requests whose connection had gone"),
     idle("add_dead_watcher_stall_time", "Waits for the cleaner of watchers"),
-    idle("request_throttle_wait_count", "Requests that waited for the throttle"),
+    counter("request_throttle_wait_count", Count, "Waits for the throttle of requests", |s| {
+        Some(s.sum(|c| &c.throttle_waits))
+    }),
     idle("stale_replies", "Answers whose connection had gone"),
     idle("ensemble_auth_fail", "Clients that named another ensemble"),
     idle("unrecoverable_error_count", "Errors that ended the server"),
@@ -542,11 +555,9 @@ const SUMMARIES: &[Metric] = &[
     summary("restore_time", Milliseconds, "Time of a restore by the admin server", |_| {
         basic(&SummaryValues::default())
     }),
-    // Every connection asks the bucket, which is never short of tokens where it is not configured.
-    summary("connection_token_deficit", Count, "Tokens that new connections lacked", |s| {
-        let count = s.gauges.sum(|c| &c.connection_requests);
-        let median = (count > 0).then_some(0);
-        Some(Value::Summary(Basic { average: 0.0, min: 0, max: 0, count, sum: 0, median }))
+    // Every handshake asks the bucket, of which nothing is in use where it is not configured.
+    summary("connection_token_deficit", Count, "Tokens in use when a client came", |s| {
+        basic(&s.merged(|c| &c.token_deficit))
     }),
     summary("netty_queued_buffer_capacity", Bytes, "Netty's queue", |_| {
         basic(&SummaryValues::default())
@@ -568,6 +579,11 @@ const PERCENTILES: &[Metric] = &[
     }),
     percentiles("proposal_latency", "Time from a transaction to its proposal's arrival", |s| {
         spread(s.quorum().proposal_latency.values())
+    }),
+    // Where there is a throttle; Java's is fed by every request, and is flat without one.
+    percentiles("request_throttle_queue_time_ms", "Time at the throttle of requests", |s| {
+        let waits = s.merged(|c| &c.throttle_wait);
+        if waits.count() > 0 { spread(waits) } else { None }
     }),
     percentiles("jvm_pause_time_ms", "Pauses of the JVM", |_| spread(SummaryValues::default())),
     percentiles("om_commit_process_time_ms", "Time of a commit at an observer master", |_| {

@@ -154,6 +154,14 @@ pub struct CoreGauges {
     pub connection_requests: Figure,
     pub connections_rejected: Figure,
     pub large_requests_rejected: Figure,
+    /// What the throttles did, and what handshakes found of tokens in use.
+    pub throttled_ops: Figure,
+    pub throttle_waits: Figure,
+    pub throttle_wait: Summary,
+    pub stale_requests_dropped: Figure,
+    pub token_deficit: Summary,
+    /// At the last handshake.
+    pub drop_share_millionths: Figure,
     pub handshakes_failed: Figure,
     /// TLS handshakes under way at the last look.
     pub handshakes: Figure,
@@ -236,6 +244,9 @@ impl CoreGauges {
             &self.connection_requests,
             &self.connections_rejected,
             &self.large_requests_rejected,
+            &self.throttled_ops,
+            &self.throttle_waits,
+            &self.stale_requests_dropped,
             &self.handshakes_failed,
             &self.connections_dropped,
             &self.sessionless_expired,
@@ -250,6 +261,8 @@ impl CoreGauges {
             &self.fired_deleted,
             &self.fired_changed,
             &self.fired_children,
+            &self.throttle_wait,
+            &self.token_deficit,
         ] {
             summary.reset();
         }

@@ -23,7 +23,9 @@ use crate::roles::jobs::{HistoryJob, Job, LearnerJob};
 use crate::roles::learner_files::LearnerFiles;
 use crate::roles::log::OpenError;
 use crate::roles::message::{QUERIES_MAX, Query, ToControl, ToNetwork};
-use crate::roles::network::{Admission, NetworkParts, NetworkSettings, Pools, Shared};
+use crate::roles::network::{
+    Admission, NetworkParts, NetworkSettings, Pools, Shared, SharedThrottles,
+};
 use crate::roles::quiet::ClientLogLines;
 use crate::roles::stream::{Stream, StreamSender};
 use crate::roles::turns::Turns;
@@ -52,6 +54,8 @@ pub struct Plan {
     pub facts: ShownSettings,
     /// How many may connect.
     pub admission: Admission,
+    /// How much they may do at once.
+    pub throttles: SharedThrottles,
     /// What operators are told of requests.
     pub insight: Insight,
     /// How a change of history reads the disk anew.
@@ -244,6 +248,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         turns: turns.clone(),
         slow_commands: senders.questions,
         admission: Arc::new(plan.admission),
+        throttles: plan.throttles,
         pools: Pools::new(&plan.network.budgets),
         lines: ClientLogLines::default(),
         insight: plan.insight.clone(),

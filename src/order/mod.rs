@@ -27,7 +27,9 @@ pub struct Ticket {
     pub work: usize,
     /// When it was received: latency is counted from here.
     pub received: Millis,
-    /// Of its frame: about what it takes until it is answered.
+    /// Length of its frame.
+    pub frame: usize,
+    /// About what it takes until it is answered.
     pub bytes: usize,
 }
 
@@ -61,6 +63,8 @@ pub struct Held {
     /// How many identities its connection had when it came: the first so many of those it has now.
     /// `None`: all of them. A number, not a list: a copy for each would be the square of them.
     pub proven: Option<usize>,
+    /// Its turn brings a refusal: it has waited too long already.
+    pub throttled: bool,
     waits: Waits,
 }
 
@@ -111,6 +115,11 @@ impl PendingRequests {
         self.tickets.len()
     }
 
+    /// Lengths of the frames of those.
+    pub fn open_frames(&self) -> impl Iterator<Item = usize> {
+        self.tickets.iter().map(|ticket| ticket.frame)
+    }
+
     /// Bytes of the requests with the control core.
     pub fn open_bytes(&self) -> usize {
         self.open_bytes
@@ -125,8 +134,18 @@ impl PendingRequests {
 
     /// A request must wait behind what is there.
     pub fn hold(&mut self, frame: &[u8], received: Millis, waits: Waits) {
+        self.hold_as(frame, received, waits, false);
+    }
+
+    /// A request that will be refused: its answer must wait behind what is there.
+    pub fn hold_refusal(&mut self, frame: &[u8], received: Millis) {
+        self.hold_as(frame, received, Waits::ForAnswers, true);
+    }
+
+    fn hold_as(&mut self, frame: &[u8], received: Millis, waits: Waits, throttled: bool) {
         self.held_bytes += frame.len();
-        self.held.push_back(Held { frame: frame.into(), received, proven: None, waits });
+        let frame = frame.into();
+        self.held.push_back(Held { frame, received, proven: None, throttled, waits });
     }
 
     /// The connection proves more from now on: what waits is judged by the `before` identities it
@@ -168,7 +187,14 @@ mod tests {
     use super::*;
 
     fn write(xid: i32) -> Ticket {
-        Ticket { xid: Xid(xid), kind: TicketKind::Write, work: 1, received: Millis(0), bytes: 7 }
+        Ticket {
+            xid: Xid(xid),
+            kind: TicketKind::Write,
+            work: 1,
+            received: Millis(0),
+            frame: 5,
+            bytes: 7,
+        }
     }
 
     fn frame(line: &mut PendingRequests) -> Option<Vec<u8>> {

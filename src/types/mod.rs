@@ -11,6 +11,7 @@ pub mod limits;
 mod node;
 mod path;
 mod random;
+pub mod throttles;
 mod time;
 
 pub use acl::{Acl, AclList, Identity, Perms, open_acl, read_acl};

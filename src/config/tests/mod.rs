@@ -77,13 +77,6 @@ fn properties_come_from_the_file_and_from_flags_and_the_file_wins() {
 #[test]
 fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
     for (line, told) in [
-        ("connection_throttle_tokens=5", "the throttle of new connections is not served by this"),
-        ("connectionMaxTokens=5", "the throttle of new connections is not served by this version"),
-        ("request_throttle_max_requests=6", "the throttle of requests is not served by this"),
-        ("requestThrottleLimit=6", "the throttle of requests is not served by this version; set"),
-        ("throttled_op_wait_time=4", "the end of requests that have waited too long is not served"),
-        ("throttledOpWaitTime=4", "the end of requests that have waited too long is not served"),
-        ("largeRequestThreshold=0", "the bound of large requests in flight is not served by this"),
         (
             "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
             "the scheme \"ensemble\" is not served by this version; remove the line",
@@ -97,11 +90,6 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
         let start = format!("{line} in zoo.cfg line 3: {told}");
         assert!(error.starts_with(&start), "{line}: {error}");
     }
-    let flag = read_with(BASE, "-Dzookeeper.requestThrottleLimit=6").unwrap_err().to_string();
-    assert!(
-        flag.starts_with("zookeeper.requestThrottleLimit=6 in a -D flag: the throttle"),
-        "{flag}"
-    );
     let off = with(
         "connection_throttle_tokens=0\nrequest_throttle_max_requests=0\nthrottledOpWaitTime=0\n\
          largeRequestThreshold=-1\naudit.enable=false\nadmin.enableServer=false\n\
@@ -112,13 +100,64 @@ fn protection_that_is_not_served_is_refused_unless_it_is_switched_off() {
 }
 
 #[test]
+fn throttles_are_off_unless_they_are_set_and_have_javas_defaults() {
+    use crate::types::throttles::{
+        ConnectionThrottle, ConnectionWeights, LargeRequests, RequestThrottle,
+    };
+    let off = with("connection_throttle_fill_time=5\nrequest_throttle_drop_stale=false\n");
+    assert_eq!(off.throttles, Throttles::default());
+    let on =
+        with("connection_throttle_tokens=5\nrequestThrottleLimit=6\nlargeRequestThreshold=0\n");
+    let one = ConnectionWeights { global: 1, local: 1, renew: 1 };
+    let plain = ConnectionThrottle {
+        tokens: 5,
+        fill_ms: 1,
+        fill_count: 1,
+        freeze_ms: None,
+        drop_increase: 0.02,
+        drop_decrease: 0.002,
+        decrease_ratio: 0.0,
+        weights: one,
+    };
+    let requests = RequestThrottle {
+        max: 6,
+        drop_stale: true,
+        stale_when_gone: true,
+        stale_when_late: false,
+        wait_ms_max: None,
+    };
+    let large = LargeRequests { threshold: 0, bytes_max: 100 << 20 };
+    let all = (Some(plain), Some(requests), Some(large));
+    assert_eq!((on.throttles.connections, on.throttles.requests, on.throttles.large), all);
+
+    let weighed = with(
+        "connectionMaxTokens=5\nconnectionWeightEnabled=true\nconnection_throttle_fill_count=2\n\
+         connection_throttle_local_session_weight=4\nconnection_throttle_freeze_time=0\n",
+    );
+    let weights = ConnectionWeights { global: 4, local: 4, renew: 4 };
+    let scaled =
+        ConnectionThrottle { tokens: 20, fill_count: 8, freeze_ms: Some(0), weights, ..plain };
+    assert_eq!(weighed.throttles.connections, Some(scaled));
+    assert_eq!(weighed.remarks.len(), 2, "what was raised is said: {:?}", weighed.remarks);
+    for (line, told) in [
+        ("connection_throttle_fill_time=0", "milliseconds"),
+        ("connection_throttle_drop_increase=2", "a number from 0 to 1"),
+        ("request_throttle_max_requests=-1", "requests, 0 for no throttle,"),
+        ("largeRequestMaxBytes=0", "bytes"),
+        ("throttledOpWaitTime=x", "milliseconds, 0 for any wait,"),
+    ] {
+        let error = refusal(line);
+        assert!(error.contains(line) && error.contains(told), "{line}: {error}");
+    }
+    let idle = with("throttled_op_wait_time=4\n");
+    assert_eq!(idle.remarks.len(), 1, "{:?}", idle.remarks);
+}
+
+#[test]
 fn what_only_adds_something_is_named_once_as_not_served() {
-    let lines = "connection_throttle_fill_time=5\nconnectionFreezeTime=1\nsuperUser=a\n\
-                 superUser.2=b\nletAnySaslUserDoX=x\n\
-                 ensembleAuthName=prod\nlargeRequestMaxBytes=5\nadmin.portUnification=true\n\
-                 admin.needClientAuth=true\nrequest_stale_latency_check=true\n\
-                 metricsProvider.httpsPort=7001\n\
-                 requestThrottleStallTime=6\n";
+    let lines = "superUser=a\nsuperUser.2=b\nletAnySaslUserDoX=x\n\
+                 ensembleAuthName=prod\nadmin.portUnification=true\n\
+                 admin.needClientAuth=true\nmetricsProvider.httpsPort=7001\n";
     let s = with(lines);
     let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();
     let keys: Vec<&str> = lines.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();

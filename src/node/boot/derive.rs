@@ -20,11 +20,12 @@ use crate::node::recover::RecoverPlan;
 use crate::prep::PrepSettings;
 use crate::roles::control::{ClientRules, ControlSettings};
 use crate::roles::insight::Insight;
-use crate::roles::network::{Admission, Budgets, NetworkSettings, Share};
-use crate::runtime::{entropy, pipelined};
+use crate::roles::network::{Admission, Budgets, NetworkSettings, Share, SharedThrottles};
+use crate::runtime::{clock, entropy, pipelined};
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{RestoreOptions, WriteOptions};
 use crate::tree::{Tree, TreeOptions};
+use crate::types::throttles::RequestThrottle;
 use crate::types::{ServerId, Zxid, limits};
 
 /// An election takes this long before reads are served without a leader.
@@ -60,6 +61,7 @@ pub(super) fn plan(settings: &Settings, cores: usize, insight: Insight) -> Plan 
             settings.limits.cnxns_per_address as usize,
             settings.limits.cnxns as usize,
         ),
+        throttles: SharedThrottles::new(&settings.throttles, clock::now(), entropy()),
         insight,
         restore: restore_options(settings),
         ensemble: settings.ensemble.as_ref().map(|of| {
@@ -224,6 +226,11 @@ fn network_settings(settings: &Settings, cores: usize) -> NetworkSettings {
         outbound_pause: settings.limits.outbound_pause,
         events_max: settings.limits.outbound_close,
         budgets: budgets(settings, cores),
+        throttle: settings.throttles.requests.map(|throttle| RequestThrottle {
+            max: throttle.max.div_ceil(cores).max(1),
+            ..throttle
+        }),
+        local_sessions: settings.session.local,
     }
 }
 

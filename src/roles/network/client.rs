@@ -65,6 +65,8 @@ pub struct Client {
     pub stalled: bool,
     /// It has had its share of a turn, and goes on in a later one.
     pub deferred: bool,
+    /// Since when its next request waits for the throttle, or had to.
+    pub throttled_since: Option<Millis>,
     /// There may be input that was not looked at yet.
     pub unserved: bool,
     /// The client sends nothing more.
@@ -102,6 +104,7 @@ impl Client {
             read_only: false,
             stalled: false,
             deferred: false,
+            throttled_since: None,
             unserved: false,
             ended: false,
             gone: false,

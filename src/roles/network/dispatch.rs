@@ -183,6 +183,26 @@ fn refuse_all(
     Some(Handled::Done)
 }
 
+/// A request that has waited for the throttle for too long: it changes nothing, and its client hears
+/// so in its place of the line (FinalRequestProcessor).
+pub(super) fn refuse_throttled(
+    context: &ReadContext<'_>,
+    client: &mut Client,
+    frame: &[u8],
+    turn: Turn,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let Ok((header, _)) = request::decode_header(frame) else {
+        return Handled::Close(How::Now);
+    };
+    if turn.may_answer(client) {
+        reply::error(out, header.xid, context.drained, ErrorCode::ThrottledOp);
+    } else {
+        client.line.hold_refusal(frame, turn.received());
+    }
+    Handled::Done
+}
+
 /// Passes a request to the control core, unless something before it must run here first.
 fn forward(
     client: &mut Client,
@@ -200,7 +220,8 @@ fn forward(
         briefs.push_back(Brief::of(frame));
     }
     let bytes = frame.len() + decoded;
-    client.line.open(Ticket { xid, kind, work, received: turn.received(), bytes });
+    let (received, frame) = (turn.received(), frame.len());
+    client.line.open(Ticket { xid, kind, work, received, frame, bytes });
     Handled::Forward(message(client), bytes)
 }
 

@@ -4,8 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use super::client::{Client, Stage};
-use super::dispatch::{Handled, Turn, handle};
+use super::dispatch::{self, Handled, Turn, handle};
 use super::reads::ReadContext;
+use super::throttles::Verdict;
 use super::{NetworkRole, NetworkSettings, Parts, Transport, limits};
 use crate::admin::words;
 use crate::codec::request;
@@ -55,7 +56,7 @@ impl<N: Transport> NetworkRole<N> {
             Stall::Output => {}
             Stall::Work => self.defer(conn),
             Stall::PendingRequests => self.net.throttle(conn, true),
-            Stall::Shared => {
+            Stall::Shared | Stall::Throttle => {
                 self.net.throttle(conn, true);
                 self.over_limit.push_back(conn);
             }
@@ -91,7 +92,9 @@ impl<N: Transport> NetworkRole<N> {
 
     /// Connections stopped by the shared limits go on when there is room again.
     pub(super) fn release_over_limit(&mut self) {
-        if self.open.is_full(&self.settings) || !self.to_control.has_room() {
+        let is_throttled =
+            self.settings.throttle.is_some_and(|throttle| reached(self.open.tickets, throttle.max));
+        if self.open.is_full(&self.settings) || !self.to_control.has_room() || is_throttled {
             return;
         }
         for _ in 0..self.over_limit.len() {
@@ -160,6 +163,15 @@ impl<N: Transport> NetworkRole<N> {
             }
             End::TooLong(length) => {
                 self.refuse_length(conn, length);
+                false
+            }
+            End::TooMuch(length) => {
+                self.refuse_large(conn, length);
+                false
+            }
+            End::Stale => {
+                self.gauges.stale_requests_dropped.add(1);
+                self.hang_up(conn, How::Now);
                 false
             }
             End::Needs(handled) => self.finish(conn, handled, self.now),
@@ -234,7 +246,13 @@ impl<N: Transport> NetworkRole<N> {
             mem::replace(&mut client.identities, Arc::new(then))
         });
         let turn = Turn::Called(received);
-        let handled = handle(&mut context, client, core, (turn, hears), &held.frame, staged);
+        let handled = match held.throttled {
+            true => dispatch::refuse_throttled(&context, client, &held.frame, turn, staged),
+            false => handle(&mut context, client, core, (turn, hears), &held.frame, staged),
+        };
+        if matches!(handled, Handled::Forward(..)) {
+            context.shared.throttles.large_begins(held.frame.len());
+        }
         let work = context.work(held.frame.len(), staged.len());
         self.work += work;
         let is_read = matches!(handled, Handled::Read(_) | Handled::Rewatch(..));
@@ -292,6 +310,17 @@ impl<N: Transport> NetworkRole<N> {
         self.hang_up(conn, How::Now);
     }
 
+    /// A frame for which there is no room beside the large ones under way: its connection ends here,
+    /// as in Java.
+    fn refuse_large(&mut self, conn: ConnId, length: usize) {
+        if let (Some(client), Some(large)) = (self.clients.look(conn), &self.shared.throttles.large)
+        {
+            limits::tell_large(client, length, large.bytes_max());
+        }
+        self.gauges.large_requests_rejected.add(1);
+        self.hang_up(conn, How::Now);
+    }
+
     /// What was staged is an answer of its own, which no read's figures count.
     fn flush_answer(&mut self, conn: ConnId) {
         if !self.staged.is_empty() {
@@ -332,6 +361,8 @@ enum Stall {
     Work,
     /// The core's or the control core's.
     Shared,
+    /// So many requests are under way as may be.
+    Throttle,
 }
 
 /// Why a run over a connection's frames has ended.
@@ -340,12 +371,16 @@ enum End {
     Wait,
     Stall(Stall),
     TooLong(i32),
+    /// As many bytes of large requests are under way as may be.
+    TooMuch(usize),
+    /// What waited for the throttle is nobody's any more.
+    Stale,
     /// The last frame needs more than input and output; what it has answered is staged.
     Needs(Handled),
 }
 
 /// A run over a connection's frames, as far as it came.
-struct Run {
+pub(super) struct Run {
     end: End,
     /// Bytes of input.
     used: usize,
@@ -361,18 +396,25 @@ struct Run {
     others: i64,
 }
 
+impl Run {
+    /// A frame has been dealt with, with an answer that is no read's or without one.
+    pub(super) fn answered(&mut self, has_answer: bool) {
+        self.others += i64::from(has_answer);
+    }
+}
+
 /// What a run works with.
-struct Frames<'a> {
-    context: ReadContext<'a>,
-    client: &'a mut Client,
+pub(super) struct Frames<'a> {
+    pub(super) context: ReadContext<'a>,
+    pub(super) client: &'a mut Client,
     core: CoreId,
-    settings: &'a NetworkSettings,
-    open: &'a mut Open,
+    pub(super) settings: &'a NetworkSettings,
+    pub(super) open: &'a mut Open,
     to_control: &'a Sender<ToControl>,
     outgoing: &'a mut Vec<ToControl>,
     staged: &'a mut Vec<u8>,
     /// Somebody takes the answers.
-    hears: bool,
+    pub(super) hears: bool,
     /// Bytes of output that waited before.
     unsent: usize,
     /// Work that it may be.
@@ -392,8 +434,15 @@ impl Frames<'_> {
             if let Some(why) = must_stall(&self.client.line, unsent, limits) {
                 break End::Stall(why);
             }
-            let frame = match whole_frame(&input[run.used..], self.settings.frame_max) {
-                None => break End::Wait,
+            let next = &input[run.used..];
+            if let Some(length) = self.too_much(next) {
+                break End::TooMuch(length);
+            }
+            let frame = match whole_frame(next, self.settings.frame_max) {
+                None => {
+                    self.client.throttled_since = None;
+                    break End::Wait;
+                }
                 Some(Err(length)) => break End::TooLong(length),
                 Some(Ok(frame)) => frame,
             };
@@ -403,9 +452,17 @@ impl Frames<'_> {
             if run.frames % PREFETCH as i64 == 0 {
                 prefetch(&self.context.shared.tree, &input[run.used..], self.settings.frame_max);
             }
+            let verdict = self.throttle(frame);
+            match verdict {
+                Verdict::Waits => break End::Stall(Stall::Throttle),
+                Verdict::Stale => break End::Stale,
+                Verdict::Passes(_) | Verdict::Refused(_) => {}
+            }
             run.used += frame.len() + LENGTH_BYTES;
             run.frames += 1;
-            if let Some(end) = self.take(frame, out, &mut run) {
+            if matches!(verdict, Verdict::Refused(_)) {
+                self.refuse_throttled(frame, out, &mut run);
+            } else if let Some(end) = self.take(frame, out, &mut run) {
                 break end;
             }
         };
@@ -420,7 +477,7 @@ impl Frames<'_> {
         let handled = handle(&mut self.context, self.client, self.core, turn, frame, out);
         run.work += self.context.work(frame.len(), out.len() - start);
         match handled {
-            Handled::Done => run.others += i64::from(out.len() > start),
+            Handled::Done => run.answered(out.len() > start),
             Handled::Read(read) if read.may_leave(self.context.drained) => {
                 let xid = read.xid();
                 read.seal(&mut out[start..], &mut self.context, self.client.id);
@@ -429,6 +486,7 @@ impl Frames<'_> {
             Handled::Forward(message, bytes) => {
                 self.outgoing.push(message);
                 self.open.take(bytes);
+                self.context.shared.throttles.large_begins(frame.len());
             }
             other => {
                 self.staged.extend_from_slice(&out[start..]);
@@ -485,9 +543,14 @@ fn must_stall(
     shared.then_some(Stall::Shared)
 }
 
+/// The length in front of a frame, once it has come.
+pub(super) fn length_of(input: &[u8]) -> Option<i32> {
+    Some(i32::from_be_bytes(*input.first_chunk::<4>()?))
+}
+
 /// A frame's payload: `None` until it is whole, its length when that is out of bounds.
 fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
-    let length = i32::from_be_bytes(*input.first_chunk::<4>()?);
+    let length = length_of(input)?;
     match usize::try_from(length) {
         Ok(length) if length <= frame_max => input.get(4..4 + length).map(Ok),
         Ok(_) | Err(_) => Some(Err(length)),
@@ -530,11 +593,20 @@ mod tests {
         held_bytes_max: 50,
         outbound_pause: 1000,
         events_max: 1000,
+        throttle: None,
+        local_sessions: false,
         budgets: Budgets { open_bytes: 1000, open_bytes_all: 100, ..Budgets::USUAL },
     };
 
     fn ticket(bytes: usize) -> Ticket {
-        Ticket { xid: Xid(1), kind: TicketKind::Write, work: 1, received: Millis(0), bytes }
+        Ticket {
+            xid: Xid(1),
+            kind: TicketKind::Write,
+            work: 1,
+            received: Millis(0),
+            frame: 1,
+            bytes,
+        }
     }
 
     fn line(tickets: usize, held: &[usize]) -> PendingRequests {

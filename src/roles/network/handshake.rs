@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::throttles::Wanted;
 use super::{NetworkRole, Stage, Transport};
 use crate::acl;
 use crate::codec::password;
@@ -15,8 +16,12 @@ use crate::types::{ConnId, SessionId, Zxid};
 impl<N: Transport> NetworkRole<N> {
     /// ZooKeeperServer.processConnectRequest.
     pub(super) fn connect(&mut self, conn: ConnId, request: ConnectRequest) {
-        self.gauges.connection_requests.add(1);
         self.gauges.received.add(1);
+        if !self.may_begin(conn, request.session) {
+            self.gauges.connections_rejected.add(1);
+            return self.close(conn, How::Now);
+        }
+        self.gauges.connection_requests.add(1);
         match self.service {
             Service::All => {}
             // ReadOnlyZooKeeperServer has nothing to say to those that may want to write.
@@ -61,6 +66,36 @@ impl<N: Transport> NetworkRole<N> {
             ToControl::Resume { conn: conn_ref, session: request.session, timeout }
         };
         self.outgoing.push(message);
+    }
+
+    /// Takes the handshake's tokens. False: there are too few (ZooKeeperServer.processConnectRequest).
+    fn may_begin(&self, conn: ConnId, session: SessionId) -> bool {
+        let Some(bucket) = &self.shared.throttles.connections else {
+            self.gauges.token_deficit.record(0);
+            return true;
+        };
+        let wanted = match session {
+            SessionId(0) if self.settings.local_sessions => Wanted::Local,
+            SessionId(0) => Wanted::Global,
+            SessionId(_) => Wanted::Renewal,
+        };
+        let mut bucket = bucket.lock();
+        let is_taken = bucket.take(wanted, self.now);
+        let (deficit, share) = (bucket.deficit(), bucket.drop_share());
+        drop(bucket);
+        self.gauges.drop_share_millionths.set((share * 1e6) as i64);
+        if is_taken {
+            self.gauges.token_deficit.record(deficit);
+            return true;
+        }
+        let line = self.shared.lines.refused.note(self.now, || {
+            let peer = self.clients.look(conn).map_or(String::new(), |c| c.peer.to_string());
+            format!("handshake of {peer} refused: connection_throttle_tokens are used up")
+        });
+        if let Some(line) = line {
+            tracing::warn!("{line}");
+        }
+        false
     }
 
     /// The client is who its certificate says. False: it holds as many names as it may.

@@ -94,6 +94,12 @@ pub(super) fn tell_frame(client: &Client, length: i32, limit: usize) {
     tracing::warn!(%peer, %session, length, limit, "closed: a frame exceeds jute.maxbuffer");
 }
 
+/// A large frame, and as many bytes of such are under way as may be.
+pub(super) fn tell_large(client: &Client, length: usize, limit: usize) {
+    let (peer, session) = (client.peer, client.session);
+    tracing::warn!(%peer, %session, length, limit, "closed: largeRequestMaxBytes are under way");
+}
+
 /// Events that nobody reads.
 pub(super) fn tell_events(client: &Client, unsent: usize, limit: usize) {
     let (peer, session) = (client.peer, client.session);

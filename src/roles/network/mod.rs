@@ -22,6 +22,7 @@ mod reads;
 mod rewatch;
 mod slow;
 mod stream;
+mod throttles;
 mod top;
 mod transport;
 mod words;
@@ -35,6 +36,7 @@ use std::sync::mpsc::SyncSender;
 pub use budget::{Budgets, Pool, Pools, Share};
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
+pub use throttles::SharedThrottles;
 pub use transport::Transport;
 
 use budget::Grant;
@@ -55,6 +57,7 @@ use crate::mutants::{self, Mutant};
 use crate::net::{CloseReason, How, Net, NetEvent, Security};
 use crate::runtime::mailbox::{Receiver, Sender};
 use crate::tree::Tree;
+use crate::types::throttles::RequestThrottle;
 use crate::types::{ConnId, ConnRef, CoreId, Millis, WallMillis, Zxid};
 use crate::watch::{Event, Watches};
 
@@ -81,6 +84,10 @@ pub struct NetworkSettings {
     pub events_max: usize,
     /// What requests may cost, and connections hold.
     pub budgets: Budgets,
+    /// `max`: this core's part.
+    pub throttle: Option<RequestThrottle>,
+    /// New sessions are this server's alone.
+    pub local_sessions: bool,
 }
 
 /// What a network core shares with the others.
@@ -95,6 +102,8 @@ pub struct Shared {
     pub commands: Arc<Commands>,
     /// Who may connect.
     pub admission: Arc<Admission>,
+    /// What they do at once.
+    pub throttles: SharedThrottles,
     /// The server's bytes, of which cores are granted some.
     pub pools: Pools,
     /// Log lines that clients cause.
@@ -491,6 +500,7 @@ impl<N: Transport> NetworkRole<N> {
         self.shared.admission.leave(client.peer.ip().to_canonical());
         self.gauges.conns.lock().remove(&client.id);
         self.open.give_back(client.line.open_tickets(), client.line.open_bytes());
+        client.line.open_frames().for_each(|length| self.shared.throttles.large_ends(length));
         self.identity_bytes -= client.identity_bytes;
         self.kept_bytes -= client.kept;
         if client.has_watches {

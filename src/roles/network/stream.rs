@@ -4,7 +4,7 @@ use super::{Client, NetworkRole, Stage, Transport, outcome as answers};
 use crate::admin::slow::Stations;
 use crate::codec::reply;
 use crate::net::How;
-use crate::order::TicketKind;
+use crate::order::{Ticket, TicketKind};
 use crate::roles::message::ToNetwork;
 use crate::tree::Outcome;
 use crate::types::limits::{self, reached};
@@ -96,7 +96,7 @@ impl<N: Transport> NetworkRole<N> {
     fn answer(&mut self, conn: ConnId, zxid: Zxid, outcome: &Outcome, stations: &Stations) {
         let answered = self.clients.get(conn).and_then(Client::answered);
         let Some((ticket, brief)) = answered else { return };
-        self.open.give_back(1, ticket.bytes);
+        self.give_back(&ticket);
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             answers::reply(out, ticket.xid, zxid, outcome);
@@ -110,11 +110,17 @@ impl<N: Transport> NetworkRole<N> {
         self.advancing.push_back(conn);
     }
 
+    /// One request is under way no more.
+    fn give_back(&mut self, ticket: &Ticket) {
+        self.open.give_back(1, ticket.bytes);
+        self.shared.throttles.large_ends(ticket.frame);
+    }
+
     fn synced(&mut self, conn: ConnId, zxid: Zxid) {
         let Some(client) = self.clients.get(conn) else { return };
         let Some((ticket, brief)) = client.answered() else { return };
         let path = client.sync_paths.pop_front().unwrap_or_default();
-        self.open.give_back(1, ticket.bytes);
+        self.give_back(&ticket);
         if let Some(out) = self.net.output(conn) {
             let start = out.len();
             reply::sync(out, ticket.xid, zxid, path.as_deref());

@@ -198,6 +198,7 @@ pub fn draw(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     plan.extend(of_elections(seed, knobs));
     plan.extend(of_strangers(seed, knobs));
     plan.extend(of_threads(seed, knobs));
+    plan.extend(of_stops(seed, knobs));
     plan.sort_by_key(|(at, _)| *at);
     plan
 }
@@ -290,6 +291,24 @@ fn of_threads(seed: u64, knobs: &Knobs) -> Vec<Planned> {
     };
     let times = rng.between(1, 4);
     (0..times).map(|_| (rng.between(1, knobs.storm_us), hang(&mut rng))).collect()
+}
+
+/// Servers are asked to stop while their disk hangs: nothing may be taken behind the log's last record.
+fn of_stops(seed: u64, knobs: &Knobs) -> Vec<Planned> {
+    let mut rng = Rng::part(seed, 9);
+    let mut plan = Vec::new();
+    if !rng.one_in(4) {
+        return plan;
+    }
+    for _ in 0..rng.between(1, 4) {
+        let (at, for_us) =
+            (rng.between(1, knobs.storm_us), rng.one_of([10_000, 500_000, 4_000_000]));
+        let server = rng.below(knobs.servers as u64) as usize;
+        let down_us = rng.one_of([1_000, 300_000]);
+        plan.push((at, Fault::DiskHang { server, for_us }));
+        plan.push((at + rng.between(0, for_us), Fault::Stop { server, down_us }));
+    }
+    plan
 }
 
 /// One election after the other, also in swarms. What a server must not forget between two of them

@@ -2,6 +2,7 @@
 
 use ringkeeper::snapshot::pack::Compression;
 use ringkeeper::types::limits;
+use ringkeeper::types::throttles::RequestThrottle;
 
 use crate::rng::Rng;
 
@@ -78,6 +79,8 @@ pub struct Knobs {
     /// What may be on its way to a learner before proposals wait; see `SyncRules`.
     pub live_bytes: usize,
     pub sync_bytes: usize,
+    /// Few requests may be under way at once.
+    pub throttle: Option<RequestThrottle>,
     /// Nothing goes wrong: then no link between servers ends, however busy it is.
     pub calm: bool,
 }
@@ -112,7 +115,8 @@ impl Size {
 
 impl Knobs {
     pub fn draw(seed: u64, servers: Option<usize>) -> Knobs {
-        Knobs::with_usual_links(seed, servers).with_links(&mut Rng::part(seed, 7))
+        let knobs = Knobs::with_usual_links(seed, servers).with_links(&mut Rng::part(seed, 7));
+        Knobs { throttle: throttle(&mut Rng::part(seed, 10)), ..knobs }
     }
 
     fn with_usual_links(seed: u64, servers: Option<usize>) -> Knobs {
@@ -170,6 +174,7 @@ impl Knobs {
                 _ => 0xff00_0000,
             },
             local_sessions: servers > 1 && rng.one_in(6),
+            throttle: None,
             heavy_bytes: 0,
             link_bytes_ms: 0,
             socket_bytes: 1 << 20,
@@ -205,4 +210,15 @@ impl Knobs {
         }
         self
     }
+}
+
+/// Requests wait until others are answered; those of clients that have gone are dropped, or not.
+fn throttle(rng: &mut Rng) -> Option<RequestThrottle> {
+    rng.one_in(6).then(|| RequestThrottle {
+        max: rng.between(1, 4) as usize,
+        drop_stale: rng.one_in(2),
+        stale_when_gone: true,
+        stale_when_late: false,
+        wait_ms_max: None,
+    })
 }

@@ -24,7 +24,9 @@ use ringkeeper::roles::jobs::{HistoryJob, Job, LearnerJob, LogInput};
 use ringkeeper::roles::learner_files::{LearnerFiles, TreeStream};
 use ringkeeper::roles::log::check_nothing_is_lost;
 use ringkeeper::roles::message::{Query, ToControl};
-use ringkeeper::roles::network::{Admission, Budgets, NetworkRole, NetworkSettings, Shared};
+use ringkeeper::roles::network::{
+    Admission, Budgets, NetworkRole, NetworkSettings, Shared, SharedThrottles,
+};
 use ringkeeper::runtime::mailbox::{Receiver, Sender, mailbox};
 use ringkeeper::runtime::{Waker, waker};
 use ringkeeper::snapshot::{Directories, RestoreOptions, Restored, WriteOptions};
@@ -396,6 +398,7 @@ impl Server {
             whitelist: Whitelist::new("*"),
             facts: ShownSettings::default(),
             admission: Admission::new(0, 0),
+            throttles: SharedThrottles::default(),
             insight: Insight::default(),
             restore: restore_options(knobs),
             ensemble: electorate.map(|all| ensemble_plan(me, knobs, all, self.rng.u64())),
@@ -538,6 +541,8 @@ fn network_settings(knobs: &Knobs) -> NetworkSettings {
         outbound_pause: knobs.outbound_pause,
         events_max: limits::OUTBOUND_CLOSE,
         budgets: Budgets::default(),
+        throttle: knobs.throttle,
+        local_sessions: knobs.local_sessions,
     }
 }
 
