@@ -222,8 +222,7 @@ impl Core {
 pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let Parts { plan, folders, recovered, gauges, control, cores, log, entropy, now, wall } = parts;
     let Recovered { tree, writer, restored, window, write, blank, snapshot_later, .. } = recovered;
-    let last = restored.zxid;
-    let (cores, to_networks) = mailboxes(cores);
+    let (last, (cores, to_networks)) = (restored.zxid, mailboxes(cores));
     let (to_control, inbox) = mailbox(limits::MAILBOX_CAPACITY, control);
     let mut start_log = log(to_control.clone());
     let log = start_log(last)?;

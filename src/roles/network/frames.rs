@@ -169,8 +169,7 @@ impl<N: Transport> NetworkRole<N> {
                 self.refuse_large(conn, length);
                 false
             }
-            End::Stale => {
-                self.gauges.stale_requests_dropped.add(1);
+            End::Late => {
                 self.hang_up(conn, How::Now);
                 false
             }
@@ -373,8 +372,8 @@ enum End {
     TooLong(i32),
     /// As many bytes of large requests are under way as may be.
     TooMuch(usize),
-    /// What waited for the throttle is nobody's any more.
-    Stale,
+    /// What waited for the throttle is too late for its session.
+    Late,
     /// The last frame needs more than input and output; what it has answered is staged.
     Needs(Handled),
 }
@@ -455,14 +454,20 @@ impl Frames<'_> {
             let verdict = self.throttle(frame);
             match verdict {
                 Verdict::Waits => break End::Stall(Stall::Throttle),
-                Verdict::Stale => break End::Stale,
-                Verdict::Passes(_) | Verdict::Refused(_) => {}
+                Verdict::Late => break End::Late,
+                Verdict::Passes(_) | Verdict::Refused(_) | Verdict::Dropped => {}
             }
             run.used += frame.len() + LENGTH_BYTES;
             run.frames += 1;
-            if matches!(verdict, Verdict::Refused(_)) {
-                self.refuse_throttled(frame, out, &mut run);
-            } else if let Some(end) = self.take(frame, out, &mut run) {
+            let end = match verdict {
+                Verdict::Dropped => None,
+                Verdict::Refused(_) => {
+                    self.refuse_throttled(frame, out, &mut run);
+                    None
+                }
+                _ => self.take(frame, out, &mut run),
+            };
+            if let Some(end) = end {
                 break end;
             }
         };

@@ -20,8 +20,10 @@ pub(in super::super) enum Verdict {
     Refused(i64),
     /// It waits.
     Waits,
-    /// Nobody waits for it: it and its connection end here.
-    Stale,
+    /// Its client has gone, and what that sent last is passed over, but for the end of its session.
+    Dropped,
+    /// It is too late for its session: it ends here, and its connection with it.
+    Late,
 }
 
 /// `open`: requests of this core that are under way.
@@ -41,8 +43,11 @@ fn judge(
         let is_gone = client.ended || !hears;
         let late = client.gauges.timeout.get();
         let is_late = waited.is_some_and(|waited| waited > late);
-        if (throttle.stale_when_gone && is_gone) || (throttle.stale_when_late && is_late) {
-            return Verdict::Stale;
+        if throttle.stale_when_gone && is_gone {
+            return Verdict::Dropped;
+        }
+        if throttle.stale_when_late && is_late {
+            return Verdict::Late;
         }
     }
     if is_full {
@@ -83,7 +88,11 @@ impl Frames<'_> {
                     gauges.throttle_wait.record(0);
                 }
             }
-            Verdict::Stale => {}
+            Verdict::Dropped | Verdict::Late => {
+                // What follows is dropped too, when there is room: it was sent behind this.
+                self.client.throttled_since.get_or_insert(now);
+                gauges.stale_requests_dropped.add(1);
+            }
         }
         verdict
     }
