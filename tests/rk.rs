@@ -8,6 +8,7 @@ mod support;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::client::Session;
 use support::ensemble::{Ensemble, Plan};
@@ -454,6 +455,20 @@ fn scripts_chroots_json_and_subtrees() {
     assert!(status.contains("standalone"), "{status}");
     let (check, code) = run(port, &["check", "--warn", "60000", "--critical", "60000"], "");
     assert!(check.starts_with("ZOOKEEPER OK - 1 of 1 servers answer") && code == 0, "{check}");
+    let mut reads = Session::open(port, 30_000);
+    let stop = AtomicBool::new(false);
+    let (top, code) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                reads.get("/moved/a").unwrap();
+            }
+        });
+        let told = run(port, &["top", "--every", "1"], "");
+        stop.store(true, Ordering::SeqCst);
+        told
+    });
+    assert!(top.starts_with(&format!("--- 127.0.0.1:{port}\nRequests per second: ")), "{top}");
+    assert!(top.contains("\t/moved/a\n") && code == 0, "{top}");
     let watch = ["watch", "-r", "--count", "2", "/moved"];
     let mut watch = Command::new(rk())
         .args(["--json", "-s", &format!("127.0.0.1:{port}")])

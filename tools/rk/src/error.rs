@@ -60,6 +60,9 @@ pub(crate) enum CliError {
     Recipe(#[from] RecipeFault),
     #[error(transparent)]
     Held(#[from] HeldFault),
+    /// What was asked for is nowhere to be had; why was printed.
+    #[error("{0}")]
+    Nothing(&'static str),
     /// A check that is not met: the text was printed, the code is the monitor's.
     #[error("{text}")]
     Check { text: String, code: u8 },

@@ -6,7 +6,8 @@
 //! * [`quota`]: setquota, listquota, delquota; [`ensemble`]: config, reconfig
 //! * [`session`]: addauth, whoami, addWatch, removewatches, close, version
 //! * [`recipes`]: lock, elect, semaphore, barrier, queue, counter, group, service, config watch
-//! * [`survey`]: find, tree; [`subtree`]: cp, mv, export, import; [`live`]: watch; [`servers`]: status, check
+//! * [`survey`]: find, tree; [`subtree`]: cp, mv, export, import; [`live`]: watch;
+//!   [`servers`]: status, check; [`top`]: top
 
 mod ensemble;
 mod live;
@@ -17,6 +18,7 @@ mod servers;
 pub(crate) mod session;
 mod subtree;
 mod survey;
+mod top;
 mod write;
 
 use crate::client::Client;
@@ -193,6 +195,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     },
     own("status", "", servers::status).with(servers::status_line),
     java("sync", "path", &[], (2, ANY), read::sync),
+    own("top", "[--every seconds] [--count n] [--local]", top::top).with(top::line),
     own("tree", "[path] [--size] [--depth levels]", survey::tree).with(survey::tree_line),
     java("version", "", &[], (0, 1), session::version),
     own("watch", "[-r] [--count n] path", live::watch).with(live::watch_line),

@@ -38,7 +38,7 @@ enum Silent {
 }
 
 /// The answer to a four-letter word.
-fn word(host: &Host, word: &str) -> Result<String, io::Error> {
+pub(super) fn word(host: &Host, word: &str) -> Result<String, io::Error> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in (host.name.as_str(), host.port).to_socket_addrs()? {
         let mut stream = match TcpStream::connect_timeout(&address, PATIENCE) {
@@ -113,7 +113,7 @@ fn figures(host: &Host) -> Result<Figures, Silent> {
 }
 
 /// What a server says where a word is not for everybody.
-const NOT_ALLOWED: &str = "not in the whitelist";
+pub(super) const NOT_ALLOWED: &str = "not in the whitelist";
 
 fn read_figures(srvr: &str, mntr: &str) -> Figures {
     let mut figures = Figures::new();
@@ -149,7 +149,7 @@ fn ask_all(hosts: &[Host]) -> Vec<(Host, Result<Figures, Silent>)> {
 }
 
 /// The members, as any of them knows; the connect string's servers where the configuration names none.
-fn hosts(context: &Context<'_>) -> Result<Vec<Host>, CliError> {
+pub(super) fn hosts(context: &Context<'_>) -> Result<Vec<Host>, CliError> {
     let named = ConnectString::parse(context.servers)?.hosts;
     let Ok((Some(text), _)) = context.client.config(false) else { return Ok(named) };
     let Ok(members) = Members::parse(&String::from_utf8_lossy(&text)) else { return Ok(named) };
