@@ -14,6 +14,7 @@ pub mod log;
 pub mod membership;
 pub mod order;
 pub mod prep;
+pub mod sasl;
 pub mod session;
 pub mod snapshot;
 pub mod tree;

@@ -49,6 +49,23 @@ pub fn certified(policy: &Policy, subject: &str) -> Vec<Identity> {
     proven
 }
 
+/// What a connection proves by a SASL exchange, given whom access lists call by the name that was proven
+/// (ZooKeeperServer.processSasl). It has its name without a provider, too, by which no list can be met.
+pub fn sasl_user(policy: &Policy, name: &str) -> Vec<Identity> {
+    let mut proven = Vec::with_capacity(2);
+    proven.push(Identity::new("sasl", name));
+    if !name.is_empty() && policy.sasl_super_users.iter().any(|user| user == name) {
+        proven.push(Identity::new("super", ""));
+    }
+    proven
+}
+
+/// Whether nothing may be asked before SASL has proven a name; a failed exchange has an error of its own
+/// then (AuthenticationHelper.isSaslAuthRequired).
+pub fn requires_sasl(policy: &Policy) -> bool {
+    policy.enforced_schemes.as_ref().is_some_and(|schemes| schemes.iter().any(|s| s == "sasl"))
+}
+
 /// Whether `scheme` has a provider at all (`zookeeper.enforce.auth.schemes` is checked with it).
 pub fn authenticates(policy: &Policy, scheme: &str) -> bool {
     policy.provider(scheme).is_some()
@@ -125,6 +142,20 @@ mod tests {
             [Identity::new("super", "CN=ops"), Identity::new("x509", "CN=ops")]
         );
         assert_eq!(certified(&ops, "CN=ops,O=x"), [Identity::new("x509", "CN=ops,O=x")]);
+    }
+
+    #[test]
+    fn a_sasl_user_may_be_a_super_user() {
+        let ops = Policy { sasl_super_users: vec!["ops".into(), "".into()], ..Policy::default() };
+        assert_eq!(sasl_user(&ops, "bob"), [Identity::new("sasl", "bob")]);
+        assert_eq!(
+            sasl_user(&ops, "ops"),
+            [Identity::new("sasl", "ops"), Identity::new("super", "")]
+        );
+        assert_eq!(sasl_user(&ops, ""), [Identity::new("sasl", "")]);
+        assert!(!requires_sasl(&ops));
+        let schemes = Some(vec!["digest".to_owned(), "sasl".to_owned()]);
+        assert!(requires_sasl(&Policy { enforced_schemes: schemes, ..ops }));
     }
 
     #[test]

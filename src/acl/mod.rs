@@ -7,7 +7,7 @@
 //! * [`schemes`]: which schemes there are, their id syntax, how an id matches an entry
 //! * [`decide`]: the check itself, what getACL shows, what whoAmI says
 //! * [`fixup`](fixup()): the list a client sent → the list a node gets
-//! * [`authenticate`](authenticate()): an auth packet → identities
+//! * [`authenticate`](authenticate()): an auth packet, a certificate, a SASL user → identities
 
 mod authenticate;
 mod decide;
@@ -16,7 +16,10 @@ mod fixup;
 mod ip;
 mod schemes;
 
-pub use authenticate::{authenticate, authenticates, certified, has_proven_enough, ip_identity};
+pub use authenticate::{
+    authenticate, authenticates, certified, has_proven_enough, ip_identity, requires_sasl,
+    sasl_user,
+};
 pub use decide::{Decisions, Permit, Verdicts, check, mask_digests, who_am_i};
 pub use digest::DigestAlgorithm;
 pub use fixup::{fixup, ill_formed};

@@ -19,6 +19,8 @@ pub struct Policy {
     pub sasl_enabled: bool,
     /// `zookeeper.letAnySaslUserDoX`: entries with this id hold for every SASL user.
     pub let_any_sasl_user_do: Option<String>,
+    /// `zookeeper.superUser` and `zookeeper.superUser.*`: SASL users who may do everything.
+    pub sasl_super_users: Vec<String>,
     /// `zookeeper.authProvider.N` names the X.509 provider.
     pub x509_enabled: bool,
     /// `zookeeper.X509AuthenticationProvider.superUser`.
@@ -37,6 +39,7 @@ impl Default for Policy {
             super_digest: None,
             sasl_enabled: false,
             let_any_sasl_user_do: None,
+            sasl_super_users: Vec::new(),
             x509_enabled: false,
             x509_super_user: None,
             enforced_schemes: None,

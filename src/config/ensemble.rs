@@ -1,6 +1,7 @@
 //! What a server of an ensemble asks its configuration beyond what a standalone one asks.
 
 use super::membership::{Ensemble, Membership};
+use super::sasl::quorum_sasl;
 use super::source::{Found, Source, not_served};
 use super::value::{ANY, NATURAL, POSITIVE, decimal, flag, number, strict};
 use super::{ConfigError, EnsembleSettings, LearnerSyncSettings, ObserverSettings};
@@ -69,6 +70,7 @@ pub(super) fn ensemble(
         listen_on_all_addresses: strict(s.file("quorumListenOnAllIPs"), false)?,
         bind_retries: bind_retries(s)?,
         tcp_keep_alive: flag(s.property("tcpKeepAlive"), false),
+        sasl: quorum_sasl(s)?,
         several_addresses: several_addresses(s),
         leader_serves: s.property("leaderServes").is_none_or(|f| f.value != "no"),
         learner_sync: learner_sync(s, remarks)?,
@@ -123,14 +125,9 @@ fn ticks(
 /// encryption was wanted, or a wrong idea of when the ensemble goes on.
 fn refuse_what_is_not_served(s: &mut Source<'_>) -> Result<(), ConfigError> {
     const TLS: &str = "set it to false, and keep the ports of servers in a network of their own";
-    const SASL: &str = "set it to false, and let only servers reach the ports of servers";
-    for (key, feature, instead) in [
-        ("sslQuorum", "TLS between servers", TLS),
-        ("portUnification", "TLS between servers", TLS),
-        ("quorum.auth.enableSasl", "SASL between servers", SASL),
-        ("quorum.auth.learnerRequireSasl", "SASL between servers", SASL),
-        ("quorum.auth.serverRequireSasl", "SASL between servers", SASL),
-    ] {
+    for (key, feature, instead) in
+        [("sslQuorum", "TLS between servers", TLS), ("portUnification", "TLS between servers", TLS)]
+    {
         if let Some(found) = s.file(key)
             && found.strict_bool()?
         {

@@ -112,19 +112,13 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("metricsProvider.https*", WHY_TLS),
     ("metricsProvider.ssl.*", WHY_TLS),
     ("metricsProvider.*", "a setting of a metrics provider of Java's"),
-    ("superUser*", WHY_SASL),
-    ("letAnySaslUserDoX", WHY_SASL),
     ("ensembleAuthName", "the scheme \"ensemble\" is not served by this version"),
     ("sasl.*", WHY_SASL),
-    ("SASLAuthenticationProvider.*", WHY_SASL),
-    ("allowSaslFailedClients", WHY_SASL),
-    ("kerberos.*", WHY_SASL),
-    ("security.auth_to_local", WHY_SASL),
-    ("requireKerberosConfig", WHY_SASL),
-    ("kinit", WHY_SASL),
-    ("server.principal", WHY_SASL),
-    ("server.realm", WHY_SASL),
-    ("java.security.auth.login.config", WHY_SASL),
+    ("kerberos.*", WHY_KERBEROS),
+    ("requireKerberosConfig", WHY_KERBEROS),
+    ("kinit", WHY_KERBEROS),
+    ("server.principal", WHY_KERBEROS),
+    ("server.realm", WHY_KERBEROS),
     ("testingonly.*", "a hook of Java's own tests"),
     ("test.*", "a hook of Java's own tests"),
 ];
@@ -148,7 +142,8 @@ const WHY_UNUSED: &str = "this version does not use it";
 const WHY_NODELAY: &str = "connections between servers never wait for more to send";
 const WHY_TLS: &str = "TLS towards operators is not served by this version";
 const WHY_NO_TLS_PORT: &str = "no port of the clients' speaks TLS, or another key is meant";
-const WHY_SASL: &str = "SASL is not served by this version";
+const WHY_SASL: &str = "a setting of SASL that ZooKeeper's servers do not read";
+const WHY_KERBEROS: &str = "GSSAPI (Kerberos) is not served by this version";
 
 pub(super) enum KeyKind {
     NoEffect(&'static str),

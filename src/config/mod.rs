@@ -3,14 +3,15 @@
 //! A `zoo.cfg` is a Java Properties file whose keys fall in three groups: those ZooKeeper parses by
 //! name, those that become the system property `zookeeper.<key>`, and those nobody knows, which
 //! are never an error. All three are read here, together with `-D` flags of the scripts'
-//! `SERVER_JVMFLAGS` and `JVMFLAGS`, into one typed [`Settings`]. Files are read here and nothing
-//! else is touched; no socket, no data directory except its `myid`.
+//! `SERVER_JVMFLAGS` and `JVMFLAGS`, into one typed [`Settings`]. Files are read here (this one, a
+//! dynamic configuration, a JAAS file) and nothing else is touched; no socket, no data directory except
+//! its `myid`.
 //!
 //! * [`properties`]: the file's syntax
 //! * [`source`], [`value`]: where a value comes from, and how its text is read
 //! * [`settings`]: what the rest of the server asks for
-//! * [`parse`]: keys to settings, with [`listen`], [`tls`], [`storage`], [`auth`], [`throttles`], [`operators`]
-//!   and [`audit`] for larger groups
+//! * [`parse`]: keys to settings, with [`listen`], [`tls`], [`storage`], [`auth`], [`sasl`], [`throttles`],
+//!   [`operators`] and [`audit`] for larger groups
 //! * [`membership`]: who the servers are; [`ensemble`]: what only a server of an ensemble asks
 //! * [`keys`]: keys that are recognised and do nothing here; [`near`]: which key a misspelt one may
 //!   stand for
@@ -35,6 +36,7 @@ mod near;
 mod operators;
 mod parse;
 mod properties;
+mod sasl;
 mod settings;
 mod source;
 mod storage;

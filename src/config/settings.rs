@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::acl::DigestAlgorithm;
 use crate::membership::{Electorate, PeerAddress, Role};
 use crate::net::Security;
+use crate::sasl::{Credentials, Names, Secret};
 pub use crate::snapshot::pack::Compression;
 use crate::tls::files::Sources;
 pub use crate::types::throttles::Throttles;
@@ -131,6 +132,8 @@ pub struct EnsembleSettings {
     pub bind_retries: Option<u32>,
     /// `zookeeper.tcpKeepAlive`, on connections between servers.
     pub tcp_keep_alive: bool,
+    /// `quorum.auth.*`; `None`: servers prove nothing to one another.
+    pub sasl: Option<QuorumSaslSettings>,
     /// `multiAddress.enabled`: election headers tell all addresses (version 2).
     pub several_addresses: bool,
     /// `zookeeper.leaderServes`: false = the leader takes no clients.
@@ -153,6 +156,19 @@ impl EnsembleSettings {
     pub fn addresses(&self) -> &[PeerAddress] {
         self.electorate.committed.get(self.me).map_or(&[], |member| &member.addresses)
     }
+}
+
+/// SASL between servers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuorumSaslSettings {
+    /// Of the section `QuorumLearner`, or that of `quorum.auth.learner.saslLoginContext`: user and password.
+    pub learner: (String, Secret),
+    /// `quorum.auth.learnerRequireSasl`: this server proves itself where it connects to.
+    pub learner_required: bool,
+    /// Of the section `QuorumServer`, or that of `quorum.auth.server.saslLoginContext`.
+    pub users: Credentials,
+    /// `quorum.auth.serverRequireSasl`: who connects has to prove itself.
+    pub server_required: bool,
 }
 
 /// How a leader brings learners up to date.
@@ -382,7 +398,7 @@ pub struct TreeSettings {
 }
 
 /// Authentication and access lists.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AuthSettings {
     /// `zookeeper.skipACL`: true for "yes".
     pub skip_acl: bool,
@@ -401,6 +417,25 @@ pub struct AuthSettings {
     pub x509_enabled: bool,
     /// `zookeeper.X509AuthenticationProvider.superUser`.
     pub x509_super_user: Option<String>,
+    /// `zookeeper.authProvider.*` names the SASL provider.
+    pub sasl_enabled: bool,
+    /// `zookeeper.letAnySaslUserDoX`.
+    pub let_any_sasl_user_do: Option<String>,
+    /// `zookeeper.superUser`, `zookeeper.superUser.*`.
+    pub sasl_super_users: Vec<String>,
+    /// The JAAS file's section for clients; `None`: there is no exchange.
+    pub sasl: Option<SaslSettings>,
+    /// `zookeeper.allowSaslFailedClients`: who fails is served like who never tried.
+    pub allow_sasl_failed: bool,
+}
+
+/// Who clients may prove to be by SASL.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SaslSettings {
+    /// Of the section `Server`, or that of `zookeeper.sasl.serverconfig`.
+    pub users: Credentials,
+    /// `zookeeper.kerberos.remove*`, `zookeeper.security.auth_to_local`.
+    pub names: Names,
 }
 
 /// `znode.container.*` (ContainerManager).

@@ -24,7 +24,7 @@ use crate::roles::learner_files::LearnerFiles;
 use crate::roles::log::OpenError;
 use crate::roles::message::{QUERIES_MAX, Query, ToControl, ToNetwork};
 use crate::roles::network::{
-    Admission, NetworkParts, NetworkSettings, Pools, Shared, SharedThrottles,
+    Admission, NetworkParts, NetworkSettings, Pools, SaslRules, Shared, SharedThrottles,
 };
 use crate::roles::quiet::ClientLogLines;
 use crate::roles::stream::{Stream, StreamSender};
@@ -48,6 +48,8 @@ pub struct Plan {
     pub network: NetworkSettings,
     /// `zookeeper.enableEagerACLCheck`.
     pub eager_acl_check: bool,
+    /// How clients prove who they are by SASL; `None`: they cannot.
+    pub sasl: Option<SaslRules>,
     /// The words that are answered.
     pub whitelist: Whitelist,
     /// What `conf` shows.
@@ -243,6 +245,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         tree: tree.clone(),
         policy: Arc::new(plan.prep.policy.clone()),
         eager_acl_check: plan.eager_acl_check,
+        sasl: plan.sasl,
         commands: commands(tree, &gauges, plan.whitelist, plan.facts),
         turns: turns.clone(),
         slow_commands: senders.questions,

@@ -31,6 +31,13 @@ pub const HANDSHAKES_PER_TURN: usize = 8;
 /// client's certificates come to a tenth of it.
 pub const HANDSHAKE_BYTES: usize = 64 << 10;
 
+/// Bytes of a SASL token (the JDK's DigestMD5Base.MAX_RESPONSE_LENGTH). Between two tokens a connection
+/// keeps a nonce.
+pub const SASL_TOKEN_BYTES: usize = 4096;
+
+/// Bytes of a JAAS file. One of a thousand users comes to a tenth.
+pub const JAAS_BYTES: usize = 1 << 20;
+
 /// Connections of one address (`maxClientCnxns`, configuration).
 pub const CLIENT_CNXNS_MAX: u32 = 60;
 

@@ -146,7 +146,7 @@ def venv():
 
 
 PACKAGES = ["kazoo==2.11.0", "pytest", "pytest-timeout", "pyjks", "pyopenssl==23.3.0", "objgraph", "gevent",
-            "eventlet", "setuptools<81", "wheel", "prometheus-client"]
+            "eventlet", "setuptools<81", "wheel", "prometheus-client", "pure-sasl"]
 
 
 def make_venv(folder, python):

@@ -114,7 +114,7 @@ fn java_server(jars: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("java");
     command.args(["-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true"]);
     // Java takes these as system properties alone, whatever its file says.
-    let prefixes = ["znode.", "readonlymode.", "jute."];
+    let prefixes = ["znode.", "readonlymode.", "jute.", "java.security."];
     let alone = settings.iter().filter(|(key, _)| prefixes.iter().any(|p| key.starts_with(p)));
     command.args(alone.map(|(key, value)| format!("-D{key}={value}")));
     if settings.iter().any(|(key, _)| *key == "audit.enable") {

@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "log",
     "membership",
     "acl",
+    "sasl",
     "tls",
     "net",
     "prep",

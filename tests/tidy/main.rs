@@ -27,6 +27,7 @@ const CORES: &[&str] = &[
     "tree",
     "watch",
     "acl",
+    "sasl",
     "session",
     "order",
     "prep",

@@ -9,10 +9,14 @@
 //! What the data is goes by the type. [`decode`] takes one packet off the front of a stream,
 //! [`encode`] appends one. Behind SNAP stands a whole [`snapshot`], which is no packet.
 
+mod auth;
 mod decode;
 mod encode;
 pub mod snapshot;
 
+pub use auth::{
+    AuthPacket, AuthPacketError, AuthStatus, begins_with_auth, decode_auth, encode_auth,
+};
 pub use decode::{decode, decode_into};
 pub use encode::{encode, encoded_len};
 

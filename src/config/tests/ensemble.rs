@@ -129,7 +129,14 @@ fn wrong_values_and_impossible_ensembles_are_refused() {
         ("snapshotSizeFactor=half", " line 8: must be a decimal number"),
         ("sslQuorum=true", " line 8: TLS between servers is not served by this version; set it"),
         ("portUnification=true", " line 8: TLS between servers is not served by this version"),
-        ("quorum.auth.enableSasl=true", " line 8: SASL between servers is not served by this"),
+        (
+            "quorum.auth.enableSasl=true",
+            " line 8: must be false, or java.security.auth.login.config",
+        ),
+        (
+            "quorum.auth.learnerRequireSasl=true",
+            " line 8: must be false, unless quorum.auth.enable",
+        ),
         ("oraclePath=/o", " line 8: an oracle for two voters is not served by this version; add"),
         (
             "server.1=a:1:2;2181;2281",

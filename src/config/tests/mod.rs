@@ -155,8 +155,7 @@ fn throttles_are_off_unless_they_are_set_and_have_javas_defaults() {
 
 #[test]
 fn what_only_adds_something_is_named_once_as_not_served() {
-    let lines = "superUser=a\nsuperUser.2=b\nletAnySaslUserDoX=x\n\
-                 ensembleAuthName=prod\nadmin.portUnification=true\n\
+    let lines = "ensembleAuthName=prod\nadmin.portUnification=true\n\
                  admin.needClientAuth=true\nmetricsProvider.httpsPort=7001\n";
     let s = with(lines);
     let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();
@@ -353,7 +352,21 @@ fn authentication_settings_are_read_and_impossible_ones_refused() {
         refusal("enforce.auth.enabled=true\nenforce.auth.schemes=sasl")
             .contains("\"sasl\" is none")
     );
-    assert!(refusal("sessionRequireClientSASLAuth=true").contains("SASL is not served"));
+    assert!(
+        refusal("sessionRequireClientSASLAuth=true").contains("or authProvider.sasl=org.apache")
+    );
+    let provider = "authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+    let nobody =
+        refusal(&format!("{provider}\nenforce.auth.enabled=true\nenforce.auth.schemes=sasl"));
+    assert!(nobody.contains("nobody could log in"), "{nobody}");
+    let s = with(&format!(
+        "{provider}\nsuperUser=ops\nsuperUser.2=root\nletAnySaslUserDoX=any\n\
+         allowSaslFailedClients=true\nenforce.auth.enabled=true\nenforce.auth.schemes=sasl,ip\n"
+    ));
+    assert!(s.auth.sasl_enabled && s.auth.allow_sasl_failed && s.auth.sasl.is_none());
+    assert_eq!(s.auth.sasl_super_users, ["ops", "root"]);
+    assert_eq!(s.auth.let_any_sasl_user_do.as_deref(), Some("any"));
+    assert!(s.unknown.is_empty() && s.not_served.is_empty());
     assert!(refusal("authProvider.1=com.example.Mine").contains("class of your own"));
 }
 

@@ -11,7 +11,7 @@ use crate::admin::conf::EnsembleFacts;
 use crate::admin::slow::SlowLog;
 use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
-use crate::config::{self, Listen, Settings};
+use crate::config::{self, Listen, SaslSettings, Settings};
 use crate::membership::Role;
 use crate::metrics::gauges::Gauges;
 use crate::net::NetSettings;
@@ -20,7 +20,9 @@ use crate::node::recover::RecoverPlan;
 use crate::prep::PrepSettings;
 use crate::roles::control::{ClientRules, ControlSettings};
 use crate::roles::insight::Insight;
-use crate::roles::network::{Admission, Budgets, NetworkSettings, Share, SharedThrottles};
+use crate::roles::network::{
+    Admission, Budgets, NetworkSettings, SaslRules, Share, SharedThrottles,
+};
 use crate::runtime::{clock, entropy, pipelined};
 use crate::snapshot::pack::Compression;
 use crate::snapshot::{RestoreOptions, WriteOptions};
@@ -55,6 +57,7 @@ pub(super) fn plan(settings: &Settings, cores: usize, insight: Insight) -> Plan 
         prep: prep_settings(settings),
         network: network_settings(settings, cores),
         eager_acl_check: settings.auth.eager_acl_check && settings.ensemble.is_some(),
+        sasl: sasl_rules(settings),
         whitelist: whitelist(settings),
         facts: facts(settings),
         admission: Admission::new(
@@ -153,8 +156,20 @@ fn policy(settings: &Settings) -> acl::Policy {
         x509_enabled: auth.x509_enabled,
         x509_super_user: auth.x509_super_user.clone(),
         enforced_schemes: auth.enforce_schemes.clone(),
-        ..acl::Policy::default()
+        sasl_enabled: auth.sasl_enabled,
+        let_any_sasl_user_do: auth.let_any_sasl_user_do.clone(),
+        sasl_super_users: auth.sasl_super_users.clone(),
     }
+}
+
+fn sasl_rules(settings: &Settings) -> Option<SaslRules> {
+    let SaslSettings { users, names } = settings.auth.sasl.as_ref()?;
+    Some(SaslRules {
+        users: users.clone(),
+        names: names.clone(),
+        allow_failed: settings.auth.allow_sasl_failed,
+        entropy,
+    })
 }
 
 fn whitelist(settings: &Settings) -> Whitelist {

@@ -11,6 +11,7 @@ use crate::admin::slow::Brief;
 use crate::metrics::gauges::ConnGauges;
 use crate::order::{PendingRequests, Ticket};
 use crate::roles::message::LastHeard;
+use crate::sasl::Acceptor;
 use crate::types::{ConnId, Identity, Millis, SessionId, WallMillis};
 
 /// How far a connection has come.
@@ -45,6 +46,8 @@ pub struct Client {
     pub identities: Arc<Vec<Identity>>,
     /// Text of those that were proven by a packet.
     pub identity_bytes: usize,
+    /// A SASL exchange that has begun; most connections never have one.
+    pub sasl: Option<Box<Acceptor>>,
     /// The session was this server's alone when it was opened or resumed.
     pub local: bool,
     /// What is awaited and what waits.
@@ -94,6 +97,7 @@ impl Client {
             pulse: None,
             identities: Arc::new(vec![acl::ip_identity(peer.ip().to_canonical())]),
             identity_bytes: 0,
+            sasl: None,
             local: false,
             line: PendingRequests::default(),
             sync_paths: VecDeque::new(),

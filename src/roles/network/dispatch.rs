@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::reads::{Read, ReadContext};
+use super::sasl;
 use crate::acl;
 use crate::admin::audit::{Asked, Audited, Record};
 use crate::admin::slow::Brief;
@@ -10,7 +11,7 @@ use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, Wri
 use crate::net::How;
 use crate::order::{Ticket, TicketKind, Waits};
 use crate::roles::message::ToControl;
-use crate::types::{ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
+use crate::types::{ConnRef, CoreId, ErrorCode, Identity, Millis, Xid, Zxid};
 
 /// Why a frame is looked at now, and when it was received.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ pub(super) enum Turn {
 }
 
 impl Turn {
-    fn received(self) -> Millis {
+    pub(super) fn received(self) -> Millis {
         match self {
             Turn::Arrived(at) | Turn::Called(at) => at,
         }
@@ -76,11 +77,7 @@ pub(super) fn handle(
         Request::Auth { scheme, auth } => {
             prove(context, client, header, scheme.as_deref(), auth, turn, out)
         }
-        Request::Sasl { .. } => {
-            // No SASL server is configured: Java answers with a null token and no error.
-            reply::sasl(out, header.xid, ErrorCode::Ok, None);
-            Handled::Done
-        }
+        Request::Sasl { token } => sasl::exchange(context, client, header, token, turn, out),
         Request::Write(op) => write(context, client, conn, header.xid, op, turn, frame, out),
         // The end of a session that no transaction knows must not overtake the answers before it.
         Request::CloseSession if client.local && !turn.may_answer(client) => {
@@ -306,26 +303,31 @@ fn authenticate(
         reply::empty(out, header.xid, NO_ZXID);
         return Ok(());
     }
-    let code = match acl::authenticate(&context.shared.policy, scheme, auth) {
-        Ok(identities) => {
-            let (bytes, granted) = (&mut *context.identity_bytes, &mut *context.identities_granted);
-            match client.add_identities(identities, context.budgets, bytes, granted) {
-                Ok(()) => {
-                    context.decisions.forget();
-                    reply::empty(out, header.xid, NO_ZXID);
-                    return Ok(());
-                }
-                Err(too_many) => {
-                    context.gauges.identities_refused.add(1);
-                    context.tell_over_bound(|| {
-                        format!("{}: authentication refused: {too_many}", client.peer)
-                    });
-                    ErrorCode::AuthFailed
-                }
-            }
+    let proven = acl::authenticate(&context.shared.policy, scheme, auth);
+    match proven.and_then(|identities| add_identities(context, client, identities)) {
+        Ok(()) => {
+            reply::empty(out, header.xid, NO_ZXID);
+            Ok(())
         }
-        Err(code) => code,
+        Err(code) => {
+            reply::error(out, header.xid, NO_ZXID, code);
+            Err(How::AfterFlush)
+        }
+    }
+}
+
+/// What was proven is the connection's, if it has room for it (I14).
+pub(super) fn add_identities(
+    context: &mut ReadContext<'_>,
+    client: &mut Client,
+    identities: Vec<Identity>,
+) -> Result<(), ErrorCode> {
+    let (bytes, granted) = (&mut *context.identity_bytes, &mut *context.identities_granted);
+    let Err(too_many) = client.add_identities(identities, context.budgets, bytes, granted) else {
+        context.decisions.forget();
+        return Ok(());
     };
-    reply::error(out, header.xid, NO_ZXID, code);
-    Err(How::AfterFlush)
+    context.gauges.identities_refused.add(1);
+    context.tell_over_bound(|| format!("{}: authentication refused: {too_many}", client.peer));
+    Err(ErrorCode::AuthFailed)
 }

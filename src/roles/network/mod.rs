@@ -20,6 +20,7 @@ mod limits;
 mod outcome;
 mod reads;
 mod rewatch;
+mod sasl;
 mod slow;
 mod stream;
 mod throttles;
@@ -36,6 +37,7 @@ use std::sync::mpsc::SyncSender;
 pub use budget::{Budgets, Pool, Pools, Share};
 pub use client::{Client, Clients, Stage};
 pub use limits::{Admission, Refused};
+pub use sasl::SaslRules;
 pub use throttles::SharedThrottles;
 pub use transport::Transport;
 
@@ -98,6 +100,8 @@ pub struct Shared {
     pub policy: Arc<Policy>,
     /// Writes that the tree here denies are refused here.
     pub eager_acl_check: bool,
+    /// SASL; `None`: there is none, and each token is answered with none.
+    pub sasl: Option<SaslRules>,
     /// The four-letter words.
     pub commands: Arc<Commands>,
     /// Who may connect.

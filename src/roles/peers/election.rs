@@ -45,14 +45,20 @@ impl Peers {
                     if let Some(&conn) = self.mesh.conns.get(&link)
                         && let Some(output) = net.output(conn)
                     {
-                        output.extend_from_slice(&bytes);
+                        if !self.proofs.write(link, &bytes, output) {
+                            output.extend_from_slice(&bytes);
+                        }
                         net.mark(conn);
                     }
                 }
+                LinksEffect::Finish { link } if self.proofs.finish(link) => {}
                 LinksEffect::Finish { link } => self.leave_mesh(net, link, How::AfterFlush),
                 LinksEffect::Close { link, why } => {
+                    self.proofs.forget(link);
                     tracing::debug!(link = link.0, %why, "election connection closed");
-                    self.leave_mesh(net, link, How::Now);
+                    // Whoever has proven itself and is only called back has still to hear that it has.
+                    let how = self.settings.sasl.as_ref().map_or(How::Now, |_| How::AfterFlush);
+                    self.leave_mesh(net, link, how);
                 }
                 LinksEffect::Heard { from, notification } => {
                     out.push(PeerEvent::Heard { from, notification });
@@ -68,7 +74,7 @@ impl Peers {
         self.mesh.effects = effects;
     }
 
-    fn leave_mesh(&mut self, net: &mut Net, link: Link, how: How) {
+    pub(super) fn leave_mesh(&mut self, net: &mut Net, link: Link, how: How) {
         if let Some(conn) = self.mesh.conns.remove(&link) {
             net.close(conn, how);
             self.uses.insert(conn, Use::Leaving);
@@ -84,6 +90,7 @@ impl Peers {
     ) {
         let conn = net.adopt_with(fd, peer, &self.settings.mesh_options());
         let link = self.enter_mesh(conn);
+        self.demand_proof(link);
         self.elect(net, LinksInput::Accepted { link }, out);
     }
 
@@ -95,6 +102,7 @@ impl Peers {
         out: &mut Vec<PeerEvent>,
     ) {
         let link = self.enter_mesh(conn);
+        self.offer_proof(link);
         self.elect(net, LinksInput::Connected { dial, link }, out);
     }
 
@@ -112,6 +120,9 @@ impl Peers {
         link: Link,
         out: &mut Vec<PeerEvent>,
     ) {
+        if self.proofs.holds(link) {
+            return self.election_proof(net, conn, link, out);
+        }
         let bytes = net.input(conn);
         let taken = bytes.len();
         let input = LinksInput::Bytes { link, bytes };
@@ -127,12 +138,14 @@ impl Peers {
         link: Link,
         out: &mut Vec<PeerEvent>,
     ) {
-        if net.unsent(conn) == 0 {
+        // What the mesh wrote may still wait for an exchange.
+        if net.unsent(conn) == 0 && !self.proofs.holds(link) {
             self.elect(net, LinksInput::Written { link }, out);
         }
     }
 
     pub(super) fn election_closed(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
+        self.election_proof_closed(net, link, out);
         self.mesh.conns.remove(&link);
         self.elect(net, LinksInput::Closed { link }, out);
     }

@@ -13,6 +13,7 @@
 //!
 //! * [`Peers`]: commands and events, and whose a connection is
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
+//! * `proofs`: SASL before either
 //! * `calls`: connections on their way; `listeners`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
 //! * `error`: why there is no connection, or none any more
@@ -23,6 +24,7 @@ mod settings;
 mod shell;
 
 mod election;
+mod proofs;
 mod quorum;
 
 mod calls;
@@ -33,7 +35,7 @@ mod error;
 
 pub use error::{ListenError, LookUpError};
 pub use resolver::Resolver;
-pub use settings::PeerSettings;
+pub use settings::{PeerSasl, PeerSettings};
 pub use shell::{Peers, PeersError};
 
 pub mod contract;

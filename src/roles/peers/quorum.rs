@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::calls::Target;
 use super::error::LinkError;
+use super::proofs::Proven;
 use super::settings::LINKS_MAX;
 use super::shell::{Peers, Use};
 use crate::codec::quorum::snapshot::SnapshotParser;
@@ -21,9 +22,9 @@ use crate::types::{ConnId, Link, ServerId};
 /// One connection that carries packets.
 pub(super) struct QuorumLink {
     pub conn: ConnId,
-    peer: SocketAddr,
+    pub peer: SocketAddr,
     /// The other end leads.
-    to_leader: bool,
+    pub to_leader: bool,
     /// The snapshot that is coming in. It is read here only to find its end.
     stream: Option<SnapshotParser>,
     /// [`PeerEvent::Drained`] is owed once everything before this byte has left.
@@ -49,19 +50,26 @@ impl Peers {
         }
         let conn = net.adopt_with(fd, peer, &self.settings.options());
         let link = self.enter_quorum(conn, peer, false);
+        self.demand_proof(link);
         tracing::debug!(link = link.0, %peer, "learner connected");
         out.push(PeerEvent::Opened { link });
     }
 
     pub(super) fn leader_connected(
         &mut self,
+        net: &mut Net,
         conn: ConnId,
         peer: SocketAddr,
         out: &mut Vec<PeerEvent>,
     ) {
         let link = self.enter_quorum(conn, peer, true);
         tracing::debug!(link = link.0, %peer, "connected to the leader");
-        out.push(PeerEvent::Connected { link });
+        if !self.offer_proof(link) {
+            return out.push(PeerEvent::Connected { link });
+        }
+        if let Some(output) = net.output(conn) {
+            self.proofs.write(link, &[], output);
+        }
     }
 
     fn enter_quorum(&mut self, conn: ConnId, peer: SocketAddr, to_leader: bool) -> Link {
@@ -133,6 +141,7 @@ impl Peers {
 
     /// Closes a link at this end's wish: nothing more is said of it.
     pub(super) fn leave_quorum(&mut self, net: &mut Net, link: Link, how: How) {
+        self.proofs.forget(link);
         if let Some(entry) = self.quorum.remove(&link) {
             net.close(entry.conn, how);
             self.uses.insert(entry.conn, Use::Leaving);
@@ -148,6 +157,19 @@ impl Peers {
     }
 
     pub(super) fn quorum_received(&mut self, net: &mut Net, link: Link, out: &mut Vec<PeerEvent>) {
+        if self.proofs.holds(link)
+            && let Some((conn, to_leader)) =
+                self.quorum.get(&link).map(|of| (of.conn, of.to_leader))
+        {
+            match self.quorum_proof(net, conn, link) {
+                Proven::Waiting => return,
+                Proven::Through if to_leader => out.push(PeerEvent::Connected { link }),
+                Proven::Through => {}
+                Proven::Ended(why) => {
+                    return self.quorum_unproven(net, link, &why.to_string(), out);
+                }
+            }
+        }
         if let Err(why) = self.take_packets(net, link, out) {
             if let Some(entry) = self.quorum.get(&link) {
                 tracing::warn!(link = link.0, peer = %entry.peer, %why, "link closed");
@@ -220,7 +242,12 @@ impl Peers {
         out: &mut Vec<PeerEvent>,
     ) {
         self.quorum_received(net, link, out);
-        if self.quorum.remove(&link).is_some() {
+        let is_unproven = self.proofs.holds(link);
+        self.proofs.forget(link);
+        if let Some(entry) = self.quorum.remove(&link) {
+            if is_unproven {
+                return out.push(Peers::unproven(link, entry.to_leader, &reason.to_string()));
+            }
             out.push(PeerEvent::Closed { link, why: reason.to_string() });
         }
     }

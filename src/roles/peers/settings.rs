@@ -8,6 +8,8 @@ use crate::config::EnsembleSettings;
 use crate::election::links::LinkSettings;
 use crate::membership::Electorate;
 use crate::net::ConnOptions;
+use crate::runtime::entropy;
+use crate::sasl::{Credentials, Secret};
 use crate::types::{ServerId, limits};
 
 /// Links on the quorum port at once. More than a leader keeps: it is told of the newest before this
@@ -45,10 +47,25 @@ pub struct PeerSettings {
     pub leader_connect_ms: i64,
     /// `zookeeper.tcpKeepAlive`.
     pub keepalive: bool,
+    /// SASL; `None`: nobody proves anything.
+    pub sasl: Option<PeerSasl>,
     /// What a packet may hold.
     pub limits: Limits,
     /// The longest path or data of a snapshot.
     pub field_max: usize,
+}
+
+/// How servers prove themselves to one another.
+#[derive(Clone, Debug)]
+pub struct PeerSasl {
+    /// Who this server is towards those that it connects to; `None`: it does not say.
+    pub learner: Option<(String, Secret)>,
+    /// Whom there is to prove.
+    pub users: Credentials,
+    /// Who proves nothing is turned away.
+    pub server_required: bool,
+    /// For nonces.
+    pub entropy: fn() -> u64,
 }
 
 impl PeerSettings {
@@ -70,6 +87,12 @@ impl PeerSettings {
             // Learner.connectToLeader: the smaller of these two.
             leader_connect_ms: settings.timing.sync_ms().min(settings.connect_ms),
             keepalive: settings.tcp_keep_alive,
+            sasl: settings.sasl.as_ref().map(|sasl| PeerSasl {
+                learner: sasl.learner_required.then(|| sasl.learner.clone()),
+                users: sasl.users.clone(),
+                server_required: sasl.server_required,
+                entropy,
+            }),
             limits: Limits { data: field_max, ..Limits::default() },
             field_max,
         }

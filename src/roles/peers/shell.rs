@@ -6,6 +6,7 @@ use super::calls::{Called, CallsAround, Dials, Target};
 use super::election::Mesh;
 use super::error::ListenError;
 use super::listeners::{BindError, Listener, Port};
+use super::proofs::Proofs;
 use super::quorum::QuorumLinks;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::{ELECTION_RETRY_MS, PeerSettings, QUORUM_RETRY_MS};
@@ -43,6 +44,7 @@ pub struct Peers {
     pub(super) now: Millis,
     pub(super) mesh: Mesh,
     pub(super) quorum: QuorumLinks,
+    pub(super) proofs: Proofs,
     /// For what packets carry.
     pub(super) chunks: Chunks,
     pub(super) uses: BTreeMap<ConnId, Use>,
@@ -65,6 +67,7 @@ impl Peers {
             now,
             mesh: Mesh::new(links),
             quorum: QuorumLinks::new(),
+            proofs: Proofs::default(),
             chunks: Chunks::default(),
             uses: BTreeMap::new(),
             quorum_listener: Listener::new(Port::Quorum, QUORUM_RETRY_MS),
@@ -102,6 +105,7 @@ impl Peers {
         self.calls.tick(&mut around);
         let (begun, given_up) = (around.begun, around.given_up);
         self.own_calls(begun, given_up);
+        self.end_late_proofs(net, out);
         if self.mesh.links.deadline().is_some_and(|at| at <= now) {
             self.elect(net, LinksInput::Tick, out);
         }
@@ -151,6 +155,7 @@ impl Peers {
             self.is_new.then_some(self.now),
             self.mesh.links.deadline(),
             self.calls.deadline(),
+            self.proofs.deadline(),
             self.election_listener.deadline(),
             self.quorum_listener.deadline(),
         ];
@@ -304,7 +309,7 @@ impl Peers {
                     self.election_connected(net, dial, conn, out);
                 }
                 Called::Connected { whom: Target::Leader, conn, address } => {
-                    self.leader_connected(conn, address, out);
+                    self.leader_connected(net, conn, address, out);
                 }
                 Called::Failed { whom: Target::Election(dial), why } => {
                     tracing::debug!(%why, "no election connection");

@@ -55,6 +55,7 @@ fn settings(me: i64, electorate: &Electorate) -> PeerSettings {
         },
         leader_connect_ms: 5000,
         keepalive: true,
+        sasl: None,
         limits: Limits::default(),
         field_max: FIELD_MAX,
     }

@@ -33,6 +33,9 @@ fn looks_outside(key: &str, value: &str) -> bool {
     if ["dynamicconfigfile", "datadir", "datalogdir"].contains(&key.as_str()) {
         return !value.starts_with("/nowhere") || value.contains("..");
     }
+    if key.contains("login.config") {
+        return true;
+    }
     let may_name_hosts =
         key.contains("address") || key.contains("host") || key.starts_with("server.");
     may_name_hosts

@@ -12,6 +12,7 @@
 //! * [`peers`]: servers of an ensemble among themselves
 //! * [`agreement`]: a leader and a learner, whatever their peers send
 //! * [`config`]: the configuration file, zoo.cfg
+//! * [`sasl`]: tokens of clients and servers, JAAS files, rules of names
 //! * [`tls`]: what strangers send to a secure port, and stores
 //! * [`recovery`]: what a start makes of any directory; [`disk`]: that directory
 
@@ -29,13 +30,14 @@ pub mod recovery;
 pub mod replies;
 #[path = "../../../src/testing/rng.rs"]
 pub mod rng;
+pub mod sasl;
 pub mod tls;
 
 /// A target takes one input and panics if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("connect", client::fuzz_connect),
     ("request", client::fuzz_request),
     ("reply", client::fuzz_reply),
@@ -53,6 +55,9 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("snapshot_restore", recovery::fuzz_snapshot_restore),
     ("tls", tls::fuzz_tls),
     ("store", tls::fuzz_store),
+    ("sasl", sasl::fuzz_sasl),
+    ("jaas", sasl::fuzz_jaas),
+    ("names", sasl::fuzz_names),
 ];
 
 /// The target of that name.

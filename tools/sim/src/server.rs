@@ -395,6 +395,7 @@ impl Server {
             prep: self.prep_settings(knobs),
             network: network_settings(knobs),
             eager_acl_check: false,
+            sasl: None,
             whitelist: Whitelist::new("*"),
             facts: ShownSettings::default(),
             admission: Admission::new(0, 0),
