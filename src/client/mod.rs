@@ -11,6 +11,8 @@
 //!                                                         Ended ◄───────────┘
 //! ```
 //!
+//! With a SASL user there is an exchange of tokens between Handshake and Established, before anything else.
+//!
 //! * [`hosts`]: a connect string, its servers in turn
 //! * [`chroot`]: the part of the tree that a client takes for the whole
 //! * [`watches`]: what is watched, to be watched again at the next server
@@ -29,7 +31,7 @@ pub mod watches;
 pub use chroot::Chroot;
 pub use hosts::{ConnectString, ConnectStringError, Host};
 pub use session::{Answer, Effect, Input, Refusal, Session, State, Ticket};
-pub use settings::Settings;
+pub use settings::{SaslLogin, Settings};
 pub use watches::{Removal, WatcherType};
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a session wishes for, and its bounds.
 
+use crate::sasl::Secret;
+
 /// Bytes of one frame from a server, by default: the names of some million children fit. (Java's
 /// clients take `jute.maxbuffer`, 1 MiB, and cannot list large nodes.)
 pub const FRAME_MAX: usize = 256 << 20;
@@ -41,8 +43,19 @@ pub struct Settings {
     pub request_max: usize,
     /// Requests asked for and not answered.
     pub outstanding_max: usize,
-    /// For the order of servers and the length of rests.
+    /// Who it is by SASL; `None`: nobody in particular.
+    pub sasl: Option<SaslLogin>,
+    /// For the order of servers, the length of rests, and what a SASL exchange must not be able to guess.
     pub seed: u64,
+}
+
+/// A DIGEST-MD5 user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SaslLogin {
+    /// The name.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
 }
 
 impl Settings {
@@ -54,6 +67,7 @@ impl Settings {
             frame_max: FRAME_MAX,
             request_max: REQUEST_MAX,
             outstanding_max: OUTSTANDING_MAX,
+            sasl: None,
             seed,
         }
     }

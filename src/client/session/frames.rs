@@ -26,7 +26,10 @@ impl Session {
         out: &mut Vec<Effect>,
     ) -> Result<(), ServerError> {
         match self.phase {
-            Phase::Handshake(_) => self.welcome(now, payload, out),
+            Phase::Handshake(until) => self.welcome((now, until), payload, out),
+            Phase::Authenticating { is_read_only, .. } => {
+                self.token(now, is_read_only, payload, out)
+            }
             Phase::Established => self.reply(payload, out),
             Phase::Waiting(_) | Phase::Opening(_) | Phase::Ended => Ok(()),
         }
@@ -35,7 +38,7 @@ impl Session {
     /// The answer to the connect request (ClientCnxn.SendThread.onConnected).
     fn welcome(
         &mut self,
-        now: Millis,
+        (now, until): (Millis, Millis),
         payload: &[u8],
         out: &mut Vec<Effect>,
     ) -> Result<(), ServerError> {
@@ -50,6 +53,18 @@ impl Session {
         self.password = response.password.to_vec();
         self.is_global |= !is_read_only;
         self.hosts.answered();
+        match self.settings.sasl {
+            None => self.establish(now, is_read_only, out),
+            Some(_) => {
+                self.phase = Phase::Authenticating { until, is_read_only };
+                self.begin_exchange(now, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// The server knows who this is: what is asked for goes to it.
+    pub(super) fn establish(&mut self, now: Millis, is_read_only: bool, out: &mut Vec<Effect>) {
         self.phase = Phase::Established;
         self.reintroduce(now, out);
         let state = if is_read_only { State::ConnectedReadOnly } else { State::Connected };
@@ -57,7 +72,6 @@ impl Session {
         while let Some(asked) = self.unsent.pop_front() {
             self.send(now, asked, out);
         }
-        Ok(())
     }
 
     /// Identities and watches, before any request: a server knows neither.

@@ -4,6 +4,7 @@
 mod answer;
 mod frames;
 mod requests;
+mod sasl;
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,7 @@ use super::inbound::Inbound;
 use super::settings::{PING_INTERVAL_MS, RETRY_MS, RETRY_MS_MAX, Settings};
 use super::watches::{Removal, WatcherType, Watches, Watching};
 use crate::codec::request::{self, ConnectRequest, Request};
+use crate::sasl::Initiator;
 use crate::types::{ErrorCode, EventKind, Millis, SessionId, SplitMix64, Xid, Zxid};
 
 pub use answer::Answer;
@@ -137,6 +139,11 @@ enum Phase {
     Opening(Millis),
     /// The connect request is sent; given up then.
     Handshake(Millis),
+    /// A SASL exchange goes on; given up then.
+    Authenticating {
+        until: Millis,
+        is_read_only: bool,
+    },
     Established,
     Ended,
 }
@@ -178,6 +185,8 @@ pub struct Session {
     identities: Vec<(String, Option<Vec<u8>>)>,
     /// Whoever waits for the answer to an identity; `None` where it is sent again.
     proving: VecDeque<Option<Ticket>>,
+    /// The exchange with this server.
+    initiator: Initiator,
     watches: Watches,
 }
 
@@ -204,6 +213,7 @@ impl Session {
             unsent: VecDeque::new(),
             identities: Vec::new(),
             proving: VecDeque::new(),
+            initiator: Initiator::default(),
             watches: Watches::default(),
             settings,
         }
@@ -230,7 +240,10 @@ impl Session {
     /// When the core wants a tick, if ever.
     pub fn deadline(&self) -> Option<Millis> {
         match self.phase {
-            Phase::Waiting(until) | Phase::Opening(until) | Phase::Handshake(until) => Some(until),
+            Phase::Waiting(until)
+            | Phase::Opening(until)
+            | Phase::Handshake(until)
+            | Phase::Authenticating { until, .. } => Some(until),
             Phase::Established => Some(self.silent_at().min(self.ping_at())),
             Phase::Ended => None,
         }
@@ -282,7 +295,13 @@ impl Session {
                     out.push(Effect::Open(host));
                 }
             }
-            Phase::Opening(until) | Phase::Handshake(until) if now >= until => self.lost(now, out),
+            Phase::Opening(until)
+            | Phase::Handshake(until)
+            | Phase::Authenticating { until, .. }
+                if now >= until =>
+            {
+                self.lost(now, out);
+            }
             Phase::Established if now >= self.silent_at() => self.lost(now, out),
             Phase::Established if now >= self.ping_at() => {
                 let mut frame = Vec::new();
@@ -292,6 +311,7 @@ impl Session {
             Phase::Waiting(_)
             | Phase::Opening(_)
             | Phase::Handshake(_)
+            | Phase::Authenticating { .. }
             | Phase::Established
             | Phase::Ended => {}
         }

@@ -57,7 +57,11 @@ impl Session {
         let asked = Asked { ticket, opcode, watching, removing, frame };
         match self.phase {
             Phase::Established => self.send(now, asked, out),
-            Phase::Waiting(_) | Phase::Opening(_) | Phase::Handshake(_) | Phase::Ended => {
+            Phase::Waiting(_)
+            | Phase::Opening(_)
+            | Phase::Handshake(_)
+            | Phase::Authenticating { .. }
+            | Phase::Ended => {
                 self.unsent.push_back(asked);
             }
         }
@@ -82,12 +86,16 @@ impl Session {
     }
 
     pub(super) fn send(&mut self, now: Millis, mut asked: Asked, out: &mut Vec<Effect>) {
-        // Cnxn.getXid: never 0 and never negative, those have meanings.
-        self.xid = if self.xid == i32::MAX { 1 } else { self.xid + 1 };
+        self.count_xid();
         let mut frame = std::mem::take(&mut asked.frame);
         patch_i32(&mut frame, XID_AT, self.xid);
         self.sent.push_back((Xid(self.xid), asked));
         self.transmit(now, frame, out);
+    }
+
+    /// Cnxn.getXid: never 0 and never negative, those have meanings.
+    pub(super) fn count_xid(&mut self) {
+        self.xid = if self.xid == i32::MAX { 1 } else { self.xid + 1 };
     }
 
     pub(super) fn transmit(&mut self, now: Millis, frame: Vec<u8>, out: &mut Vec<Effect>) {

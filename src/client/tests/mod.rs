@@ -1,6 +1,7 @@
 //! Sessions as scripts (`scripts/*.txt`, see `testing::script`), and what a script cannot say.
 
 mod parts;
+mod sasl;
 mod subject;
 
 use super::*;

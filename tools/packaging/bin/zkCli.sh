@@ -10,5 +10,7 @@ else
 fi
 
 # shellcheck disable=SC2086 # Flags are words.
+jaas_file ${CLIENT_JVMFLAGS:-} ${JVMFLAGS:-}
+# shellcheck disable=SC2086
 unheard rk ${CLIENT_JVMFLAGS:-} ${JVMFLAGS:-}
-exec "$RK" --zkcli "$@"
+exec "$RK" --zkcli "${JAAS[@]}" "$@"

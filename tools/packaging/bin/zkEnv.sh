@@ -52,9 +52,28 @@ unheard() {
     for flag in "$@"; do
         case $flag in
             -Dzookeeper.log.* | -Dzookeeper.root.logger=* | -Dzookeeper.console.threshold=*) ;;
+            -Djava.security.auth.login.config=* | -Dzookeeper.sasl.clientconfig=*) ;;
+            # SASL is spoken where a file says who one is; DIGEST-MD5 needs no leave of FIPS mode.
+            -Dzookeeper.sasl.client=true | -Dzookeeper.fips-mode=false) ;;
             -Dzookeeper.* | -Djava.security.*) echo "$name does not take $flag" >&2 ;;
         esac
     done
+}
+
+# jaas_file FLAG...: options of rk for the last JAAS file and section of a client, into the array JAAS
+jaas_file() {
+    local flag file=
+    JAAS=()
+    for flag in "$@"; do
+        case $flag in
+            -Djava.security.auth.login.config=*) file=${flag#*=} ;;
+            -Dzookeeper.sasl.clientconfig=*) JAAS+=(--jaas-section "${flag#*=}") ;;
+        esac
+    done
+    # As for a JVM: a second = and a URL of a file mean the file.
+    file=${file#=}
+    file=${file#file:}
+    [[ -z $file ]] || JAAS+=(--jaas "$file")
 }
 
 # max_buffer FLAG...: options of rk for the last -Djute.maxbuffer, into the array BUFFER

@@ -26,6 +26,12 @@ pub(crate) struct Arguments {
     /// Servers and identity of this name: see rk context --help
     #[arg(short, long, env = "RK_CONTEXT", conflicts_with = "server")]
     pub(crate) context: Option<String>,
+    /// A JAAS file that says who this is by SASL (DIGEST-MD5)
+    #[arg(long, value_name = "FILE", env = "RK_JAAS")]
+    pub(crate) jaas: Option<String>,
+    /// Which of its sections
+    #[arg(long, value_name = "NAME", default_value = "Client")]
+    pub(crate) jaas_section: String,
     /// Session timeout in milliseconds
     #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) timeout: i32,
@@ -58,7 +64,8 @@ const ZKCLI: [(&str, &str, bool); 4] = [
 ];
 
 /// Ours that a value follows.
-const VALUED: [&str; 6] = ["-s", "--server", "-c", "--context", "--timeout", "--color"];
+const VALUED: [&str; 8] =
+    ["-s", "--server", "-c", "--context", "--jaas", "--jaas-section", "--timeout", "--color"];
 
 /// zkCli's options in place of which ours are read. Whoever uses them is shown what zkCli shows.
 pub(crate) fn translate(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -112,6 +119,9 @@ mod tests {
         assert_eq!(java.command, ["ls", "-server"]);
         assert!(read("rk -server a:1").zkcli);
         assert_eq!(read("rk -c prod ls /").context.as_deref(), Some("prod"));
+        let jaas = read("rk --jaas /f --jaas-section Other -server a:1 ls --jaas");
+        assert_eq!((jaas.jaas.as_deref(), jaas.jaas_section.as_str()), (Some("/f"), "Other"));
+        assert_eq!(read("rk --jaas /f ls").jaas_section, "Client");
         assert!(Arguments::try_parse_from(["rk", "-c", "prod", "-s", "a"]).is_err());
         assert!(Arguments::try_parse_from(["rk", "--nonsense"]).is_err());
         assert!(Arguments::try_parse_from(["rk", "--timeout", "0"]).is_err());

@@ -59,8 +59,8 @@ enum Action {
         /// host:port,host:port/chroot
         #[arg(short, long)]
         server: String,
-        /// Prove an identity there by this scheme, digest say; the secret (user:password) is asked for, or
-        /// read from the standard input
+        /// Prove an identity there by this scheme, digest or sasl (DIGEST-MD5) say; the secret (user:password)
+        /// is asked for, or read from the standard input
         #[arg(long, value_name = "SCHEME")]
         auth: Option<String>,
     },

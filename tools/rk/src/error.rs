@@ -12,6 +12,7 @@ use crate::commands::Command;
 use crate::connection::AskError;
 use crate::contexts::ContextFault;
 use crate::diff::StateFault;
+use crate::login::LoginFault;
 use crate::options::ParseError;
 use crate::path::PathFault;
 use crate::quota_text::QuotaText;
@@ -49,6 +50,8 @@ pub(crate) enum CliError {
     File { file: String, error: io::Error },
     #[error(transparent)]
     Context(#[from] ContextFault),
+    #[error(transparent)]
+    Login(#[from] LoginFault),
     #[error(transparent)]
     State(#[from] StateFault),
     #[error("the connection's thread did not start: {0}")]

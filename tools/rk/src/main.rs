@@ -18,6 +18,7 @@ mod diff;
 mod error;
 mod held;
 mod hexdump;
+mod login;
 mod notices;
 mod offline;
 mod options;

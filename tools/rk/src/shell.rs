@@ -16,6 +16,7 @@ use crate::commands::{Command, Context, listing};
 use crate::connection::Connection;
 use crate::contexts::{self, Auth};
 use crate::error::{CliError, Fault};
+use crate::login;
 use crate::notices::{Feed, Printed};
 use crate::out::{Ink, Out};
 use crate::words::words;
@@ -262,15 +263,21 @@ fn connect(
     // For the order of servers: not all clients begin with the same one.
     let nanos =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let named = auth.map(login::from_context).transpose()?.flatten();
+    let sasl = match &arguments.jaas {
+        Some(file) => Some(login::from_file(file, &arguments.jaas_section)?),
+        None => named.clone(),
+    };
     let settings = Settings {
         timeout_ms: arguments.timeout,
         read_only: arguments.read_only,
+        sasl,
         ..Settings::new(nanos ^ u64::from(std::process::id()) << 32)
     };
     let servers = ConnectString::parse(servers)?;
     let connection =
         Connection::open(servers, settings, feed.notify()).map_err(CliError::Thread)?;
-    if let Some(auth) = auth {
+    if let Some(auth) = auth.filter(|_| named.is_none()) {
         connection.authenticate(&auth.scheme, Some(auth.secret.as_bytes()))?;
     }
     let time = Duration::from_millis(arguments.timeout.unsigned_abs().into());
