@@ -30,6 +30,14 @@ fn exchanges(server: &Server) -> Vec<String> {
         let answer = raw.prove(user, password);
         tell(name, raw.told(answer));
     }
+    told.extend(altered_responses(server));
+    told.extend(other_tokens(server, &replayed));
+    told
+}
+
+/// An honest response with one part replaced.
+fn altered_responses(server: &Server) -> Vec<String> {
+    let mut told = Vec::new();
     for (name, from, to) in [
         ("realm", "realm=\"zk-sasl-md5\"", "realm=\"other\""),
         ("no realm", "realm=\"zk-sasl-md5\",", ""),
@@ -59,8 +67,15 @@ fn exchanges(server: &Server) -> Vec<String> {
         let mut raw = Raw::open(server);
         let challenge = raw.challenge();
         let answer = raw.token(&altered(&challenge, from, to));
-        tell(name, raw.told(answer));
+        told.push(format!("{name}: {}", raw.told(answer)));
     }
+    told
+}
+
+/// Tokens that are no response at all, or another connection's.
+fn other_tokens(server: &Server, replayed: &[u8]) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut tell = |name: &str, line: String| told.push(format!("{name}: {line}"));
     let mut raw = Raw::open(server);
     let challenge = raw.challenge();
     let honest = response(BOB.0, BOB.1, &challenge);
@@ -68,7 +83,7 @@ fn exchanges(server: &Server) -> Vec<String> {
     tell("truncated", raw.told(answer));
     let mut raw = Raw::open(server);
     raw.challenge();
-    let answer = raw.token(&replayed);
+    let answer = raw.token(replayed);
     tell("replayed", raw.told(answer));
     for (name, token) in [("first token", vec![b'a'; 9]), ("long token", vec![b'a'; 4097])] {
         let mut raw = Raw::open(server);

@@ -11,7 +11,7 @@ use crate::codec::request::{self, BodyError, OpCode, Request, RequestHeader, Wri
 use crate::net::How;
 use crate::order::{Ticket, TicketKind, Waits};
 use crate::roles::message::ToControl;
-use crate::types::{ConnRef, CoreId, ErrorCode, Identity, Millis, Xid, Zxid};
+use crate::types::{ConnRef, CoreId, ErrorCode, Millis, Xid, Zxid};
 
 /// Why a frame is looked at now, and when it was received.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) enum Turn {
 }
 
 impl Turn {
-    pub(super) fn received(self) -> Millis {
+    fn received(self) -> Millis {
         match self {
             Turn::Arrived(at) | Turn::Called(at) => at,
         }
@@ -77,7 +77,12 @@ pub(super) fn handle(
         Request::Auth { scheme, auth } => {
             prove(context, client, header, scheme.as_deref(), auth, turn, out)
         }
-        Request::Sasl { token } => sasl::exchange(context, client, header, token, turn, out),
+        Request::Sasl { token } => {
+            match sasl::exchange(context, client, header.xid, token, turn.received(), out) {
+                Ok(()) => Handled::Done,
+                Err(how) => Handled::AuthFailed(how),
+            }
+        }
         Request::Write(op) => write(context, client, conn, header.xid, op, turn, frame, out),
         // The end of a session that no transaction knows must not overtake the answers before it.
         Request::CloseSession if client.local && !turn.may_answer(client) => {
@@ -304,7 +309,7 @@ fn authenticate(
         return Ok(());
     }
     let proven = acl::authenticate(&context.shared.policy, scheme, auth);
-    match proven.and_then(|identities| add_identities(context, client, identities)) {
+    match proven.and_then(|identities| context.add_identities(client, identities)) {
         Ok(()) => {
             reply::empty(out, header.xid, NO_ZXID);
             Ok(())
@@ -314,20 +319,4 @@ fn authenticate(
             Err(How::AfterFlush)
         }
     }
-}
-
-/// What was proven is the connection's, if it has room for it (I14).
-pub(super) fn add_identities(
-    context: &mut ReadContext<'_>,
-    client: &mut Client,
-    identities: Vec<Identity>,
-) -> Result<(), ErrorCode> {
-    let (bytes, granted) = (&mut *context.identity_bytes, &mut *context.identities_granted);
-    let Err(too_many) = client.add_identities(identities, context.budgets, bytes, granted) else {
-        context.decisions.forget();
-        return Ok(());
-    };
-    context.gauges.identities_refused.add(1);
-    context.tell_over_bound(|| format!("{}: authentication refused: {too_many}", client.peer));
-    Err(ErrorCode::AuthFailed)
 }

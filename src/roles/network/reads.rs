@@ -151,6 +151,22 @@ impl ReadContext<'_> {
         }
     }
 
+    /// What was proven is the connection's, if it has room for it (I14).
+    pub(super) fn add_identities(
+        &mut self,
+        client: &mut Client,
+        identities: Vec<Identity>,
+    ) -> Result<(), ErrorCode> {
+        let (bytes, granted) = (&mut *self.identity_bytes, &mut *self.identities_granted);
+        let Err(too_many) = client.add_identities(identities, self.budgets, bytes, granted) else {
+            self.decisions.forget();
+            return Ok(());
+        };
+        self.gauges.identities_refused.add(1);
+        self.tell_over_bound(|| format!("{}: authentication refused: {too_many}", client.peer));
+        Err(ErrorCode::AuthFailed)
+    }
+
     /// Whether a connection may hold so many bytes of watches more.
     fn has_room_to_watch(&mut self, client: &Client, more: usize) -> bool {
         let (own, all) = (self.watches.bytes_of(client.id), self.watches.bytes());

@@ -1,14 +1,12 @@
 //! SASL packets, handled when they are received, ahead of whatever waits (ZooKeeperServer.processSasl).
 
 use super::client::Client;
-use super::dispatch::{Handled, Turn, add_identities};
 use super::reads::ReadContext;
 use crate::acl;
 use crate::codec::reply;
-use crate::codec::request::RequestHeader;
 use crate::net::How;
 use crate::sasl::{Accepted, CLIENTS, Credentials, Failure, Names, Nonce};
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, Millis, Xid};
 
 /// How clients prove who they are by SASL; the same for all cores.
 #[derive(Clone, Debug)]
@@ -35,47 +33,47 @@ enum Unproven {
     Bounds,
 }
 
-/// One token.
+/// One token. An error: the connection is to be closed, as after any failed authentication.
 pub(super) fn exchange(
     context: &mut ReadContext<'_>,
     client: &mut Client,
-    header: RequestHeader,
+    xid: Xid,
     token: &[u8],
-    turn: Turn,
+    received: Millis,
     out: &mut Vec<u8>,
-) -> Handled {
+) -> Result<(), How> {
     let shared = context.shared;
     let Some(rules) = &shared.sasl else {
         // Java's server without a login: a null token and no error.
-        reply::sasl(out, header.xid, ErrorCode::Ok, None);
-        return Handled::Done;
+        reply::sasl(out, xid, ErrorCode::Ok, None);
+        return Ok(());
     };
     let why = match accept(context, client, rules, token) {
         Ok(answer) => {
-            reply::sasl(out, header.xid, ErrorCode::Ok, Some(&answer));
-            return Handled::Done;
+            reply::sasl(out, xid, ErrorCode::Ok, Some(&answer));
+            return Ok(());
         }
         Err(why) => why,
     };
     let failed = shared
         .lines
         .auth_failed
-        .note(turn.received(), || format!("{}: SASL authentication failed: {why}", client.peer));
+        .note(received, || format!("{}: SASL authentication failed: {why}", client.peer));
     if let Some(line) = failed {
         tracing::warn!("{line}");
     }
     let is_required = acl::requires_sasl(&shared.policy);
     if rules.allow_failed && !is_required {
         context.gauges.auth_failed.add(1);
-        reply::sasl(out, header.xid, ErrorCode::Ok, None);
-        return Handled::Done;
+        reply::sasl(out, xid, ErrorCode::Ok, None);
+        return Ok(());
     }
     let code = match is_required {
         true => ErrorCode::SessionClosedRequireSaslAuth,
         false => ErrorCode::AuthFailed,
     };
-    reply::sasl(out, header.xid, code, None);
-    Handled::AuthFailed(How::AfterFlush)
+    reply::sasl(out, xid, code, None);
+    Err(How::AfterFlush)
 }
 
 fn accept(
@@ -91,7 +89,7 @@ fn accept(
         Accepted::Proven { user, token } => {
             let name = rules.names.of(&user).ok_or(Unproven::Name(user))?;
             let identities = acl::sasl_user(&context.shared.policy, &name);
-            add_identities(context, client, identities).map_err(|_| Unproven::Bounds)?;
+            context.add_identities(client, identities).map_err(|_| Unproven::Bounds)?;
             tracing::debug!(peer = %client.peer, %name, "authenticated by SASL");
             Ok(token)
         }

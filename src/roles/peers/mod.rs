@@ -13,7 +13,7 @@
 //!
 //! * [`Peers`]: commands and events, and whose a connection is
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
-//! * `proofs`: SASL before either
+//! * `proofs`, `proving`: SASL before either
 //! * `calls`: connections on their way; `listeners`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
 //! * `error`: why there is no connection, or none any more
@@ -25,6 +25,7 @@ mod shell;
 
 mod election;
 mod proofs;
+mod proving;
 mod quorum;
 
 mod calls;

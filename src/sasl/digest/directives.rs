@@ -1,4 +1,4 @@
-//! A row of directives, `name="value",name=value`: challenges and responses (RFC 2831, section 7.1).
+//! A row of directives, `name="value",name=value`: challenges and responses (RFC 2831).
 
 use super::super::failure::{Failure, shown};
 

@@ -1,4 +1,4 @@
-//! What both ends compute of the password and of what was exchanged (RFC 2831, section 2.1.2.1).
+//! What both ends compute of the password and of what was exchanged (RFC 2831).
 
 use std::borrow::Cow;
 

@@ -50,7 +50,7 @@ fn altered(from: &str, to: &str) -> Result<Accepted, Failure> {
 
 #[test]
 fn a_response_is_the_one_of_the_standard() {
-    // RFC 2831, section 4: the exchange with an IMAP server.
+    // The example of RFC 2831, an exchange with an IMAP server.
     let inputs = Inputs {
         user: "chris",
         realm: "elwood.innosoft.com",
