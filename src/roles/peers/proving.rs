@@ -10,6 +10,9 @@ use crate::roles::peer_message::PeerEvent;
 use crate::sasl::Progress;
 use crate::types::{ConnId, Link, Millis};
 
+/// Of a connection between election ports.
+const UNPROVEN: &str = "election connection closed: SASL authentication failed";
+
 impl Peers {
     fn proven_by(&self) -> Millis {
         self.now + self.settings.links.header_timeout_ms
@@ -145,11 +148,17 @@ impl Peers {
     ) {
         let Some(proof) = self.proofs.by_link.remove(&link) else { return };
         let is_required = self.settings.sasl.as_ref().is_some_and(|sasl| sasl.server_required);
-        if let End::Accepting { head: Some(head), acceptor } = proof.end
-            && !is_required
-            && !acceptor.has_begun()
-        {
-            self.elect(net, LinksInput::Bytes { link, bytes: &head }, out);
+        match proof.end {
+            End::Accepting { head: None, .. } => {}
+            End::Accepting { head: Some(head), acceptor }
+                if !is_required && !acceptor.has_begun() =>
+            {
+                self.elect(net, LinksInput::Bytes { link, bytes: &head }, out);
+            }
+            End::Accepting { .. } | End::Initiating { .. } => {
+                let why = "the other end has closed it";
+                tracing::warn!(link = link.0, why, "{UNPROVEN}");
+            }
         }
     }
 
