@@ -231,8 +231,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
     let ((senders, queues), removing) = (queues(), Arc::<Mutex<()>>::default());
     let (mut history, mut learner_files, mut ensemble) = (None, None, None);
     if let Some(member) = plan.ensemble {
-        let restore =
-            RestoreOptions { autocreate: plan.restore.autocreate || blank, ..plan.restore };
+        let restore = member_restore(plan.restore, blank);
         let (known, entry_max) = (committed(&folders, last), restore.field_max);
         learner_files = Some(LearnerFiles::new(tree.clone(), folders.clone(), entry_max));
         let disk = Disk::new(folders.clone(), entry_max, senders.changes, known);
@@ -291,6 +290,11 @@ pub fn assemble(parts: Parts<'_>) -> Result<Roles, AssemblyError> {
         removing,
         serving,
     })
+}
+
+/// A member whose folder is blank starts there, too, and waits for a leader's history.
+fn member_restore(options: RestoreOptions, blank: bool) -> RestoreOptions {
+    RestoreOptions { autocreate: options.autocreate || blank, ..options }
 }
 
 /// What all network roles have alike.

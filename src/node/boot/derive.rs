@@ -11,7 +11,7 @@ use crate::admin::conf::EnsembleFacts;
 use crate::admin::slow::SlowLog;
 use crate::admin::words::{Commands, ShownSettings, Whitelist};
 use crate::codec::quorum::Limits;
-use crate::config::{self, Listen, SaslSettings, Settings};
+use crate::config::{self, Listen, Settings};
 use crate::membership::Role;
 use crate::metrics::gauges::Gauges;
 use crate::net::NetSettings;
@@ -163,10 +163,10 @@ fn policy(settings: &Settings) -> acl::Policy {
 }
 
 fn sasl_rules(settings: &Settings) -> Option<SaslRules> {
-    let SaslSettings { users, names } = settings.auth.sasl.as_ref()?;
+    let sasl = settings.auth.sasl.as_ref()?;
     Some(SaslRules {
-        users: users.clone(),
-        names: names.clone(),
+        users: sasl.users.clone(),
+        names: sasl.names.clone(),
         allow_failed: settings.auth.allow_sasl_failed,
         entropy,
     })
