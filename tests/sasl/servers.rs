@@ -84,41 +84,44 @@ fn who_cannot_prove_itself_stays_outside() {
     // Goal: a wrong password, and no proof at all, of a server of either kind, towards either kind: the other
     // two serve, and the third follows nobody.
     use Kind::{Java, Ringkeeper};
-    for (name, kinds, is_silent) in [
-        ("wrong-ours", [Ringkeeper, Java, Ringkeeper], false),
-        ("wrong-java", [Java, Ringkeeper, Ringkeeper], false),
-        ("silent-ours", [Ringkeeper, Ringkeeper, Ringkeeper], true),
-        ("silent-java", [Java, Ringkeeper, Ringkeeper], true),
+    for (name, kinds, outside, asked) in [
+        ("wrong-ours", [Ringkeeper, Java, Ringkeeper], 1, 3),
+        ("wrong-java", [Java, Ringkeeper, Ringkeeper], 1, 3),
+        // The highest id connects to the others: none of them has to prove anything to it.
+        ("silent-ours", [Java, Ringkeeper, Ringkeeper], 3, 2),
+        ("silent-java", [Ringkeeper, Ringkeeper, Java], 3, 2),
     ] {
         let mut ensemble = Ensemble::lay_out(
             &format!("sasl/outside-{name}"),
             &required(plan(&format!("outside-{name}"), &kinds)),
         );
-        let folder = ensemble.member(1).folder.clone();
+        let folder = ensemble.member(outside).folder.clone();
         let wrong = file(&folder, "wrong.conf", "wrong");
-        if is_silent {
-            [ENABLE, LEARNER, SERVER].iter().for_each(|key| ensemble.member(1).set(key, "false"));
+        if name.starts_with("silent") {
+            let keys = [ENABLE, LEARNER, SERVER];
+            keys.iter().for_each(|key| ensemble.member(outside).set(key, "false"));
         } else {
-            ensemble.member(1).set(CONFIG, &wrong);
+            ensemble.member(outside).set(CONFIG, &wrong);
         }
-        for id in [2, 3] {
+        for id in (1..=3).filter(|id| *id != outside) {
             ensemble.member(id).spawn();
         }
         ensemble.wait_all();
-        ensemble.member(1).spawn();
+        ensemble.member(outside).spawn();
         // Whoever of ours is asked says why.
-        wait_for(&ensemble, 3, "SASL authentication failed");
-        let mut session = Session::open(ensemble.port(3), 20_000);
+        wait_for(&ensemble, asked, "SASL authentication failed");
+        let mut session = Session::open(ensemble.port(asked), 20_000);
         assert_eq!(session.create("/goes-on", b"x"), 0);
         session.close();
-        let role = ensemble.member(1).role();
+        let role = ensemble.member(outside).role();
         assert!(matches!(role, Role::Looking | Role::Silent), "{name}: {role:?}");
         // The right file, and it is let in: the file was all that was wrong.
-        ensemble.member(1).kill();
+        ensemble.member(outside).kill();
         let right = file(&folder, "right.conf", "secret");
-        ensemble.member(1).set(CONFIG, &right);
-        [ENABLE, LEARNER, SERVER].iter().for_each(|key| ensemble.member(1).set(key, "true"));
-        ensemble.member(1).spawn();
+        ensemble.member(outside).set(CONFIG, &right);
+        let keys = [ENABLE, LEARNER, SERVER];
+        keys.iter().for_each(|key| ensemble.member(outside).set(key, "true"));
+        ensemble.member(outside).spawn();
         ensemble.wait_all();
     }
 }
