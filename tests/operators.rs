@@ -126,9 +126,10 @@ fn refused(settings: &[(&str, &str)]) -> (Option<i32>, String, bool) {
 #[test]
 fn protection_that_is_not_served_ends_the_start() {
     // Goal: exit code 2, and a line with key, value, place and what to do; nothing is written.
-    for (key, value) in
-        [("authProvider.1", "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider")]
-    {
+    for (key, value) in [
+        ("authProvider.1", "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"),
+        ("authProvider.2", "org.apache.zookeeper.server.auth.KeyAuthenticationProvider"),
+    ] {
         let (code, log, written) = refused(&[(key, value)]);
         assert_eq!(code, Some(2), "{key}: {log}");
         assert!(log.contains(&format!("{key}={value} in ")), "{key}: {log}");
