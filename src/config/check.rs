@@ -4,7 +4,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Cores, Listen, LogIo, Noted, Settings};
+use super::{Cores, Listen, LogIo, Noted, PeerTlsSettings, Settings};
+use crate::net::Security;
 
 /// A value that was found in the file or in the flags.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -156,6 +157,8 @@ impl Settings {
             ("quorumListenOnAllIPs", ensemble.listen_on_all_addresses.to_string()),
             ("reconfigEnabled", self.reconfig.to_string()),
             ("standaloneEnabled", ensemble.standalone_enabled.to_string()),
+            ("sslQuorum", ensemble.tls.as_ref().is_some_and(|tls| tls.dials).to_string()),
+            ("portUnification", takes_both(ensemble.tls.as_ref()).to_string()),
         ]
     }
 }
@@ -180,6 +183,10 @@ fn listen(listen: Option<Listen>) -> String {
         Some(Listen { ip: Some(ip), port }) => format!("{port} on {ip}"),
         Some(Listen { ip: None, port }) => format!("{port} on every address"),
     }
+}
+
+fn takes_both(tls: Option<&PeerTlsSettings>) -> bool {
+    tls.is_some_and(|tls| tls.accepts == Security::Either)
 }
 
 fn bound(most: u32) -> String {

@@ -4,7 +4,7 @@ use super::membership::{Ensemble, Membership};
 use super::sasl::quorum_sasl;
 use super::source::{Found, Source, not_served};
 use super::value::{ANY, NATURAL, POSITIVE, decimal, flag, number, strict};
-use super::{ConfigError, EnsembleSettings, LearnerSyncSettings, ObserverSettings};
+use super::{ConfigError, EnsembleSettings, LearnerSyncSettings, ObserverSettings, tls};
 use crate::membership::{Electorate, Role};
 use crate::types::limits;
 use crate::zab::Timing;
@@ -78,6 +78,7 @@ pub(super) fn ensemble(
         observer: observer(s, role, remarks)?,
         standalone_enabled: standalone,
         members_in_one_file: in_one_file,
+        tls: tls::servers(s, remarks)?,
     }))
 }
 
@@ -121,19 +122,9 @@ fn ticks(
     s.file(key).ok_or_else(missing)?.number(POSITIVE, "ticks")
 }
 
-/// Whoever asks for one of these relies on it: passing over it would mean plain text where
-/// encryption was wanted, or a wrong idea of when the ensemble goes on.
+/// Whoever asks for it relies on it: passing over it would mean a wrong idea of when the ensemble goes
+/// on.
 fn refuse_what_is_not_served(s: &mut Source<'_>) -> Result<(), ConfigError> {
-    const TLS: &str = "set it to false, and keep the ports of servers in a network of their own";
-    for (key, feature, instead) in
-        [("sslQuorum", "TLS between servers", TLS), ("portUnification", "TLS between servers", TLS)]
-    {
-        if let Some(found) = s.file(key)
-            && found.strict_bool()?
-        {
-            return Err(not_served(found, feature, instead));
-        }
-    }
     match s.file("oraclePath").filter(|f| !f.value.is_empty()) {
         Some(found) => {
             Err(not_served(found, "an oracle for two voters", "add a third voter instead"))

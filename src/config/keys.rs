@@ -62,7 +62,6 @@ const ENSEMBLE: &[&str] = &[
     "observer.syncEnabled",
     "sslQuorum",
     "portUnification",
-    "sslQuorumReloadCertFiles",
     "quorum.auth.*",
     "multiAddress.*",
     "oraclePath",
@@ -82,7 +81,6 @@ const ENSEMBLE: &[&str] = &[
     "forceSnapshotSync",
     "observer.*",
     "observerMaster.*",
-    "ssl.quorum.*",
     "kerberos.canonicalizeHostNames",
     "version",
 ];
@@ -106,11 +104,6 @@ const FULL_NAMES: &[(&str, &str)] = &[
 
 /// Features this version does not have.
 const NOT_SERVED: &[(&str, &str)] = &[
-    ("ssl.quorum.*", "TLS between servers is not served by this version"),
-    ("admin.portUnification", WHY_TLS),
-    ("admin.needClientAuth", WHY_TLS),
-    ("metricsProvider.https*", WHY_TLS),
-    ("metricsProvider.ssl.*", WHY_TLS),
     ("metricsProvider.*", "a setting of a metrics provider of Java's"),
     ("ensembleAuthName", "the scheme \"ensemble\" is not served by this version"),
     ("sasl.*", WHY_SASL),
@@ -122,6 +115,9 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("testingonly.*", "a hook of Java's own tests"),
     ("test.*", "a hook of Java's own tests"),
 ];
+
+/// What only a port for servers, or the admin server's, asks for where it speaks TLS.
+const TLS_BETWEEN: &[&str] = &["ssl.quorum.*", "sslQuorumReloadCertFiles"];
 
 /// What only a port with TLS asks for; and knobs of Java's library for it.
 const TLS_PORT: &[&str] = &["ssl.*", "client.certReload", "fips-mode"];
@@ -140,7 +136,8 @@ const WHY_JVM: &str = "a setting of the Java VM or its threads";
 const WHY_ENSEMBLE: &str = "a standalone server does not use it";
 const WHY_UNUSED: &str = "this version does not use it";
 const WHY_NODELAY: &str = "connections between servers never wait for more to send";
-const WHY_TLS: &str = "TLS towards operators is not served by this version";
+const WHY_NO_TLS_BETWEEN: &str =
+    "none of sslQuorum, portUnification, admin.forceHttps and admin.portUnification is true";
 const WHY_NO_TLS_PORT: &str = "no port of the clients' speaks TLS, or another key is meant";
 const WHY_SASL: &str = "a setting of SASL that ZooKeeper's servers do not read";
 const WHY_KERBEROS: &str = "GSSAPI (Kerberos) is not served by this version";
@@ -155,7 +152,7 @@ pub(super) enum KeyKind {
 
 /// Names of all lists, for hints at what may have been meant; groups are left out.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let listed = [JVM, ENSEMBLE, TLS_PORT, CLIENT].into_iter().flatten().copied();
+    let listed = [JVM, ENSEMBLE, TLS_BETWEEN, TLS_PORT, CLIENT].into_iter().flatten().copied();
     listed.chain(NOT_SERVED.iter().map(|(name, _)| *name)).filter(|name| !name.ends_with('*'))
 }
 
@@ -176,6 +173,7 @@ pub(super) fn kind_of(key: &str, full: bool, ensemble: bool) -> KeyKind {
     let why_ensemble = if ensemble { WHY_UNUSED } else { WHY_ENSEMBLE };
     for (names, why) in [
         (JVM, WHY_JVM),
+        (TLS_BETWEEN, WHY_NO_TLS_BETWEEN),
         (ENSEMBLE, why_ensemble),
         (TLS_PORT, WHY_NO_TLS_PORT),
         (CLIENT, "read by clients, not by servers"),

@@ -2,9 +2,9 @@
 //! metrics (MetricsProviderBootstrap, PrometheusMetricsProvider).
 
 use super::listen::address;
-use super::source::{Found, Source, not_served};
+use super::source::{Found, Source};
 use super::value::{ANY, NATURAL, POSITIVE, flag, number};
-use super::{AdminSettings, ConfigError, Listen, MetricNames, MetricsSettings, SlowSettings};
+use super::{AdminSettings, ConfigError, Listen, MetricNames, MetricsSettings, SlowSettings, tls};
 
 /// JettyAdminServer.DEFAULT_PORT.
 const ADMIN_PORT: i64 = 8080;
@@ -31,7 +31,6 @@ const WITHOUT_PAGE: [&str; 2] = [
 /// "false". Where nobody has asked for it by any of its keys it is for this machine alone.
 pub(super) fn admin(s: &mut Source<'_>) -> Result<Option<AdminSettings>, ConfigError> {
     let is_named = s.names_any("admin.");
-    refuse_tls(s)?;
     let is_on = s.property("admin.enableServer").is_none_or(|found| found.value != "false");
     let ip = address(s.property("admin.serverAddress"))?;
     let port = number(s.property("admin.serverPort"), PORT, "a port", ADMIN_PORT)? as u16;
@@ -64,24 +63,18 @@ pub(super) fn admin(s: &mut Source<'_>) -> Result<Option<AdminSettings>, ConfigE
         trusts_proxy: flag(s.property("IPAuthenticationProvider.usexforwardedfor"), false),
         live_ms: number(s.file("ringkeeper.live.ms"), WITHIN, "milliseconds", LIVE_MS)? as u64,
         ready_ms: number(s.file("ringkeeper.ready.ms"), WITHIN, "milliseconds", READY_MS)? as u64,
+        tls: if is_on { tls::admin(s)? } else { None },
     };
     Ok(is_on.then_some(settings))
 }
 
 const PORT: std::ops::RangeInclusive<i64> = 0..=65_535;
 
-/// Whoever forces TLS relies on it.
-fn refuse_tls(s: &mut Source<'_>) -> Result<(), ConfigError> {
-    match s.property("admin.forceHttps") {
-        Some(found) if found.is_true() => {
-            Err(not_served(found, "TLS", "set it to false, and admin.serverAddress to 127.0.0.1"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// `None`: no page.
-pub(super) fn metrics(s: &mut Source<'_>) -> Result<Option<MetricsSettings>, ConfigError> {
+pub(super) fn metrics(
+    s: &mut Source<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<Option<MetricsSettings>, ConfigError> {
     let class = s.file("metricsProvider.className");
     let is_prometheus = match &class {
         None => false,
@@ -93,14 +86,25 @@ pub(super) fn metrics(s: &mut Source<'_>) -> Result<Option<MetricsSettings>, Con
         }
     };
     let ip = address(s.file("metricsProvider.httpHost"))?;
-    let port = number(s.file("metricsProvider.httpPort"), PORT, "a port", METRICS_PORT)? as u16;
+    let (plain, secure) = (s.file("metricsProvider.httpPort"), s.file("metricsProvider.httpsPort"));
+    let port = number(plain.clone(), PORT, "a port", METRICS_PORT)? as u16;
+    let secure = secure.filter(|_| is_prometheus);
+    // 3.10: either port, or both; 7000 where neither is named, as in 3.9.
+    let listen = (plain.is_some() || secure.is_none()).then_some(Listen { ip, port });
     let process = flag(s.file("metricsProvider.exportJvmInfo"), true);
     // Java's threads, which take values out of the requests' way.
     number(s.file("metricsProvider.numWorkerThreads"), ANY, "threads", 1)?;
     number(s.file("metricsProvider.maxQueueSize"), POSITIVE, "values", 1_000_000)?;
     number(s.file("metricsProvider.workerShutdownTimeoutMs"), ANY, "milliseconds", 1000)?;
     let names = names(s.file("ringkeeper.metrics.names"))?;
-    Ok(is_prometheus.then_some(MetricsSettings { listen: Listen { ip, port }, process, names }))
+    let secure = match secure {
+        None => None,
+        Some(found) => {
+            let port = found.number(PORT, "a port")? as u16;
+            Some((Listen { ip, port }, tls::metrics(s, &found, remarks)?))
+        }
+    };
+    Ok(is_prometheus.then_some(MetricsSettings { listen, secure, process, names }))
 }
 
 fn names(found: Option<Found>) -> Result<MetricNames, ConfigError> {

@@ -13,10 +13,9 @@ use super::listen::client;
 use super::source::{Found, Source};
 use super::storage::{autopurge, log, snapshot};
 use super::throttles::throttles;
-use super::tls::tls;
 use super::value::{ANY, ANY_LONG, POSITIVE, flag, number, size, strict, text};
 use super::*;
-use super::{keys, membership, operators};
+use super::{keys, membership, operators, tls};
 use crate::types::{TypeRules, limits};
 
 impl Settings {
@@ -49,7 +48,7 @@ impl Settings {
         let mut membership = membership::read(s, &data_dir, &mut remarks)?;
         let tick_ms = number(s.file("tickTime"), POSITIVE, "milliseconds", 3000)? as i32;
         let client = client(s, membership.client.take(), &whence)?;
-        let tls = tls(s, &mut remarks)?;
+        let tls = tls::clients(s, &mut remarks)?;
         let server_id = membership.server_id;
         let mut settings = Settings {
             source: whence.clone(),
@@ -79,7 +78,7 @@ impl Settings {
             no_effect: Vec::new(),
             not_served: Vec::new(),
             admin: operators::admin(s)?,
-            metrics: operators::metrics(s)?,
+            metrics: operators::metrics(s, &mut remarks)?,
             audit: audit(s)?,
             slow: operators::slow(s)?,
             properties: operators::properties(s),

@@ -149,6 +149,8 @@ pub struct EnsembleSettings {
     pub standalone_enabled: bool,
     /// There is no dynamic configuration file yet.
     pub members_in_one_file: bool,
+    /// `sslQuorum`, `portUnification`; `None`: connections between servers are plain.
+    pub tls: Option<PeerTlsSettings>,
 }
 
 impl EnsembleSettings {
@@ -274,6 +276,33 @@ pub struct TlsSettings {
     /// `zookeeper.ssl.handshakeDetectionTimeoutMillis`: what a handshake may take from its first byte on.
     pub handshake: Duration,
     /// `zookeeper.client.certReload`: files that change are read again.
+    pub reload: bool,
+}
+
+/// TLS between servers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerTlsSettings {
+    /// `zookeeper.ssl.quorum.*`.
+    pub sources: Sources,
+    /// `zookeeper.ssl.quorum.handshakeDetectionTimeoutMillis`: of a handshake that another server begins,
+    /// from its first byte on.
+    pub handshake: Duration,
+    /// `sslQuorumReloadCertFiles`: files that change are read again.
+    pub reload: bool,
+    /// What is spoken at the ports for servers: with `portUnification` plain connections are taken, too.
+    pub accepts: Security,
+    /// `sslQuorum`: connections to others are made with TLS.
+    pub dials: bool,
+}
+
+/// TLS of a port of the management plane's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlaneTlsSettings {
+    /// `zookeeper.ssl.quorum.*`, or `metricsProvider.ssl.*`.
+    pub sources: Sources,
+    /// Whether plain HTTP is taken, too.
+    pub accepts: Security,
+    /// `sslQuorumReloadCertFiles`, or `ringkeeper.metrics.ssl.reload`: files that change are read again.
     pub reload: bool,
 }
 
@@ -472,13 +501,18 @@ pub struct AdminSettings {
     pub live_ms: u64,
     /// `ringkeeper.ready.ms`: a server that `/ready` calls ready is behind by so much at most.
     pub ready_ms: u64,
+    /// `admin.forceHttps`, `admin.portUnification`, `admin.needClientAuth`.
+    pub tls: Option<PlaneTlsSettings>,
 }
 
-/// `metricsProvider.*`, where the provider is Prometheus'.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// `metricsProvider.*`, where the provider is Prometheus'. One of the two ports is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MetricsSettings {
-    /// `metricsProvider.httpHost` and `metricsProvider.httpPort`.
-    pub listen: Listen,
+    /// `metricsProvider.httpHost` and `metricsProvider.httpPort`; none beside `metricsProvider.httpsPort`
+    /// alone.
+    pub listen: Option<Listen>,
+    /// `metricsProvider.httpsPort`, and `metricsProvider.ssl.*`.
+    pub secure: Option<(Listen, PlaneTlsSettings)>,
     /// `metricsProvider.exportJvmInfo`: here the process's own figures.
     pub process: bool,
     /// `ringkeeper.metrics.names`.

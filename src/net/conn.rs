@@ -12,7 +12,8 @@
 //!                                                                  and to be released
 //! ```
 //!
-//! A connection with TLS is `Open` from its handshake on. Its session stands between the kernel's bytes
+//! A connection with TLS is `Open` from its handshake on; one that was made from here is told of when
+//! that is done. Its session stands between the kernel's bytes
 //! and `input`, and between `output` and the kernel (`secure`).
 //!
 //! The two directions end apart. The peer's end leaves the connection open: what is owed to it is
@@ -27,14 +28,16 @@ use socket2::SockRef;
 
 use crate::mutants::{self, Mutant};
 use crate::runtime::{Filled, OperationId, Received, Ring, Socket, Token};
-use crate::tls::{Current, Failure, Session};
+use crate::tls::{Failure, Session};
 use crate::types::ConnId;
 use crate::types::limits::reached;
 
 use super::deadlines::Ends;
 use super::event::{CloseReason, NetEvent};
 use super::input::Input;
+use super::listener::Callers;
 use super::outgoing::Outgoing;
+use super::sessions::Contexts;
 use super::settings::NetSettings;
 use super::spare::BufferPool;
 
@@ -98,6 +101,8 @@ pub(super) struct Conn {
     mark: Option<u64>,
     /// Bytes unsent from which on it is closed.
     outbound_close: usize,
+    /// Whose it is.
+    pub(super) with: Callers,
     /// Whether it has a session is not known before its first byte.
     pub(super) undecided: bool,
     /// Stands between its bytes and its role's.
@@ -105,7 +110,7 @@ pub(super) struct Conn {
 }
 
 // Ten thousand idle connections are a few megabytes here.
-const _: () = assert!(size_of::<Conn>() <= 344);
+const _: () = assert!(size_of::<Conn>() <= 368);
 
 /// What a step needs of its surroundings, and what it leaves there.
 pub(super) struct Context<'a> {
@@ -115,7 +120,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Instant,
     pub(super) events: &'a mut Vec<NetEvent>,
     /// What sessions are begun with.
-    pub(super) tls: Option<&'a Current>,
+    pub(super) tls: &'a Contexts,
 }
 
 /// What has to follow a step.
@@ -162,6 +167,7 @@ impl Conn {
             acknowledged: 0,
             mark: None,
             outbound_close: usize::MAX,
+            with: Callers::Clients,
             undecided: false,
             tls: None,
         }
@@ -462,8 +468,11 @@ impl Conn {
         match (self.phase, result) {
             (Phase::Connecting, Ok(())) => {
                 self.phase = Phase::Open;
-                self.deadline = None;
-                around.events.push(NetEvent::Connected(id));
+                // The handshake has what is left of the time, and `Connected` is said behind it.
+                if self.tls.is_none() {
+                    self.deadline = None;
+                    around.events.push(NetEvent::Connected(id));
+                }
             }
             (Phase::Connecting, Err(error)) => return self.fail(id, reason(&error), around),
             // Given up meanwhile.
@@ -531,7 +540,7 @@ impl Conn {
 
     /// Something is still to be sent.
     pub(super) fn has_unsent(&self) -> bool {
-        self.outgoing.unsent() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        self.outgoing.has_bytes() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
     pub(super) fn sent(
@@ -611,7 +620,7 @@ impl Conn {
     /// The kernel may hold megabytes for a slow reader, which would be lost if the peer sent anything
     /// to a socket that is closed.
     fn expire_lingering(&mut self, around: &mut Context<'_>) -> Next {
-        let left = self.outgoing.taken().saturating_sub(self.acknowledged());
+        let left = self.outgoing.wire().saturating_sub(self.acknowledged());
         if left > 0 && self.is_read() {
             self.deadline = None;
             return self.within(Ends::Flush, around.settings.flush, around.now);

@@ -16,6 +16,8 @@ pub(super) enum Ends {
     Flush,
     Linger,
     Handshake,
+    /// With another server, whose configuration may give it another time.
+    PeerHandshake,
 }
 
 #[derive(Default)]
@@ -24,6 +26,7 @@ pub(super) struct Deadlines {
     flushes: VecDeque<(Instant, ConnId)>,
     lingers: VecDeque<(Instant, ConnId)>,
     handshakes: VecDeque<(Instant, ConnId)>,
+    peer_handshakes: VecDeque<(Instant, ConnId)>,
 }
 
 impl Deadlines {
@@ -44,6 +47,7 @@ impl Deadlines {
             Ends::Flush => &mut self.flushes,
             Ends::Linger => &mut self.lingers,
             Ends::Handshake => &mut self.handshakes,
+            Ends::PeerHandshake => &mut self.peer_handshakes,
         };
         while queue.front().is_some_and(|(at, id)| is_void(*at, *id)) {
             queue.pop_front();
@@ -54,14 +58,15 @@ impl Deadlines {
     /// The earliest, which may be void.
     pub(super) fn first(&self) -> Option<Instant> {
         let connect = self.connects.peek().map(|Reverse((at, _))| *at);
-        let queues = [&self.flushes, &self.lingers, &self.handshakes];
+        let queues = [&self.flushes, &self.lingers, &self.handshakes, &self.peer_handshakes];
         let fronts = queues.map(|queue| queue.front().map(|(at, _)| *at));
         fronts.into_iter().chain([connect]).flatten().min()
     }
 
     /// Takes one that has come.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, ConnId)> {
-        for queue in [&mut self.flushes, &mut self.lingers, &mut self.handshakes] {
+        let Deadlines { flushes, lingers, handshakes, peer_handshakes, .. } = self;
+        for queue in [flushes, lingers, handshakes, peer_handshakes] {
             if queue.front().is_some_and(|(at, _)| *at <= now) {
                 return queue.pop_front();
             }

@@ -34,8 +34,8 @@ pub enum NetEvent {
         /// How the listener's connections are secured.
         security: Security,
     },
-    /// A connection that [`super::Net::connect`] asked for is there. It may be written to from now
-    /// on. If it does not come to be, `Closed` is all that is said.
+    /// A connection that [`super::Net::connect`] asked for is there, with its TLS handshake done where it
+    /// was to have one. It may be written to from now on. If it does not come to be, `Closed` is all that is said.
     Connected(ConnId),
     /// There are bytes in `input`. Said for what one turn has brought, and again after `resume` when
     /// bytes are left; not said while the connection is paused or closing.

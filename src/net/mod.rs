@@ -24,6 +24,7 @@ mod deadlines;
 mod input;
 mod outgoing;
 mod secure;
+mod sessions;
 mod spare;
 mod table;
 

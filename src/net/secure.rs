@@ -4,16 +4,18 @@
 //! [`Conn::shake`], which it does for a few connections in a turn; what comes later is opened at once.
 
 use crate::runtime::Filled;
-use crate::tls::{Current, Failure, Session, is_client_hello};
+use crate::tls::{Failure, Session, is_client_hello};
 use crate::types::ConnId;
 
 use super::conn::{Conn, Context, Next, Phase};
-use super::event::CloseReason;
+use super::event::{CloseReason, NetEvent};
+use super::sessions::Contexts;
 use super::settings::Security;
 
 impl Conn {
-    /// How it is secured; before anything has come.
-    pub(super) fn secure(&mut self, security: Security, tls: Option<&Current>) {
+    /// How one that was accepted is secured; before anything has come. Neither side of ours speaks first
+    /// there, so nothing is sent before it is known how.
+    pub(super) fn secure(&mut self, security: Security, tls: &Contexts) {
         match security {
             Security::Plain => {}
             Security::Tls => self.begin_session(tls),
@@ -21,8 +23,16 @@ impl Conn {
         }
     }
 
+    /// One that is made from here, to a server that is known by that host.
+    pub(super) fn secure_dialed(&mut self, host: &str, tls: &Contexts) -> Result<(), Failure> {
+        let context = tls.servers.as_ref().ok_or(Failure::NotBegun)?.get();
+        let dialer = context.dialer().ok_or(Failure::NotBegun)?;
+        self.tls = Some(Box::new(Session::dial(dialer, self.peer.ip(), host)?));
+        Ok(())
+    }
+
     /// Its first bytes say whether it has a session.
-    pub(super) fn decide(&mut self, first: &[u8], tls: Option<&Current>) {
+    pub(super) fn decide(&mut self, first: &[u8], tls: &Contexts) {
         let Some(first) = first.first() else { return };
         self.undecided = false;
         if self.phase == Phase::Open && is_client_hello(*first) {
@@ -31,9 +41,10 @@ impl Conn {
     }
 
     /// Nobody gets plain bytes where there should be a session: without one it ends.
-    fn begin_session(&mut self, tls: Option<&Current>) {
-        let session = tls.ok_or(Failure::NotBegun);
-        match session.and_then(|tls| Session::new(tls.get(), self.peer.ip())) {
+    fn begin_session(&mut self, tls: &Contexts) {
+        let (current, hosts) = tls.of(self.with);
+        let current = current.ok_or(Failure::NotBegun);
+        match current.and_then(|tls| Session::accept(&tls.get(), self.peer.ip(), hosts)) {
             Ok(session) => self.tls = Some(Box::new(session)),
             Err(failure) => self.end(CloseReason::Tls(failure)),
         }
@@ -68,6 +79,9 @@ impl Conn {
         let stepped = tls.step(self.input.appended(around.ring, around.spare));
         if !tls.is_handshaking() {
             self.deadline = None;
+            if stepped.is_ok() && tls.is_dialed() {
+                around.events.push(NetEvent::Connected(id));
+            }
         }
         self.opened(id, stepped, around)
     }

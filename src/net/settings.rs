@@ -38,6 +38,8 @@ pub struct NetSettings {
     pub linger: Duration,
     /// How long a TLS handshake may take from its first byte on.
     pub handshake: Duration,
+    /// The same with another server.
+    pub peer_handshake: Duration,
     /// How long to look for work before sleeping. Zero unless the core is dedicated.
     pub spin: Duration,
 }
@@ -50,7 +52,7 @@ pub enum Security {
     Plain,
     /// TLS.
     Tls,
-    /// What the client begins with: `client.portUnification`.
+    /// What the other side begins with: `client.portUnification`, and between servers `portUnification`.
     Either,
 }
 
@@ -83,6 +85,7 @@ impl Default for NetSettings {
             flush: Duration::from_secs(10),
             linger: Duration::from_secs(1),
             handshake: Duration::from_millis(limits::HANDSHAKE_MS as u64),
+            peer_handshake: Duration::from_millis(limits::HANDSHAKE_MS as u64),
             spin: Duration::ZERO,
         }
     }

@@ -8,7 +8,6 @@
 //!
 //! A connection is listed when something about it has to be looked at; the others cost nothing.
 
-use std::collections::VecDeque;
 use std::hint;
 use std::io;
 use std::mem;
@@ -28,6 +27,7 @@ use super::conn::{Conn, Context, Next};
 use super::deadlines::{Deadlines, Ends};
 use super::event::{How, NetEvent};
 use super::listener::{self, Bound, Callers, Listeners};
+use super::sessions::{Contexts, Handshakes};
 use super::settings::{ConnOptions, NetSettings, Security};
 use super::socket::{set_patience, set_up};
 use super::spare::BufferPool;
@@ -60,9 +60,9 @@ pub struct Net {
     /// What [`Net::submit`] has come upon, for the next turn to tell.
     reported: Vec<NetEvent>,
     /// What TLS sessions are begun with.
-    tls: Option<Arc<Current>>,
-    /// Connections whose handshake has something to do, each once.
-    handshakes: VecDeque<ConnId>,
+    tls: Contexts,
+    /// Connections whose handshake has something to do.
+    handshakes: Handshakes,
 }
 
 impl Net {
@@ -94,14 +94,24 @@ impl Net {
             deadlines: Deadlines::default(),
             spare: BufferPool::default(),
             reported: Vec::new(),
-            tls: None,
-            handshakes: VecDeque::new(),
+            tls: Contexts::default(),
+            handshakes: Handshakes::default(),
         })
     }
 
-    /// Connections may have TLS from now on.
+    /// Clients' connections may have TLS from now on.
     pub fn serve_tls(&mut self, tls: Arc<Current>) {
-        self.tls = Some(tls);
+        self.tls.clients = Some(tls);
+    }
+
+    /// Connections with other servers may.
+    pub fn serve_peer_tls(&mut self, tls: Arc<Current>) {
+        self.tls.servers = Some(tls);
+    }
+
+    /// What other servers may be known by, beside their addresses, when they connect from now on.
+    pub fn name_peers(&mut self, hosts: Arc<[String]>) {
+        self.tls.hosts = hosts;
     }
 
     /// Accepts connections at `addr` (port 0: the kernel chooses; an IPv6 wildcard takes IPv4 as
@@ -125,10 +135,15 @@ impl Net {
 
     /// As [`Net::listen`], for other servers: there are descriptors for them when clients have taken all
     /// that they may.
-    pub fn listen_for_servers(&mut self, addr: SocketAddr, backlog: u32) -> io::Result<SocketAddr> {
+    pub fn listen_for_servers(
+        &mut self,
+        addr: SocketAddr,
+        backlog: u32,
+        security: Security,
+    ) -> io::Result<SocketAddr> {
         let bound = listener::bind(addr)?;
         let keepalive = self.settings.keepalive;
-        self.listeners.open(bound, backlog, keepalive, Callers::Servers, Security::Plain)
+        self.listeners.open(bound, backlog, keepalive, Callers::Servers, security)
     }
 
     /// Closes all listeners; connections stay.
@@ -158,7 +173,7 @@ impl Net {
         // Its options are its listener's.
         let mut conn = Conn::new(Socket::new(stream), peer);
         conn.bounds(self.settings.outbound_close, true);
-        conn.secure(security, self.tls.as_deref());
+        conn.secure(security, &self.tls);
         self.insert(conn)
     }
 
@@ -173,7 +188,7 @@ impl Net {
         tls.is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// The subject of the certificate that the client has shown, as Java writes it.
+    /// The subject of the certificate that the peer has shown, as Java writes it.
     pub fn subject(&self, conn: ConnId) -> Option<Arc<str>> {
         self.conns.get(conn)?.tls.as_ref()?.subject().cloned()
     }
@@ -185,10 +200,23 @@ impl Net {
         peer: SocketAddr,
         options: &ConnOptions,
     ) -> ConnId {
+        self.adopt_peer(stream, peer, options, Security::Plain)
+    }
+
+    /// The same of another server's, with what stands between its bytes and its role's.
+    pub fn adopt_peer(
+        &mut self,
+        stream: OwnedFd,
+        peer: SocketAddr,
+        options: &ConnOptions,
+        security: Security,
+    ) -> ConnId {
         set_up(&SockRef::from(&stream), options.keepalive);
         set_patience(&SockRef::from(&stream), options.dead_after);
         let mut conn = Conn::new(Socket::new(stream), peer);
+        conn.with = Callers::Servers;
         conn.bounds(options.outbound_close, false);
+        conn.secure(security, &self.tls);
         self.insert(conn)
     }
 
@@ -201,13 +229,38 @@ impl Net {
         timeout: Duration,
         options: &ConnOptions,
     ) -> io::Result<ConnId> {
+        self.connect_as(peer, timeout, options, None)
+    }
+
+    /// The same with TLS, to a server that is known by that host; the handshake has its part of the time.
+    pub fn connect_secured(
+        &mut self,
+        peer: SocketAddr,
+        timeout: Duration,
+        options: &ConnOptions,
+        host: &str,
+    ) -> io::Result<ConnId> {
+        self.connect_as(peer, timeout, options, Some(host))
+    }
+
+    fn connect_as(
+        &mut self,
+        peer: SocketAddr,
+        timeout: Duration,
+        options: &ConnOptions,
+        secured: Option<&str>,
+    ) -> io::Result<ConnId> {
         let domain = Domain::for_address(peer);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         set_up(&SockRef::from(&socket), options.keepalive);
         set_patience(&SockRef::from(&socket), options.dead_after);
         let deadline = Instant::now() + timeout;
         let mut conn = Conn::connecting(Socket::new(socket.into()), peer, deadline);
+        conn.with = Callers::Servers;
         conn.bounds(options.outbound_close, false);
+        if let Some(host) = secured {
+            conn.secure_dialed(host, &self.tls).map_err(io::Error::other)?;
+        }
         let id = self.insert(conn);
         self.deadlines.add_connect(deadline, id);
         if let Some(conn) = self.conns.get_mut(id) {
@@ -289,6 +342,12 @@ impl Net {
     /// gone.
     pub fn taken(&self, conn: ConnId) -> u64 {
         self.conns.get(conn).map_or(0, |c| c.outgoing.taken())
+    }
+
+    /// How many bytes this connection has or had to send, ever, as they go over the wire: with TLS more
+    /// than its role has appended. What [`Net::acknowledged`] can be compared with.
+    pub fn queued(&self, conn: ConnId) -> u64 {
+        self.conns.get(conn).map_or(0, |c| c.outgoing.queued())
     }
 
     /// How many bytes its peer's machine has acknowledged, as the kernel counts them: it rises while
@@ -505,10 +564,12 @@ impl Net {
 
     /// A few handshakes go on.
     fn shake_some(&mut self, now: Instant, events: &mut Vec<NetEvent>) {
-        for _ in 0..limits::HANDSHAKES_PER_TURN {
-            let Some(id) = self.handshakes.pop_front() else { return };
-            if self.conns.get(id).is_some() {
-                self.step(id.slot, now, events, |conn, id, around| conn.shake(id, around));
+        for with in [Callers::Servers, Callers::Clients] {
+            for _ in 0..limits::HANDSHAKES_PER_TURN {
+                let Some(id) = self.handshakes.of(with).pop_front() else { break };
+                if self.conns.get(id).is_some() {
+                    self.step(id.slot, now, events, |conn, id, around| conn.shake(id, around));
+                }
             }
         }
     }
@@ -519,13 +580,17 @@ impl Net {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(tls) = conn.tls.as_mut().filter(|tls| !tls.queued) else { return };
         tls.queued = true;
-        self.handshakes.push_back(id);
+        let (time, ends) = match conn.with {
+            Callers::Clients => (self.settings.handshake, Ends::Handshake),
+            Callers::Servers => (self.settings.peer_handshake, Ends::PeerHandshake),
+        };
+        self.handshakes.of(conn.with).push_back(id);
         if conn.deadline.is_none() {
-            let at = now + self.settings.handshake;
+            let at = now + time;
             conn.deadline = Some(at);
             let conns = &self.conns;
             let is_void = |at, id| conns.get(id).is_none_or(|conn| !conn.ends_at(at));
-            self.deadlines.add(Ends::Handshake, at, id, is_void);
+            self.deadlines.add(ends, at, id, is_void);
         }
     }
 
@@ -554,7 +619,7 @@ impl Net {
             settings: &self.settings,
             now,
             events,
-            tls: self.tls.as_deref(),
+            tls: &self.tls,
         };
         let was_reported = conn.reported;
         let next = step(conn, id, &mut around);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::busy::Busy;
 use super::idle::{LastByte, Watched};
 use super::listen::{Listener, Role};
+use super::secure::{self, Opened, Peer, PlaneTls};
 use super::service::Plane;
 use crate::types::limits;
 
@@ -27,11 +29,12 @@ const REST: Duration = Duration::from_millis(100);
 pub(super) async fn serve(plane: Rc<Plane>, listeners: Vec<Listener>) {
     let open = Rc::new(Open::default());
     let mut accepting = Vec::new();
-    for Listener { socket, role, idle } in listeners {
+    for Listener { socket, role, idle, tls } in listeners {
         match TcpListener::from_std(socket) {
             Ok(socket) => {
                 let (plane, open) = (plane.clone(), open.clone());
-                accepting.push(spawn_local(accept(plane, open, socket, role, idle)));
+                let port = Rc::new(Port { role, idle, tls });
+                accepting.push(spawn_local(accept(plane, open, socket, port)));
             }
             Err(error) => tracing::error!(%error, "the management plane cannot listen"),
         }
@@ -42,13 +45,14 @@ pub(super) async fn serve(plane: Rc<Plane>, listeners: Vec<Listener>) {
     }
 }
 
-async fn accept(
-    plane: Rc<Plane>,
-    open: Rc<Open>,
-    listener: TcpListener,
+/// What all connections of a port have alike.
+struct Port {
     role: Role,
     idle: Duration,
-) {
+    tls: Option<PlaneTls>,
+}
+
+async fn accept(plane: Rc<Plane>, open: Rc<Open>, listener: TcpListener, port: Rc<Port>) {
     loop {
         let Ok((socket, peer)) = listener.accept().await else {
             sleep(REST).await;
@@ -59,8 +63,7 @@ async fn accept(
             continue;
         }
         let busy = Busy::default();
-        let (plane, role, of_it) = (plane.clone(), role.clone(), busy.clone());
-        let task = spawn_local(connection(plane, socket, peer, role, idle, of_it));
+        let task = spawn_local(connection(plane.clone(), socket, peer, port.clone(), busy.clone()));
         open.add(task.abort_handle(), busy);
     }
 }
@@ -69,32 +72,54 @@ async fn accept(
 async fn connection(
     plane: Rc<Plane>,
     socket: TcpStream,
-    peer: SocketAddr,
-    role: Role,
-    idle: Duration,
+    address: SocketAddr,
+    port: Rc<Port>,
     busy: Busy,
 ) {
     let last = LastByte::now();
     let watched = Watched::new(socket, last.clone());
+    let served = async {
+        match secure::open(watched, address, port.tls.as_ref()).await {
+            Ok((Opened::Plain(stream), peer)) => {
+                exchange(&plane, stream, &peer, &port, &busy).await;
+            }
+            Ok((Opened::Secured(stream), peer)) => {
+                exchange(&plane, stream, &peer, &port, &busy).await;
+            }
+            Err(error) => plane.note_failed_handshake(address, &error),
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        () = idle_for(port.idle, &last, &busy) => {}
+    }
+}
+
+/// Requests and answers, until the connection's end. What a peer does wrong ends it, and is answered where
+/// there is an answer.
+async fn exchange(
+    plane: &Rc<Plane>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: &Peer,
+    port: &Rc<Port>,
+    busy: &Busy,
+) {
     let service = service_fn(|request| {
-        let (plane, role, under_way) = (plane.clone(), role.clone(), busy.enter());
+        let (plane, port, peer) = (plane.clone(), port.clone(), peer.clone());
+        let under_way = busy.enter();
         async move {
-            let mut answer = plane.answer(&role, peer, request).await;
+            let mut answer = plane.answer(&port.role, &peer, request).await;
             answer.body_mut().hold(under_way.sending());
             Ok::<_, Infallible>(answer)
         }
     });
-    let served = http1::Builder::new()
+    let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits::PLANE_HEAD_MS))
         .max_buf_size(limits::PLANE_HEAD_BYTES)
         .max_headers(limits::PLANE_HEADERS)
-        .serve_connection(watched, service);
-    tokio::select! {
-        // What a peer does wrong ends its connection, and is answered where there is an answer.
-        _ = served => {}
-        () = idle_for(idle, &last, &busy) => {}
-    }
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// Ends when a connection that waits for its peer has waited for so long. One whose answer is being made

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -26,13 +25,20 @@ impl LastByte {
 }
 
 pub(super) struct Watched {
-    socket: TokioIo<TcpStream>,
+    socket: TcpStream,
     last: LastByte,
 }
 
 impl Watched {
     pub(super) fn new(socket: TcpStream, last: LastByte) -> Watched {
-        Watched { socket: TokioIo::new(socket), last }
+        Watched { socket, last }
+    }
+
+    /// The first byte, which stays where it is; `None` at the end.
+    pub(super) async fn first(&self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        let read = self.socket.peek(&mut first).await?;
+        Ok((read > 0).then_some(first[0]))
     }
 
     fn seen<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -43,18 +49,18 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
         self.seen(polled)
     }
 }
 
-impl Write for Watched {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

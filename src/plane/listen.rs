@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use super::secure::PlaneTls;
 use crate::admin::prometheus::Names;
 
 /// What is served at a port.
@@ -31,6 +32,8 @@ pub(super) struct Listener {
     pub(super) role: Role,
     /// A connection ends when so long no byte has gone either way.
     pub(super) idle: Duration,
+    /// `None`: plain HTTP.
+    pub(super) tls: Option<PlaneTls>,
 }
 
 /// The port cannot be had: for the admin server of a server on its own the start ends, as with a page
@@ -51,6 +54,7 @@ impl Listener {
         port: u16,
         role: Role,
         idle: Duration,
+        tls: Option<PlaneTls>,
     ) -> Result<Listener, ListenError> {
         let ips = ip.map_or(
             vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
@@ -62,7 +66,7 @@ impl Listener {
             Ok(socket)
         });
         match bound {
-            Ok(socket) => Ok(Listener { socket, role, idle }),
+            Ok(socket) => Ok(Listener { socket, role, idle, tls }),
             Err(cause) => {
                 let address = addresses.last().copied().unwrap_or(SocketAddr::from(([0; 4], port)));
                 Err(ListenError { address, cause })

@@ -8,6 +8,7 @@
 //!
 //! * [`start`](mod@start): settings into its own words, and the ports
 //! * [`thread`]: the thread and its runtime; [`listen`]: where it listens
+//! * [`secure`]: TLS, where a port has it
 //! * [`connections`]: who may connect, and for how long; [`idle`]: when a byte went either way last;
 //!   [`busy`]: whether a request is under way
 //! * [`service`]: an HTTP request → an answer; [`body`]: what is sent behind its head
@@ -22,6 +23,7 @@ mod gather;
 mod idle;
 mod listen;
 mod probes;
+mod secure;
 mod service;
 mod start;
 mod thread;

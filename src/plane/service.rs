@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
+};
 use hyper::{HeaderMap, Request as HttpRequest, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
@@ -17,6 +19,7 @@ use super::body::PlaneBody;
 use super::gather::Sources;
 use super::listen::{Page, Role};
 use super::probes::Probes;
+use super::secure::Peer;
 use crate::admin::http::commands::Entry;
 use crate::admin::http::given::{Given, Taken, Wanted};
 use crate::admin::http::probes::Confirmed;
@@ -66,14 +69,37 @@ impl Plane {
     pub(super) async fn answer(
         &self,
         role: &Role,
-        peer: SocketAddr,
+        peer: &Peer,
         http: HttpRequest<Incoming>,
     ) -> Answer {
         let request = request(&http, peer);
         match role {
             Role::Metrics(page) => plain(self.metrics(page, &request)),
-            Role::Admin => self.command(&request, http.into_body()).await,
+            Role::Admin => {
+                let mut answer = self.command(&request, http.into_body()).await;
+                if request.is_secure {
+                    let day = HeaderValue::from_static("max-age=86400; includeSubDomains");
+                    answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, day);
+                }
+                answer
+            }
         }
+    }
+
+    /// As [`Plane::note_refusal`], of one who came as far as the handshake.
+    pub(super) fn note_failed_handshake(&self, peer: SocketAddr, error: &std::io::Error) {
+        if self.may_note() {
+            tracing::warn!(%peer, "TLS with an operator failed: {error}");
+        }
+    }
+
+    fn may_note(&self) -> bool {
+        let now = Instant::now();
+        let rests = self.refused_at.get().is_some_and(|at| now < at + REFUSED_REST);
+        if !rests {
+            self.refused_at.set(Some(now));
+        }
+        !rests
     }
 
     async fn command(&self, request: &Request, body: Incoming) -> Answer {
@@ -232,24 +258,23 @@ impl Plane {
 
     fn note_refusal(&self, reply: &Reply, request: &Request) {
         let is_refusal = matches!(reply.status, status::UNAUTHORIZED | status::FORBIDDEN);
-        let now = Instant::now();
-        let rests = self.refused_at.get().is_some_and(|at| now < at + REFUSED_REST);
-        if is_refusal && !rests {
-            self.refused_at.set(Some(now));
+        if is_refusal && self.may_note() {
             let path = request.path.escape_debug();
             tracing::warn!(peer = %request.peer, status = reply.status, "refused: {path:.80}");
         }
     }
 }
 
-fn request(http: &HttpRequest<Incoming>, peer: SocketAddr) -> Request {
+fn request(http: &HttpRequest<Incoming>, peer: &Peer) -> Request {
     Request {
         method: Method::new(http.method().as_str()),
         path: http.uri().path().to_owned(),
         query: http.uri().query().unwrap_or_default().to_owned(),
         authorization: header(http.headers(), AUTHORIZATION),
         forwarded_for: header(http.headers(), HeaderName::from_static("x-forwarded-for")),
-        peer: peer.ip(),
+        peer: peer.address.ip(),
+        is_secure: peer.is_secure,
+        subject: peer.subject.clone(),
     }
 }
 

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::listen::{ListenError, Listener, Page, Role};
+use super::secure::PlaneTls;
 use super::thread::{self, Handle};
 use crate::admin::http::server::{AdminFacts, AdminServer};
 use crate::admin::prometheus::Names;
 use crate::admin::words::Commands;
-use crate::config::{AdminSettings, MetricNames, Settings};
+use crate::config::{
+    AdminSettings, Listen, MetricNames, MetricsSettings, PlaneTlsSettings, Settings,
+};
 use crate::runtime::clock;
+use crate::tls::files::{self, LoadError};
 use crate::types::limits;
 
 /// Why a server does not start for its management plane.
@@ -24,6 +28,8 @@ pub enum StartError {
     Admin(ListenError),
     #[error("page of metrics: {0}; metricsProvider.httpPort chooses another port")]
     Metrics(ListenError),
+    #[error(transparent)]
+    Tls(#[from] LoadError),
     #[error("cannot start the management plane's thread: {0}")]
     Thread(io::Error),
 }
@@ -33,7 +39,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Admin(_) => 4,
-            StartError::Metrics(_) | StartError::Thread(_) => 1,
+            StartError::Metrics(_) | StartError::Tls(_) | StartError::Thread(_) => 1,
         }
     }
 }
@@ -45,24 +51,44 @@ pub fn start(settings: &Settings, starting: Arc<Commands>) -> Result<Option<Hand
     if let Some(admin) = &settings.admin {
         listeners.extend(take_admin(settings, admin)?);
     }
-    if let Some(metrics) = settings.metrics {
-        let names = match metrics.names {
-            MetricNames::Plain => Names::Plain,
-            MetricNames::Total => Names::Total,
-        };
-        let page = Page { process: metrics.process, names };
-        let (ip, port) = (metrics.listen.ip, metrics.listen.port);
-        let idle = Duration::from_millis(limits::PLANE_IDLE_MS);
-        let listener = Listener::bind(ip, port, Role::Metrics(page), idle);
-        let listener = listener.map_err(StartError::Metrics)?;
-        tracing::info!(address = shown(&listener), "page of metrics at /metrics");
-        listeners.push(listener);
+    if let Some(metrics) = &settings.metrics {
+        if let Some(listen) = metrics.listen {
+            listeners.push(take_metrics(metrics, listen, None)?);
+        }
+        if let Some((listen, tls)) = &metrics.secure {
+            listeners.push(take_metrics(metrics, *listen, Some(tls))?);
+        }
     }
     if listeners.is_empty() {
         return Ok(None);
     }
     let server = AdminServer::new(facts(settings), starting, clock::now());
     thread::spawn(server, listeners).map(Some).map_err(StartError::Thread)
+}
+
+fn read(tls: Option<&PlaneTlsSettings>) -> Result<Option<PlaneTls>, LoadError> {
+    let Some(tls) = tls else { return Ok(None) };
+    let current = files::start(&tls.sources, tls.reload)?;
+    Ok(Some(PlaneTls { current, accepts: tls.accepts }))
+}
+
+fn take_metrics(
+    metrics: &MetricsSettings,
+    listen: Listen,
+    tls: Option<&PlaneTlsSettings>,
+) -> Result<Listener, StartError> {
+    let names = match metrics.names {
+        MetricNames::Plain => Names::Plain,
+        MetricNames::Total => Names::Total,
+    };
+    let page = Page { process: metrics.process, names };
+    let idle = Duration::from_millis(limits::PLANE_IDLE_MS);
+    let (Listen { ip, port }, tls) = (listen, read(tls)?);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let listener = Listener::bind(ip, port, Role::Metrics(page), idle, tls);
+    let listener = listener.map_err(StartError::Metrics)?;
+    tracing::info!(address = shown(&listener), scheme, "page of metrics at /metrics");
+    Ok(listener)
 }
 
 /// As ZooKeeperServerMain and QuorumPeer.start do where the port cannot be had: a server on its own
@@ -72,7 +98,8 @@ fn take_admin(settings: &Settings, admin: &AdminSettings) -> Result<Option<Liste
     let ip = if admin.is_named { admin.listen.ip } else { Some(this_machine) };
     let most = limits::PLANE_IDLE_MS as i64;
     let idle = Duration::from_millis(admin.idle_ms.unwrap_or(most).min(most) as u64);
-    match Listener::bind(ip, admin.listen.port, Role::Admin, idle) {
+    let tls = read(admin.tls.as_ref())?;
+    match Listener::bind(ip, admin.listen.port, Role::Admin, idle, tls) {
         Ok(listener) => {
             let (address, url) = (shown(&listener), &admin.url);
             match admin.is_named {

@@ -6,11 +6,11 @@ use rustls::{CertificateError, Error};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Failure {
-    #[error("it presented no certificate, and ssl.clientAuth=need")]
+    #[error("it presented no certificate, and clientAuth=need")]
     NoCertificate,
     #[error("its certificate has expired or is not valid yet")]
     OutOfDate,
-    #[error("its certificate is of no authority in ssl.trustStore.location")]
+    #[error("its certificate is of no authority in the trust store")]
     UnknownAuthority,
     #[error("its certificate has been revoked")]
     Revoked,
@@ -18,15 +18,20 @@ pub enum Failure {
     RevocationUnknown,
     #[error("its certificate does not name the address that it comes from")]
     NotItsAddress,
+    #[error(
+        "its certificate names neither the address nor the host that it is known by, and \
+         ssl.quorum.hostnameVerification=true"
+    )]
+    NotItsName,
     #[error("its certificate cannot be used")]
     BadCertificate,
     #[error("no protocol version, cipher suite or group in common")]
     NothingInCommon,
-    #[error("it ended the handshake with alert {0}")]
+    #[error("it ended the session with alert {0}")]
     Refused(u8),
     #[error("what it sent is not TLS, or breaks the protocol")]
     Broken,
-    #[error("the handshake took longer than ssl.handshakeDetectionTimeoutMillis")]
+    #[error("the handshake took too long (handshakeDetectionTimeoutMillis)")]
     TooSlow,
     #[error("the session cannot be begun")]
     NotBegun,

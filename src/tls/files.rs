@@ -38,14 +38,23 @@ pub enum Password {
 /// A store's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoreFile {
-    /// `ssl.keyStore` or `ssl.trustStore`: what its keys begin with.
-    pub key: &'static str,
+    /// Such as `ssl.keyStore`: what its keys begin with.
+    pub key: String,
     /// `….location`.
     pub path: PathBuf,
     /// `….type`, or by the file's name.
     pub kind: StoreKind,
     /// What opens it.
     pub password: Password,
+}
+
+/// A file of lists of revoked certificates, in PEM.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokedFile {
+    /// The key that names it.
+    pub key: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// Everything that a [`Context`] is made of.
@@ -55,8 +64,8 @@ pub struct Sources {
     pub key_store: StoreFile,
     /// Absent where nobody is asked for a certificate.
     pub trust_store: Option<StoreFile>,
-    /// Lists of revoked certificates, in PEM.
-    pub revoked: Option<PathBuf>,
+    /// Lists of revoked certificates.
+    pub revoked: Option<RevokedFile>,
     /// What sessions are to be like.
     pub options: Options,
 }
@@ -68,12 +77,12 @@ pub enum LoadError {
     #[error("{key}={}: cannot be read: {cause}", path.display())]
     Read { key: String, path: PathBuf, cause: io::Error },
     #[error("{key}.location={}: {cause}", path.display())]
-    Store { key: &'static str, path: PathBuf, cause: StoreError },
-    #[error("ringkeeper.ssl.crl.location={}: no list of revoked certificates: {what}", path.display())]
-    Revoked { path: PathBuf, what: String },
-    #[error("TLS with ssl.keyStore.location={}: {cause}", path.display())]
-    Context { path: PathBuf, cause: ContextError },
-    #[error("client.certReload=true: cannot start a thread: {0}")]
+    Store { key: String, path: PathBuf, cause: StoreError },
+    #[error("{key}={}: no list of revoked certificates: {what}", path.display())]
+    Revoked { key: &'static str, path: PathBuf, what: String },
+    #[error("TLS with {key}.location={}: {cause}", path.display())]
+    Context { key: String, path: PathBuf, cause: ContextError },
+    #[error("TLS: cannot start a thread that looks after the stores: {0}")]
     Thread(io::Error),
 }
 
@@ -91,22 +100,24 @@ pub fn load(sources: &Sources) -> Result<Context, LoadError> {
     let mut material = Material::default();
     let (bytes, password) = contents(&sources.key_store)?;
     let of = |store: &StoreFile| {
-        let (key, path) = (store.key, store.path.clone());
+        let (key, path) = (store.key.clone(), store.path.clone());
         move |cause| LoadError::Store { key, path, cause }
     };
     let own = &sources.key_store;
     material.keys = stores::keys(own.kind, &bytes, &password).map_err(of(own))?;
     if let Some(store) = &sources.trust_store
-        && sources.options.client_auth != ClientAuth::None
+        && (sources.options.client_auth != ClientAuth::None || sources.options.dials.is_some())
     {
         let (bytes, password) = contents(store)?;
         material.trusted = stores::trusted(store.kind, &bytes, &password).map_err(of(store))?;
     }
-    if let Some(path) = &sources.revoked {
-        material.revoked = revoked(path)?;
+    if let Some(file) = &sources.revoked {
+        material.revoked = revoked(file)?;
     }
-    Context::new(&sources.options, material)
-        .map_err(|cause| LoadError::Context { path: own.path.clone(), cause })
+    Context::new(&sources.options, material).map_err(|cause| {
+        let (key, path) = (own.key.clone(), own.path.clone());
+        LoadError::Context { key, path, cause }
+    })
 }
 
 fn contents(store: &StoreFile) -> Result<(Vec<u8>, String), LoadError> {
@@ -130,9 +141,9 @@ fn read(key: &str, path: &Path) -> Result<Vec<u8>, LoadError> {
     })
 }
 
-fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, LoadError> {
-    let bytes = read("ringkeeper.ssl.crl.location", path)?;
-    let refuse = |what: String| LoadError::Revoked { path: path.to_owned(), what };
+fn revoked(file: &RevokedFile) -> Result<Vec<CertificateRevocationListDer<'static>>, LoadError> {
+    let bytes = read(file.key, &file.path)?;
+    let refuse = |what: String| LoadError::Revoked { key: file.key, path: file.path.clone(), what };
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
     let lists = lists.map_err(|error| refuse(error.to_string()))?;
     if lists.is_empty() {
@@ -170,7 +181,11 @@ fn look(
         match load(sources) {
             Ok(context) => {
                 current.replace(context);
-                tracing::info!("TLS: the stores have changed and are in force for new connections");
+                let keys = &sources.key_store.key;
+                tracing::info!(
+                    keys,
+                    "TLS: the stores have changed and are in force for new connections"
+                );
             }
             Err(error) => {
                 tracing::error!(%error, "TLS: the stores have changed and cannot be used; those before stay in force");
@@ -192,7 +207,7 @@ fn state_of(sources: &Sources) -> Vec<FileState> {
             paths.push(path);
         }
     }
-    paths.extend(sources.revoked.as_deref());
+    paths.extend(sources.revoked.as_ref().map(|file| file.path.as_path()));
     let state = |path: &&Path| {
         let meta = fs::metadata(path).ok()?;
         Some((meta.modified().ok()?, meta.len()))

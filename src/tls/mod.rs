@@ -16,6 +16,9 @@
 //!   connection's input, which has its bound.
 //! * Of what goes: output is sealed when it is sent; nothing is kept.
 //!
+//! Between servers a session may be begun from here, too ([`Session::dial`]). What a peer's certificate
+//! names is looked at when the handshake is done, before a byte of its role's is taken or sent.
+//!
 //! [`files`] is the only part that reads the disk, and has the only thread.
 //!
 //! [`limits::HANDSHAKES_PER_TURN`]: crate::types::limits::HANDSHAKES_PER_TURN
@@ -32,9 +35,9 @@ mod verify;
 pub mod files;
 mod stores;
 
-pub use context::{ClientAuth, Context, ContextError, Current, Material, Options};
+pub use context::{ClientAuth, Context, ContextError, Current, Dialer, Dials, Material, Options};
 pub use failure::Failure;
 pub use names::{SUITES, Suite, Version, suite};
 pub use session::{Session, is_client_hello};
 pub use stores::{KeyEntry, StoreError, StoreKind, keys, trusted};
-pub use subject::name;
+pub use subject::{name, of as subject};

@@ -1,33 +1,40 @@
-//! One connection's session, on the server's side.
+//! One connection's session.
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::ServerConnection;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection, ServerConnection};
 
-use super::context::Context;
+use super::context::{Context, Dialer};
 use super::failure::Failure;
 use super::subject;
 use crate::types::limits::{self, reached};
 
 /// What TLS keeps of a connection.
 pub struct Session {
-    rustls: ServerConnection,
-    context: Arc<Context>,
-    peer: IpAddr,
+    rustls: Connection,
+    /// What the peer's certificate must name one of; `None`: it is not asked.
+    names: Option<Names>,
     /// Ciphertext that came during the handshake and waits for the step that takes it.
     waiting: Vec<u8>,
     /// It waits for its step.
     pub queued: bool,
     handshaking: bool,
-    /// The subject of the client's certificate, which has been verified.
+    /// The subject of the peer's certificate, which has been verified.
     subject: Option<Arc<str>>,
     /// The peer has ended its direction.
     peer_ended: bool,
     /// Ours ends behind what is written next; it has ended.
     ends: bool,
     ended: bool,
+}
+
+/// Who the peer may be called.
+struct Names {
+    address: IpAddr,
+    hosts: Arc<[String]>,
 }
 
 /// Whether a connection that begins with this byte begins with a handshake (DualModeSslHandler). No
@@ -38,16 +45,37 @@ pub fn is_client_hello(first: u8) -> bool {
 }
 
 impl Session {
-    /// Waits for a client's first bytes.
-    pub fn new(context: Arc<Context>, peer: IpAddr) -> Result<Session, Failure> {
-        let began = ServerConnection::new(context.config.clone());
+    /// Waits for the first bytes of whoever has connected. `hosts`: what it may be known by beside its
+    /// address, where the context asks.
+    pub fn accept(
+        context: &Context,
+        peer: IpAddr,
+        hosts: &Arc<[String]>,
+    ) -> Result<Session, Failure> {
+        let began = ServerConnection::new(context.accepting());
         let mut rustls = began.map_err(|_| Failure::NotBegun)?;
         // The role's own bounds hold for output, which is sealed as it leaves.
         rustls.set_buffer_limit(None);
-        Ok(Session {
+        let hosts = hosts.clone();
+        let names = context.checks_address.then_some(Names { address: peer, hosts });
+        Ok(Session::new(rustls.into(), names))
+    }
+
+    /// Speaks first, to a server that is known by that host.
+    pub fn dial(dialer: &Dialer, peer: IpAddr, host: &str) -> Result<Session, Failure> {
+        let name = ServerName::try_from(host.to_owned()).unwrap_or(ServerName::from(peer));
+        let began = ClientConnection::new(dialer.config.clone(), name);
+        let mut rustls = began.map_err(|_| Failure::NotBegun)?;
+        rustls.set_buffer_limit(None);
+        let hosts = Arc::from([host.to_owned()]);
+        let names = dialer.checks_name.then_some(Names { address: peer, hosts });
+        Ok(Session::new(rustls.into(), names))
+    }
+
+    fn new(rustls: Connection, names: Option<Names>) -> Session {
+        Session {
             rustls,
-            context,
-            peer,
+            names,
             waiting: Vec::new(),
             queued: false,
             handshaking: true,
@@ -55,7 +83,12 @@ impl Session {
             peer_ended: false,
             ends: false,
             ended: false,
-        })
+        }
+    }
+
+    /// This side has connected.
+    pub fn is_dialed(&self) -> bool {
+        matches!(self.rustls, Connection::Client(_))
     }
 
     /// What comes is to wait for [`Session::step`].
@@ -78,28 +111,38 @@ impl Session {
         self.waiting.extend_from_slice(ciphertext);
     }
 
-    /// Takes what waits: one step of the handshake, and what may stand behind its last one.
+    /// Takes what waits: one step of the handshake, and what may stand behind its last one. Of what came
+    /// along with a handshake that fails nothing is given: nobody knows yet whose it is.
     pub fn step(&mut self, plain: &mut Vec<u8>) -> Result<(), Failure> {
+        let before = plain.len();
         let waiting = std::mem::take(&mut self.waiting);
-        self.open(&waiting, plain)?;
-        if self.handshaking && !self.rustls.is_handshaking() {
-            self.handshaking = false;
-            self.meet()?;
+        let opened = self.open(&waiting, plain).and_then(|()| {
+            if self.handshaking && !self.rustls.is_handshaking() {
+                self.handshaking = false;
+                self.meet()?;
+            }
+            Ok(())
+        });
+        if opened.is_err() {
+            plain.truncate(before);
         }
-        Ok(())
+        opened
     }
 
     /// The handshake is done: who is it?
     fn meet(&mut self) -> Result<(), Failure> {
         let Some([certificate, ..]) = self.rustls.peer_certificates() else { return Ok(()) };
-        if self.context.checks_address && !subject::is_for(certificate, self.peer) {
-            return Err(Failure::NotItsAddress);
+        if let Some(Names { address, hosts }) = &self.names
+            && !subject::is_for(certificate, *address, hosts)
+        {
+            let by_host = !hosts.is_empty();
+            return Err(if by_host { Failure::NotItsName } else { Failure::NotItsAddress });
         }
         self.subject = Some(subject::of(certificate).ok_or(Failure::BadCertificate)?.into());
         Ok(())
     }
 
-    /// The subject of the client's certificate, as Java writes it; `None` without one.
+    /// The subject of the peer's certificate, as Java writes it; `None` without one.
     pub fn subject(&self) -> Option<&Arc<str>> {
         self.subject.as_ref()
     }

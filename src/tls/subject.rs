@@ -8,16 +8,17 @@ use webpki::EndEntityCert;
 use super::stores::der;
 
 /// The subject of a certificate (X500Principal.getName, RFC 2253).
-pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<String> {
+pub fn of(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     name(certificate.subject())
 }
 
-/// Whether a certificate names an address.
-pub(super) fn is_for(certificate: &CertificateDer<'_>, address: IpAddr) -> bool {
+/// Whether a certificate names an address or one of the hosts, among its alternative names.
+pub(super) fn is_for(certificate: &CertificateDer<'_>, address: IpAddr, hosts: &[String]) -> bool {
     EndEntityCert::try_from(certificate).is_ok_and(|certificate| {
-        let name = ServerName::from(address);
-        certificate.verify_is_valid_for_subject_name(&name).is_ok()
+        let hosts = hosts.iter().filter_map(|host| ServerName::try_from(host.as_str()).ok());
+        let mut names = std::iter::once(ServerName::from(address)).chain(hosts);
+        names.any(|name| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     })
 }
 

@@ -30,10 +30,11 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// A fresh folder under the build's scratch space, removed and made again.
 pub fn scratch(name: &str) -> PathBuf {
+    // First of all: it may remove a folder of this name, left by a run before.
+    let list = &*LIST;
     let folder = Path::new(SPACE).join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let list = &*LIST;
     if !FAILED.load(Ordering::SeqCst) {
         let mut lines = fs::File::options().create(true).append(true).open(list).expect("a list");
         writeln!(lines, "{}", folder.display()).expect("a line");

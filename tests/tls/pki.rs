@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 
 use crate::support::root;
 
+/// Of each test program one of its own.
+const FOLDER: &str = concat!("tls/pki-", env!("CARGO_CRATE_NAME"));
+
 /// Opens every store.
 pub(crate) const PASSWORD: &str = "s3cret pass";
 
@@ -19,13 +22,14 @@ pub(crate) struct Pki {
 ///
 /// * `ca`, and what it has signed: `server` (RSA), `server2` (on a curve), `client`, `odd` (a subject
 ///   with everything in it), `expired`
+/// * `elsewhere`, for another host, and `revoked`, which `ca.crl.pem` names
 /// * `other`, another authority, and its `stranger`
 /// * `alone`, signed by itself and in the trust store
 /// * the stores `server.{jks,p12,pem,locked.pem}` and `trust.{jks,p12,pem}`; `client.{jks,p12}`
 pub(crate) fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
-        let pki = Pki { folder: crate::support::scratch("tls/pki") };
+        let pki = Pki { folder: crate::support::scratch(FOLDER) };
         pki.make();
         pki
     })
@@ -50,10 +54,11 @@ impl Pki {
     }
 
     fn make(&self) {
-        run(Command::new(root().join("tests/support/need.sh")).args(["java", "openssl"]));
+        run(Command::new(root().join("tests/support/need.sh")).args(["java", "openssl", "curl"]));
         let write = |name: &str, text: &str| fs::write(self.path(name), text).unwrap();
         write("password", &format!("{PASSWORD}\n"));
         write("leaf.cnf", "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+        write("elsewhere.cnf", "subjectAltName=DNS:elsewhere.test,IP:192.0.2.1\n");
         for ca in ["ca", "other"] {
             self.key(ca, "EC");
             self.openssl(&format!(
@@ -66,9 +71,14 @@ impl Pki {
         self.leaf("odd", "EC", SUBJECT_ODD, "ca", "2049");
         self.leaf("expired", "EC", "/CN=expired", "ca", "2021");
         self.leaf("stranger", "EC", SUBJECT_CLIENT, "other", "2049");
+        self.leaf("elsewhere", "EC", "/CN=elsewhere", "ca", "2049");
+        self.leaf("revoked", "EC", "/CN=revoked", "ca", "2049");
+        self.revoke("revoked");
         self.key("alone", "EC");
         self.openssl("req|-new|-x509|-key|alone.key.pem|-subj|/CN=alone|-days|3650|-out|alone.pem");
-        for name in ["server", "server2", "client"] {
+        let all =
+            ["server", "server2", "client", "stranger", "elsewhere", "expired", "revoked", "alone"];
+        for name in all {
             let (key, certificate) = (self.read(&format!("{name}.key.pem")), format!("{name}.pem"));
             let chain = [key, self.read(&certificate)].concat();
             fs::write(self.path(&format!("{name}.store.pem")), chain).unwrap();
@@ -125,15 +135,25 @@ impl Pki {
         let register = register.display();
         let config = format!(
             "[ca]\ndefault_ca=a\n[a]\nnew_certs_dir={register}\ndatabase={register}/index.txt\n\
+             crlnumber={register}/crlnumber\n\
              rand_serial=yes\ndefault_md=sha256\npolicy=p\npreserve=yes\nemail_in_dn=yes\n\
              unique_subject=no\nstring_mask=utf8only\nutf8=yes\n[p]\n"
         );
         fs::write(self.path("ca.cnf"), config).unwrap();
+        let names = if name == "elsewhere" { "elsewhere.cnf" } else { "leaf.cnf" };
         self.openssl(&format!(
             "ca|-batch|-notext|-utf8|-config|ca.cnf|-cert|{ca}.pem|-keyfile|{ca}.key.pem|-in|{name}.csr\
-             |-out|{name}.pem|-extfile|leaf.cnf|-preserveDN|-startdate|20200101000000Z\
+             |-out|{name}.pem|-extfile|{names}|-preserveDN|-startdate|20200101000000Z\
              |-enddate|{until}0101000000Z"
         ));
+    }
+
+    /// Revokes the certificate that was made last, and makes `ca`'s list of revoked ones.
+    fn revoke(&self, name: &str) {
+        fs::write(self.path(&format!("{name}.ca")).join("crlnumber"), "01\n").unwrap();
+        let by_ca = "ca|-config|ca.cnf|-cert|ca.pem|-keyfile|ca.key.pem";
+        self.openssl(&format!("{by_ca}|-revoke|{name}.pem"));
+        self.openssl(&format!("{by_ca}|-gencrl|-crldays|3650|-out|ca.crl.pem"));
     }
 
     /// A new key and certificate under an old name's store, as one that renews certificates does it.

@@ -18,7 +18,7 @@ const CLIENTS: usize = 5 * HANDSHAKES_PER_TURN;
 
 fn transport() -> Net {
     let key_store = StoreFile {
-        key: "ssl.keyStore",
+        key: "ssl.keyStore".to_owned(),
         path: pki().path("server.store.pem"),
         kind: StoreKind::Pem,
         password: Password::None,
@@ -28,6 +28,7 @@ fn transport() -> Net {
         versions: vec![Version::Tls13],
         suites: None,
         checks_address: false,
+        dials: None,
     };
     let sources = Sources { key_store, trust_store: None, revoked: None, options };
     let mut net = Net::new(NetSettings::default()).unwrap();

@@ -49,6 +49,11 @@ fn identities(
     if scheme == "ip" && acl::authenticates(policy, scheme) {
         return Ok(vec![acl::ip_identity(request.client(trusts_proxy))]);
     }
+    // X509AuthenticationProvider.handleAuthentication: whatever stands behind the scheme.
+    if scheme == "x509" && acl::authenticates(policy, scheme) {
+        let subject = request.subject.as_deref().ok_or(Denied::NotAuthenticated)?;
+        return Ok(acl::certified(policy, subject));
+    }
     let proven = acl::authenticate(policy, Some(scheme), proof.map(str::as_bytes));
     proven.ok().filter(|proven| !proven.is_empty()).ok_or(Denied::NotAuthenticated)
 }

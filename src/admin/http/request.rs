@@ -49,6 +49,10 @@ pub struct Request {
     pub forwarded_for: Option<String>,
     /// The other end of the connection.
     pub peer: IpAddr,
+    /// It came over TLS.
+    pub is_secure: bool,
+    /// The subject of the certificate that was shown.
+    pub subject: Option<String>,
 }
 
 impl Request {

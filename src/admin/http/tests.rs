@@ -73,6 +73,8 @@ fn request(method: Method, target: &str, authorization: Option<&str>) -> Request
         query: query.into(),
         authorization: authorization.map(Into::into),
         forwarded_for: None,
+        is_secure: false,
+        subject: None,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
     }
 }

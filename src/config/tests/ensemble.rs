@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::membership::Role;
+use crate::net::Security;
+use crate::tls::{ClientAuth, Dials, Version};
 use crate::types::ServerId;
 
 const THREE: &str = "server.1=a:2888:3888\nserver.2=b:2888:3888;2182\nserver.3=c:2888:3888\n";
@@ -127,8 +129,6 @@ fn wrong_values_and_impossible_ensembles_are_refused() {
         ("electionPortBindRetry=-1", " line 8: must be tries, 0 for as many as it takes, from 0"),
         ("fastleader.minNotificationInterval=0", " line 8: must be milliseconds from 1"),
         ("snapshotSizeFactor=half", " line 8: must be a decimal number"),
-        ("sslQuorum=true", " line 8: TLS between servers is not served by this version; set it"),
-        ("portUnification=true", " line 8: TLS between servers is not served by this version"),
         (
             "quorum.auth.enableSasl=true",
             " line 8: must be false, or java.security.auth.login.config",
@@ -137,6 +137,9 @@ fn wrong_values_and_impossible_ensembles_are_refused() {
             "quorum.auth.learnerRequireSasl=true",
             " line 8: must be false, unless quorum.auth.enable",
         ),
+        ("sslQuorum=true", " line 8: must be false, or ssl.quorum.keyStore.location must name"),
+        ("portUnification=true", " line 8: must be false, or ssl.quorum.keyStore.location must"),
+        ("sslQuorum=1", " line 8: must be true or false"),
         ("oraclePath=/o", " line 8: an oracle for two voters is not served by this version; add"),
         (
             "server.1=a:1:2;2181;2281",
@@ -183,8 +186,9 @@ fn remarks_tell_what_an_operator_may_not_have_meant() {
     }
     assert_eq!(s.ensemble.unwrap().learner_sync.log_share, Some(0.33));
     let keys = |list: &[Noted]| list.iter().map(|n| n.key.clone()).collect::<Vec<_>>();
-    assert_eq!(keys(&s.no_effect), ["leader.nodelay", "learner.asyncSending"]);
-    assert_eq!(keys(&s.not_served), ["ssl.quorum.clientAuth"]);
+    let idle = ["leader.nodelay", "learner.asyncSending", "ssl.quorum.clientAuth"];
+    assert_eq!(keys(&s.no_effect), idle);
+    assert!(s.no_effect[2].why.starts_with("none of sslQuorum, portUnification,"));
 }
 
 #[test]
@@ -240,4 +244,56 @@ fn large_ensembles_are_whole() {
     let many: String = (0..40).map(|id| format!("server.{}=h{id}:1:2\n", id * 6)).collect();
     let e = settings("6", &format!("{many}{LIMITS}")).unwrap().ensemble.unwrap();
     assert_eq!(e.electorate.committed.count(), 40);
+}
+
+const STORES: &str = "ssl.quorum.keyStore.location=/k.p12\nssl.quorum.keyStore.password=p4ss\n\
+                      ssl.quorum.trustStore.location=/t.pem\n";
+
+#[test]
+fn servers_speak_tls_as_the_two_keys_say() {
+    let of = |rest: &str| ensemble(&format!("{STORES}{rest}")).tls;
+    assert_eq!(of(""), None);
+    assert_eq!(of("sslQuorum=false\nportUnification=false\n"), None);
+    let tls = of("sslQuorum=true\n").unwrap();
+    assert_eq!((tls.accepts, tls.dials, tls.reload), (Security::Tls, true, false));
+    let options = &tls.sources.options;
+    assert_eq!((options.client_auth, options.checks_address), (ClientAuth::Need, true));
+    assert_eq!(options.dials, Some(Dials { checks_name: true }));
+    // What the JDK enables where nobody says.
+    assert_eq!(options.versions, [Version::Tls12, Version::Tls13]);
+    assert_eq!(tls.sources.key_store.key, "ssl.quorum.keyStore");
+    assert_eq!(tls.handshake, Duration::from_secs(5));
+    let both = of("sslQuorum=true\nportUnification=true\nsslQuorumReloadCertFiles=true\n").unwrap();
+    assert_eq!((both.accepts, both.dials, both.reload), (Security::Either, true, true));
+    let first = of("portUnification=true\nssl.quorum.hostnameVerification=false\n").unwrap();
+    assert_eq!((first.accepts, first.dials), (Security::Either, false));
+    // The one switches both off.
+    assert!(!first.sources.options.checks_address);
+    assert_eq!(first.sources.options.dials, Some(Dials { checks_name: false }));
+    let older = of("sslQuorum=true\nssl.quorum.protocol=TLSv1.2\nssl.quorum.clientAuth=want\n");
+    let older = older.unwrap().sources.options;
+    assert_eq!((&older.versions[..], older.client_auth), (&[Version::Tls12][..], ClientAuth::Want));
+}
+
+#[test]
+fn what_cannot_be_honoured_between_servers_ends_the_start_by_name() {
+    for (line, text) in [
+        ("ssl.quorum.ocsp=true", "OCSP is not served by this version; set the crl key beside"),
+        ("ssl.quorum.crl=true", "must be false, or ringkeeper.ssl.quorum.crl.location must name"),
+        ("ringkeeper.ssl.quorum.crl.location=/c", "must be absent unless ssl.quorum.crl=true"),
+        ("ssl.quorum.clientAuth=maybe", "must be none, want or need"),
+        ("ssl.quorum.enabledProtocols=TLSv1.1", "must be TLSv1.2 or TLSv1.3; older ones"),
+        ("ssl.quorum.ciphersuites=HIGH", "must be suites in Java's spelling; \"HIGH\" is none"),
+        ("ssl.quorum.context.supplier.class=a.B", "a class of your own is not served"),
+        ("ssl.quorum.allowReverseDnsLookup=true", "the look-up of servers' names is not served"),
+        ("ssl.quorum.hostnameVerification=yes", "must be true or false"),
+        ("ssl.quorum.keyStore.type=BCFKS", "Bouncy Castle's store is not served"),
+        ("sslQuorumReloadCertFiles=1", "must be true or false"),
+        ("fips-mode=true", "FIPS mode is not served by this version; set it to false"),
+    ] {
+        let told = refused(&format!("sslQuorum=true\n{STORES}{line}"));
+        assert!(told.contains(text), "{line}: {told}");
+    }
+    let trust = refused("sslQuorum=true\nssl.quorum.keyStore.location=/k.p12\n");
+    assert!(trust.contains("or ssl.quorum.trustStore.location must name whom to trust"), "{trust}");
 }

@@ -155,8 +155,7 @@ fn throttles_are_off_unless_they_are_set_and_have_javas_defaults() {
 
 #[test]
 fn what_only_adds_something_is_named_once_as_not_served() {
-    let lines = "ensembleAuthName=prod\nadmin.portUnification=true\n\
-                 admin.needClientAuth=true\nmetricsProvider.httpsPort=7001\n";
+    let lines = "ensembleAuthName=prod\n";
     let s = with(lines);
     let named: Vec<&str> = s.not_served.iter().map(|noted| noted.key.as_str()).collect();
     let keys: Vec<&str> = lines.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
@@ -222,14 +221,14 @@ fn misspelt_keys_are_told_the_nearest_known_one() {
 fn keys_are_sorted_into_unknown_without_effect_and_not_served() {
     let s = with(
         "tiktTime=2000\ninitLimit=5\nnio.numWorkerThreads=4\nssl.keyStore.location=/k\n\
-                  admin.needClientAuth=true\nsasl.client=true\n",
+                  ensembleAuthName=x\nsasl.client=true\n",
     );
     let names = |list: &[Noted]| list.iter().map(|n| n.key.clone()).collect::<Vec<_>>();
     assert_eq!(names(&s.unknown), ["tiktTime"]);
     assert_eq!(s.unknown[0].place, "zoo.cfg line 3");
     let without = ["initLimit", "nio.numWorkerThreads", "ssl.keyStore.location", "sasl.client"];
     assert_eq!(names(&s.no_effect), without);
-    assert_eq!(names(&s.not_served), ["admin.needClientAuth"]);
+    assert_eq!(names(&s.not_served), ["ensembleAuthName"]);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use super::{BASE, read_with, refusal, with};
 use crate::config::{
     AdminSettings, AuditSettings, Listen, MetricNames, MetricsSettings, SlowSettings,
 };
+use crate::net::Security;
+use crate::tls::ClientAuth;
 
 const PROMETHEUS: &str =
     "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
@@ -22,6 +24,7 @@ fn the_admin_server_has_javas_defaults() {
         trusts_proxy: false,
         live_ms: 10_000,
         ready_ms: 2_000,
+        tls: None,
     };
     assert_eq!(with("").admin, Some(expected.clone()));
     let named = with("admin.enableServer=true\n").admin;
@@ -60,6 +63,7 @@ fn keys_of_the_admin_server_are_read() {
         trusts_proxy: true,
         live_ms: 700,
         ready_ms: 30,
+        tls: None,
     };
     assert_eq!(s.admin, Some(expected));
     let s = with("admin.snapshot.intervalInMS=7000\nadmin.rateLimiterIntervalInMS=5000\n");
@@ -67,7 +71,12 @@ fn keys_of_the_admin_server_are_read() {
     for (line, told) in [
         ("admin.serverPort=70000", "must be a port from 0 to 65535"),
         ("admin.commandURL=commands", "must be a path that begins with /"),
-        ("admin.forceHttps=true", "TLS is not served by this version"),
+        ("admin.forceHttps=true", "must be false, or ssl.quorum.keyStore.location must name the"),
+        (
+            "admin.portUnification=true\nssl.quorum.keyStore.location=/k.p12\n\
+             admin.needClientAuth=true",
+            "must be false, or ssl.quorum.trustStore.location must name whom to trust",
+        ),
         ("ringkeeper.live.ms=5", "must be milliseconds from 10 to 600000"),
     ] {
         assert!(refusal(line).contains(told), "{}", refusal(line));
@@ -83,7 +92,12 @@ fn a_page_of_metrics_is_there_for_prometheus_alone() {
         assert_eq!(with(&line).metrics, None);
     }
     let listen = Listen { ip: None, port: 7000 };
-    let plain = MetricsSettings { listen, process: true, names: MetricNames::Plain };
+    let plain = MetricsSettings {
+        listen: Some(listen),
+        secure: None,
+        process: true,
+        names: MetricNames::Plain,
+    };
     assert_eq!(with(PROMETHEUS).metrics, Some(plain));
     let s = with(&format!(
         "{PROMETHEUS}metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort=7001\n\
@@ -93,7 +107,8 @@ fn a_page_of_metrics_is_there_for_prometheus_alone() {
     ));
     assert!(s.unknown.is_empty() && s.no_effect.is_empty() && s.not_served.is_empty());
     let listen = Listen { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port: 7001 };
-    let expected = MetricsSettings { listen, process: false, names: MetricNames::Total };
+    let (listen, names) = (Some(listen), MetricNames::Total);
+    let expected = MetricsSettings { listen, secure: None, process: false, names };
     assert_eq!(s.metrics, Some(expected));
     assert!(refusal("metricsProvider.className=a.B").contains("PrometheusMetricsProvider, org"));
     assert!(refusal("ringkeeper.metrics.names=4").contains("3.9 (plain names) or 3.10"));
@@ -172,4 +187,31 @@ fn no_secret_is_shown() {
     assert_eq!(value("zookeeper.ssl.quorum.trustStore.password"), Some("***"));
     assert_eq!((value("zookeeper.snapCount"), value("zookeeper.dataDir")), (Some("7"), None));
     assert!(s.initial.starts_with("dataDir=/var/lib/zk\nclientPort=2181\n"));
+}
+
+#[test]
+fn operators_ports_speak_tls_with_stores_of_theirs() {
+    let stores = "ssl.quorum.keyStore.location=/k.p12\nssl.quorum.trustStore.location=/t.pem\n";
+    let of = |lines: &str| with(&format!("{stores}{lines}")).admin.unwrap().tls;
+    assert_eq!(of("admin.needClientAuth=true\n"), None);
+    let forced = of("admin.forceHttps=true\nadmin.portUnification=true\n").unwrap();
+    assert_eq!((forced.accepts, forced.reload), (Security::Tls, false));
+    assert_eq!(forced.sources.options.client_auth, ClientAuth::None);
+    let unified = "admin.portUnification=true\nadmin.needClientAuth=true\n";
+    let unified = of(&format!("{unified}sslQuorumReloadCertFiles=true\n")).unwrap();
+    assert_eq!((unified.accepts, unified.reload), (Security::Either, true));
+    assert_eq!(unified.sources.options.client_auth, ClientAuth::Need);
+    let own = "metricsProvider.ssl.keyStore.location=/m.jks\nmetricsProvider.httpsPort=7443\n";
+    let refused = refusal(&format!("{PROMETHEUS}{own}"));
+    assert!(refused.contains("must be absent, or metricsProvider.ssl.trustStore.loc"), "{refused}");
+    let open = "metricsProvider.ssl.need.client.auth=false\n";
+    let trust = "metricsProvider.ssl.trustStore.location=/t.pem\n";
+    let metrics = |lines: &str| with(&format!("{PROMETHEUS}{own}{lines}")).metrics.unwrap();
+    let alone = metrics(&format!("{open}metricsProvider.ssl.want.client.auth=false\n"));
+    let (listen, tls) = alone.secure.unwrap();
+    assert_eq!((alone.listen, listen.port), (None, 7443));
+    assert_eq!(tls.sources.options.client_auth, ClientAuth::None);
+    let both = metrics(&format!("{trust}{open}metricsProvider.httpPort=7001\n"));
+    assert_eq!(both.listen.unwrap().port, 7001);
+    assert_eq!(both.secure.unwrap().1.sources.options.client_auth, ClientAuth::Want);
 }

@@ -71,7 +71,7 @@ fn what_cannot_be_honoured_ends_the_start_by_name() {
         ("ssl.keyStore.type=BCFKS", "Bouncy Castle's store is not served"),
         ("ssl.keyStore.type=DER", "must be JKS, PKCS12 or PEM"),
         ("fips-mode=true", "FIPS mode is not served by this version; set it to false"),
-        ("ssl.ocsp=true", "OCSP is not served by this version; set ssl.crl=true and ring"),
+        ("ssl.ocsp=true", "OCSP is not served by this version; set the crl key beside it to true"),
         ("ssl.crl=true", "must be false, or ringkeeper.ssl.crl.location must name"),
         ("ssl.crl=yes", "must be true or false"),
         ("ringkeeper.ssl.crl.location=/c", "must be absent unless ssl.crl=true"),

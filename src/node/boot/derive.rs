@@ -224,6 +224,11 @@ pub(super) fn net_settings(settings: &Settings) -> NetSettings {
         outbound_close: settings.limits.outbound_close,
         keepalive: settings.client.tcp_keep_alive.then_some(Duration::ZERO),
         handshake: settings.tls.as_ref().map_or(default.handshake, |tls| tls.handshake),
+        peer_handshake: settings
+            .ensemble
+            .as_ref()
+            .and_then(|ensemble| ensemble.tls.as_ref())
+            .map_or(default.peer_handshake, |tls| tls.handshake),
         spin: Duration::from_micros(u64::from(settings.placement.spin_micros.unwrap_or(0))),
         ..default
     }

@@ -39,7 +39,6 @@ use crate::plane::audit::{self, Audit};
 use crate::roles::message::ToControl;
 use crate::runtime::{affinity, clock, open_files, probe};
 use crate::snapshot::Directories;
-use crate::tls::files;
 use crate::tree::{Tree, TreeOptions};
 use crate::types::Millis;
 
@@ -84,8 +83,7 @@ fn start(settings: Settings, began: Millis, audit: &Audit) -> Result<(Server, Si
     let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT]).map_err(BootError::Signals)?;
 
     // What the stores hold is known before anything is touched, too.
-    let tls =
-        settings.tls.as_ref().map(|tls| files::start(&tls.sources, tls.reload)).transpose()?;
+    let tls = wire::Tls::read(&settings)?;
     let ports = take_all(&settings.client.ports())?;
     let folders =
         Directories::open(&settings.data_dir, &settings.data_log_dir, settings.autocreate_dirs)?;

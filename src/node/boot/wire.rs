@@ -29,6 +29,7 @@ use crate::roles::queries::Queries;
 use crate::runtime::{RingSleeper, ThreadSleeper, Waker, clock, entropy, waker};
 use crate::snapshot::Directories;
 use crate::tls::Current;
+use crate::tls::files::{self, LoadError};
 
 /// Where the control role lives, and how that thread sleeps.
 enum ControlThread {
@@ -74,7 +75,7 @@ pub(super) fn start(
     let (place, waker) =
         ControlThread::new(placement.control, member, &wakers[0]).map_err(BootError::Thread)?;
     let peers = settings.ensemble.as_ref().map(|ensemble| {
-        let settings = PeerSettings::new(ensemble, settings.field_max());
+        let settings = PeerSettings::new(ensemble, settings.field_max(), ports.1.servers.clone());
         Box::new(Peers::new(settings, Resolver::new(waker.clone()), now))
     });
     let lent_log = placement.flushes_inline().then(InlineLogSlot::default);
@@ -178,8 +179,26 @@ fn spawn_others(
     Ok((roles.control, roles.networks))
 }
 
-/// The clients' ports, and what TLS needs where one of them speaks it.
-type ClientPorts = (Vec<TakenPort>, Option<Arc<Current>>);
+/// What was read of the stores, for ports that speak TLS.
+pub(super) struct Tls {
+    clients: Option<Arc<Current>>,
+    servers: Option<Arc<Current>>,
+}
+
+impl Tls {
+    /// Before anything is touched: what cannot be used ends the start.
+    pub(super) fn read(settings: &Settings) -> Result<Tls, LoadError> {
+        let clients = settings.tls.as_ref();
+        let servers = settings.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref());
+        Ok(Tls {
+            clients: clients.map(|tls| files::start(&tls.sources, tls.reload)).transpose()?,
+            servers: servers.map(|tls| files::start(&tls.sources, tls.reload)).transpose()?,
+        })
+    }
+}
+
+/// The clients' ports, and what TLS needs.
+type ClientPorts = (Vec<TakenPort>, Tls);
 
 /// Where a network core listens, if it does; or why it cannot work.
 type Report = Result<Vec<(SocketAddr, Security)>, NotReady>;
@@ -250,7 +269,7 @@ impl Threads {
                 net: derive::net_settings(settings),
                 sleeper,
                 listen: std::mem::take(&mut ports),
-                tls: tls.clone(),
+                tls: tls.clients.clone(),
                 control: hosted.take(),
                 ready: ready_sender.clone(),
             };

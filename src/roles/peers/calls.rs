@@ -47,6 +47,8 @@ struct Call {
     timeout_ms: i64,
     lookup: Option<Lookup>,
     tried: Vec<SocketAddr>,
+    /// The name whose addresses are being tried.
+    host: String,
     /// Not looked up yet.
     names: VecDeque<(String, u16)>,
     /// Not tried yet.
@@ -80,6 +82,7 @@ impl Dials {
             timeout_ms,
             lookup: None,
             tried: Vec::new(),
+            host: String::new(),
             names: names.into_iter().collect(),
             targets: VecDeque::new(),
             trying: None,
@@ -202,7 +205,11 @@ impl Dials {
                     Target::Election(_) => &around.mesh_options,
                     Target::Leader => &around.options,
                 };
-                match around.net.connect(address, timeout, options) {
+                let connected = match around.secured {
+                    true => around.net.connect_secured(address, timeout, options, &call.host),
+                    false => around.net.connect(address, timeout, options),
+                };
+                match connected {
                     Ok(conn) => {
                         call.trying = Some((conn, address));
                         call.tried.push(address);
@@ -214,6 +221,7 @@ impl Dials {
             } else if call.lookup.is_some() {
                 return;
             } else if let Some((host, port)) = call.names.pop_front() {
+                call.host.clone_from(&host);
                 match around.resolver.ask(Asked::Call(id), &host, port) {
                     Some(Answer { found: Ok(found), .. }) => call.targets.extend(found),
                     Some(Answer { found: Err(why), .. }) => call.why = why.into(),
@@ -240,6 +248,8 @@ pub(super) struct CallsAround<'a> {
     pub resolver: &'a Resolver,
     pub options: ConnOptions,
     pub mesh_options: ConnOptions,
+    /// With TLS.
+    pub secured: bool,
     pub now: Millis,
     /// Connections that are ours from now on.
     pub begun: Vec<ConnId>,

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use super::calls::Target;
 use super::shell::{Peers, Use};
 use crate::election::links::{Dial, Links, LinksEffect, LinksInput};
-use crate::net::{How, Net};
+use crate::net::{How, Net, Security};
 use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link};
 
@@ -86,9 +86,10 @@ impl Peers {
         net: &mut Net,
         fd: OwnedFd,
         peer: SocketAddr,
+        security: Security,
         out: &mut Vec<PeerEvent>,
     ) {
-        let conn = net.adopt_with(fd, peer, &self.settings.mesh_options());
+        let conn = net.adopt_peer(fd, peer, &self.settings.mesh_options(), security);
         let link = self.enter_mesh(conn);
         self.demand_proof(link);
         self.elect(net, LinksInput::Accepted { link }, out);

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::error::ListenError;
 use super::resolver::{Answer, Asked, Resolver};
 use super::settings::BACKLOG;
-use crate::net::Net;
+use crate::net::{Net, Security};
 use crate::types::Millis;
 
 /// One of the two ports.
@@ -39,6 +39,8 @@ pub(super) struct Listener {
     port: Port,
     /// Between two tries.
     retry_ms: i64,
+    /// What is spoken there.
+    security: Security,
     /// All addresses of this server, or one wildcard each port.
     places: Vec<(String, u16)>,
     state: State,
@@ -58,9 +60,9 @@ enum State {
 }
 
 impl Listener {
-    pub(super) fn new(port: Port, retry_ms: i64) -> Listener {
+    pub(super) fn new(port: Port, retry_ms: i64, security: Security) -> Listener {
         let (places, state) = (Vec::new(), State::Shut);
-        Listener { port, retry_ms, places, state, number: 0, failures: 0 }
+        Listener { port, retry_ms, security, places, state, number: 0, failures: 0 }
     }
 
     pub(super) fn is_at(&self, address: SocketAddr) -> bool {
@@ -158,7 +160,7 @@ impl Listener {
         let mut addresses: Vec<SocketAddr> = found.iter().flatten().copied().collect();
         addresses.sort();
         addresses.dedup();
-        match bind(net, &addresses) {
+        match bind(net, &addresses, self.security) {
             Ok(bound) => {
                 let list: Vec<String> = bound.iter().map(|at| at.to_string()).collect();
                 let (port, addresses) = (self.port.word(), list.join(", "));
@@ -188,10 +190,14 @@ pub(super) struct BindError {
 }
 
 /// All of them or none.
-fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenError> {
+fn bind(
+    net: &mut Net,
+    wanted: &[SocketAddr],
+    security: Security,
+) -> Result<Vec<SocketAddr>, ListenError> {
     let mut bound = Vec::new();
     for address in wanted {
-        match listen(net, *address) {
+        match listen(net, *address, security) {
             Ok(address) => bound.push(address),
             Err(error) => {
                 bound.into_iter().for_each(|address| net.stop_listening_at(address));
@@ -203,14 +209,14 @@ fn bind(net: &mut Net, wanted: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenE
 }
 
 /// Where there is no IPv6, the wildcard is IPv4's.
-fn listen(net: &mut Net, address: SocketAddr) -> io::Result<SocketAddr> {
-    net.listen_for_servers(address, BACKLOG).or_else(|error| {
+fn listen(net: &mut Net, address: SocketAddr, security: Security) -> io::Result<SocketAddr> {
+    net.listen_for_servers(address, BACKLOG, security).or_else(|error| {
         if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)
             || error.kind() == io::ErrorKind::AddrInUse
         {
             return Err(error);
         }
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        net.listen_for_servers(SocketAddr::new(any, address.port()), BACKLOG)
+        net.listen_for_servers(SocketAddr::new(any, address.port()), BACKLOG, security)
     })
 }

@@ -14,6 +14,7 @@
 //! * [`Peers`]: commands and events, and whose a connection is
 //! * `election`: the mesh's effects; `quorum`: links that carry packets
 //! * `proofs`, `proving`: SASL before either
+//! * `secure`: TLS between servers
 //! * `calls`: connections on their way; `listeners`: listening, and trying again to
 //! * [`Resolver`]: names into addresses
 //! * `error`: why there is no connection, or none any more
@@ -27,6 +28,7 @@ mod election;
 mod proofs;
 mod proving;
 mod quorum;
+mod secure;
 
 mod calls;
 mod listeners;
@@ -36,7 +38,7 @@ mod error;
 
 pub use error::{ListenError, LookUpError};
 pub use resolver::Resolver;
-pub use settings::{PeerSasl, PeerSettings};
+pub use settings::{PeerSasl, PeerSettings, PeerTls};
 pub use shell::{Peers, PeersError};
 
 pub mod contract;

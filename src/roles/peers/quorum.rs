@@ -15,7 +15,7 @@ use super::shell::{Peers, Use};
 use crate::codec::quorum::snapshot::SnapshotParser;
 use crate::codec::quorum::{Packet, decode_into, encode};
 use crate::mutants::{self, Mutant};
-use crate::net::{CloseReason, How, Net};
+use crate::net::{CloseReason, How, Net, Security};
 use crate::roles::peer_message::PeerEvent;
 use crate::types::{ConnId, Link, ServerId};
 
@@ -42,13 +42,14 @@ impl Peers {
         net: &mut Net,
         fd: OwnedFd,
         peer: SocketAddr,
+        security: Security,
         out: &mut Vec<PeerEvent>,
     ) {
         if self.quorum.len() >= LINKS_MAX {
             tracing::warn!(%peer, "learner refused: there are {LINKS_MAX} links");
             return;
         }
-        let conn = net.adopt_with(fd, peer, &self.settings.options());
+        let conn = net.adopt_peer(fd, peer, &self.settings.options(), security);
         let link = self.enter_quorum(conn, peer, false);
         self.demand_proof(link);
         tracing::debug!(link = link.0, %peer, "learner connected");
@@ -128,7 +129,7 @@ impl Peers {
         if arrived > arrived_before && arrived < queued_before {
             out.push(PeerEvent::Moved { link });
         }
-        entry.asked = (net.taken(entry.conn) + net.unsent(entry.conn) as u64, arrived);
+        entry.asked = (net.queued(entry.conn), arrived);
     }
 
     pub(super) fn reading(&self, net: &mut Net, link: Link, on: bool) {

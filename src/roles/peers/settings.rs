@@ -1,5 +1,7 @@
 //! What the sockets towards other servers are told at start.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::election::HeaderProtocol;
@@ -7,9 +9,10 @@ use crate::codec::quorum::Limits;
 use crate::config::EnsembleSettings;
 use crate::election::links::LinkSettings;
 use crate::membership::Electorate;
-use crate::net::ConnOptions;
+use crate::net::{ConnOptions, Security};
 use crate::runtime::entropy;
 use crate::sasl::{Credentials, Secret};
+use crate::tls::Current;
 use crate::types::{ServerId, limits};
 
 /// Links on the quorum port at once. More than a leader keeps: it is told of the newest before this
@@ -53,6 +56,25 @@ pub struct PeerSettings {
     pub limits: Limits,
     /// The longest path or data of a snapshot.
     pub field_max: usize,
+    /// `None`: connections are plain.
+    pub tls: Option<PeerTls>,
+}
+
+/// TLS between servers.
+#[derive(Clone)]
+pub struct PeerTls {
+    /// What sessions are begun with.
+    pub current: Arc<Current>,
+    /// What is spoken at the ports.
+    pub accepts: Security,
+    /// Connections to others are made with it.
+    pub dials: bool,
+}
+
+impl fmt::Debug for PeerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerTls")
+    }
 }
 
 /// How servers prove themselves to one another.
@@ -69,8 +91,12 @@ pub struct PeerSasl {
 }
 
 impl PeerSettings {
-    /// `field_max`: `jute.maxbuffer` and its extra.
-    pub fn new(settings: &EnsembleSettings, field_max: usize) -> PeerSettings {
+    /// `field_max`: `jute.maxbuffer` and its extra. `tls`: what was read of the stores.
+    pub fn new(
+        settings: &EnsembleSettings,
+        field_max: usize,
+        tls: Option<Arc<Current>>,
+    ) -> PeerSettings {
         let protocol =
             if settings.several_addresses { HeaderProtocol::V2 } else { HeaderProtocol::V1 };
         PeerSettings {
@@ -95,7 +121,21 @@ impl PeerSettings {
             }),
             limits: Limits { data: field_max, ..Limits::default() },
             field_max,
+            tls: settings.tls.as_ref().zip(tls).map(|(of, current)| {
+                let (accepts, dials) = (of.accepts, of.dials);
+                PeerTls { current, accepts, dials }
+            }),
         }
+    }
+
+    /// What is spoken at the ports.
+    pub(super) fn accepts(&self) -> Security {
+        self.tls.as_ref().map_or(Security::Plain, |tls| tls.accepts)
+    }
+
+    /// Whether connections to others are made with TLS.
+    pub(super) fn dials_secured(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.dials)
     }
 
     /// A connection between two election ports. It may be idle for weeks; when it is needed it must

@@ -16,6 +16,7 @@ use crate::mutants::{self, Mutant};
 use crate::net::{CloseReason, How, Net, NetEvent};
 use crate::roles::chunks::Chunks;
 use crate::roles::peer_message::{PeerCommand, PeerEvent};
+use crate::roles::quiet::Quiet;
 use crate::types::{ConnId, Link, Millis};
 
 /// What this server cannot live without.
@@ -54,6 +55,8 @@ pub struct Peers {
     resolver: Resolver,
     answers: VecDeque<Answer>,
     last_link: u64,
+    /// TLS sessions that have failed.
+    pub(super) tls_failed: Quiet,
     /// The election port has not been opened yet.
     is_new: bool,
 }
@@ -62,6 +65,7 @@ impl Peers {
     /// Begins to listen and to connect with the first turn.
     pub fn new(settings: PeerSettings, resolver: Resolver, now: Millis) -> Peers {
         let links = Links::new(settings.links, &settings.electorate, now);
+        let accepts = settings.accepts();
         Peers {
             settings,
             now,
@@ -70,12 +74,13 @@ impl Peers {
             proofs: Proofs::default(),
             chunks: Chunks::default(),
             uses: BTreeMap::new(),
-            quorum_listener: Listener::new(Port::Quorum, QUORUM_RETRY_MS),
-            election_listener: Listener::new(Port::Election, ELECTION_RETRY_MS),
+            quorum_listener: Listener::new(Port::Quorum, QUORUM_RETRY_MS, accepts),
+            election_listener: Listener::new(Port::Election, ELECTION_RETRY_MS, accepts),
             calls: Dials::default(),
             resolver,
             answers: VecDeque::new(),
             last_link: 0,
+            tls_failed: Quiet::default(),
             is_new: true,
         }
     }
@@ -91,6 +96,7 @@ impl Peers {
     ) -> Result<(), PeersError> {
         self.now = now;
         if std::mem::take(&mut self.is_new) {
+            self.name_peers(net);
             self.listen_for_elections(net)?;
         }
         // Whose an event is can change with the one before it only from ours to nobody's.
@@ -109,6 +115,9 @@ impl Peers {
         if self.mesh.links.deadline().is_some_and(|at| at <= now) {
             self.elect(net, LinksInput::Tick, out);
         }
+        if let Some(line) = self.tls_failed.settle(now) {
+            tracing::warn!("{line}");
+        }
         self.end_calls(net, out);
         Ok(())
     }
@@ -124,6 +133,7 @@ impl Peers {
             PeerCommand::Electorate(electorate) => {
                 self.elect(net, LinksInput::Members(&electorate), out);
                 self.settings.electorate = electorate;
+                self.name_peers(net);
                 self.listen_for_elections(net)?;
             }
             PeerCommand::Elect { to, notification } => {
@@ -198,15 +208,15 @@ impl Peers {
 
     fn event(&mut self, net: &mut Net, event: NetEvent, out: &mut Vec<PeerEvent>) {
         match event {
-            NetEvent::Accepted { fd, peer, listener, .. }
+            NetEvent::Accepted { fd, peer, listener, security }
                 if self.election_listener.is_at(listener) =>
             {
-                self.election_accepted(net, fd, peer, out);
+                self.election_accepted(net, fd, peer, security, out);
             }
-            NetEvent::Accepted { fd, peer, listener, .. }
+            NetEvent::Accepted { fd, peer, listener, security }
                 if self.quorum_listener.is_at(listener) =>
             {
-                self.quorum_accepted(net, fd, peer, out);
+                self.quorum_accepted(net, fd, peer, security, out);
             }
             // Nobody leads here any more.
             NetEvent::Accepted { .. } => {}
@@ -237,6 +247,7 @@ impl Peers {
         reason: CloseReason,
         out: &mut Vec<PeerEvent>,
     ) {
+        self.note_failed_session(net, conn, reason);
         match self.uses.remove(&conn) {
             Some(Use::Call) => {
                 let mut around = around(&self.settings, &self.resolver, net, self.now);
@@ -380,6 +391,7 @@ fn around<'a>(
         resolver,
         options,
         mesh_options,
+        secured: settings.dials_secured(),
         now,
         begun: Vec::new(),
         given_up: Vec::new(),

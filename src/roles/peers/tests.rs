@@ -58,6 +58,7 @@ fn settings(me: i64, electorate: &Electorate) -> PeerSettings {
         sasl: None,
         limits: Limits::default(),
         field_max: FIELD_MAX,
+        tls: None,
     }
 }
 

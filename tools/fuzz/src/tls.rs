@@ -36,6 +36,7 @@ fn ends() -> &'static Ends {
             versions: vec![Version::Tls12, Version::Tls13],
             suites: None,
             checks_address: false,
+            dials: None,
         };
         let keys = vec![KeyEntry { key, chain: vec![own.clone()] }];
         let material = Material { keys, trusted: vec![own.clone()], revoked: Vec::new() };
@@ -51,7 +52,8 @@ fn ends() -> &'static Ends {
 
 fn session() -> Session {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Session::new(ends().server.clone(), peer).unwrap_or_else(|e| panic!("{e}"))
+    let nobody = Arc::default();
+    Session::accept(&ends().server, peer, &nobody).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Any bytes at a secure port, before a handshake (an even first byte) or after one (an odd one), where

@@ -1,0 +1,55 @@
+//! TLS between servers: Apache ZooKeeper 3.9.5 and ours on the same stores, in one ensemble.
+//!
+//! * [`contract`]: what a quorum link promises holds over TLS; bounds count a role's own bytes
+//! * [`identity`]: which certificates are believed, for which names, by whoever connects and by whoever
+//!   accepts
+//! * [`mixtures`]: ensembles of both, each leading in turn; OpenSSL at both ports
+//! * [`rolling`]: from plain to TLS alone, a member at a time, under load
+//! * [`renewal`]: stores that change under a running ensemble
+//! * [`strangers`]: wrong certificates, plain connections, half handshakes and garbage cost no election
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[allow(dead_code, reason = "clients' stores are among them")]
+#[path = "../tls/pki.rs"]
+mod pki;
+
+mod contract;
+mod identity;
+mod mixtures;
+mod renewal;
+mod rolling;
+mod strangers;
+
+use std::process::{Command, Stdio};
+
+use pki::{PASSWORD, pki};
+
+/// Stores of a member: the key of that name, and whom the tests' authority has signed.
+fn stores(name: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("ssl.quorum.keyStore.location", pki().text(&format!("{name}.p12"))),
+        ("ssl.quorum.keyStore.password", PASSWORD.to_owned()),
+        ("ssl.quorum.trustStore.location", pki().text("trust.p12")),
+        ("ssl.quorum.trustStore.password", PASSWORD.to_owned()),
+        // Else Java compares no names.
+        ("fips-mode", "false".to_owned()),
+    ]
+}
+
+/// What OpenSSL's client makes of a port: whether there was a session, and what it says of it.
+fn s_client(port: u16, options: &[&str]) -> (bool, String) {
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-brief"])
+        .args(["-CAfile", "ca.pem", "-verify_return_error", "-verify_ip", "127.0.0.1"])
+        .args(options)
+        .current_dir(&pki().folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("openssl");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
