@@ -5,6 +5,9 @@
 //! * [`outcomes`]: who is let in, by which certificate, version and suite; kinds of stores
 //! * [`clients`]: Java's client and command line, kazoo
 //! * [`ports`]: one port for both, four-letter words, a server without another port
+//! * [`plane`]: the admin server and the page of metrics, by curl
+//! * [`refused`]: lists of revoked certificates, and clients' addresses
+//! * [`resumption`]: sessions that are taken up again, on several cores
 //! * [`renewal`]: stores that change under live sessions
 //! * [`turns`]: what handshakes may cost a core
 //! * [`hostile`]: bytes that are no TLS, or break it, end one connection
@@ -20,9 +23,12 @@ mod clients;
 mod hostile;
 mod outcomes;
 mod pki;
+mod plane;
 mod ports;
 mod raw;
+mod refused;
 mod renewal;
+mod resumption;
 mod turns;
 
 use support::scratch;
