@@ -9,6 +9,7 @@
 //! * [`refused`]: lists of revoked certificates, and clients' addresses
 //! * [`resumption`]: sessions that are taken up again, on several cores
 //! * [`renewal`]: stores that change under live sessions
+//! * [`shell`]: the command line, `rk`
 //! * [`turns`]: what handshakes may cost a core
 //! * [`hostile`]: bytes that are no TLS, or break it, end one connection
 //!
@@ -29,6 +30,7 @@ mod raw;
 mod refused;
 mod renewal;
 mod resumption;
+mod shell;
 mod turns;
 
 use support::scratch;

@@ -2,6 +2,8 @@
 
 use clap::{Parser, ValueEnum};
 
+use crate::tls::{self, TlsArguments};
+
 /// When to use colours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum When {
@@ -41,6 +43,8 @@ pub(crate) struct Arguments {
     /// Wait for a server before anything else, for the session timeout at most
     #[arg(long)]
     pub(crate) wait_for_connection: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
     /// Print results as JSON, a value a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -77,7 +81,7 @@ pub(crate) fn translate(arguments: impl IntoIterator<Item = String>) -> Vec<Stri
         is_zkcli |= java.is_some();
         let has_value = match java {
             Some((_, _, has_value)) => *has_value,
-            None => VALUED.contains(&argument.as_str()),
+            None => VALUED.contains(&argument.as_str()) || tls::VALUED.contains(&argument.as_str()),
         };
         let is_command = !argument.starts_with('-');
         if is_command && is_zkcli {

@@ -17,7 +17,10 @@ use ringkeeper::client::{
     Ticket, WatcherType,
 };
 use ringkeeper::codec::request::Request;
+use ringkeeper::tls::{Dialer, Failure};
 use ringkeeper::types::{EventKind, Millis, Zxid};
+
+use crate::tls::Secured;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -118,6 +121,7 @@ impl Connection {
     pub(crate) fn open(
         servers: ConnectString,
         settings: Settings,
+        tls: Option<Arc<Dialer>>,
         notify: Notify,
     ) -> io::Result<Connection> {
         let poll = Poll::new()?;
@@ -132,6 +136,10 @@ impl Connection {
             poll,
             commands,
             notify,
+            tls,
+            host: String::new(),
+            secured: None,
+            failure: None,
             board: Arc::clone(&board),
             started: Instant::now(),
             socket: None,
@@ -236,6 +244,14 @@ struct Driver {
     poll: Poll,
     commands: Receiver<Command>,
     notify: Notify,
+    /// `None`: connections are plain.
+    tls: Option<Arc<Dialer>>,
+    /// The server that is being tried, by its name.
+    host: String,
+    /// Of the connection that stands.
+    secured: Option<Secured>,
+    /// What was said last to be wrong with a session.
+    failure: Option<(String, Failure)>,
     board: Arc<Board>,
     started: Instant,
     socket: Option<TcpStream>,
@@ -328,7 +344,10 @@ impl Driver {
     fn carry_out(&mut self, effect: Effect) -> bool {
         match effect {
             Effect::Open(host) => return self.open(&host),
-            Effect::Send(bytes) => self.output.extend(bytes),
+            Effect::Send(bytes) => match &mut self.secured {
+                None => self.output.extend(bytes),
+                Some(secured) => self.output.extend(secured.seal(&bytes)),
+            },
             Effect::Close => self.close(),
             Effect::Answered(ticket, answer) => self.done(ticket, Ok(answer)),
             Effect::Refused(ticket, refusal) => self.done(ticket, Err(refusal)),
@@ -360,6 +379,7 @@ impl Driver {
             Ok(addresses) => addresses.collect(),
             Err(_) => return false,
         };
+        self.host.clone_from(&host.name);
         self.try_next_address()
     }
 
@@ -381,7 +401,47 @@ impl Driver {
             let _ = self.poll.registry().deregister(&mut socket);
         }
         self.is_open = false;
+        self.secured = None;
         self.output.clear();
+    }
+
+    /// Begins what is to stand between the connection's bytes and the session's.
+    fn begin(&mut self, dialer: &Dialer, peer: SocketAddr) {
+        match Secured::begin(dialer, peer.ip(), &self.host) {
+            Ok(mut secured) => {
+                self.output.extend(secured.seal(&[]));
+                self.secured = Some(secured);
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Said once for a server, however often it is tried.
+    fn fail(&mut self, failure: Failure) {
+        let failed = (self.host.clone(), failure);
+        if self.failure.as_ref() != Some(&failed) {
+            eprintln!("rk: TLS with {} failed: {failure}", self.host);
+            self.failure = Some(failed);
+        }
+        self.step(Input::Lost);
+    }
+
+    fn opened(&mut self, ciphertext: &[u8]) {
+        let Some(secured) = &mut self.secured else { return };
+        let came = secured.open(ciphertext);
+        let answer = secured.seal(&[]);
+        self.output.extend(answer);
+        if came.is_open {
+            self.step(Input::Opened);
+        }
+        if !came.plain.is_empty() {
+            self.step(Input::Received(&came.plain));
+        }
+        match came.failure {
+            Some(failure) => self.fail(failure),
+            None if came.is_over => self.step(Input::Lost),
+            None => {}
+        }
     }
 
     /// The socket has something to tell.
@@ -396,12 +456,13 @@ impl Driver {
                 return;
             }
             // Neither failed nor connected: it is still on its way.
-            if socket.peer_addr().is_err() {
-                return;
-            }
+            let Ok(peer) = socket.peer_addr() else { return };
             let _ = socket.set_nodelay(true);
             self.is_open = true;
-            self.step(Input::Opened);
+            match self.tls.clone() {
+                None => self.step(Input::Opened),
+                Some(dialer) => self.begin(&dialer, peer),
+            }
         }
         self.write();
         self.read();
@@ -411,6 +472,7 @@ impl Driver {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Some(socket) = self.socket.as_mut().filter(|_| self.is_open) {
             match socket.read(&mut buffer) {
+                Ok(count @ 1..) if self.secured.is_some() => self.opened(&buffer[..count]),
                 Ok(count @ 1..) => self.step(Input::Received(&buffer[..count])),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

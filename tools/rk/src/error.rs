@@ -16,6 +16,7 @@ use crate::login::LoginFault;
 use crate::options::ParseError;
 use crate::path::PathFault;
 use crate::quota_text::QuotaText;
+use crate::tls::TlsFault;
 
 /// The exit code of a command that is none.
 const NOT_FOUND: u8 = 127;
@@ -52,6 +53,8 @@ pub(crate) enum CliError {
     Context(#[from] ContextFault),
     #[error(transparent)]
     Login(#[from] LoginFault),
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     #[error(transparent)]
     State(#[from] StateFault),
     #[error("the connection's thread did not start: {0}")]

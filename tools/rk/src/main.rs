@@ -29,6 +29,7 @@ mod quota_text;
 mod recipe;
 mod shell;
 mod stat;
+mod tls;
 mod typed;
 mod walk;
 mod words;

@@ -275,8 +275,9 @@ fn connect(
         ..Settings::new(nanos ^ u64::from(std::process::id()) << 32)
     };
     let servers = ConnectString::parse(servers)?;
+    let tls = arguments.tls.dialer()?;
     let connection =
-        Connection::open(servers, settings, feed.notify()).map_err(CliError::Thread)?;
+        Connection::open(servers, settings, tls, feed.notify()).map_err(CliError::Thread)?;
     if let Some(auth) = auth.filter(|_| named.is_none()) {
         connection.authenticate(&auth.scheme, Some(auth.secret.as_bytes()))?;
     }

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use crate::error::CliError;
 use crate::out::Out;
 use crate::path::validate;
+use crate::tls::TlsArguments;
 use reading::Difference;
 use settle::{Settling, Suspects};
 use side::Side;
@@ -71,6 +72,8 @@ struct Arguments {
     /// Session timeout in milliseconds
     #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(i32).range(1..))]
     timeout: i32,
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 /// `rk diff`; gives the process's exit code.
@@ -98,7 +101,9 @@ fn compare(words: &[String], out: &mut Out) -> Result<u8, CliError> {
         StateFile::new(file, [&arguments.a, &arguments.b, &arguments.path], arguments.stat)
     });
     let progress = state.as_ref().map(StateFile::load).transpose()?.flatten();
-    let open = |servers: &str| Side::open(servers, arguments.connections, arguments.timeout);
+    let tls = arguments.tls.dialer()?;
+    let open =
+        |servers: &str| Side::open(servers, arguments.connections, arguments.timeout, tls.as_ref());
     let sides = [open(&arguments.a)?, open(&arguments.b)?];
     for side in &sides {
         side.sync()?;

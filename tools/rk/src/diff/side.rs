@@ -1,8 +1,10 @@
 //! One of the two that are compared: several sessions, among which nodes are shared out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper::client::{ConnectString, Settings};
+use ringkeeper::tls::Dialer;
 use ringkeeper::types::ErrorCode;
 
 use super::reading::{Found, Node};
@@ -35,7 +37,12 @@ fn is_lost(error: &CallError) -> bool {
 
 impl Side {
     /// Begins the sessions and waits for each.
-    pub(super) fn open(servers: &str, count: u16, timeout_ms: i32) -> Result<Side, CliError> {
+    pub(super) fn open(
+        servers: &str,
+        count: u16,
+        timeout_ms: i32,
+        tls: Option<&Arc<Dialer>>,
+    ) -> Result<Side, CliError> {
         let named = servers.strip_prefix('@').map(contexts::find).transpose()?;
         let servers = named.as_ref().map_or(servers, |named| &named.server);
         let servers = ConnectString::parse(servers)?;
@@ -44,7 +51,8 @@ impl Side {
         for at in 0..count {
             let seed = u64::from(std::process::id()) << 32 | u64::from(at);
             let settings = Settings { timeout_ms, ..Settings::new(seed) };
-            let connection = Connection::open(servers.clone(), settings, Box::new(|_| ()));
+            let (servers, tls) = (servers.clone(), tls.cloned());
+            let connection = Connection::open(servers, settings, tls, Box::new(|_| ()));
             let connection = connection.map_err(CliError::Thread)?;
             if let Some(auth) = auth {
                 connection.authenticate(&auth.scheme, Some(auth.secret.as_bytes()))?;
