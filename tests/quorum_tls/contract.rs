@@ -41,6 +41,7 @@ impl End {
             },
             leader_connect_ms: 5000,
             keepalive: true,
+            sasl: None,
             limits: Limits::default(),
             field_max: 1 << 20,
             tls: Some(PeerTls {
