@@ -8,7 +8,6 @@
 //! * [`history_files`]: changes of history, on a thread beside
 //! * [`learner_files`]: log and tree for learners far behind
 //! * [`housekeeping`]: snapshots and purging, beside everything else
-//! * [`standstill`]: looks whether the control role takes turns
 //! * [`slow_commands`]: four-letter words whose answers take time
 
 pub mod assembly;
@@ -20,5 +19,4 @@ pub mod learner_files;
 pub mod placement;
 pub mod recover;
 pub mod slow_commands;
-pub mod standstill;
 pub mod threads;

@@ -13,7 +13,7 @@
 //! * [`queries`]: what threads beside them ask, slice by slice
 //! * [`insight`]: what operators are told of single requests
 //! * [`quiet`]: log lines that clients can cause at will
-//! * [`turns`]: whether the control role takes any
+//! * [`turns`]: whether the control role takes any; [`standstill`]: the thread that looks
 
 pub mod chunks;
 pub mod control;
@@ -28,6 +28,7 @@ pub mod peers;
 pub mod probe;
 pub mod queries;
 pub mod quiet;
+pub mod standstill;
 pub mod stream;
 mod stream_state;
 mod sync;

@@ -3,7 +3,7 @@
 //! It never waits, but its thread may: for a disk that hangs under a batch of a lent log or under an
 //! epoch's file, or for a CPU. Then nobody here hears that another leads, nobody can resign, and network
 //! cores on other threads would go on telling clients the past; so would its own thread, for a moment,
-//! when it goes on. Somebody else has to look ([`crate::node::standstill`]), and everybody asks here.
+//! when it goes on. Somebody else has to look ([`super::standstill`]), and everybody asks here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 

@@ -101,10 +101,12 @@ fn a_server_whose_roles_hang_is_not_alive() {
     // A write that the control role flushes itself, or else the promise of the next epoch.
     let body = Out::new().str("/hangs").buffer(None).acls(Some(OPEN)).i32(0);
     session.conn.send_request(1, 1, &body.0);
-    let said = await_answer(ports[0], "/live", |status, _| status == 503);
-    assert!(
-        said["reason"].as_str().unwrap().starts_with("no turn was taken for 300 ms by: control")
-    );
+    // A busy machine may keep another role from its turn for so long.
+    let by_control = |said: &Value| {
+        let reason = said["reason"].as_str();
+        reason.is_some_and(|why| why.starts_with("no turn was taken for 300 ms by: control"))
+    };
+    await_answer(ports[0], "/live", |status, said| status == 503 && by_control(said));
     assert_eq!(ask(ports[0], "/ready").0, 503);
     assert_eq!(ask(ports[1], "/live").0, 200);
     member.hung_disk().go_on();

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::turns::Turns;
 use crate::metrics::gauges::Gauges;
-use crate::roles::turns::Turns;
 use crate::runtime::Waker;
 
 /// What the thread works with.
