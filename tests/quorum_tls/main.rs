@@ -6,6 +6,7 @@
 //! * [`mixtures`]: ensembles of both, each leading in turn; OpenSSL at both ports
 //! * [`rolling`]: from plain to TLS alone, a member at a time, under load
 //! * [`renewal`]: stores that change under a running ensemble
+//! * [`stores`]: what a member presents and whom it trusts
 //! * [`strangers`]: wrong certificates, plain connections, half handshakes and garbage cost no election
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -22,23 +23,13 @@ mod identity;
 mod mixtures;
 mod renewal;
 mod rolling;
+mod stores;
 mod strangers;
 
 use std::process::{Command, Stdio};
 
-use pki::{PASSWORD, pki};
-
-/// Stores of a member: the key of that name, and whom the tests' authority has signed.
-fn stores(name: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("ssl.quorum.keyStore.location", pki().text(&format!("{name}.p12"))),
-        ("ssl.quorum.keyStore.password", PASSWORD.to_owned()),
-        ("ssl.quorum.trustStore.location", pki().text("trust.p12")),
-        ("ssl.quorum.trustStore.password", PASSWORD.to_owned()),
-        // Else Java compares no names.
-        ("fips-mode", "false".to_owned()),
-    ]
-}
+use pki::pki;
+use stores::quorum_stores as stores;
 
 /// What OpenSSL's client makes of a port: whether there was a session, and what it says of it.
 fn s_client(port: u16, options: &[&str]) -> (bool, String) {

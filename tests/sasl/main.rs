@@ -14,6 +14,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "clients' stores are among them")]
+#[path = "../tls/pki.rs"]
+mod pki;
+#[path = "../quorum_tls/stores.rs"]
+mod stores;
+
 mod clients;
 mod members;
 mod outcomes;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::stores::quorum_stores;
 use crate::support::client::Session;
-use crate::support::ensemble::{Ensemble, PATIENCE, Plan, Role};
+use crate::support::ensemble::{Ensemble, Member, PATIENCE, Plan, Role};
 use crate::support::server::Kind;
 use crate::{DIGEST, jaas, scratch};
 
@@ -42,6 +43,16 @@ fn written(ensemble: &Ensemble, round: &str) {
     ensemble.assert_equal_trees(round);
 }
 
+/// Those voters of ours have seen others prove themselves.
+fn assert_has_seen_proofs(ensemble: &Ensemble, which: impl Fn(&Member) -> bool) {
+    let of_ours = |m: &&Member| m.kind == Kind::Ringkeeper && !m.observer;
+    for member in ensemble.members.iter().filter(of_ours).filter(|m| which(m)) {
+        let log = member.log();
+        assert!(log.contains("server authenticated by SASL"), "{}: {log}", member.id);
+        assert!(log.contains("user=zk"), "{}: {log}", member.id);
+    }
+}
+
 #[test]
 fn mixtures_prove_themselves_both_ways() {
     // Goal: every mixture with a proof demanded on both ports: it forms, writes, and goes on under another
@@ -56,18 +67,32 @@ fn mixtures_prove_themselves_both_ways() {
         let mut ensemble = Ensemble::start(&format!("sasl/mixture-{name}"), &plan);
         written(&ensemble, "first");
         let leader = ensemble.wait_all();
+        // A log is that of the last start: the leader's is read while it stands.
+        assert_has_seen_proofs(&ensemble, |m| m.id == leader);
         ensemble.member(leader).kill();
         let next = ensemble.wait_all();
         ensemble.member(leader).spawn();
         ensemble.wait_all();
         assert_ne!(leader, next);
         written(&ensemble, "second");
-        for member in ensemble.members.iter().filter(|m| m.kind == Ringkeeper && !m.observer) {
-            let log = member.log();
-            assert!(log.contains("server authenticated by SASL"), "{}: {log}", member.id);
-            assert!(log.contains("user=zk"), "{}: {log}", member.id);
-        }
+        // Nobody needs to prove anything to the one that came back: it may have connected to all others.
+        assert_has_seen_proofs(&ensemble, |m| m.id != leader);
     }
+}
+
+#[test]
+fn servers_prove_themselves_behind_a_handshake() {
+    // Goal: with TLS alone and a proof demanded on both ports, beside Java: both are done, whoever leads.
+    use Kind::{Java, Ringkeeper};
+    let plan = required(plan("tls", &[Ringkeeper, Java, Ringkeeper])).set("sslQuorum", "true");
+    let plan = quorum_stores("server").iter().fold(plan, |plan, (key, value)| plan.set(key, value));
+    let mut ensemble = Ensemble::start("sasl/tls", &plan);
+    for leader in [3, 2] {
+        ensemble.make_leader(leader);
+        written(&ensemble, &format!("led-by-{leader}"));
+    }
+    let log = ensemble.member(3).log();
+    assert!(log.contains("server authenticated by SASL"), "{log}");
 }
 
 /// Waits until a member's log says so.

@@ -92,15 +92,20 @@ impl<N: Transport> NetworkRole<N> {
 
     /// Connections stopped by the shared limits go on when there is room again.
     pub(super) fn release_over_limit(&mut self) {
-        let is_throttled =
-            self.settings.throttle.is_some_and(|throttle| reached(self.open.tickets, throttle.max));
-        if self.open.is_full(&self.settings) || !self.to_control.has_room() || is_throttled {
+        if self.open.is_full(&self.settings) || !self.to_control.has_room() {
             return;
         }
-        for _ in 0..self.over_limit.len() {
-            if let Some(conn) = self.over_limit.pop_front() {
-                self.unstall(conn);
-            }
+        // Of many that wait for the throttle as many are served as have room, or each answer would cost a look
+        // at all of them. Whoever needs none is served too, and the turn behind that comes here again.
+        let room = self
+            .settings
+            .throttle
+            .map_or(usize::MAX, |throttle| throttle.max.saturating_sub(self.open.tickets));
+        let upto = self.retry.len().saturating_add(room);
+        while self.retry.len() < upto
+            && let Some(conn) = self.over_limit.pop_front()
+        {
+            self.unstall(conn);
         }
     }
 

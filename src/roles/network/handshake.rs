@@ -90,7 +90,7 @@ impl<N: Transport> NetworkRole<N> {
         }
         let line = self.shared.lines.refused.note(self.now, || {
             let peer = self.clients.look(conn).map_or(String::new(), |c| c.peer.to_string());
-            format!("handshake of {peer} refused: connection_throttle_tokens are used up")
+            format!("handshake of {peer} refused: more come than connection_throttle_tokens allows")
         });
         if let Some(line) = line {
             tracing::warn!("{line}");

@@ -14,7 +14,7 @@ use crate::types::{ConnId, Link};
 /// The mesh, and which connection a link of it is.
 pub(super) struct Mesh {
     pub links: Links,
-    conns: BTreeMap<Link, ConnId>,
+    pub(super) conns: BTreeMap<Link, ConnId>,
     effects: Vec<LinksEffect>,
 }
 

@@ -10,8 +10,8 @@ use crate::roles::peer_message::PeerEvent;
 use crate::sasl::Progress;
 use crate::types::{ConnId, Link, Millis};
 
-/// Of a connection between election ports.
-const UNPROVEN: &str = "election connection closed: SASL authentication failed";
+/// What becomes of a connection without a proof.
+const CLOSED: &str = "is closed, for SASL authentication failed";
 
 impl Peers {
     fn proven_by(&self) -> Millis {
@@ -52,8 +52,12 @@ impl Peers {
                 tracing::info!(link = link.0, %user, "server authenticated by SASL");
             }
             Progress::Through(None, Some(why)) => {
-                tracing::warn!(link = link.0, %why, "server not authenticated, and taken all the same: \
-                    quorum.auth.serverRequireSasl is false");
+                self.note_unproven(net, conn, || {
+                    format!(
+                        "has not proven itself: {why}; it is taken all the same, for \
+                             quorum.auth.serverRequireSasl is false"
+                    )
+                });
             }
             Progress::Through(None, None) | Progress::Waiting | Progress::Ended(_) => {}
         }
@@ -128,11 +132,7 @@ impl Peers {
         why: &str,
         out: &mut Vec<PeerEvent>,
     ) {
-        tracing::warn!(
-            link = link.0,
-            why,
-            "election connection closed: SASL authentication failed"
-        );
+        self.note_unproven_vote(net, link, why);
         self.proofs.forget(link);
         self.leave_mesh(net, link, How::AfterFlush);
         self.elect(net, LinksInput::Closed { link }, out);
@@ -156,8 +156,7 @@ impl Peers {
                 self.elect(net, LinksInput::Bytes { link, bytes: &head }, out);
             }
             End::Accepting { .. } | End::Initiating { .. } => {
-                let why = "the other end has closed it";
-                tracing::warn!(link = link.0, why, "{UNPROVEN}");
+                self.note_unproven_vote(net, link, "it has closed the connection");
             }
         }
     }
@@ -199,10 +198,27 @@ impl Peers {
         out: &mut Vec<PeerEvent>,
     ) {
         let Some(entry) = self.quorum.get(&link) else { return };
-        let (peer, to_leader) = (entry.peer, entry.to_leader);
-        tracing::warn!(link = link.0, %peer, why, "link closed: SASL authentication failed");
+        let (conn, to_leader) = (entry.conn, entry.to_leader);
+        self.note_unproven(net, conn, || format!("{CLOSED} (quorum port): {why}"));
         self.leave_quorum(net, link, How::AfterFlush);
         out.push(Peers::unproven(link, to_leader, why));
+    }
+
+    /// Anybody who reaches the port can cause this, as often as they like.
+    fn note_unproven(&self, net: &Net, conn: ConnId, what: impl FnOnce() -> String) {
+        let line = || {
+            let peer = net.peer(conn).map_or_else(String::new, |peer| peer.to_string());
+            format!("connection with the server at {peer} {}", what())
+        };
+        if let Some(line) = self.sasl_failed.note(self.now, line) {
+            tracing::warn!("{line}");
+        }
+    }
+
+    fn note_unproven_vote(&self, net: &Net, link: Link, why: &str) {
+        if let Some(conn) = self.mesh.conns.get(&link) {
+            self.note_unproven(net, *conn, || format!("{CLOSED} (election port): {why}"));
+        }
     }
 
     /// What control hears of it: a leader was never there for it.

@@ -55,8 +55,9 @@ pub struct Peers {
     resolver: Resolver,
     answers: VecDeque<Answer>,
     last_link: u64,
-    /// TLS sessions that have failed.
+    /// TLS sessions and SASL exchanges that have failed.
     pub(super) tls_failed: Quiet,
+    pub(super) sasl_failed: Quiet,
     /// The election port has not been opened yet.
     is_new: bool,
 }
@@ -81,6 +82,7 @@ impl Peers {
             answers: VecDeque::new(),
             last_link: 0,
             tls_failed: Quiet::default(),
+            sasl_failed: Quiet::default(),
             is_new: true,
         }
     }
@@ -115,7 +117,7 @@ impl Peers {
         if self.mesh.links.deadline().is_some_and(|at| at <= now) {
             self.elect(net, LinksInput::Tick, out);
         }
-        if let Some(line) = self.tls_failed.settle(now) {
+        for line in [&self.tls_failed, &self.sasl_failed].iter().filter_map(|of| of.settle(now)) {
             tracing::warn!("{line}");
         }
         self.end_calls(net, out);
