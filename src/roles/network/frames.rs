@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Stage};
 use super::dispatch::{self, Handled, Turn, handle};
+use super::prefetch::prefetch_pipelined;
 use super::reads::ReadContext;
 use super::throttles::Verdict;
 use super::{NetworkRole, NetworkSettings, Parts, Transport, limits};
@@ -15,7 +16,7 @@ use crate::net::How;
 use crate::order::{Held, PendingRequests};
 use crate::roles::message::ToControl;
 use crate::runtime::mailbox::Sender;
-use crate::tree::{PREFETCH, Tree};
+use crate::tree::PREFETCH;
 use crate::types::limits::{TURN_WORK, reached};
 use crate::types::{ConnId, CoreId, Millis};
 
@@ -454,7 +455,8 @@ impl Frames<'_> {
                 break End::Stall(Stall::Work);
             }
             if run.frames % PREFETCH as i64 == 0 {
-                prefetch(&self.context.shared.tree, &input[run.used..], self.settings.frame_max);
+                let tree = &self.context.shared.tree;
+                prefetch_pipelined(tree, &input[run.used..], self.settings.frame_max);
             }
             let verdict = self.throttle(frame);
             match verdict {
@@ -559,28 +561,11 @@ pub(super) fn length_of(input: &[u8]) -> Option<i32> {
 }
 
 /// A frame's payload: `None` until it is whole, its length when that is out of bounds.
-fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
+pub(super) fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
     let length = length_of(input)?;
     match usize::try_from(length) {
         Ok(length) if length <= frame_max => input.get(4..4 + length).map(Ok),
         Ok(_) | Err(_) => Some(Err(length)),
-    }
-}
-
-/// Pipelined reads wait for their nodes together.
-fn prefetch(tree: &Tree, input: &[u8], frame_max: usize) {
-    let mut paths: [&[u8]; PREFETCH] = [&[]; PREFETCH];
-    let (mut count, mut rest) = (0, input);
-    for _ in 0..PREFETCH {
-        let Some(Ok(frame)) = whole_frame(rest, frame_max) else { break };
-        if let Some(path) = request::path_to_read(frame) {
-            paths[count] = path;
-            count += 1;
-        }
-        rest = &rest[frame.len() + 4..];
-    }
-    if count > 1 {
-        tree.prefetch(&paths[..count]);
     }
 }
 

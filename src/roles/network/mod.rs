@@ -18,6 +18,7 @@ mod frames;
 mod handshake;
 mod limits;
 mod outcome;
+mod prefetch;
 mod reads;
 mod rewatch;
 mod sasl;
@@ -58,7 +59,7 @@ use crate::metrics::gauges::CoreGauges;
 use crate::mutants::{self, Mutant};
 use crate::net::{CloseReason, How, Net, NetEvent, Security};
 use crate::runtime::mailbox::{Receiver, Sender};
-use crate::tree::Tree;
+use crate::tree::{PREFETCH, Tree};
 use crate::types::throttles::RequestThrottle;
 use crate::types::{ConnId, ConnRef, CoreId, Millis, WallMillis, Zxid};
 use crate::watch::{Event, Watches};
@@ -367,7 +368,12 @@ impl<N: Transport> NetworkRole<N> {
             // The control role's word for it comes behind, when it goes on.
             self.set_service(Service::Off, self.drained);
         }
-        for event in events.drain(..) {
+        let mut events = events.drain(..);
+        for at in 0.. {
+            if at % PREFETCH == 0 {
+                self.prefetch_heard(events.as_slice());
+            }
+            let Some(event) = events.next() else { break };
             match event {
                 NetEvent::Accepted { fd, peer, security, .. } => self.accepted(fd, peer, security),
                 NetEvent::Received(conn) => self.heard(conn),
