@@ -31,10 +31,13 @@ pub struct Wire {
     hung_up: bool,
     /// Its client reads slowly, and will read on.
     reads_on: bool,
+    /// The server has sent something: its answer to the handshake, first.
+    answered: bool,
 }
 
 /// What must have come of a session whose client has closed it and hung up.
 pub struct Goodbye {
+    client: usize,
     session: SessionId,
     /// All that the client sent has reached the server, and its end.
     whole: bool,
@@ -116,6 +119,7 @@ impl World {
             damage: Damage::None,
             hung_up: false,
             reads_on: false,
+            answered: false,
         };
         self.wires.insert(number, wire);
         number
@@ -158,6 +162,9 @@ impl World {
     /// What a network core has written.
     pub fn server_sent(&mut self, server: usize, sent: Vec<Sent>) {
         for Sent { wire: number, written: _, bytes, ended, more } in sent {
+            if !bytes.is_empty() {
+                self.speaks_through(number);
+            }
             if more
                 && let Some(wire) = self.wires.get_mut(&number)
                 && !std::mem::replace(&mut wire.reads_on, true)
@@ -183,6 +190,17 @@ impl World {
                 self.schedule(at, Event::ClientEnd { wire: number });
             }
         }
+    }
+
+    /// A handshake that waited for a server that stood still may be taken behind that of the connection which
+    /// its client made later: then the session has moved back, and what came by the later one is refused.
+    fn speaks_through(&mut self, number: u64) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        if std::mem::replace(&mut wire.answered, true) {
+            return;
+        }
+        let client = wire.client;
+        self.goodbyes.retain(|later, goodbye| *later <= number || goodbye.client != client);
     }
 
     pub fn pieces(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
@@ -334,7 +352,9 @@ impl World {
     /// been carried out by then: a closed session is closed. In an ensemble a role may have ended.
     pub fn released(&mut self, numbers: &[u64]) -> Checked {
         for number in numbers {
-            let Some(Goodbye { session, whole }) = self.goodbyes.remove(number) else { continue };
+            let Some(Goodbye { session, whole, .. }) = self.goodbyes.remove(number) else {
+                continue;
+            };
             if whole && self.knobs.servers == 1 && !self.history.is_over(session) {
                 return Err(format!("session {session} said goodbye by {number} and lives on"));
             }
@@ -387,7 +407,7 @@ impl World {
         if let Some(number) = self.client_wire[client]
             && self.wires.get(&number).is_some_and(|wire| wire.damage == Damage::None)
         {
-            self.goodbyes.insert(number, Goodbye { session, whole: false });
+            self.goodbyes.insert(number, Goodbye { client, session, whole: false });
         }
         self.client_leaves(client, false);
     }
