@@ -56,7 +56,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ("OPTIONS", "/commands/ruok"),
     ("TRACE", "/commands/ruok"),
     ("PATCH", "/commands/ruok"),
-    ("GET", "/"),
+    // `/` itself is ours: see `page`.
     ("GET", "/nothing"),
     ("GET", "/commandsx"),
     // They change what others show.

@@ -4,6 +4,7 @@
 //! * [`commands`]: every command, GET and POST, by status, keys, types and, where they must agree,
 //!   values
 //! * [`metrics`]: the page of metrics, by Prometheus' own Python client
+//! * [`page`]: the page for people
 //! * [`ports`]: where it listens, and what becomes of a start where it cannot
 //! * [`hostile`]: those who send too much, too slowly, or too often harm the plane alone
 //! * [`probes`]: what orchestrators ask
@@ -21,6 +22,7 @@ mod support;
 mod commands;
 mod hostile;
 mod metrics;
+mod page;
 mod ports;
 mod probes;
 mod slow;

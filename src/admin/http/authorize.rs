@@ -35,7 +35,7 @@ pub(super) fn authorize(
 }
 
 /// `<scheme> [<what proves it>]`, with one blank between them.
-fn identities(
+pub(super) fn identities(
     policy: &Policy,
     given: &str,
     request: &Request,

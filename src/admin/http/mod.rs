@@ -7,7 +7,7 @@
 //! * [`server`]: routes a request through method, path, command, authorization and rate
 //! * [`given`]: what has to be asked for some of them
 //! * [`views`], [`ensemble`]: what each command tells, as JSON; [`json`]: its form on the wire
-//! * [`probes`]: `/live` and `/ready`
+//! * [`page`]: the page for people, at `/`; [`probes`]: `/live` and `/ready`
 //! * [`authorize`]: who may do what needs a permission; [`rate`]: how often; [`shed`]: whom
 //!   `shed_connections` closes
 
@@ -16,6 +16,7 @@ pub mod commands;
 mod ensemble;
 pub mod given;
 mod json;
+mod page;
 pub mod probes;
 mod rate;
 pub mod reply;

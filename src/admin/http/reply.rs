@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::commands::Entry;
 use super::json;
+use super::request::Method;
 
 /// HTTP status codes that it uses (RFC 9110, RFC 6585).
 pub mod status {
@@ -49,6 +50,19 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// HttpServlet.service.
+    pub(super) fn of_other_method(method: Method) -> Reply {
+        match method {
+            Method::Options => {
+                let mut reply = Reply::empty(status::OK);
+                reply.headers.push(("allow", "GET, HEAD, POST, TRACE, OPTIONS".to_owned()));
+                reply
+            }
+            Method::Put | Method::Delete => Reply::empty(status::METHOD_NOT_ALLOWED),
+            _ => Reply::empty(status::NOT_IMPLEMENTED),
+        }
+    }
+
     /// Without a body.
     pub fn empty(status: u16) -> Reply {
         Reply { status, content_type: None, headers: Vec::new(), body: Vec::new() }

@@ -13,7 +13,7 @@ use super::rate::RateLimiter;
 use super::reply::{Reply, status};
 use super::request::{Method, Request};
 use super::views::View;
-use super::{ensemble, views};
+use super::{ensemble, page, views};
 use crate::acl::Policy;
 use crate::admin::machine;
 use crate::admin::slow::{self, SlowLog};
@@ -115,6 +115,9 @@ impl AdminServer {
                 if let Some(step) = self.probe(method, &path) {
                     return step;
                 }
+                if let Some(reply) = page::answer(&self.page_sources(), now, request, &path) {
+                    return Step::Done(reply);
+                }
                 match path.strip_prefix(self.facts.url.as_str()) {
                     Some("" | "/")
                         if matches!(method, Method::Get | Method::Head | Method::Post) =>
@@ -125,7 +128,7 @@ impl AdminServer {
                         Method::Get | Method::Head | Method::Post => {
                             return self.run(now, rest.get(1..).unwrap_or_default(), request);
                         }
-                        other => of_other_method(other),
+                        other => Reply::of_other_method(other),
                     },
                     Some(_) | None => Reply::page(status::NOT_FOUND, "Not Found"),
                 }
@@ -144,13 +147,22 @@ impl AdminServer {
         Some(match method {
             Method::Get | Method::Head => step,
             Method::Post => Step::Done(Reply::empty(status::METHOD_NOT_ALLOWED)),
-            other => Step::Done(of_other_method(other)),
+            other => Step::Done(Reply::of_other_method(other)),
         })
     }
 
     /// Whether the roles run.
     pub(super) fn is_started(&self) -> bool {
         self.served.get().is_some()
+    }
+
+    fn page_sources(&self) -> page::Sources<'_> {
+        page::Sources {
+            url: &self.facts.url,
+            trusts_proxy: self.facts.trusts_proxy,
+            commands: self.commands(),
+            policy: self.served.get().map(|served| &*served.policy),
+        }
     }
 
     pub(super) fn facts(&self) -> &AdminFacts {
@@ -347,19 +359,6 @@ impl AdminServer {
 
 fn one(key: &str, value: Value) -> View {
     View::from_iter([(key.to_owned(), value)])
-}
-
-/// HttpServlet.service.
-fn of_other_method(method: Method) -> Reply {
-    match method {
-        Method::Options => {
-            let mut reply = Reply::empty(status::OK);
-            reply.headers.push(("allow", "GET, HEAD, POST, TRACE, OPTIONS".to_owned()));
-            reply
-        }
-        Method::Put | Method::Delete => Reply::empty(status::METHOD_NOT_ALLOWED),
-        _ => Reply::empty(status::NOT_IMPLEMENTED),
-    }
 }
 
 /// Commands.runCommand, where a command needs a server that serves; 200 as for unknown ones.

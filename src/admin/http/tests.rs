@@ -129,7 +129,9 @@ fn paths_and_methods_are_answered_as_jetty_answers_them() {
     // Goal: the statuses that Java 3.9.5 gave to the same requests.
     let server = server();
     for (method, target, status) in [
-        (Method::Get, "/", 404),
+        // Ours: the page for people.
+        (Method::Get, "/", 200),
+        (Method::Get, "/other", 404),
         (Method::Get, "/commandsx", 404),
         (Method::Get, "/commands", 200),
         (Method::Post, "/commands/", 200),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::framing::LENGTH_BYTES;
 use super::{NetworkRole, Transport, limits as ends};
 use crate::codec::reply::{self, UNKNOWN_ZXID};
 use crate::net::How;
@@ -9,9 +10,6 @@ use crate::tree::Change;
 use crate::types::limits::{self, reached};
 use crate::types::{AclList, EventKind, Zxid};
 use crate::watch::Event;
-
-/// A frame's length is not counted in figures of bytes.
-const LENGTH_BYTES: usize = 4;
 
 /// The one way of an event to a client: it cannot be told but with the permit that is in it.
 fn put_event(out: &mut Vec<u8>, zxid: Zxid, event: &Event) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Stage};
 use super::dispatch::{self, Handled, Turn, handle};
+use super::framing::{LENGTH_BYTES, whole_frame};
 use super::prefetch::prefetch_pipelined;
 use super::reads::ReadContext;
 use super::throttles::Verdict;
@@ -19,9 +20,6 @@ use crate::runtime::mailbox::Sender;
 use crate::tree::PREFETCH;
 use crate::types::limits::{TURN_WORK, reached};
 use crate::types::{ConnId, CoreId, Millis};
-
-/// In front of a frame; not counted in figures of answers.
-const LENGTH_BYTES: usize = 4;
 
 impl<N: Transport> NetworkRole<N> {
     /// Handles all whole frames a connection has sent, as far as its limits and its share of the turn
@@ -553,20 +551,6 @@ fn must_stall(
     }
     let shared = line.open_tickets() > 0 && (open.is_full(limits) || !to_control.has_room());
     shared.then_some(Stall::Shared)
-}
-
-/// The length in front of a frame, once it has come.
-pub(super) fn length_of(input: &[u8]) -> Option<i32> {
-    Some(i32::from_be_bytes(*input.first_chunk::<4>()?))
-}
-
-/// A frame's payload: `None` until it is whole, its length when that is out of bounds.
-pub(super) fn whole_frame(input: &[u8], frame_max: usize) -> Option<Result<&[u8], i32>> {
-    let length = length_of(input)?;
-    match usize::try_from(length) {
-        Ok(length) if length <= frame_max => input.get(4..4 + length).map(Ok),
-        Ok(_) | Err(_) => Some(Err(length)),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod client;
 mod dispatch;
 mod events;
 mod frames;
+mod framing;
 mod handshake;
 mod limits;
 mod outcome;

@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use super::frames::whole_frame;
+use super::framing::{LENGTH_BYTES, whole_frame};
 use super::{NetworkRole, Transport};
 use crate::codec::request;
 use crate::net::NetEvent;
@@ -60,7 +60,7 @@ pub(super) fn prefetch_pipelined(tree: &Tree, input: &[u8], frame_max: usize) {
             paths[count] = path;
             count += 1;
         }
-        rest = &rest[frame.len() + 4..];
+        rest = &rest[frame.len() + LENGTH_BYTES..];
     }
     if count > 1 {
         tree.prefetch(&paths[..count]);

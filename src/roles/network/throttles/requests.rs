@@ -5,7 +5,8 @@
 
 use super::super::client::Client;
 use super::super::dispatch::{self, Turn};
-use super::super::frames::{Frames, Run, length_of};
+use super::super::frames::{Frames, Run};
+use super::super::framing::length_of;
 use crate::codec::request::{self, OpCode};
 use crate::types::Millis;
 use crate::types::limits::reached;
