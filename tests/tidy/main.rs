@@ -6,6 +6,7 @@
 mod imports;
 mod lengths;
 mod mutants;
+mod permits;
 mod promises;
 mod words;
 

@@ -19,6 +19,7 @@ mod framing;
 mod handshake;
 mod limits;
 mod outcome;
+mod permitted;
 mod prefetch;
 mod reads;
 mod rewatch;

@@ -3,15 +3,16 @@
 
 use super::budget::{Budgets, Grant, Share};
 use super::client::Client;
+use super::permitted::{self, Permitted, Reader};
 use super::{NetworkRole, Shared, Transport};
-use crate::acl::{self, Permit};
+use crate::acl;
 use crate::codec::reply;
 use crate::codec::request::{MultiReadOp, ReadOp, RequestHeader, WriteOp};
 use crate::metrics::gauges::CoreGauges;
 use crate::mutants::{self, Mutant};
 use crate::prep::eager;
 use crate::roles::stream::Stream;
-use crate::tree::Node;
+use crate::tree::Tree;
 use crate::types::{
     AclList, ConnId, ErrorCode, Identity, Millis, Perms, Stat, WatchMode, Xid, Zxid, limits,
 };
@@ -106,17 +107,17 @@ impl<'d> ReadContext<'d> {
         match op {
             ReadOp::Exists { path, watch } => r.exists(path.as_deref(), watch),
             ReadOp::GetData { path, watch } => {
-                r.node(path.as_deref(), watch.then_some(Table::Data), |out, node, _permit| {
+                r.node(path.as_deref(), watch.then_some(Table::Data), |out, node| {
                     reply::data(out, xid, LATER, node.data(), &node.stat());
                 })
             }
             ReadOp::GetChildren { path, watch } => {
-                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node, _permit| {
+                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node| {
                     reply::children(out, xid, LATER, node.children());
                 })
             }
             ReadOp::GetChildren2 { path, watch } => {
-                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node, _permit| {
+                r.node(path.as_deref(), watch.then_some(Table::Child), |out, node| {
                     reply::children2(out, xid, LATER, node.children(), &node.stat());
                 })
             }
@@ -222,7 +223,7 @@ fn path_to_watch<'a>(op: &'a ReadOp<'_>) -> Option<&'a str> {
     }
 }
 
-impl Reading<'_, '_> {
+impl<'a, 'd> Reading<'a, 'd> {
     /// Closes the answer: nothing to add on success, the code alone on failure.
     fn done(&mut self, answer: Answer, seen: Zxid) -> Read {
         if let Err(code) = answer {
@@ -243,22 +244,24 @@ impl Reading<'_, '_> {
         self.done(Err(ErrorCode::MarshallingError), seen)
     }
 
+    /// The tree, and who reads it.
+    fn reader(&self) -> (&'d Tree, Reader<'a>) {
+        let Shared { tree, policy, .. } = self.context.shared;
+        (tree, Reader { policy, identities: self.identities })
+    }
+
     /// The reads that need the node, and READ on it.
     fn node(
         self,
         path: Option<&str>,
         watch: Option<Table>,
-        put: impl FnOnce(&mut Vec<u8>, Node<'_>, Permit),
+        put: impl FnOnce(&mut Vec<u8>, Permitted<'_>),
     ) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.context.shared;
+        let (tree, reader) = self.reader();
         let decisions = &mut self.context.decisions;
-        let (answer, seen) = tree.read(path, |node| {
-            let node = node.ok_or(ErrorCode::NoNode)?;
-            let permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
-            put(self.out, node, permit);
-            Ok(())
-        });
+        let (answer, seen) =
+            reader.look(tree, path, Perms::READ, decisions, |node, _| put(self.out, node));
         let watch = watch.filter(|_| answer.is_ok()).map(|table| standard(path, table));
         self.watching(answer, seen, watch)
     }
@@ -269,13 +272,10 @@ impl Reading<'_, '_> {
             let seen = self.context.drained;
             return self.done(Err(ErrorCode::BadArguments), seen);
         }
-        let Shared { tree, policy, .. } = self.context.shared;
+        let (tree, reader) = self.reader();
         let decisions = &mut self.context.decisions;
-        let (answer, seen) = tree.read(path, |node| {
-            let node = node.ok_or(ErrorCode::NoNode)?;
-            let _permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
+        let (answer, seen) = reader.look(tree, path, Perms::READ, decisions, |node, _| {
             reply::stat(self.out, self.xid, LATER, &node.stat());
-            Ok(())
         });
         // A missing node is watched for its creation.
         let watched = wanted && matches!(answer, Ok(()) | Err(ErrorCode::NoNode));
@@ -287,34 +287,27 @@ impl Reading<'_, '_> {
     /// (CVE-2019-0201).
     fn get_acl(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.context.shared;
+        let (tree, reader) = self.reader();
+        let Reader { policy, identities } = reader;
+        let wanted = Perms::READ.or(Perms::ADMIN);
         let decisions = &mut self.context.decisions;
-        let (answer, seen) = tree.read(path, |node| {
-            let node = node.ok_or(ErrorCode::NoNode)?;
-            let list: &AclList = node.acl();
-            let wanted = Perms::READ.or(Perms::ADMIN);
-            let _permit = decisions.decide(policy, list, wanted, self.identities)?;
-            let stat: Stat = node.stat();
-            match decisions.decide(policy, list, Perms::ADMIN, self.identities) {
+        let (answer, seen) = reader.look(tree, path, wanted, decisions, |node, decisions| {
+            let (list, stat): (&AclList, Stat) = (node.acl(), node.stat());
+            match decisions.decide(policy, list, Perms::ADMIN, identities) {
                 Ok(_) => reply::acl(self.out, self.xid, LATER, list, &stat),
                 Err(_) => {
                     reply::acl(self.out, self.xid, LATER, &acl::mask_digests(list), &stat);
                 }
             }
-            Ok(())
         });
         self.done(answer, seen)
     }
 
     fn descendants(mut self, path: Option<&str>) -> Read {
         let Some(path) = path else { return self.null_path() };
-        let Shared { tree, policy, .. } = self.context.shared;
+        let (tree, reader) = self.reader();
         let decisions = &mut self.context.decisions;
-        let (answer, seen) = tree.read(path, |node| {
-            let node = node.ok_or(ErrorCode::NoNode)?;
-            decisions.decide(policy, node.acl(), Perms::READ, self.identities).map(|_| ())
-        });
-        let mut seen = seen;
+        let (answer, mut seen) = reader.look(tree, path, Perms::READ, decisions, |_, _| ());
         let looked_at = &mut self.context.looked_at;
         let counted = answer.and_then(|()| {
             let (count, newest) = tree.descendants(path);
@@ -348,7 +341,7 @@ impl Reading<'_, '_> {
     /// carried out, and bytes before they are copied (ZooKeeperServer.multiReadMaxOps and
     /// multiReadMaxResponseBytes of 3.9.7, CVE-2026-100302).
     fn multi(mut self, ops: &[MultiReadOp<'_>]) -> Read {
-        let Shared { tree, policy, .. } = self.context.shared;
+        let (tree, reader) = self.reader();
         let mut newest = self.context.drained;
         let mut room = Some(self.context.budgets.multi_read_bytes);
         if ops.len() > self.context.budgets.multi_read_ops {
@@ -364,9 +357,7 @@ impl Reading<'_, '_> {
                 whole = false;
                 break;
             };
-            let (answer, seen) = tree.read(path, |node| {
-                let node = node.ok_or(ErrorCode::NoNode)?;
-                let _permit = decisions.decide(policy, node.acl(), Perms::READ, self.identities)?;
+            let (answer, seen) = reader.look(tree, path, Perms::READ, decisions, |node, _| {
                 let bytes = match op {
                     MultiReadOp::GetData { .. } => node.data_len(),
                     MultiReadOp::GetChildren { .. } => node.children().map(str::len).sum(),
@@ -377,7 +368,6 @@ impl Reading<'_, '_> {
                     MultiReadOp::GetData { .. } => frame.data(node.data(), &node.stat()),
                     MultiReadOp::GetChildren { .. } => frame.children(node.children()),
                 }
-                Ok(())
             });
             newest = newest.max(seen);
             if room.is_none() || decisions.is_spent() {
@@ -419,7 +409,7 @@ impl Reading<'_, '_> {
         let seen = match mode {
             WatchMode::PersistentRecursive => self.context.heard_from(),
             WatchMode::Persistent | WatchMode::Standard => {
-                self.context.shared.tree.read(path, |_| ()).1
+                permitted::newest_change_at(&self.context.shared.tree, path)
             }
         };
         reply::add_watch(self.out, self.xid, LATER);
