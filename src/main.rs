@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use ringkeeper::config::{self, Arguments, ConfigError, Listen, Settings};
 use ringkeeper::node::boot::{self, BootError};
-use ringkeeper::runtime::stderr::{self, Diagnostics};
+use ringkeeper::runtime::stderr::{self, Diagnostics, LogLines};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
@@ -126,7 +126,7 @@ fn start_logging(level: &str) -> Result<(), Box<dyn std::error::Error + Send + S
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_timer(Stamp)
-        .with_writer(|| Diagnostics)
+        .with_writer(|| LogLines)
         // What the subscriber itself has to say of a failed line would go the way that failed.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())

@@ -7,6 +7,7 @@
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -44,6 +45,43 @@ impl Write for Diagnostics {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// As [`Diagnostics`], for the log: what is written by one call stays one line, whoever has had a part in
+/// its text. Strangers name schemes, users, hosts and paths, and none of them is to write lines of its own
+/// (CVE-2026-84501).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        Diagnostics.write_all(one_line(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The text with all escaped that would end a line or move a terminal's cursor, but for its own end.
+/// Colours pass: the subscriber makes them, and escapes what looks like them in texts.
+fn one_line(text: &str) -> Cow<'_, str> {
+    const ESC: char = '\u{1b}';
+    let moves = |c: char| c.is_control() && c != ESC || matches!(c, '\u{2028}' | '\u{2029}');
+    let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
+    if !line.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in line.chars() {
+        match moves(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out.push_str(end);
+    Cow::Owned(out)
 }
 
 impl State {
@@ -112,6 +150,22 @@ mod tests {
     use super::*;
     use std::fs::OpenOptions;
     use std::io::Read;
+
+    #[test]
+    fn a_line_of_the_log_is_one_line() {
+        // Goal: what a stranger's text has in it ends no line (CVE-2026-84501); colours and other
+        // languages stay.
+        assert_eq!(
+            one_line("user \"x\nERROR all is lost\"\n"),
+            "user \"x\\u{a}ERROR all is lost\"\n"
+        );
+        assert_eq!(one_line("\r\u{85}\u{2028}\u{2029}\t\u{8}\n"), {
+            "\\u{d}\\u{85}\\u{2028}\\u{2029}\\u{9}\\u{8}\n"
+        });
+        let plain = "\u{1b}[33m WARN\u{1b}[0m ключ 鍵 🔑\n";
+        assert!(matches!(one_line(plain), Cow::Borrowed(text) if text == plain));
+        assert_eq!(one_line("no end\n\n"), "no end\\u{a}\n");
+    }
 
     #[test]
     fn a_reader_that_is_gone_a_full_disk_and_one_that_does_not_read_cost_lines_only() {
