@@ -4,7 +4,7 @@ use super::base::Base;
 use super::ensemble::Ensemble;
 use super::origin::{Origin, PendingReply};
 use crate::codec::quorum::Forwarded;
-use crate::codec::request::{Request, WriteOp, decode_body, opcode};
+use crate::codec::request::{BodyError, Request, WriteOp, decode_body, opcode};
 use crate::prep::Requester;
 use crate::types::{ErrorCode, Link, Owner, SessionId, Xid};
 use crate::zab::LeaderInput;
@@ -25,7 +25,9 @@ impl Ensemble {
             opcode::CREATE_SESSION => {
                 let timeout = match request.body.get(..4) {
                     Some(bytes) => i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
-                    None => return self.refuse_forwarded(base, request),
+                    None => {
+                        return self.refuse_forwarded(base, request, ErrorCode::MarshallingError);
+                    }
                 };
                 base.sessions.table.create(session, timeout, base.now);
                 base.sessions.table.set_owner(session, owner);
@@ -38,8 +40,15 @@ impl Ensemble {
                 self.propose(base, entry, Origin::Server);
             }
             code => {
-                let Ok(Request::Write(op)) = decode_body(code, &request.body) else {
-                    return self.refuse_forwarded(base, request);
+                let op = match decode_body(code, &request.body) {
+                    Ok(Request::Write(op)) => op,
+                    // What a learner of ZooKeeper's passes on and nobody may ask for.
+                    Err(BodyError::Refused(code)) => {
+                        return self.refuse_forwarded(base, request, code);
+                    }
+                    Ok(_) | Err(_) => {
+                        return self.refuse_forwarded(base, request, ErrorCode::MarshallingError);
+                    }
                 };
                 // SessionTrackerImpl.checkSession: whoever asks first after an election owns it.
                 if base.sessions.table.owner(session).is_none() {
@@ -57,18 +66,22 @@ impl Ensemble {
         }
     }
 
-    fn refuse_forwarded(&mut self, base: &mut Base, request: &Forwarded) {
-        tracing::warn!(
-            session = %request.session,
-            opcode = request.opcode,
-            "a learner passed on a request that cannot be read"
-        );
+    fn refuse_forwarded(&mut self, base: &mut Base, request: &Forwarded, code: ErrorCode) {
+        let line = || {
+            let (session, opcode) = (request.session, request.opcode);
+            format!(
+                "session {session}: a request of opcode {opcode}, passed on by a learner, is refused"
+            )
+        };
+        if let Some(line) = base.sessions.refused.note(base.now, line) {
+            tracing::warn!("{line}");
+        }
         let entry = base.pipeline.prep.refuse(
             &base.pipeline.tree,
             base.wall,
             request.session,
             Xid(request.cxid),
-            ErrorCode::MarshallingError,
+            code,
         );
         self.propose(base, entry, Origin::Server);
     }

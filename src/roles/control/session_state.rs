@@ -18,6 +18,9 @@ pub(super) struct SessionState {
     pub heard: BTreeMap<SessionId, Arc<LastHeard>>,
     /// Lines of sessions that have expired.
     pub expired: Quiet,
+    /// And of requests that learners passed on and that are refused as they stand: their clients may send
+    /// as many as they like.
+    pub refused: Quiet,
     /// When expired sessions were looked at last, and some were left for the next turn.
     pub expiring: Option<Millis>,
     /// Sessions whose ephemerals nobody owns, to be closed.
@@ -31,6 +34,7 @@ impl SessionState {
             durable,
             heard: BTreeMap::new(),
             expired: Quiet::default(),
+            refused: Quiet::default(),
             expiring: None,
             lost: VecDeque::new(),
         }

@@ -107,6 +107,9 @@ impl Control {
     /// by a committed transaction (I12), unless they are this server's alone.
     pub(super) fn expire(&mut self) {
         let now = self.base.now;
+        if let Some(line) = self.base.sessions.refused.settle(now) {
+            tracing::warn!("{line}");
+        }
         if let Some(line) = self.base.sessions.expired.settle(now) {
             tracing::info!("{line}");
         }
