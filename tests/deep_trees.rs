@@ -125,7 +125,7 @@ fn what_is_short_lived_goes(session: &mut Session, leader: u16, other: u16) {
 fn a_deep_tree_comes_is_read_watched_sent_restored_and_goes() {
     // Goal: no recursion over a tree of clients' making: limits 15,000 levels deep ended all servers of
     // an ensemble at once. Here the whole tree is deep: made, read, watched, limited, reaped, sent to a
-    // member that lost its disk, replayed, restored from snapshots, and deleted.
+    // member that lost its disk, replayed, restored from snapshots, and deleted (CVE-2026-115448).
     let plan = Plan::new(&[Kind::Ringkeeper; 3])
         .set("extendedTypesEnabled", "true")
         .set("znode.container.checkIntervalMs", "200")

@@ -184,8 +184,8 @@ const ALICES: &[RawAcl<'static>] =
 
 #[test]
 fn a_pipeline_is_judged_by_the_list_set_in_it() {
-    // Goal: what stands behind a setACL in the same pipeline is judged by the new list, on a
-    // server alone, on a leader and on followers, reads and writes and multis alike.
+    // Goal: what stands behind a setACL in the same pipeline is judged by the new list (Java 3.9.5 goes by
+    // the old one until the new is applied, CVE-2026-100235), on a server alone, on a leader and on followers, reads and writes and multis alike.
     let folder = scratch("order/acl-alone");
     let alone = Server::start(Kind::under_test(), &folder, &[]);
     let kinds = [Kind::under_test(); 3];
@@ -262,7 +262,7 @@ fn events_until_the_answer(conn: &mut Conn) -> Vec<(i32, String)> {
 #[test]
 fn watches_taken_up_again_tell_nothing_that_may_not_be_read() {
     // Goal: of a change, a deletion, a creation and new children only those hear at once who may
-    // read the node; whoever may not is told of nothing now, and of nothing later.
+    // read the node; whoever may not is told of nothing now, and of nothing later (CVE-2026-59739).
     let folder = scratch("order/rewatch");
     let server = Server::start(Kind::under_test(), &folder, &[]);
     let mut alice = Session::open(server.port, TIMEOUT);

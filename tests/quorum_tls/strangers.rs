@@ -13,7 +13,7 @@ use crate::{s_client, stores};
 fn a_member_with_the_wrong_certificate_or_name_stays_outside() {
     // Goal: a third member whose certificate is of another authority, or names another host, or that
     // speaks without TLS, is let in nowhere, and the log of the others says why; the two serve all the
-    // while, and with the right one it is let in.
+    // while, and with the right one it is let in. Names are compared whatever the mode (CVE-2026-59969).
     let mut ensemble = Ensemble::start("quorum_tls/wrong", &plan("RRR"));
     ensemble.make_leader(2);
     let mut session = Session::open(ensemble.port(2), 30_000);

@@ -107,7 +107,7 @@ fn wait_for(ensemble: &Ensemble, id: u64, words: &str) {
 #[test]
 fn who_cannot_prove_itself_stays_outside() {
     // Goal: a wrong password, and no proof at all, of a server of either kind, towards either kind: the other
-    // two serve, and the third follows nobody.
+    // two serve, and the third follows nobody (CVE-2018-8012).
     use Kind::{Java, Ringkeeper};
     for (name, kinds, outside, asked) in [
         ("wrong-ours", [Ringkeeper, Java, Ringkeeper], 1, 3),

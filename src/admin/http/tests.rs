@@ -255,7 +255,8 @@ fn an_answer_of_a_role_that_has_ended_says_so() {
 
 #[test]
 fn whoever_may_not_hears_why() {
-    // Goal: the statuses and texts that Java 3.9.5 gave to the same headers; every bit is needed.
+    // Goal: the statuses and texts that Java 3.9.5 gave to the same headers; every bit is needed
+    // (CVE-2025-58457).
     let ask = |server: &AdminServer, header| {
         server.begin(Millis(900), &request(Method::Get, "/commands/snapshot", header))
     };

@@ -62,6 +62,8 @@ fn protocols_and_suites_are_javas_words() {
 
 #[test]
 fn what_cannot_be_honoured_ends_the_start_by_name() {
+    // Goal: nobody is served by less than was asked for: among it a look-up of names in place of those in
+    // certificates (CVE-2026-24281).
     for (line, text) in [
         ("ssl.clientAuth=maybe", "must be none, want or need"),
         ("ssl.protocol=TLSv1.1", "must be TLSv1.2 or TLSv1.3; older ones are broken"),
