@@ -46,6 +46,36 @@ fn set(path: &str, length: usize) -> Out {
     Out::new().str(path).buffer(Some(&vec![b'x'; length])).i32(-1)
 }
 
+/// Whether the server ends a connection on which nothing is said.
+fn is_ended(conn: &mut Conn) -> bool {
+    conn.receive() == Received::Closed
+}
+
+#[test]
+fn silent_connections_and_those_beyond_an_addresses_share_are_closed() {
+    // Goal: of one address three are taken and the fourth is closed at once; three that say nothing are
+    // closed in their time, and others have their places. As in Java.
+    for kind in KINDS {
+        let settings = [("maxClientCnxns", "3"), ("nio.sessionlessCnxnTimeout", "1500")];
+        let server = server(kind, "silent", &settings);
+        // The question that found it serving may not have been let go of yet.
+        let mut silent: Vec<Conn> = Vec::new();
+        while silent.len() < 3 {
+            let mut conn = server.connect();
+            conn.patience(Duration::from_millis(200));
+            if conn.receive() == Received::Silence {
+                conn.patience(Duration::from_secs(20));
+                silent.push(conn);
+            }
+        }
+        assert!(is_ended(&mut server.connect()), "{kind:?}: the fourth");
+        assert!(silent.iter_mut().all(is_ended), "{kind:?}: silent ones");
+        assert!(is_served(&server, &Handshake::new(20_000)), "{kind:?}: there is room again");
+        let told = server.word("mntr").unwrap();
+        assert_eq!(figure(&told, "sessionless_connections_expired"), 3, "{kind:?}");
+    }
+}
+
 #[test]
 fn handshakes_take_tokens_and_are_closed_where_there_are_none() {
     // Goal: five tokens that do not come back: five handshakes are served, whatever they are for,
