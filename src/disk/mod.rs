@@ -8,6 +8,7 @@
 //! * [`real`]: the operating system's files
 //! * [`lock`]: one process a directory
 //! * [`mixed`]: logs among snapshots, or the reverse, are a configuration mistake
+//! * [`overlay`]: a directory whose changes stay in memory, to try a start on
 //! * [`reserve`]: room to stop cleanly on a full disk
 //!
 //! `src/testing/disk` has one for tests and the simulator: every state a crash can leave.
@@ -22,9 +23,11 @@ use std::sync::Arc;
 
 pub mod lock;
 pub mod mixed;
+pub mod overlay;
 pub mod real;
 pub mod reserve;
 
+pub use overlay::Overlay;
 pub use real::RealDir;
 
 /// Prefix of every file of ours that ZooKeeper does not know. It looks at names that begin with

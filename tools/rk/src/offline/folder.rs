@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Parser;
 use ringkeeper::codec::txn::decode_entry;
 use ringkeeper::disk::lock::DirLock;
-use ringkeeper::disk::{Access, Dir, RealDir, mixed};
+use ringkeeper::disk::{Access, Dir, Overlay, RealDir, mixed};
 use ringkeeper::history::{Committed, committed, epochs};
 use ringkeeper::log::Replay;
 use ringkeeper::log::name::list_logs;
@@ -23,7 +23,6 @@ use ringkeeper::tree::{Tree, TreeOptions, TreeWriter};
 use ringkeeper::types::Zxid;
 
 use super::fault::OfflineError;
-use super::overlay::Overlay;
 use super::{log, snapshot};
 use crate::out::Out;
 

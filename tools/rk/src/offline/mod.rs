@@ -5,7 +5,7 @@
 //!   [`txn_text`]: a transaction as its text; [`padding`]: how long a recovered file is
 //! * [`snapshot`]: format and json (SnapshotFormatter), compare (SnapshotComparer), summary
 //!   (SnapshotRecursiveSummary) and verify, on [`tree`]; [`order`]: the order in which Java walks its sets
-//! * [`folder`]: a whole folder, as a start would read it, through [`overlay`], which writes nothing
+//! * [`folder`]: a whole folder, as a start would read it, through an overlay, which writes nothing
 //! * [`convert`], [`purge`]: a snapshot packed otherwise; what nobody needs any more
 //! * [`fault`]: why they fail, with the toolkits' texts and exit codes; [`usage`]: their help
 
@@ -14,7 +14,6 @@ mod fault;
 mod folder;
 mod log;
 mod order;
-mod overlay;
 mod padding;
 mod purge;
 mod snapshot;

@@ -2,31 +2,25 @@
 //! be tried on files that must not change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringkeeper::disk::{Access, Dir, File, Identity, Listed};
+use super::{Access, Dir, File, Identity, Listed, read_full};
 
 /// Bytes that may be written into one file: a start writes records of some hundred.
 const WRITTEN_MAX: usize = 16 << 20;
 
 /// The folder below and what differs from it.
-pub(super) struct Overlay {
+#[derive(Debug)]
+pub struct Overlay {
     below: Arc<dyn Dir>,
     changes: Mutex<Changes>,
 }
 
-#[derive(Default)]
+#[derive(Default, Debug)]
 struct Changes {
     files: BTreeMap<String, Arc<OverlayFile>>,
     gone: BTreeSet<String>,
-}
-
-impl fmt::Debug for Overlay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Overlay of {:?}", self.below)
-    }
 }
 
 fn not_found(name: &str) -> io::Error {
@@ -34,7 +28,8 @@ fn not_found(name: &str) -> io::Error {
 }
 
 impl Overlay {
-    pub(super) fn new(below: Arc<dyn Dir>) -> Overlay {
+    /// Nothing is changed yet.
+    pub fn new(below: Arc<dyn Dir>) -> Overlay {
         Overlay { below, changes: Mutex::default() }
     }
 
@@ -173,7 +168,7 @@ impl File for OverlayFile {
         let kept = usize::try_from(content.kept.saturating_sub(offset)).unwrap_or(usize::MAX);
         if let Some(below) = &self.below {
             let kept = kept.min(count);
-            ringkeeper::disk::read_full(below.as_ref(), &mut into[..kept], offset)?;
+            read_full(below.as_ref(), &mut into[..kept], offset)?;
         }
         let end = offset + count as u64;
         for (at, piece) in content.pieces.range(..end) {
@@ -241,7 +236,7 @@ impl File for OverlayFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringkeeper::disk::{RealDir, replace_file};
+    use crate::disk::{RealDir, replace_file};
 
     fn all(file: &dyn File) -> Vec<u8> {
         let mut bytes = vec![7; 100];
@@ -253,11 +248,11 @@ mod tests {
     #[test]
     fn changes_are_seen_here_and_nowhere_else() {
         // Goal: cut, written over, grown, renamed, removed, made; the disk's files stay as they are.
-        let folder = std::env::temp_dir().join(format!("rk-overlay-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
         std::fs::write(folder.join("a"), b"0123456789").unwrap();
         std::fs::write(folder.join("b"), b"bb").unwrap();
-        let dir = Overlay::new(Arc::new(RealDir::open(&folder).unwrap()));
+        let dir = Overlay::new(Arc::new(RealDir::open(folder).unwrap()));
         let file = dir.open("a", Access::Write).unwrap();
         file.write_at(b"xyz", 2).unwrap();
         file.write_at(b"Y", 3).unwrap();
@@ -273,7 +268,6 @@ mod tests {
         assert_eq!(names, ["c", "d"]);
         assert_eq!(all(dir.open("d", Access::Read).unwrap().as_ref()), b"bb");
         assert_eq!(std::fs::read(folder.join("a")).unwrap(), b"0123456789");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
-        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2);
     }
 }
