@@ -28,6 +28,7 @@ pub mod tls;
 
 pub mod config;
 pub mod history;
+pub mod recovery;
 
 pub mod admin;
 pub mod metrics;

@@ -1,5 +1,6 @@
 //! The server's command line: a configuration file, Java's positional arguments, or nothing.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use ringkeeper::config::{self, Arguments, ConfigError, Listen, Settings};
 use ringkeeper::node::boot::{self, BootError};
+use ringkeeper::recovery;
 use ringkeeper::runtime::stderr::{self, Diagnostics, LogLines};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -24,6 +26,10 @@ const EXIT_INVOCATION: u8 = 2;
 const EXIT_PASSED_OVER: u8 = 1;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "recover-quorum") {
+        return recover_quorum(words);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -86,6 +92,15 @@ fn check(file: &Path) -> ExitCode {
     // Nobody may be there to read it.
     let _ = stdout().write_all(report.text.as_bytes());
     ExitCode::from(if report.is_honoured { 0 } else { EXIT_PASSED_OVER })
+}
+
+/// `ringkeeper recover-quorum …`.
+fn recover_quorum(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let outcome = recovery::run(words);
+    // Nobody may be there to read it.
+    let _ = stdout().write_all(outcome.text.as_bytes());
+    let _ = Diagnostics.write_all(outcome.error.as_bytes());
+    ExitCode::from(outcome.code)
 }
 
 /// What somebody who has started it to see it wants to know.

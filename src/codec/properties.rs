@@ -60,8 +60,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             }
             start = at + 1;
         }
-        let slashes = line.bytes().rev().take_while(|b| *b == b'\\').count();
-        let continued = slashes % 2 == 1;
+        let continued = is_continued(line);
         joined.push_str(if continued { &line[..line.len() - 1] } else { line });
         if !continued {
             out.push((start, std::mem::take(&mut joined)));
@@ -74,7 +73,34 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     out
 }
 
-fn natural_lines(text: &str) -> Vec<&str> {
+/// A key or a value as a file has it, with its escapes.
+pub fn put_escaped(out: &mut String, text: &str, is_key: bool) {
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{c}' => out.push_str("\\f"),
+            ' ' | '=' | ':' if is_key => out.extend(['\\', c]),
+            '#' | '!' if is_key && at == 0 => out.extend(['\\', c]),
+            c if c > '\u{ff}' => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+/// Whether the line behind this one belongs to it.
+pub(crate) fn is_continued(line: &str) -> bool {
+    line.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
+}
+
+/// Lines as they stand, without their ends; [`Line::number`] counts these.
+pub(crate) fn natural_lines(text: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(end) = rest.find(['\n', '\r']) {

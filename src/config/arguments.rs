@@ -16,6 +16,7 @@ pub const VERSION: &str = concat!(
 ///
 /// Without arguments it serves on port 2181 with its data in ./ringkeeper-data. "config check FILE" starts
 /// nothing: it prints the settings that hold, where each comes from, and what of the file will not be honoured.
+/// "recover-quorum --help" tells what to do when more servers are lost than an ensemble can do without.
 #[derive(Parser, Debug)]
 #[command(name = "ringkeeper", version = VERSION, about, max_term_width = 100)]
 pub struct Arguments {

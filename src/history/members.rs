@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::{Dir, RealDir, read_small, remove_if_present, replace_file_like};
-use crate::membership::{Members, dynamic_text, static_text};
+use crate::membership::{Members, dynamic_text, static_members_text, static_text};
 
 /// More than any configuration file has.
 const FILE_MAX: usize = 4 << 20;
@@ -93,6 +93,40 @@ impl ConfigFile {
             Some(_) => Ok(()),
             None => self.withdraw(),
         }
+    }
+
+    /// Before the members are changed while no server runs: copies of the file and of what was proposed,
+    /// under names that end in `suffix`. Their paths. One that is there with other content is kept.
+    pub fn copy_aside(&self, suffix: &str) -> io::Result<Vec<String>> {
+        let mut copies = Vec::new();
+        for name in [self.name.clone(), self.next()] {
+            let bytes = match read_small(self.dir.as_ref(), &name, FILE_MAX) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && name != self.name => continue,
+                other => other?,
+            };
+            let copy = format!("{name}.{suffix}");
+            match read_small(self.dir.as_ref(), &copy, FILE_MAX) {
+                Ok(there) if there == bytes => {}
+                Ok(_) => {
+                    let text = format!("{} is there already: move it away", self.dir.show(&copy));
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.put(&copy, &bytes)?,
+                Err(e) => return Err(e),
+            }
+            copies.push(self.dir.show(&copy));
+        }
+        Ok(copies)
+    }
+
+    /// A configuration for a file with the members in it, whose other lines stay as they are.
+    pub fn rewrite_members(&self, members: &Members, why: &str) -> io::Result<()> {
+        let old = read_small(self.dir.as_ref(), &self.name, FILE_MAX)?;
+        let old: String = old.into_iter().map(char::from).collect();
+        let text = static_members_text(&old, members, why)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
+        self.put(&self.name, &bytes)
     }
 
     fn next(&self) -> String {

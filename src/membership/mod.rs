@@ -9,6 +9,7 @@
 //! * [`members`]: a configuration, and its quorums
 //! * [`electorate`]: the configurations in force; a quorum is a quorum of each
 //! * [`change`]: the next configuration, from what a client asks for
+//! * [`lost_quorum`]: the next configuration, when a quorum is lost
 //! * [`error`]: what is wrong with a text, or with a change
 //! * [`files`]: the texts of configuration files, as Java writes them
 //! * [`order`]: the order of lines, which is that of Java's hash maps
@@ -17,6 +18,7 @@ mod change;
 mod electorate;
 mod error;
 mod files;
+pub mod lost_quorum;
 mod member;
 mod members;
 mod order;
@@ -24,7 +26,7 @@ mod order;
 pub use change::ChangeRules;
 pub use electorate::Electorate;
 pub use error::{Allowed, ChangeError, MembersError, Refused, Unworkable};
-pub use files::{dynamic_text, static_text};
+pub use files::{dynamic_text, static_members_text, static_text};
 pub use member::{ClientAddress, Member, PeerAddress, Role};
 pub use members::Members;
 pub(crate) use members::is_membership;

@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "admin",
     "config",
     "history",
+    "recovery",
     "roles",
     "plane",
     "node",

@@ -39,8 +39,10 @@ const CORES: &[&str] = &[
 ];
 
 /// Rooms whose deciding part is a core and whose files below are shells of theirs.
-const SHELLS: &[&str] =
-    &["runtime", "tls", "net", "disk", "config", "history", "admin", "roles", "plane", "node"];
+const SHELLS: &[&str] = &[
+    "runtime", "tls", "net", "disk", "config", "history", "recovery", "admin", "roles", "plane",
+    "node",
+];
 
 fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
