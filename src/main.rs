@@ -47,6 +47,9 @@ fn main() -> ExitCode {
     if let ["config", "check", file] = words[..] {
         return check(Path::new(file));
     }
+    if let ["config", "migrate", file, environment @ ..] = &words[..] {
+        return migrate(Path::new(file), environment);
+    }
     let settings = match settings(&arguments.arguments) {
         Ok(settings) => settings,
         Err(error) => {
@@ -92,6 +95,24 @@ fn check(file: &Path) -> ExitCode {
     // Nobody may be there to read it.
     let _ = stdout().write_all(report.text.as_bytes());
     ExitCode::from(if report.is_honoured { 0 } else { EXIT_PASSED_OVER })
+}
+
+/// `ringkeeper config migrate FILE [ENVIRONMENT…]`: the file on standard output, what became of everything on
+/// standard error.
+fn migrate(file: &Path, environment: &[&str]) -> ExitCode {
+    let environment: Vec<PathBuf> = environment.iter().map(PathBuf::from).collect();
+    match config::migrate(file, &environment) {
+        Ok(migration) => {
+            // Nobody may be there to read it.
+            let _ = stdout().write_all(&migration.file);
+            let _ = Diagnostics.write_all(migration.report.as_bytes());
+            ExitCode::from(migration.code)
+        }
+        Err(error) => {
+            let _ = Diagnostics.write_all(format!("{error}\n").as_bytes());
+            ExitCode::from(EXIT_INVOCATION)
+        }
+    }
 }
 
 /// `ringkeeper recover-quorum …`.

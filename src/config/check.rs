@@ -54,7 +54,7 @@ impl Settings {
     }
 
     /// What does nothing, and why.
-    fn remaining(&self, text: &mut String) {
+    pub(super) fn remaining(&self, text: &mut String) {
         let lists: [(&str, &[Noted]); 3] = [
             ("not honoured, for nobody knows it", &self.unknown),
             ("not served by this version", &self.not_served),
@@ -169,7 +169,7 @@ fn bare(key: &str) -> &str {
 }
 
 /// Secrets are not shown.
-fn shown<'a>(key: &str, value: &'a str) -> &'a str {
+pub(super) fn shown<'a>(key: &str, value: &'a str) -> &'a str {
     let key = key.to_ascii_lowercase();
     match ["password", "digest", "secret"].iter().any(|word| key.contains(word)) {
         true => "(not shown)",

@@ -17,6 +17,7 @@
 //!   stand for
 //! * [`log_level`]: what of the log is wanted
 //! * [`command_line`]: starts without a file; [`arguments`]: the server's own options
+//! * [`mod@migrate`]: a Java host's settings, from all its files, as one file
 //! * [`check`]: what holds, where it comes from, what does not
 //! * [`error`]: what is wrong, where, and what would be right; [`conflict`]: what contradicts what
 
@@ -32,6 +33,7 @@ mod keys;
 mod listen;
 mod log_level;
 mod membership;
+mod migrate;
 mod near;
 mod operators;
 mod parse;
@@ -50,6 +52,7 @@ pub use command_line::{DEFAULT_DATA_DIR, flags_from_environment};
 pub use conflict::Conflict;
 pub use error::{ConfigError, Place};
 pub use log_level::{LogLevelError, log_filter};
+pub use migrate::{MigrateError, Migration, migrate};
 pub use properties::Properties;
 pub use settings::*;
 pub use source::Flags;

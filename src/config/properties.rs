@@ -85,6 +85,16 @@ impl Properties {
         }
     }
 
+    /// Whether there was one of this key.
+    pub(super) fn remove(&mut self, key: &str) -> bool {
+        let Some(at) = self.index.remove(key) else { return false };
+        self.entries.remove(at);
+        for place in self.index.values_mut().filter(|place| **place > at) {
+            *place -= 1;
+        }
+        true
+    }
+
     /// The last of this key.
     pub fn get(&self, key: &str) -> Option<&Property> {
         self.index.get(key).map(|&at| &self.entries[at])

@@ -31,6 +31,10 @@ impl Flags {
         let property = self.properties.entry(name.to_owned());
         property.or_insert_with(|| value.trim().to_owned());
     }
+    /// Whether there was one of this name.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        self.properties.remove(name).is_some()
+    }
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()))

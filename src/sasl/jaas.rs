@@ -63,6 +63,11 @@ impl Jaas {
         Ok(Jaas { sections })
     }
 
+    /// Names of the sections.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.keys().map(String::as_str)
+    }
+
     /// `None`: there is no such section.
     pub fn section(&self, name: &str) -> Option<&[Module]> {
         self.sections.get(name).map(Vec::as_slice)
