@@ -7,14 +7,18 @@
 //! * [`words`], [`options`], [`path`], [`acl`], [`quota_text`], [`stat`], [`hexdump`]: zkCli's texts
 //! * [`walk`][]: subtrees; [`recipe`]: drives a recipe of the library; [`held`]: a command while something is held
 //! * [`diff`]: two ensembles compared; [`offline`]: commands on a server's files, without a server
+//! * [`admin`]: questions to admin servers; [`debug`]: what a maintainer needs to see; [`doctor`]: what this machine allows
 
 mod acl;
+mod admin;
 mod args;
 mod client;
 mod commands;
 mod connection;
 mod contexts;
+mod debug;
 mod diff;
+mod doctor;
 mod error;
 mod held;
 mod hexdump;
@@ -52,6 +56,7 @@ type Local = fn(&[String], &mut Out) -> Result<(), CliError>;
 const WITHOUT_SERVER: &[(&str, Local)] = &[
     ("completions", pages::completions),
     ("context", contexts::run),
+    ("doctor", doctor::run),
     ("man", pages::man),
     ("reference", pages::reference),
 ];

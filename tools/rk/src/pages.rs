@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use crate::args::Arguments;
 use crate::commands::{COMMANDS, SHELL};
 use crate::contexts;
+use crate::doctor;
 use crate::error::CliError;
 use crate::out::Out;
 
@@ -56,7 +57,7 @@ fn rk() -> clap::Command {
         .term_width(WIDTH)
         .args(options);
     let mut all: Vec<clap::Command> = COMMANDS.iter().map(|command| command.clap()).collect();
-    all.push(contexts::line());
+    all.extend([contexts::line(), doctor::line()]);
     all.extend([Completions::command(), Man::command()]);
     let shell = SHELL.iter().map(|(name, words)| {
         let usage = format!("{name} {words}");

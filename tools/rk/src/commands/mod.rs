@@ -7,7 +7,7 @@
 //! * [`session`]: addauth, whoami, addWatch, removewatches, close, version
 //! * [`recipes`]: lock, elect, semaphore, barrier, queue, counter, group, service, config watch
 //! * [`survey`]: find, tree; [`subtree`]: cp, mv, export, import; [`live`]: watch;
-//!   [`servers`]: status, check; [`top`]: top
+//!   [`servers`]: status, check; [`top`]: top; [`slow`]: slow; `debug`: [`crate::debug`]
 
 mod ensemble;
 mod live;
@@ -16,6 +16,7 @@ mod read;
 mod recipes;
 mod servers;
 pub(crate) mod session;
+mod slow;
 mod subtree;
 mod survey;
 mod top;
@@ -39,7 +40,7 @@ pub(crate) struct Context<'a> {
     pub(crate) is_watched: bool,
 }
 
-pub(crate) use servers::print_word;
+pub(crate) use servers::{print_word, word as ask_word};
 
 type Done = Result<(), CliError>;
 
@@ -146,6 +147,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     own("counter", "[--add n | --set n] path", recipes::counter).with(recipes::lines::counter),
     own("cp", "[--no-acl] source target", subtree::cp).with(subtree::cp_line),
     java("create", write::CREATE_USAGE, write::CREATE, (2, ANY), write::create),
+    own("debug", "bundle [--config file] [--log file] ...", debug).with(crate::debug::line),
     java("delete", "[-v version] path", write::DELETE, (2, ANY), write::delete),
     java("deleteall", "path [-b batch size]", write::DELETE_ALL, (2, ANY), write::delete_all),
     Command {
@@ -189,6 +191,7 @@ pub(crate) static COMMANDS: &[Command] = &[
         group: Group::ExactlyOne,
         ..java("setquota", "-n|-b|-N|-B val path", quota::SET, (2, ANY), quota::set)
     },
+    own("slow", "[--admin addresses] [--count n] [--local]", slow::slow).with(slow::line),
     Command {
         run: Run::JavaWatch(read::stat),
         ..java("stat", "[-w] path", read::STAT, (2, ANY), read::stat)
@@ -201,6 +204,11 @@ pub(crate) static COMMANDS: &[Command] = &[
     own("watch", "[-r] [--count n] path", live::watch).with(live::watch_line),
     java("whoami", "", &[], (0, ANY), session::who_am_i),
 ];
+
+/// `debug`: what servers and this machine say of themselves, in one file.
+fn debug(context: &mut Context<'_>, words: &[String]) -> Done {
+    crate::debug::run(context.servers, words, context.out)
+}
 
 /// Names and what stands behind them, by name as Java sorts (ZooKeeperMain.usage).
 pub(crate) fn listing() -> Vec<(&'static str, &'static str)> {

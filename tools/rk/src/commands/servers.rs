@@ -38,7 +38,7 @@ enum Silent {
 }
 
 /// The answer to a four-letter word.
-pub(super) fn word(host: &Host, word: &str) -> Result<String, io::Error> {
+pub(crate) fn word(host: &Host, word: &str) -> Result<String, io::Error> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in (host.name.as_str(), host.port).to_socket_addrs()? {
         let mut stream = match TcpStream::connect_timeout(&address, PATIENCE) {
