@@ -64,11 +64,15 @@ impl Write for LogLines {
     }
 }
 
-/// The text with all escaped that would end a line or move a terminal's cursor, but for its own end.
-/// Colours pass: the subscriber makes them, and escapes what looks like them in texts.
+/// The text with all escaped that would end a line or move a terminal's cursor back, but for its own end.
+/// Colours pass: the subscriber makes them, and escapes what looks like them in texts. So do tabs, which
+/// figures have behind their names.
 fn one_line(text: &str) -> Cow<'_, str> {
     const ESC: char = '\u{1b}';
-    let moves = |c: char| c.is_control() && c != ESC || matches!(c, '\u{2028}' | '\u{2029}');
+    let moves = |c: char| match c {
+        ESC | '\t' => false,
+        other => other.is_control() || matches!(other, '\u{2028}' | '\u{2029}'),
+    };
     let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
     if !line.contains(moves) {
         return Cow::Borrowed(text);
@@ -160,7 +164,7 @@ mod tests {
             "user \"x\\u{a}ERROR all is lost\"\n"
         );
         assert_eq!(one_line("\r\u{85}\u{2028}\u{2029}\t\u{8}\n"), {
-            "\\u{d}\\u{85}\\u{2028}\\u{2029}\\u{9}\\u{8}\n"
+            "\\u{d}\\u{85}\\u{2028}\\u{2029}\t\\u{8}\n"
         });
         let plain = "\u{1b}[33m WARN\u{1b}[0m ключ 鍵 🔑\n";
         assert!(matches!(one_line(plain), Cow::Borrowed(text) if text == plain));
