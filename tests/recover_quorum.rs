@@ -117,6 +117,18 @@ fn files_beside(ensemble: &mut Ensemble, id: u64) -> Vec<String> {
     names
 }
 
+/// Servers 1 and 2 are an ensemble, led by 2, the newer, with what it had.
+fn start_the_two(ensemble: &mut Ensemble) {
+    for id in [1, 2] {
+        ensemble.member(id).spawn();
+    }
+    assert_eq!(ensemble.wait_all(), 2, "the newest leads");
+    for id in [1, 2] {
+        assert_serves(ensemble, id, &["/early", "/late"], &["/gone"]);
+        assert_eq!(servers_in(&config_of(ensemble, id)), ["1", "2"]);
+    }
+}
+
 #[test]
 fn two_of_five_go_on_with_all_that_the_newer_has() {
     // Goal: static files. Nothing while a lost member answers, runs, or a quorum is left; nothing written unless
@@ -164,14 +176,7 @@ fn two_of_five_go_on_with_all_that_the_newer_has() {
     let kept = files_beside(&mut ensemble, 2);
     assert!(kept.len() == 2 && kept[1].starts_with("zoo.cfg.before-recovery."), "{kept:?}");
     assert_eq!(ensemble.member(2).file(&kept[1]).unwrap(), before);
-    for id in [1, 2] {
-        ensemble.member(id).spawn();
-    }
-    assert_eq!(ensemble.wait_all(), 2, "the newest leads");
-    for id in [1, 2] {
-        assert_serves(&ensemble, id, &["/early", "/late"], &["/gone"]);
-        assert_eq!(servers_in(&config_of(&ensemble, id)), ["1", "2"]);
-    }
+    start_the_two(&mut ensemble);
     create(&ensemble, 1, "/afterwards");
     ensemble.assert_equal_trees("recovered");
     // They are an ensemble: there is nothing to recover.
@@ -210,14 +215,7 @@ fn a_java_server_and_ours_go_on_from_what_was_written_for_both() {
     }
     assert_eq!(written[0], written[1], "the same members under the same version");
     assert_eq!(servers_in(&written[0].1), ["1", "2"]);
-    for id in [1, 2] {
-        ensemble.member(id).spawn();
-    }
-    assert_eq!(ensemble.wait_all(), 2, "the newest leads");
-    for id in [1, 2] {
-        assert_serves(&ensemble, id, &["/early", "/late"], &["/gone"]);
-        assert_eq!(servers_in(&config_of(&ensemble, id)), ["1", "2"]);
-    }
+    start_the_two(&mut ensemble);
     ensemble.assert_equal_trees("recovered");
 }
 

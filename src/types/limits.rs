@@ -235,12 +235,11 @@ pub const PLANE_LISTING_BYTES: usize = 16 << 20;
 /// Those at a time.
 pub const PLANE_LISTINGS: usize = 2;
 
-/// Children that a slice of a node's has on the page for people, and the bytes of their names from which on it
-/// has fewer; the bytes of the node's data that are shown.
+/// What the page for people shows of a node at once: so many children and so many entries of its list …
 pub const PAGE_CHILDREN: usize = 200;
-/// See [`PAGE_CHILDREN`].
-pub const PAGE_NAME_BYTES: usize = 256 << 10;
-/// See [`PAGE_CHILDREN`].
+/// … whose texts have so many bytes, of each of the two …
+pub const PAGE_TEXT_BYTES: usize = 64 << 10;
+/// … and so many bytes of its data.
 pub const PAGE_DATA_BYTES: usize = 16 << 10;
 
 /// Bytes of a snapshot that are read at a time to be sent there.

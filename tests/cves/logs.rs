@@ -1,7 +1,6 @@
 //! What a server writes into its log of what clients send.
 
-use std::time::{Duration, Instant};
-
+use crate::serving;
 use crate::support::client::{Handshake, Session};
 use crate::support::scratch;
 use crate::support::server::{Kind, Server, free_port, super_settings};
@@ -12,15 +11,7 @@ fn talkative(name: &str) -> Server {
     let wrapper = ["env".to_owned(), "RINGKEEPER_LOG=trace".to_owned()];
     let folder = scratch(&format!("cves/{name}"));
     let port = free_port();
-    let server =
-        Server::spawn_under(&wrapper, Kind::Ringkeeper, &folder, &[super_settings()], port);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !server.word_within("srvr", 1).is_some_and(|text| text.contains("Mode: standalone")) {
-        assert!(Instant::now() < deadline, "not serving\n{}", server.log());
-        // Not synchronisation: the space between two questions to a starting process.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    server
+    serving(Server::spawn_under(&wrapper, Kind::Ringkeeper, &folder, &[super_settings()], port))
 }
 
 #[test]

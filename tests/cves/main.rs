@@ -32,3 +32,18 @@ mod construction;
 mod listed;
 mod logs;
 mod outside;
+
+use std::time::{Duration, Instant};
+
+use support::server::Server;
+
+/// The server, once it serves.
+fn serving(server: Server) -> Server {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !server.word_within("srvr", 1).is_some_and(|text| text.contains("Mode: standalone")) {
+        assert!(Instant::now() < deadline, "not serving\n{}", server.log());
+        // Not synchronisation: the space between two questions to a starting process.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server
+}

@@ -1,8 +1,8 @@
 //! What clients and those without any permission may try, Apache ZooKeeper 3.9.5 and ours side by side.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use crate::serving;
 use crate::support::client::Session;
 use crate::support::ensemble::{Ensemble, Plan};
 use crate::support::http;
@@ -21,14 +21,7 @@ fn plain(kind: Kind, folder: &Path) -> Server {
         data.display()
     );
     std::fs::write(folder.join("zoo.cfg"), text).unwrap();
-    let server = Server::spawn_on_file(&[], kind, folder, &[], port);
-    let deadline = Instant::now() + Duration::from_secs(90);
-    while !server.word_within("srvr", 1).is_some_and(|text| text.contains("Mode: standalone")) {
-        assert!(Instant::now() < deadline, "not serving\n{}", server.log());
-        // Not synchronisation: the space between two questions to a starting process.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    server
+    serving(Server::spawn_on_file(&[], kind, folder, &[], port))
 }
 
 #[test]

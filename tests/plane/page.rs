@@ -122,6 +122,42 @@ fn many_children_come_in_slices() {
     assert_eq!((seen == all, slices), (true, 4));
 }
 
+#[test]
+fn what_is_shown_of_a_node_has_a_bound() {
+    // Goal: names, lists and data that are as long as clients may make them cost this server a bounded answer.
+    let mut side = start(Kind::Ringkeeper, "page-bounds", &[]);
+    let mut session = Session::open(side.server.port, 30_000);
+    let ids: Vec<String> = (0..5_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+    let mut list: Vec<RawAcl<'_>> = vec![(31, Some("world"), Some("anyone"))];
+    list.extend(ids.iter().map(|id| (1, Some("ip"), Some(id.as_str()))));
+    create(&mut session, "/long", &[b'x'; 500_000], &list);
+    for name in ["a".repeat(70_000), "b".repeat(40_000), "c".repeat(40_000)] {
+        create(&mut session, &format!("/long/{name}"), b"", OPEN);
+    }
+    side.sessions.push(session);
+    let first = node(&side, "/long", "", &[]);
+    assert!(first.body.len() < 200_000, "{}", first.body.len());
+    let answer = first.json();
+    assert_eq!(
+        (answer["acl"].as_array().unwrap().len(), &answer["acl_left_out"]),
+        (200, &4_801.into())
+    );
+    assert_eq!(answer["data"]["text"].as_str().unwrap().len(), 16 << 10);
+    assert_eq!(
+        (&answer["data"]["cut"], &answer["stat"]["dataLength"]),
+        (&true.into(), &500_000.into())
+    );
+    let mut seen = (0, 0);
+    let mut answer = answer;
+    loop {
+        seen.0 += answer["children"].as_array().unwrap().len();
+        seen.1 += answer["left_out"].as_u64().unwrap();
+        let Some(next) = answer["next"].as_u64() else { break };
+        answer = node(&side, "/long", &format!("&before={next}"), &[]).json();
+    }
+    assert_eq!(seen, (2, 1), "those that can be shown, and the one that cannot");
+}
+
 /// What a browser makes of the page after some seconds of its own time.
 fn shown(side: &Side, folder: &Path, view: &str) -> String {
     let mut browser = Command::new("chromium");

@@ -312,6 +312,9 @@ function list(told) {
     item.append(button);
     return item;
   }));
+  if (told.left_out) {
+    $("children").append(make("li", `and ${told.left_out} whose names are too long to be shown`));
+  }
   next = told.next;
   $("older").hidden = next === null;
 }
@@ -344,6 +347,7 @@ async function show(where) {
     ["scheme", (rule) => rule.scheme], ["id", (rule) => rule.id],
     ["permissions", (rule) => rule.perms], ["", (rule) => (rule.own ? "yours" : "")],
   ], acl);
+  if (told.acl_left_out) $("acl").append(make("caption", `and ${told.acl_left_out} more`));
 }
 
 $("go").addEventListener("submit", (event) => {

@@ -7,7 +7,7 @@ use crate::admin::http::authorize::{Denied, identities};
 use crate::admin::http::reply::{Reply, status};
 use crate::admin::http::request::Request;
 use crate::tree::{Node, Tree};
-use crate::types::{Acl, Identity, NodeKind, Perms, Stat, limits, validate_path};
+use crate::types::{Acl, AclList, Identity, NodeKind, Perms, Stat, limits, validate_path};
 
 /// `path`, and `before`: where the slice of children ends, as the slice before has said; without it, behind the
 /// youngest. Who asks is who a header Authorization proves, as for commands, and has its address.
@@ -34,10 +34,10 @@ pub(super) fn node(tree: &Tree, policy: &Policy, trusts_proxy: bool, request: &R
         let node = node.ok_or((status::NOT_FOUND, "no such node"))?;
         let permit = acl::check(policy, node.acl(), Perms::READ, &who)
             .map_err(|_| (status::FORBIDDEN, "its list does not let you read"))?;
-        Ok(look(&node, before, &who, &permit))
+        Ok(look(&node, before, &permit))
     });
     match seen {
-        Ok(seen) => Reply::object(status::OK, seen),
+        Ok(seen) => Reply::object(status::OK, seen.report(&who)),
         Err((code, why)) => refusal(code, why),
     }
 }
@@ -46,34 +46,77 @@ pub(super) fn refusal(code: u16, why: &str) -> Reply {
     Reply::object(code, Map::from_iter([("error".to_owned(), why.into())]))
 }
 
+/// What is shown of a node, as it was while its shard was locked; writes there wait for no more than a copy.
+struct Seen {
+    kind: NodeKind,
+    stat: Stat,
+    acl: AclList,
+    /// The beginning, and whether it is less than all.
+    data: Option<(Vec<u8>, bool)>,
+    names: Vec<String>,
+    /// Children of the slice whose names are too long to be shown.
+    left_out: usize,
+    /// Where the next slice ends; 0: there is none.
+    next: usize,
+}
+
 /// Nothing of a node is shown without a permit to read it.
-fn look(node: &Node<'_>, before: usize, who: &[Identity], _read: &Permit) -> Map<String, Value> {
-    let count = node.child_count();
-    let end = before.min(count);
-    let (mut names, mut bytes) = (Vec::new(), 0);
+fn look(node: &Node<'_>, before: usize, _read: &Permit) -> Seen {
+    let end = before.min(node.child_count());
+    let (mut names, mut bytes, mut left_out) = (Vec::new(), 0, 0);
     for name in node.children_before(end, limits::PAGE_CHILDREN) {
-        if bytes + name.len() > limits::PAGE_NAME_BYTES && !names.is_empty() {
-            break;
+        if name.len() > limits::PAGE_TEXT_BYTES {
+            left_out += 1;
+            continue;
         }
         bytes += name.len();
-        names.push(name);
+        if bytes > limits::PAGE_TEXT_BYTES {
+            break;
+        }
+        names.push(name.to_owned());
     }
-    let next = end - names.len();
-    let kind = match node.kind() {
-        NodeKind::Persistent => "persistent",
-        NodeKind::Ephemeral(_) => "ephemeral",
-        NodeKind::Container => "container",
-        NodeKind::Ttl(_) => "ttl",
+    let head = |data: &[u8]| {
+        let head = &data[..data.len().min(limits::PAGE_DATA_BYTES)];
+        (head.to_vec(), head.len() < data.len())
     };
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
-    put("kind", kind.into());
-    put("stat", stat(&node.stat()));
-    put("acl", node.acl().iter().map(|entry| rule(entry, who)).collect());
-    put("data", node.data().map_or(Value::Null, data));
-    put("children", names.into());
-    put("next", (next > 0).then_some(next).into());
-    out
+    Seen {
+        kind: node.kind(),
+        stat: node.stat(),
+        acl: node.acl().clone(),
+        data: node.data().map(head),
+        next: end - names.len() - left_out,
+        names,
+        left_out,
+    }
+}
+
+impl Seen {
+    fn report(self, who: &[Identity]) -> Map<String, Value> {
+        let kind = match self.kind {
+            NodeKind::Persistent => "persistent",
+            NodeKind::Ephemeral(_) => "ephemeral",
+            NodeKind::Container => "container",
+            NodeKind::Ttl(_) => "ttl",
+        };
+        let mut bytes = 0;
+        let fits = |entry: &&Acl| {
+            bytes += entry.scheme.len() + entry.id.len();
+            bytes <= limits::PAGE_TEXT_BYTES
+        };
+        let shown = self.acl.iter().take(limits::PAGE_CHILDREN).take_while(fits);
+        let rules: Vec<Value> = shown.map(|entry| rule(entry, who)).collect();
+        let mut out = Map::new();
+        let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+        put("kind", kind.into());
+        put("stat", stat(&self.stat));
+        put("acl_left_out", (self.acl.len() - rules.len()).into());
+        put("acl", rules.into());
+        put("data", self.data.map_or(Value::Null, |(head, is_cut)| data(&head, is_cut)));
+        put("children", self.names.into());
+        put("left_out", self.left_out.into());
+        put("next", (self.next > 0).then_some(self.next).into());
+        out
+    }
 }
 
 fn stat(stat: &Stat) -> Value {
@@ -116,9 +159,7 @@ fn letters(perms: Perms) -> String {
 }
 
 /// The beginning: as text where it is some, else in hexadecimal.
-fn data(bytes: &[u8]) -> Value {
-    let head = &bytes[..bytes.len().min(limits::PAGE_DATA_BYTES)];
-    let is_cut = head.len() < bytes.len();
+fn data(head: &[u8], is_cut: bool) -> Value {
     let text = match std::str::from_utf8(head) {
         Ok(text) => Some(text),
         // A character may have been cut in two.

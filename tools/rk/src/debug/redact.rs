@@ -51,8 +51,17 @@ impl Redactor {
             text = text.replace(secret.as_str(), INSTEAD);
         }
         let mut out = String::with_capacity(text.len());
-        let mut in_key = false;
+        let (mut in_key, mut in_value) = (false, false);
         for line in text.split_inclusive('\n') {
+            // A properties file's line goes on behind a backslash.
+            let goes_on = line.trim_end().ends_with('\\');
+            if std::mem::replace(&mut in_value, false) {
+                out.push_str(INSTEAD);
+                out.push('\n');
+                in_value = goes_on;
+                continue;
+            }
+            in_value = goes_on && is_whole_line(line);
             if line.contains("-----BEGIN") && line.contains("PRIVATE KEY") {
                 in_key = true;
                 out.push_str(INSTEAD);
@@ -74,7 +83,14 @@ pub(crate) fn is_secret(key: &str) -> bool {
     WORDS.iter().any(|word| key.contains(word)) && !key.ends_with("path") && !key.ends_with("file")
 }
 
-/// Where the values of secrets' keys stand in a line: behind `=` or `:`, in quotes or to the next blank.
+/// Whether a secret's key begins the line, as in a properties file: then all behind it is the secret.
+fn is_whole_line(line: &str) -> bool {
+    let key = line.split(['=', ':']).next().unwrap_or_default().trim();
+    key.len() < line.trim().len() && !key.contains([' ', '\t', '"', '\'']) && is_secret(key)
+}
+
+/// Where the values of secrets' keys stand in a line: behind `=` or `:`, in quotes, to the next blank, or to the
+/// end where the key begins the line.
 fn values(line: &str) -> Vec<(usize, usize)> {
     let is_key = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     let mut found = Vec::new();
@@ -94,6 +110,7 @@ fn values(line: &str) -> Vec<(usize, usize)> {
         let (begin, ends): (usize, &[char]) = match rest.chars().next() {
             Some('"') => (begin + 1, &['"', '\n', '\r']),
             Some('\'') => (begin + 1, &['\'', '\n', '\r']),
+            Some(_) if is_whole_line(line) && line[..sign].trim() == key => (begin, &['\n', '\r']),
             // To the end of the word; a flag may stand in quotes that began before it.
             _ => (begin, &[' ', '\t', '"', '\'', ',', ';', '\n', '\r']),
         };
@@ -149,7 +166,9 @@ mod tests {
         // Goal: keys of every form, digests, private keys; what is none stays as it is.
         let redactor = Redactor::default();
         for (text, expected) in [
-            ("ssl.keyStore.password=abc def", "ssl.keyStore.password=*** def"),
+            ("ssl.keyStore.password=abc def", "ssl.keyStore.password=***"),
+            ("  ssl.password = a\\ b, c;d\nx=y z", "  ssl.password = ***\nx=y z"),
+            ("password=abc\\\n  def\\\n ghi\nx=y", "password=***\n***\n***\nx=y"),
             ("a.PASSWD : x", "a.PASSWD : ***"),
             (r#"{"token": "a b", "other": "c"}"#, r#"{"token": "***", "other": "c"}"#),
             (
